@@ -1,0 +1,28 @@
+"""A model on disk: save, verify, load."""
+
+from TrustSegLib.bundle.description import (
+    Code,
+    ModelDescription,
+    ModelInput,
+    Structure,
+    Terminology,
+    TrainingRecord,
+)
+from TrustSegLib.bundle.loading import Bundle, load_bundle, verify_bundle
+from TrustSegLib.bundle.registry import bundled_models, find_bundle
+from TrustSegLib.bundle.saving import save_bundle
+
+__all__ = [
+    "Bundle",
+    "Code",
+    "ModelDescription",
+    "ModelInput",
+    "Structure",
+    "Terminology",
+    "TrainingRecord",
+    "bundled_models",
+    "find_bundle",
+    "load_bundle",
+    "save_bundle",
+    "verify_bundle",
+]

@@ -1,0 +1,266 @@
+"""What `model.json` says, as values; the schema is `model.schema.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from jsonschema.exceptions import best_match
+
+from TrustSegLib.errors import BundleError, OptionError
+from TrustSegLib.imaging import Normalization
+
+SCHEMA = "trustseg-model/1"
+MODEL_FILE = "model.json"
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "MODEL_CARD.md"
+CALIBRATION_FILE = "calibration.json"
+METRICS_FILE = "metrics.json"
+
+_VALIDATOR = jsonschema.Draft202012Validator(
+    json.loads(Path(__file__).with_name("model.schema.json").read_text(encoding="utf-8"))
+)
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded concept, such as `("SCT", "123037004", "Anatomical Structure")`."""
+
+    scheme: str
+    code: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Terminology:
+    """The codes of a DICOM segment, in the parts of a Slicer terminology entry.
+
+    Attributes
+    ----------
+    category, type : Code
+        What kind of thing the structure is, and which one.
+    type_modifier : Code or None
+        Such as the side.
+    region, region_modifier : Code or None
+        Where it lies, if the type does not say so.
+    """
+
+    category: Code
+    type: Code
+    type_modifier: Code | None = None
+    region: Code | None = None
+    region_modifier: Code | None = None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Terminology:
+        """Make it from its part of `model.json`."""
+        return cls(**{part: Code(**code) for part, code in data.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return its part of `model.json`, without the parts that are None."""
+        return {part: dict(vars(code)) for part, code in vars(self).items() if code is not None}
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One segmented structure: its label in the mask, its name, color (red, green, blue; 0-255) and codes."""
+
+    label: int
+    name: str
+    color: tuple[int, int, int]
+    terminology: Terminology
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Structure:
+        """Make it from its part of `model.json`."""
+        return cls(
+            label=int(data["label"]),
+            name=data["name"],
+            color=tuple(int(part) for part in data["color"]),
+            terminology=Terminology.from_dict(data["terminology"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return its part of `model.json`."""
+        return {**vars(self), "color": list(self.color), "terminology": self.terminology.to_dict()}
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What the network must be given.
+
+    Attributes
+    ----------
+    spacing_mm : tuple of 3 float
+        Voxel size along x, y, z in mm.
+    orientation : str
+        Letters to which the x, y, z axes point, such as `RAS`.
+    normalization : Normalization
+        How intensities are brought to scale.
+    patch_size : tuple of 3 int
+        Voxels of a patch along x, y, z.
+    """
+
+    spacing_mm: tuple[float, float, float]
+    orientation: str
+    normalization: Normalization
+    patch_size: tuple[int, int, int]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelInput:
+        """Make it from its part of `model.json`; an `OptionError` says what the normalization lacks."""
+        return cls(
+            spacing_mm=tuple(float(length) for length in data["spacing_mm"]),
+            orientation=data["orientation"],
+            normalization=Normalization.from_dict(data["normalization"]),
+            patch_size=tuple(int(length) for length in data["patch_size"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return its part of `model.json`."""
+        return {
+            "spacing_mm": list(self.spacing_mm),
+            "orientation": self.orientation,
+            "normalization": self.normalization.to_dict(),
+            "patch_size": list(self.patch_size),
+        }
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What the weights were made from: data and their license, patients in each part, command line, seed."""
+
+    data: str
+    data_license: str
+    patients: Mapping[str, int]
+    command: str
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return its part of `model.json`."""
+        return {**vars(self), "patients": dict(self.patients)}
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """All that `model.json` says of a model.
+
+    Attributes
+    ----------
+    name, version, description : str
+        Short name (letters, digits, `.`, `_`, `-`), three-part version, and a sentence for people.
+    modality : str
+        DICOM modality, such as `MR`.
+    channels : tuple of str
+        What each input channel is, such as `T1`.
+    structures : tuple of Structure
+        With labels 1, 2, 3 ... in this order; label 0 is the background.
+    input : ModelInput
+        What the network must be given.
+    family, propagation : str
+        Arguments of `TrustSegLib.networks.build`.
+    network : Mapping
+        Fields of `TrustSegLib.networks.NetworkSpec`; a mapping, so that reading it does not load PyTorch.
+    training : TrainingRecord
+        What the weights were made from.
+    license : str
+        License of the weights.
+    files : Mapping of str to str
+        SHA-256 of every other file of the bundle; `save_bundle` fills it in.
+    """
+
+    name: str
+    version: str
+    description: str
+    modality: str
+    channels: tuple[str, ...]
+    structures: tuple[Structure, ...]
+    input: ModelInput
+    family: str
+    propagation: str
+    network: Mapping[str, Any]
+    training: TrainingRecord
+    license: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes K, background included."""
+        return len(self.structures) + 1
+
+    @property
+    def patch_shape(self) -> tuple[int, int, int]:
+        """Voxels of a patch as `(D, H, W)`, that is along z, y, x."""
+        return self.input.patch_size[::-1]
+
+    @classmethod
+    def from_dict(cls, data: Any, where: str = MODEL_FILE) -> ModelDescription:
+        """Make it from the content of `model.json`.
+
+        Parameters
+        ----------
+        data : dict
+            Parsed JSON.
+        where : str
+            How an error names the file.
+
+        Raises
+        ------
+        BundleError
+            If the content does not fit the schema, its labels or names are not in order, or its normalization
+            is not known.
+        """
+        _check_schema(data, where)
+        _check_structures(data["structures"], where)
+        try:
+            model_input = ModelInput.from_dict(data["input"])
+        except OptionError as error:
+            raise BundleError(f"{where}: input.normalization: {error}") from error
+        plain = {key: value for key, value in data.items() if key != "schema"}
+        converted = {
+            "channels": tuple(data["channels"]),
+            "structures": tuple(Structure.from_dict(structure) for structure in data["structures"]),
+            "input": model_input,
+            "training": TrainingRecord(**data["training"]),
+        }
+        return cls(**(plain | converted))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `model.json`, in plain JSON types."""
+        content = {
+            "schema": SCHEMA,
+            **vars(self),
+            "structures": [structure.to_dict() for structure in self.structures],
+            "input": self.input.to_dict(),
+            "network": dict(self.network),
+            "training": self.training.to_dict(),
+            "files": dict(self.files),
+        }
+        return json.loads(json.dumps(content))
+
+
+def _check_schema(data: Any, where: str) -> None:
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        found = f"{schema!r:.40}"
+        raise BundleError(f"{where}: schema is {found}, not {SCHEMA!r}; get a model for this TrustSeg version")
+    error = best_match(_VALIDATOR.iter_errors(data))
+    if error is not None:
+        place = error.json_path.removeprefix("$").removeprefix(".") or "top level"
+        # The message quotes the offending value, which can be a whole file.
+        reason = " ".join(error.message.split())[:200]
+        raise BundleError(f"{where}: {place}: {reason}; correct it or get the model again")
+
+
+def _check_structures(structures: list[dict[str, Any]], where: str) -> None:
+    found = [structure["label"] for structure in structures]
+    if found != list(range(1, len(found) + 1)):
+        raise BundleError(f"{where}: structures have the labels {found}; number them 1, 2, 3 ... in this order")
+    names = [structure["name"] for structure in structures]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise BundleError(f"{where}: structures share the name {repeated[0]!r}; give each its own")

@@ -1,0 +1,213 @@
+"""Load a model bundle: nothing is used before its SHA-256 is found right."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from TrustSegLib.bundle.archive import SUFFIX, unpack
+from TrustSegLib.bundle.description import (
+    CALIBRATION_FILE,
+    CARD_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    ModelDescription,
+)
+from TrustSegLib.bundle.hashing import sha256_of
+from TrustSegLib.bundle.weights import network_with_weights, parse_weights
+from TrustSegLib.errors import BundleError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MAX_MODEL_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified model bundle.
+
+    Attributes
+    ----------
+    path : Path
+        Folder that holds its files. An archive's is a temporary one, which goes when the `Bundle` does.
+    description : ModelDescription
+        What `model.json` says.
+    sha256 : str
+        SHA-256 of `model.json`, which holds that of every other file.
+    source : Path
+        What was loaded: the folder or the archive. Errors name it.
+    """
+
+    path: Path
+    description: ModelDescription
+    sha256: str
+    source: Path
+
+    def network(self) -> nn.Module:
+        """Return the network with its weights, on the CPU, in evaluation mode.
+
+        Raises
+        ------
+        BundleError
+            If the network's specification is not understood, or the weights do not fit it.
+        """
+        where = str(self.source)
+        weights = parse_weights(self.read(WEIGHTS_FILE), where)
+        return network_with_weights(self.description, weights, where)
+
+    def card(self) -> str:
+        """Return the model card, Markdown."""
+        try:
+            return self.read(CARD_FILE).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{self.source}: {CARD_FILE} is not UTF-8 text; get the model again") from error
+
+    def calibration(self) -> dict[str, Any] | None:
+        """Return the content of `calibration.json`, None if the model is not calibrated."""
+        return self._json(CALIBRATION_FILE)
+
+    def metrics(self) -> dict[str, Any] | None:
+        """Return the content of `metrics.json`, None if there is none."""
+        return self._json(METRICS_FILE)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a listed file, verified again: it may have changed since it was loaded.
+
+        Raises
+        ------
+        BundleError
+            If the file is not listed in `model.json`, cannot be read or does not fit its SHA-256.
+        """
+        if name not in self.description.files:
+            raise BundleError(f"{self.source}: has no file {name}; choose a model that has it")
+        try:
+            content = (self.path / name).read_bytes()
+        except OSError as error:
+            reason = error.strerror
+            raise BundleError(f"{self.source}: {name} cannot be read ({reason}); get the model again") from error
+        if hashlib.sha256(content).hexdigest() != self.description.files[name]:
+            raise _changed(self.source, name)
+        return content
+
+    def _json(self, name: str) -> dict[str, Any] | None:
+        if name not in self.description.files:
+            return None
+        return _parse_json(self.read(name), f"{self.source}: {name}")
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Load and verify a model bundle.
+
+    Parameters
+    ----------
+    path : path
+        A bundle folder or a `.trustseg` archive of one.
+
+    Returns
+    -------
+    Bundle
+        Every listed file is there and has its SHA-256, no other file is there, and `model.json` fits the schema.
+
+    Raises
+    ------
+    BundleError
+        If any of this is not so.
+    """
+    source = Path(path).absolute()
+    if source.is_dir():
+        return _load_folder(source, source)
+    if not source.is_file() or source.suffix != SUFFIX:
+        raise BundleError(f"{source}: is neither a bundle folder nor a {SUFFIX} file; choose one of these")
+    with ExitStack() as cleanup:
+        folder = Path(cleanup.enter_context(TemporaryDirectory(prefix="trustseg-bundle-")))
+        unpack(source, folder)
+        bundle = _load_folder(folder, source)
+        weakref.finalize(bundle, cleanup.pop_all().close)
+        return bundle
+
+
+def verify_bundle(path: str | Path) -> Bundle:
+    """Load a bundle and its network too, so that nothing in it is left untried.
+
+    Parameters
+    ----------
+    path : path
+        A bundle folder or a `.trustseg` archive of one.
+
+    Raises
+    ------
+    BundleError
+        If the bundle cannot be loaded, or its calibration, metrics, card or weights cannot be used.
+    """
+    bundle = load_bundle(path)
+    bundle.card()
+    bundle.calibration()
+    bundle.metrics()
+    bundle.network()
+    return bundle
+
+
+def _load_folder(folder: Path, source: Path) -> Bundle:
+    try:
+        content = _read_model_file(folder, source)
+        where = f"{source}: {MODEL_FILE}"
+        description = ModelDescription.from_dict(_parse_json(content, where), where)
+        _check_names(folder, description, source)
+        _check_hashes(folder, description, source)
+    except OSError as error:
+        raise BundleError(f"{source}: cannot be read ({error.strerror}); check its permissions") from error
+    return Bundle(folder, description, hashlib.sha256(content).hexdigest(), source)
+
+
+def _read_model_file(folder: Path, source: Path) -> bytes:
+    if not (folder / MODEL_FILE).is_file():
+        raise BundleError(f"{source}: holds no {MODEL_FILE}; choose a model bundle")
+    with (folder / MODEL_FILE).open("rb") as file:
+        content = file.read(MAX_MODEL_BYTES + 1)
+    if len(content) > MAX_MODEL_BYTES:
+        raise BundleError(f"{source}: {MODEL_FILE} is longer than {MAX_MODEL_BYTES} bytes; get the model again")
+    return content
+
+
+def _check_names(folder: Path, description: ModelDescription, source: Path) -> None:
+    """Compare the folder with the list; links and folders are not followed but refused."""
+    expected = description.files.keys() | {MODEL_FILE}
+    present = {entry.name for entry in folder.iterdir()}
+    for name in sorted(present - expected):
+        raise BundleError(f"{source}: {name!r} is not listed in {MODEL_FILE}; remove it")
+    for name in sorted(expected - present):
+        raise BundleError(f"{source}: {name} is missing; get the model again")
+    for name in sorted(expected):
+        if (folder / name).is_symlink() or not (folder / name).is_file():
+            raise BundleError(f"{source}: {name} is not a plain file; get the model again")
+
+
+def _check_hashes(folder: Path, description: ModelDescription, source: Path) -> None:
+    for name, sha256 in sorted(description.files.items()):
+        if sha256_of(folder / name) != sha256:
+            raise _changed(source, name)
+
+
+def _parse_json(content: bytes, where: str) -> Any:
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{where}: is not valid JSON ({error}); get the model again") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _changed(source: Path, name: str) -> BundleError:
+    return BundleError(
+        f"{source}: {name} was changed or damaged (its SHA-256 does not fit {MODEL_FILE}); get the model again"
+    )

@@ -1,0 +1,103 @@
+"""Write a model bundle, whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from TrustSegLib.bundle.description import (
+    CALIBRATION_FILE,
+    CARD_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    ModelDescription,
+)
+from TrustSegLib.bundle.hashing import sha256_of
+from TrustSegLib.bundle.loading import Bundle, load_bundle
+from TrustSegLib.bundle.weights import network_with_weights, write_weights
+from TrustSegLib.errors import BundleError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def save_bundle(
+    folder: str | Path,
+    description: ModelDescription,
+    weights: Mapping[str, Tensor],
+    card: str,
+    calibration: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """Write a new bundle folder, after making sure that it can be loaded.
+
+    The files are written into a hidden folder beside `folder`, loaded from there and moved in one step.
+
+    Parameters
+    ----------
+    folder : path
+        Must not exist; to replace a bundle, remove it first.
+    description : ModelDescription
+        Its `files` are filled in here.
+    weights : Mapping of str to Tensor
+        State dict of the network that the description specifies.
+    card : str
+        Model card, Markdown.
+    calibration, metrics : Mapping or None
+        Plain JSON values of `calibration.json` and `metrics.json`; the file is left out for None.
+
+    Returns
+    -------
+    Bundle
+        As `load_bundle(folder)` gives it.
+
+    Raises
+    ------
+    BundleError
+        If `folder` exists or cannot be written, the description is not valid or the weights do not fit it.
+    """
+    target = Path(folder).absolute()
+    if os.path.lexists(target):
+        raise BundleError(f"{target}: exists already; remove it or choose another folder")
+    network_with_weights(description, weights, str(target))
+    temporary = target.with_name(f".{target.name}.{token_hex(8)}.partial")
+    try:
+        # Not mkdtemp, whose folders only their owner may read.
+        temporary.mkdir(parents=True)
+        write_weights(weights, temporary / WEIGHTS_FILE)
+        (temporary / CARD_FILE).write_bytes(card.encode("utf-8"))
+        for name, table in ((CALIBRATION_FILE, calibration), (METRICS_FILE, metrics)):
+            if table is not None:
+                _write_json(table, temporary / name, target)
+        _write_model_file(temporary, description, target)
+        bundle = load_bundle(temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        reason = error.strerror
+        raise BundleError(f"{target}: cannot be written ({reason}); check folder and free space") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return dataclasses.replace(bundle, path=target, source=target)
+
+
+def _write_model_file(folder: Path, description: ModelDescription, target: Path) -> None:
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    content = dataclasses.replace(description, files=files).to_dict()
+    ModelDescription.from_dict(content, f"{target}: {MODEL_FILE}")
+    _write_json(content, folder / MODEL_FILE, target)
+
+
+def _write_json(content: Mapping[str, Any], path: Path, target: Path) -> None:
+    try:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise BundleError(f"{target}: {path.name} would hold NaN or infinity; leave the value out") from error
+    # Bytes, so that line endings and with them the hash are the same on every system.
+    path.write_bytes((text + "\n").encode("utf-8"))

@@ -1,0 +1,128 @@
+"""Weights as a safetensors file, and the network that they fit.
+
+PyTorch is imported only when it is needed, so that models can be listed without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from TrustSegLib.bundle.description import MODEL_FILE, WEIGHTS_FILE, ModelDescription
+from TrustSegLib.errors import BundleError, OptionError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from TrustSegLib.networks import NetworkSpec
+
+
+def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write named tensors of any device as one safetensors file."""
+    from safetensors.torch import save
+
+    # The format stores whole tensors: views and tensors that share memory have to be taken apart.
+    apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+    path.write_bytes(save(apart))
+
+
+def parse_weights(content: bytes, where: str) -> dict[str, Tensor]:
+    """Read named tensors from the content of a safetensors file.
+
+    Raises
+    ------
+    BundleError
+        If it is not one.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(content)
+    except SafetensorError as error:
+        reason = f"is not a safetensors file ({error})"
+        raise BundleError(f"{where}: {WEIGHTS_FILE} {reason}; get the model again") from error
+
+
+def network_with_weights(
+    description: ModelDescription, weights: Mapping[str, Tensor], where: str
+) -> nn.Module:
+    """Build the network of a description and give it its weights.
+
+    Parameters
+    ----------
+    description : ModelDescription
+        Says the network's specification, family and propagation.
+    weights : Mapping of str to Tensor
+        State dict of exactly that network.
+    where : str
+        How an error names the bundle.
+
+    Returns
+    -------
+    nn.Module
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    BundleError
+        If the specification is not understood, does not fit the rest of the description, or the weights do
+        not fit it.
+    """
+    network = _build(description, where)
+    _check_fit(network.state_dict(), weights, where)
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def _build(description: ModelDescription, where: str) -> nn.Module:
+    import torch
+
+    from TrustSegLib.networks import NetworkSpec, build
+
+    try:
+        spec = NetworkSpec.from_dict(dict(description.network))
+        # Loading a model must not move the caller's random numbers.
+        with torch.random.fork_rng(devices=[]):
+            network = build(spec, family=description.family, propagation=description.propagation)
+    except OptionError as error:
+        raise BundleError(f"{where}: {MODEL_FILE}: network: {error}") from error
+    _check_spec(spec, network.size_divisor, description, where)
+    return network
+
+
+def _check_spec(spec: NetworkSpec, size_divisor: int, description: ModelDescription, where: str) -> None:
+    """Compare the network's specification with the rest of the description."""
+    counts = (
+        ("in_channels", spec.in_channels, "channels", len(description.channels)),
+        ("classes", spec.classes, "structures and the background", description.classes),
+    )
+    for key, value, things, expected in counts:
+        if value != expected:
+            raise BundleError(f"{where}: {MODEL_FILE}: network.{key} is {value} for {expected} {things}; correct it")
+    if any(length % size_divisor for length in description.patch_shape[-spec.dimensions :]):
+        size = list(description.input.patch_size)
+        raise BundleError(
+            f"{where}: {MODEL_FILE}: input.patch_size is {size}; this network needs multiples of {size_divisor}"
+        )
+
+
+def _check_fit(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], where: str) -> None:
+    """Raise a `BundleError` for the first tensor that is missing, unknown, misshapen or not finite."""
+    for name in sorted(expected.keys() | weights.keys()):
+        problem = _misfit(expected.get(name), weights.get(name))
+        if problem:
+            raise BundleError(f"{where}: {WEIGHTS_FILE}: {name!r:.200} {problem}; get the model again")
+
+
+def _misfit(expected: Tensor | None, found: Tensor | None) -> str | None:
+    if found is None:
+        return "is missing for the network of model.json"
+    if expected is None:
+        return "does not belong to the network of model.json"
+    if found.shape != expected.shape:
+        return f"has the shape {tuple(found.shape)}, not {tuple(expected.shape)} as the network of model.json"
+    if not found.isfinite().all():
+        return "holds NaN or infinity"
+    return None

@@ -1,0 +1,196 @@
+"""Where the results of `trustseg segment` go: checked before the work, and there whole or not at all.
+
+Results are written into a private folder inside the output folder (so on the same disk) and moved into place at
+the end, the report last: where there is a report, the files beside it belong to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from TrustSegLib.errors import ImageError, OptionError, OutputError
+from TrustSegLib.report.files import MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+from TrustSegLib.uncertainty import MAP_NAMES
+
+IMAGE_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+OWN_FILES = (REPORT_FILE, MASK_FILE, OVERLAY_FILE, *(map_file(name) for name in MAP_NAMES))
+"""Every name that a result can have."""
+PRIVATE_PREFIX = ".trustseg-"
+
+
+@dataclass(frozen=True)
+class Target:
+    """An image and the folder for its results."""
+
+    image: Path
+    folder: Path
+
+
+def plan_targets(images: Sequence[str], output: str) -> list[Target]:
+    """Decide where the results of each image go.
+
+    Parameters
+    ----------
+    images : sequence of str
+        Files, or directories that each hold a DICOM series.
+    output : str
+        Folder for the results of one image; of several, the folder of one folder per image.
+
+    Raises
+    ------
+    ImageError
+        An image is not there.
+    OptionError
+        Two images would write into the same folder.
+    """
+    for image in images:
+        if not Path(image).exists():
+            raise ImageError(f"{image}: no such file or directory; check the path")
+    if len(images) == 1:
+        return [Target(Path(images[0]), Path(output))]
+    targets = [Target(Path(image), Path(output) / image_name(Path(image))) for image in images]
+    _check_different(targets)
+    return targets
+
+
+def image_name(image: Path) -> str:
+    """Name an image without its extensions; a directory keeps its whole name."""
+    name = image.name if image.name not in ("", "..") else image.resolve().name
+    if image.is_dir():
+        return name
+    extension = next((end for end in IMAGE_EXTENSIONS if name.lower().endswith(end)), "")
+    return name[: len(name) - len(extension)] or name
+
+
+@contextmanager
+def private_folder(output: str) -> Iterator[Path]:
+    """Make the output folder and a private folder inside it, which is gone at the end.
+
+    Folders made here that are still empty at the end are removed as well, so that an error leaves nothing.
+
+    Raises
+    ------
+    OutputError
+        The output folder cannot be made or written.
+    """
+    folder = Path(output)
+    with ExitStack() as stack:
+        try:
+            for missing in _missing_folders(folder):
+                missing.mkdir()
+                stack.callback(_remove_if_empty, missing)
+            private = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=PRIVATE_PREFIX))
+        except OSError as error:
+            raise _not_writable(folder, error) from error
+        yield Path(private)
+
+
+def check_target(target: Target, overwrite: bool) -> None:
+    """Make sure, before the work, that the results can be put into the target's folder.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written; or a file with a result's name is there that no `trustseg` run made, and
+        `overwrite` is not set; or that file is the image itself.
+    """
+    folder = target.folder
+    if not folder.exists():
+        return
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=PRIVATE_PREFIX):
+            existing = [name for name in OWN_FILES if (folder / name).exists()]
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    for name in existing:
+        _check_replaceable(target, folder / name, may_replace=overwrite or name in _written_before(folder))
+
+
+def publish(staging: Path, folder: Path) -> None:
+    """Move all files of a private folder into `folder`, in place of the results of an earlier run: all or none.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be moved; `folder` is as it was before.
+    """
+    new = sorted(os.listdir(staging), key=lambda name: (name == REPORT_FILE, name))
+    try:
+        folder.mkdir(exist_ok=True)
+        with ExitStack() as undo, tempfile.TemporaryDirectory(dir=staging.parent) as previous:
+            for name in OWN_FILES:
+                if (folder / name).exists():
+                    _move(folder / name, Path(previous) / name, undo)
+            for name in new:
+                _move(staging / name, folder / name, undo)
+            undo.pop_all()
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def _check_different(targets: Sequence[Target]) -> None:
+    taken: dict[str, Path] = {}
+    for target in targets:
+        # Some file systems take names for the same that differ in case or in how an accent is encoded.
+        key = unicodedata.normalize("NFC", target.folder.name).casefold()
+        if key in taken:
+            raise OptionError(
+                f"{taken[key]} and {target.image} would both write into {target.folder}; segment them into "
+                "different output folders"
+            )
+        taken[key] = target.image
+
+
+def _check_replaceable(target: Target, existing: Path, may_replace: bool) -> None:
+    if existing.samefile(target.image):
+        raise OutputError(f"{existing}: is the image itself and would be replaced; choose another output folder")
+    if existing.is_dir():
+        raise OutputError(f"{existing}: is a folder where a result goes; choose another output folder")
+    if not may_replace:
+        raise OutputError(
+            f"{existing}: exists and is no result of an earlier run; choose another output folder or give --overwrite"
+        )
+
+
+def _written_before(folder: Path) -> set[str]:
+    """Names that the report in `folder` lists as its files; none where there is no report of ours."""
+    try:
+        report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+        if not report["schema"].startswith("trustseg-report/"):
+            return set()
+        return {*report["files"].values(), *(entry["file"] for entry in report["maps"])}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()  # No report, or one of another program: then nothing here is known to be ours.
+
+
+def _move(source: Path, destination: Path, undo: ExitStack) -> None:
+    undo.callback(_move_back, destination, source)
+    os.replace(source, destination)
+
+
+def _move_back(moved: Path, original: Path) -> None:
+    if moved.exists() and not original.exists():
+        os.replace(moved, original)
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """Folders to make for `folder` to be there, the outermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    return missing[::-1]
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _not_writable(folder: Path, error: OSError) -> OutputError:
+    reason = error.strerror or type(error).__name__
+    return OutputError(f"{folder}: the output folder cannot be written ({reason}); choose another one with -o")

@@ -1,0 +1,154 @@
+"""One pass of a network over a volume in overlapping patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from TrustSegLib.errors import OptionError, TrustSegError
+from TrustSegLib.inference.blending import RollingBlend
+from TrustSegLib.inference.device import PRECISIONS, place_network
+from TrustSegLib.inference.result import Cancelled, Progress
+from TrustSegLib.inference.storage import Storage
+from TrustSegLib.inference.windows import pad_to_patch, patch_starts
+
+if TYPE_CHECKING:
+    from TrustSegLib.moments import ClassMoments
+
+ProgressCallback = Callable[[Progress], None]
+CancelledCallback = Callable[[], bool]
+
+
+class Predictor(Protocol):
+    """Anything that answers patches with class moments; in practice an nn.Module in evaluation mode."""
+
+    def class_moments(self, patches: torch.Tensor) -> ClassMoments:
+        """Class probabilities and variances `(B, K, D, H, W)` for patches `(B, C, D, H, W)`."""
+
+
+def sliding_window(
+    array: np.ndarray,
+    network: Predictor,
+    patch_shape: tuple[int, int, int],
+    *,
+    overlap: float = 0.5,
+    batch_size: int = 2,
+    device: torch.device | str = "cpu",
+    precision: str = "float32",
+    storage: Storage | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class moments of a whole volume, blended over overlapping patches (`RollingBlend` has the formulas).
+
+    Parameters
+    ----------
+    array : np.ndarray
+        `(C, D, H, W)` float32 intensities as the network knows them: oriented, resampled, normalized. A volume smaller
+        than a patch is filled up with its border voxels and cut back.
+    network : Predictor
+        nn.Module in evaluation mode. It is moved to the device; for bfloat16 a copy is.
+    patch_shape : tuple of int
+        `(D, H, W)` voxels.
+    overlap : float
+        Fraction of a patch that neighbors share, in [0, 1).
+    batch_size : int
+        Patches per call. Two by default: with one, PyTorch's CPU convolution can take a slow path.
+    device : torch.device or str
+        Where the network runs. The sums over patches stay in main memory, one patch thick.
+    precision : str
+        `float32`, or `bfloat16` for a faster pass; the moments returned are float32 either way.
+    storage : Storage, optional
+        Where the moments are kept; in memory by default.
+    progress : callable, optional
+        Called with `Progress("predict", done, total)`, in patches, after every batch.
+    cancelled : callable, optional
+        Asked before every batch; True stops the work.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Mean and variance, `(K, D, H, W)` float32, with 0 <= variance <= mean (1 - mean).
+
+    Raises
+    ------
+    Cancelled
+        When `cancelled` said so.
+    OptionError
+        When overlap, batch size, precision or patch are not valid.
+    TrustSegError
+        When the network's answer holds NaN or infinite values, or the device runs out of memory.
+    """
+    _check(array, network, patch_shape, overlap, batch_size)
+    placed = place_network(network, torch.device(device), precision)
+    padded, inner = pad_to_patch(array, patch_shape)
+    corners = patch_starts(padded.shape[1:], patch_shape, overlap)
+    storage = storage or Storage()
+    blend = None
+    for first in range(0, len(corners), batch_size):
+        if cancelled is not None and cancelled():
+            raise Cancelled
+        batch = corners[first : first + batch_size]
+        mean, deviation = _predict(placed, _cut(padded, batch, patch_shape), torch.device(device), precision)
+        if blend is None:
+            shape = (mean.shape[1], *padded.shape[1:])
+            outputs = storage.allocate(shape), storage.allocate(shape)
+            blend = RollingBlend(*outputs, patch_shape)
+        for corner, *moments in zip(batch, mean, deviation, strict=True):
+            blend.add(corner, *moments)
+        if progress is not None:
+            progress(Progress("predict", first + len(batch), len(corners)))
+    blend.finish()
+    return outputs[0][(slice(None), *inner)], outputs[1][(slice(None), *inner)]
+
+
+def _check(
+    array: np.ndarray, network: Predictor, patch_shape: tuple[int, ...], overlap: float, batch_size: int
+) -> None:
+    """Raise OptionError for options that no volume could be segmented with."""
+    if array.ndim != 4 or len(patch_shape) != 3:
+        raise ValueError(f"expected an array (C, D, H, W) and a patch (D, H, W), not {array.shape} and {patch_shape}")
+    check_window_options(overlap, batch_size)
+    divisor = getattr(network, "size_divisor", 1)
+    if min(patch_shape) < 1 or any(size % divisor for size in patch_shape):
+        raise OptionError(f"patch {patch_shape}: each size must be a positive multiple of {divisor} for this network")
+
+
+def check_window_options(overlap: float, batch_size: int) -> None:
+    """Raise OptionError when the overlap or the batch size is not valid."""
+    if not 0.0 <= overlap < 1.0:
+        raise OptionError(f"overlap {overlap} is not valid; give a fraction from 0 up to, not including, 1")
+    if batch_size < 1:
+        raise OptionError(f"batch size {batch_size} is not valid; give 1 or more")
+
+
+def _cut(array: np.ndarray, corners: list[tuple[int, ...]], patch_shape: tuple[int, ...]) -> torch.Tensor:
+    """Batch `(B, C, *patch_shape)` of the patches at these corners."""
+    boxes = (
+        tuple(slice(first, first + size) for first, size in zip(corner, patch_shape, strict=True))
+        for corner in corners
+    )
+    return torch.from_numpy(np.stack([array[(slice(None), *box)] for box in boxes]))
+
+
+def _predict(
+    network: Predictor, patches: torch.Tensor, device: torch.device, precision: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Class probabilities and their standard deviations, float32, of one batch."""
+    try:
+        with torch.inference_mode():
+            moments = network.class_moments(patches.to(device=device, dtype=PRECISIONS[precision]))
+            mean, variance = moments.mean.float(), moments.variance.float()
+    except torch.cuda.OutOfMemoryError as error:
+        raise TrustSegError(
+            f"{device} ran out of memory with {len(patches)} patches at a time; use a smaller batch or the CPU"
+        ) from error
+    if not bool((torch.isfinite(mean) & torch.isfinite(variance)).all()):
+        raise TrustSegError(
+            f"the network's answer holds NaN or infinite values at {precision}; no mask was made: "
+            "try float32, or check the model with `trustseg models verify`"
+        )
+    return mean, variance.clamp_min(0.0).sqrt()

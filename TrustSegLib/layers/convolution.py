@@ -1,0 +1,134 @@
+"""Convolution layers whose kernels are Gaussian, one variance per output kernel."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import moments
+from ..moments import Gaussian, LogitMoments
+
+#: Kernel variance at the start, relative to the mean square of the kernel's weights.
+INITIAL_RELATIVE_VARIANCE = 1e-2
+
+
+class RandomKernels(nn.Module):
+    """Parameters of random kernels: ``weight`` (means), ``bias`` (certain) and ``rho``, ``s = softplus(rho)``.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and number of kernels.
+    kernel_size : int
+        Same along every axis.
+    dimensions : int
+        2 or 3.
+    bias : bool
+        Whether a certain bias is added.
+    """
+
+    #: Axis of ``weight`` that runs over the kernels.
+    kernel_axis = 0
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, dimensions: int = 3, bias: bool = True
+    ) -> None:
+        super().__init__()
+        channels = (in_channels, out_channels) if self.kernel_axis else (out_channels, in_channels)
+        self.weight = nn.Parameter(torch.empty(*channels, *(kernel_size,) * dimensions))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.rho = nn.Parameter(torch.empty(out_channels))
+        nn.init.normal_(self.weight, std=math.sqrt(2 / (in_channels * kernel_size**dimensions)))
+        self.set_relative_variance(INITIAL_RELATIVE_VARIANCE)
+
+    @property
+    def weight_variance(self) -> Tensor:
+        """s, (K,): the variance, not the standard deviation, of every weight of a kernel."""
+        return F.softplus(self.rho)
+
+    def kernels(self) -> Tensor:
+        """Kernel means as rows, (K, d)."""
+        return self.weight.movedim(self.kernel_axis, 0).flatten(1)
+
+    @torch.no_grad()
+    def set_relative_variance(self, ratio: float) -> None:
+        """Set s of every kernel to ``ratio`` times the mean square of its weights."""
+        variance = (ratio * self.kernels().square().mean(dim=1)).clamp_min(1e-10).double()
+        self.rho.copy_(variance.expm1().log())  # the inverse of softplus
+
+    def kl_divergence(self) -> Tensor:
+        """Divergence from the layer's empirical-Bayes prior, in nats; see `moments.empirical_divergence`."""
+        return moments.empirical_divergence(self.kernels(), self.weight_variance)
+
+
+class Convolution(RandomKernels):
+    """2D or 3D convolution of a Gaussian, or of a certain image.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, dimensions, bias
+        See `RandomKernels`.
+    stride, padding, dilation : int
+        As in `torch.nn.Conv3d`.
+    correlation : float
+        Correlation of neighboring voxels' errors; see `moments.convolution`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        dimensions: int = 3,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        bias: bool = True,
+        correlation: float = 0.0,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, dimensions, bias)
+        self.options = {"stride": stride, "padding": padding, "dilation": dilation, "correlation": correlation}
+
+    def forward(self, x: Gaussian | Tensor) -> Gaussian:
+        """(B, C, D, H, W) to (B, K, D', H', W')."""
+        return moments.convolution(x, self.weight, self.weight_variance, self.bias, **self.options)
+
+
+class TransposedConvolution(RandomKernels):
+    """2D or 3D transposed convolution of a Gaussian; parameters as in `Convolution`."""
+
+    kernel_axis = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        dimensions: int = 3,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+        correlation: float = 0.0,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, dimensions, bias)
+        self.options = {"stride": stride, "padding": padding, "correlation": correlation}
+
+    def forward(self, x: Gaussian) -> Gaussian:
+        """(B, C, D, H, W) to (B, K, D', H', W')."""
+        return moments.transposed_convolution(x, self.weight, self.weight_variance, self.bias, **self.options)
+
+
+class ClassConvolution(RandomKernels):
+    """The last 1x1 convolution: class logits with their covariance."""
+
+    def __init__(self, in_channels: int, classes: int, dimensions: int = 3) -> None:
+        super().__init__(in_channels, classes, 1, dimensions)
+
+    def forward(self, x: Gaussian) -> LogitMoments:
+        """(B, C, D, H, W) to moments of (B, K, D, H, W)."""
+        return moments.class_logits(x, self.weight, self.weight_variance, self.bias)

@@ -1,0 +1,65 @@
+"""Normalization layers for Gaussians, with the parameter names of their `torch.nn` twins."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .. import moments
+from ..moments import Gaussian
+
+
+class GroupNorm(nn.Module):
+    """Group normalization; see `moments.group_norm`.
+
+    Parameters
+    ----------
+    groups, channels : int
+        ``groups`` divides ``channels``; equal numbers give instance normalization.
+    epsilon : float
+        Added to the denominator's square.
+    """
+
+    def __init__(self, groups: int, channels: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.groups, self.epsilon = groups, epsilon
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Gaussian) -> Gaussian:
+        """(B, C, ...) to (B, C, ...)."""
+        return moments.group_norm(x, self.groups, self.weight, self.bias, self.epsilon)
+
+
+class InstanceNorm(GroupNorm):
+    """Instance normalization: one channel a group."""
+
+    def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
+        super().__init__(channels, channels, epsilon)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalization: the batch's statistics in training, the running ones at inference."""
+
+    def __init__(self, channels: int, epsilon: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.epsilon, self.momentum = epsilon, momentum
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x: Gaussian) -> Gaussian:
+        """(B, C, ...) to (B, C, ...)."""
+        location, scale = self._batch_statistics(x) if self.training else (self.running_mean, self.running_var)
+        return moments.batch_norm(x, location, scale, self.weight, self.bias, self.epsilon)
+
+    def _batch_statistics(self, x: Gaussian) -> tuple[torch.Tensor, torch.Tensor]:
+        location, scale = moments.batch_statistics(x)
+        count = x.mean.numel() / x.mean.shape[1]
+        with torch.no_grad():
+            self.running_mean.lerp_(location, self.momentum)
+            self.running_var.lerp_(scale * (count / max(count - 1, 1)), self.momentum)
+            self.num_batches_tracked += 1
+        return location, scale

@@ -1,0 +1,44 @@
+"""Moments of concatenation and of dropout."""
+
+from __future__ import annotations
+
+import torch
+
+from .gaussian import Gaussian
+
+
+def concatenate(*parts: Gaussian) -> Gaussian:
+    """Join Gaussians along the channels; the parts' correlation is not carried."""
+    return Gaussian(
+        torch.cat([part.mean for part in parts], dim=1), torch.cat([part.variance for part in parts], dim=1)
+    )
+
+
+def dropout(x: Gaussian, probability: float) -> Gaussian:
+    """Drop activations at random in training: one mask for both moments.
+
+    Kept means are scaled by ``1 / (1 - p)`` and kept variances by its square, so that nothing is left to
+    scale at inference, where dropout is the identity.
+
+    Parameters
+    ----------
+    x : Gaussian
+        (B, C, ...).
+    probability : float
+        Share of activations to drop, in [0, 1).
+
+    Returns
+    -------
+    Gaussian
+    """
+    kept = torch.empty_like(x.mean).bernoulli_(1 - probability).div_(1 - probability)
+    return Gaussian(x.mean * kept, x.variance * kept.square())
+
+
+def dropout_expected(x: Gaussian, probability: float) -> Gaussian:
+    """Moments over the dropout masks themselves, for sampling-free MC-dropout.
+
+    ``E = mu`` and ``Var = v / (1 - p) + mu^2 p / (1 - p)`` (Postels et al., ICCV 2019).
+    """
+    keep = 1 - probability
+    return Gaussian(x.mean, (x.variance + probability * x.mean.square()) / keep)

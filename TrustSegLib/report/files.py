@@ -1,0 +1,40 @@
+"""The names of the result files, and writing one so that it is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from TrustSegLib.errors import OutputError
+
+DEFAULT_MAP = "error_probability"
+MASK_FILE = "mask.nii.gz"
+OVERLAY_FILE = "overlay.png"
+REPORT_FILE = "report.json"
+
+
+def map_file(name: str) -> str:
+    """Name of the file that holds an uncertainty map: the default map is just "uncertainty"."""
+    return "uncertainty.nii.gz" if name == DEFAULT_MAP else f"uncertainty_{name}.nii.gz"
+
+
+def write_atomically(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file under a temporary name beside `path`, then move it into place.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written; nothing is left under either name.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+        os.replace(temporary, target)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"{target}: cannot be written ({reason}); check the folder and its free space") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,108 @@
+"""`report.json`: what was found, how sure, by which model and how, for programs to read.
+
+The fields are described in `report.schema.json` (schema `trustseg-report/1`). Fields are added, never renamed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from TrustSegLib.report.files import MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file, write_atomically
+from TrustSegLib.uncertainty import map_title, map_unit
+
+if TYPE_CHECKING:
+    from TrustSegLib.inference.result import SegmentationResult
+
+SCHEMA = "trustseg-report/1"
+INTENDED_USE = "research use only"
+
+
+def report_json(result: SegmentationResult, image_path: str | os.PathLike, command: str) -> dict[str, Any]:
+    """Describe a result as plain JSON values.
+
+    Parameters
+    ----------
+    result : SegmentationResult
+        What the model gave for one image.
+    image_path : path
+        The image as the user named it.
+    command : str
+        The command line that made the result, or what stands for it.
+
+    Returns
+    -------
+    dict
+        Valid under `report.schema.json`. Volumes in ml, positions in RAS mm; `mean_uncertainty` and the
+        values of the maps in the unit given beside each map (the default map is a probability from 0 to 1).
+        A number that is not finite becomes null.
+    """
+    return {
+        "schema": SCHEMA,
+        "image": os.fspath(image_path),
+        "intended_use": INTENDED_USE,
+        "model": _plain(result.model),
+        "structures": _plain(result.structures),
+        "regions": _plain(result.regions),
+        "case": _plain(result.case),
+        "calibration": _plain(result.calibration),
+        "files": {"mask": MASK_FILE, "overlay": OVERLAY_FILE, "report": REPORT_FILE},
+        "maps": [_map_entry(name) for name in result.maps],
+        "provenance": {**_plain(result.provenance), "command": command},
+    }
+
+
+def write_report(
+    result: SegmentationResult,
+    path: str | os.PathLike,
+    *,
+    image_path: str | os.PathLike,
+    command: str,
+) -> dict[str, Any]:
+    """Write `report_json` as UTF-8 text, whole or not at all, and return it.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    report = report_json(result, image_path, command)
+    text = json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    # A file name that is no valid UTF-8 holds lone surrogates; their backslash form is a valid JSON escape.
+    write_atomically(path, text.encode("utf-8", errors="backslashreplace"))
+    return report
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) that every report fits."""
+    return json.loads(files("TrustSegLib.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
+
+
+def _map_entry(name: str) -> dict[str, str]:
+    return {"name": name, "title": map_title(name), "unit": map_unit(name), "file": map_file(name)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    raise TypeError(f"a report cannot hold a {type(value).__name__}: {value!r}")

@@ -1,0 +1,151 @@
+"""The sheet of `overlay.png`: where panels, letters, scale bars, legend and color bar stand.
+
+All panels share one scale in mm, so that sizes compare across the planes. Text stands outside the panels: it
+covers no anatomy, and no two texts share a place, whatever the shape of the image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from TrustSegLib.report.planes import Plane
+from TrustSegLib.report.typeface import families
+
+BACKGROUND = "#0b0b0d"
+FOREGROUND = "#e8e8ea"
+DIM = "#a4a4aa"
+DOTS_PER_INCH = 130
+
+# Lengths in inches.
+PANELS_WIDTH = 10.5
+PANEL_HEIGHT = 4.0
+CELL_WIDTH = 2.2
+MARGIN = 0.4
+GAP = 0.55
+HEADER = 0.85
+PANEL_TOP = 0.55
+PANEL_BOTTOM = 0.5
+LEGEND_WIDTH = 2.7
+FOOTER = 0.35
+
+
+class Page:
+    """A dark figure with two rows of panels and a column for the legends.
+
+    Parameters
+    ----------
+    sizes_mm : sequence of (float, float)
+        Height and width in mm of what each column shows.
+    """
+
+    def __init__(self, sizes_mm: Sequence[tuple[float, float]]) -> None:
+        tallest = max(height for height, _ in sizes_mm)
+        self._inch_per_mm = min(PANELS_WIDTH / sum(width for _, width in sizes_mm), PANEL_HEIGHT / tallest)
+        self._sizes = [(height * self._inch_per_mm, width * self._inch_per_mm) for height, width in sizes_mm]
+        self._cells = [max(CELL_WIDTH, width) for _, width in self._sizes]
+        self._row_height = PANEL_TOP + max(1.8, tallest * self._inch_per_mm) + PANEL_BOTTOM
+        self._legend_left = MARGIN + sum(self._cells) + GAP * len(self._cells)
+        self.width = self._legend_left + LEGEND_WIDTH
+        self.height = HEADER + 2 * self._row_height + FOOTER
+        self.figure = Figure(figsize=(self.width, self.height), dpi=DOTS_PER_INCH, facecolor=BACKGROUND)
+
+    def header(self, title: str, subtitle: str) -> None:
+        """Write the title and the line below it."""
+        self._text(MARGIN, 0.38, title, size=14, weight="bold")
+        self._text(MARGIN, 0.66, subtitle, size=10, color=DIM)
+
+    def footer(self, text: str) -> None:
+        """Write the last line."""
+        self._text(MARGIN, self.height - 0.18, text, size=9, color=DIM)
+
+    def panel(self, row: int, column: int) -> Axes:
+        """Add the axes of a panel, without ticks or frame."""
+        left, top, height, width = self._panel_box(row, column)
+        return self._axes(left, top, height, width)
+
+    def label_panel(self, row: int, column: int, plane: Plane, title: str) -> None:
+        """Write the plane's name, the letters at the borders and the scale bar around a panel."""
+        left, top, height, width = self._panel_box(row, column)
+        middle = left + width / 2
+        self._text(self._cell_left(column), top - 0.32, title, size=10)
+        self._text(middle, top - 0.06, plane.top, ha="center", weight="bold")
+        self._text(middle, top + height + 0.17, plane.bottom, ha="center", weight="bold")
+        self._text(left - 0.06, top + height / 2, plane.left, ha="right", va="center", weight="bold")
+        self._text(left + width + 0.06, top + height / 2, plane.right, va="center", weight="bold")
+        self._scale_bar(self._cell_left(column), top + height + 0.3)
+
+    def legend(self, row: int) -> Axes:
+        """Add empty axes for a legend in the column beside a row of panels."""
+        return self._axes(self._legend_left, self._row_top(row), self._row_height - PANEL_TOP, LEGEND_WIDTH)
+
+    def colorbar(self, colors: ScalarMappable, title: str, unit: str) -> Colorbar:
+        """Add the color bar beside the lower row; values above its end take the last color."""
+        axes = self._axes(self._legend_left + 0.05, self._row_top(1) + 0.1, self._colorbar_height(), 0.22)
+        axes.set_axis_on()
+        bar = self.figure.colorbar(colors, cax=axes, extend="max", extendfrac=0.04)
+        bar.ax.tick_params(colors=FOREGROUND, labelsize=10)
+        bar.outline.set_edgecolor(DIM)
+        self._text(self._legend_left, self._row_top(1) - 0.32, f"{title} ({unit})", size=10)
+        return bar
+
+    def colorbar_note(self, text: str) -> None:
+        """Write a note below the color bar."""
+        below = self._row_top(1) + 0.1 + self._colorbar_height()
+        self._text(self._legend_left, below + 0.2, text, va="top", size=9, color=DIM)
+
+    def _colorbar_height(self) -> float:
+        return self._row_height - PANEL_TOP - PANEL_BOTTOM - 0.3
+
+    def _scale_bar(self, left: float, top: float) -> None:
+        length_mm = round_length(0.4 * CELL_WIDTH / self._inch_per_mm)
+        right = left + length_mm * self._inch_per_mm
+        across = [left / self.width, right / self.width]
+        down = [1 - top / self.height] * 2
+        self.figure.add_artist(Line2D(across, down, color=FOREGROUND, linewidth=2, solid_capstyle="butt"))
+        self._text(right + 0.08, top, f"{length_mm:g} mm", va="center", size=9)
+
+    def _panel_box(self, row: int, column: int) -> tuple[float, float, float, float]:
+        height, width = self._sizes[column]
+        left = self._cell_left(column) + (self._cells[column] - width) / 2
+        return left, self._row_top(row), height, width
+
+    def _cell_left(self, column: int) -> float:
+        return MARGIN + sum(self._cells[:column]) + GAP * column
+
+    def _row_top(self, row: int) -> float:
+        return HEADER + row * self._row_height + PANEL_TOP
+
+    def _axes(self, left: float, top: float, height: float, width: float) -> Axes:
+        bottom = self.height - top - height
+        box = (left / self.width, bottom / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(box, facecolor=BACKGROUND)
+        axes.set_axis_off()
+        return axes
+
+    def _text(self, left: float, top: float, text: str, **style: object) -> None:
+        style = {"color": FOREGROUND, "size": 10, "family": families(), "parse_math": False, **style}
+        self.figure.text(left / self.width, 1 - top / self.height, text, **style)
+
+
+def round_length(limit: float) -> float:
+    """Round a length down to 1, 2 or 5 times a power of ten.
+
+    Parameters
+    ----------
+    limit : float
+        Above 0, in mm.
+
+    Returns
+    -------
+    float
+        The longest round length not above `limit`.
+    """
+    power = 10.0 ** math.floor(math.log10(limit))
+    return next(mantissa * power for mantissa in (5, 2, 1) if mantissa * power <= limit)
