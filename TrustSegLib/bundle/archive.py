@@ -55,10 +55,10 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def _check(entries: list[zipfile.ZipInfo], archive: Path) -> None:
     if len(entries) > MAX_FILES:
-        raise BundleError(f"{archive}: holds {len(entries)} files, more than {MAX_FILES}; choose a model bundle")
+        raise BundleError(f"{archive}: holds {len(entries)} files, not at most {MAX_FILES}; choose a model")
     total = sum(entry.file_size for entry in entries)
     if total > MAX_BYTES:
-        raise BundleError(f"{archive}: unpacks to {total} bytes, more than {MAX_BYTES}; do not use this file")
+        raise BundleError(f"{archive}: unpacks to {total} bytes, not at most {MAX_BYTES}; do not use it")
     seen: set[str] = set()
     for entry in entries:
         _check_entry(entry, archive)

@@ -247,7 +247,7 @@ def _check_schema(data: Any, where: str) -> None:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         found = f"{schema!r:.40}"
-        raise BundleError(f"{where}: schema is {found}, not {SCHEMA!r}; get a model for this TrustSeg version")
+        raise BundleError(f"{where}: schema is {found}, not {SCHEMA!r}; get a model for this version")
     error = best_match(_VALIDATOR.iter_errors(data))
     if error is not None:
         place = error.json_path.removeprefix("$").removeprefix(".") or "top level"
@@ -259,7 +259,7 @@ def _check_schema(data: Any, where: str) -> None:
 def _check_structures(structures: list[dict[str, Any]], where: str) -> None:
     found = [structure["label"] for structure in structures]
     if found != list(range(1, len(found) + 1)):
-        raise BundleError(f"{where}: structures have the labels {found}; number them 1, 2, 3 ... in this order")
+        raise BundleError(f"{where}: structures have the labels {found}; number them 1, 2, 3 ... in order")
     names = [structure["name"] for structure in structures]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

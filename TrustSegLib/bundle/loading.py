@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import weakref
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -91,8 +92,8 @@ class Bundle:
         try:
             content = (self.path / name).read_bytes()
         except OSError as error:
-            reason = error.strerror
-            raise BundleError(f"{self.source}: {name} cannot be read ({reason}); get the model again") from error
+            reason = f"cannot be read ({error.strerror})"
+            raise BundleError(f"{self.source}: {name} {reason}; get the model again") from error
         if hashlib.sha256(content).hexdigest() != self.description.files[name]:
             raise _changed(self.source, name)
         return content
@@ -114,7 +115,7 @@ def load_bundle(path: str | Path) -> Bundle:
     Returns
     -------
     Bundle
-        Every listed file is there and has its SHA-256, no other file is there, and `model.json` fits the schema.
+        Every listed file is there and has its SHA-256, no other file is, and `model.json` fits the schema.
 
     Raises
     ------
@@ -122,9 +123,10 @@ def load_bundle(path: str | Path) -> Bundle:
         If any of this is not so.
     """
     source = Path(path).absolute()
-    if source.is_dir():
+    # os.path answers False where a folder may not be searched; Path would raise.
+    if os.path.isdir(source):
         return _load_folder(source, source)
-    if not source.is_file() or source.suffix != SUFFIX:
+    if not os.path.isfile(source) or source.suffix != SUFFIX:
         raise BundleError(f"{source}: is neither a bundle folder nor a {SUFFIX} file; choose one of these")
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(TemporaryDirectory(prefix="trustseg-bundle-")))
@@ -173,7 +175,7 @@ def _read_model_file(folder: Path, source: Path) -> bytes:
     with (folder / MODEL_FILE).open("rb") as file:
         content = file.read(MAX_MODEL_BYTES + 1)
     if len(content) > MAX_MODEL_BYTES:
-        raise BundleError(f"{source}: {MODEL_FILE} is longer than {MAX_MODEL_BYTES} bytes; get the model again")
+        raise BundleError(f"{source}: {MODEL_FILE} has over {MAX_MODEL_BYTES} bytes; get the model again")
     return content
 
 
@@ -209,5 +211,5 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _changed(source: Path, name: str) -> BundleError:
     return BundleError(
-        f"{source}: {name} was changed or damaged (its SHA-256 does not fit {MODEL_FILE}); get the model again"
+        f"{source}: {name} was changed or damaged (its SHA-256 is not that of {MODEL_FILE}); get it again"
     )

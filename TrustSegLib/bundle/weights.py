@@ -94,18 +94,15 @@ def _build(description: ModelDescription, where: str) -> nn.Module:
 
 def _check_spec(spec: NetworkSpec, size_divisor: int, description: ModelDescription, where: str) -> None:
     """Compare the network's specification with the rest of the description."""
-    counts = (
-        ("in_channels", spec.in_channels, "channels", len(description.channels)),
-        ("classes", spec.classes, "structures and the background", description.classes),
-    )
-    for key, value, things, expected in counts:
-        if value != expected:
-            raise BundleError(f"{where}: {MODEL_FILE}: network.{key} is {value} for {expected} {things}; correct it")
+    place = f"{where}: {MODEL_FILE}"
+    channels, classes = len(description.channels), description.classes
+    if spec.in_channels != channels:
+        raise BundleError(f"{place}: network.in_channels is {spec.in_channels}; make it {channels} as channels")
+    if spec.classes != classes:
+        raise BundleError(f"{place}: network.classes is {spec.classes}; make it structures + 1 = {classes}")
     if any(length % size_divisor for length in description.patch_shape[-spec.dimensions :]):
         size = list(description.input.patch_size)
-        raise BundleError(
-            f"{where}: {MODEL_FILE}: input.patch_size is {size}; this network needs multiples of {size_divisor}"
-        )
+        raise BundleError(f"{place}: input.patch_size is {size}; choose multiples of {size_divisor}")
 
 
 def _check_fit(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], where: str) -> None:

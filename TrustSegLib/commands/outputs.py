@@ -11,7 +11,7 @@ import os
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def private_folder(output: str) -> Iterator[Path]:
     with ExitStack() as stack:
         try:
             for missing in _missing_folders(folder):
-                missing.mkdir()
+                missing.mkdir(exist_ok=True)
                 stack.callback(_remove_if_empty, missing)
             private = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=PRIVATE_PREFIX))
         except OSError as error:
@@ -187,7 +187,7 @@ def _missing_folders(folder: Path) -> list[Path]:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if not any(folder.iterdir()):
+    with suppress(OSError):  # It holds results, or another run has removed it.
         folder.rmdir()
 
 

@@ -16,7 +16,7 @@ INITIAL_RELATIVE_VARIANCE = 1e-2
 
 
 class RandomKernels(nn.Module):
-    """Parameters of random kernels: ``weight`` (means), ``bias`` (certain) and ``rho``, ``s = softplus(rho)``.
+    """Random kernels: ``weight`` (means), ``bias`` (certain) and ``rho``, with ``s = softplus(rho)``.
 
     Parameters
     ----------
@@ -91,7 +91,8 @@ class Convolution(RandomKernels):
         correlation: float = 0.0,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, dimensions, bias)
-        self.options = {"stride": stride, "padding": padding, "dilation": dilation, "correlation": correlation}
+        self.options = {"stride": stride, "padding": padding, "dilation": dilation}
+        self.options["correlation"] = correlation
 
     def forward(self, x: Gaussian | Tensor) -> Gaussian:
         """(B, C, D, H, W) to (B, K, D', H', W')."""

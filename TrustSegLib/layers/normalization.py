@@ -7,6 +7,7 @@ from torch import nn
 
 from .. import moments
 from ..moments import Gaussian
+from ..moments.rectifier import Rectifier
 
 
 class GroupNorm(nn.Module):
@@ -16,26 +17,34 @@ class GroupNorm(nn.Module):
     ----------
     groups, channels : int
         ``groups`` divides ``channels``; equal numbers give instance normalization.
+    rectifier : Rectifier, optional
+        The activation that follows: both run as one pass, see `moments.normalize_and_activate`.
     epsilon : float
         Added to the denominator's square.
     """
 
-    def __init__(self, groups: int, channels: int, epsilon: float = 1e-5) -> None:
+    def __init__(
+        self, groups: int, channels: int, rectifier: Rectifier | None = None, epsilon: float = 1e-5
+    ) -> None:
         super().__init__()
-        self.groups, self.epsilon = groups, epsilon
+        self.groups, self.rectifier, self.epsilon = groups, rectifier, epsilon
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Gaussian) -> Gaussian:
         """(B, C, ...) to (B, C, ...)."""
-        return moments.group_norm(x, self.groups, self.weight, self.bias, self.epsilon)
+        if self.rectifier is None:
+            return moments.group_norm(x, self.groups, self.weight, self.bias, self.epsilon)
+        return moments.normalize_and_activate(
+            x, self.groups, self.weight, self.bias, self.rectifier, self.epsilon
+        )
 
 
 class InstanceNorm(GroupNorm):
     """Instance normalization: one channel a group."""
 
-    def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
-        super().__init__(channels, channels, epsilon)
+    def __init__(self, channels: int, rectifier: Rectifier | None = None, epsilon: float = 1e-5) -> None:
+        super().__init__(channels, channels, rectifier, epsilon)
 
 
 class BatchNorm(nn.Module):
@@ -52,7 +61,8 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Gaussian) -> Gaussian:
         """(B, C, ...) to (B, C, ...)."""
-        location, scale = self._batch_statistics(x) if self.training else (self.running_mean, self.running_var)
+        running = self.running_mean, self.running_var
+        location, scale = self._batch_statistics(x) if self.training else running
         return moments.batch_norm(x, location, scale, self.weight, self.bias, self.epsilon)
 
     def _batch_statistics(self, x: Gaussian) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,23 +1,28 @@
 """Moments of network operations: pure functions on tensors that carry mean and variance in one pass."""
 
-from .activation import leaky_relu_exact, leaky_relu_taylor
+from .activation import activate, leaky_relu_exact, leaky_relu_taylor
 from .classification import class_logits
 from .combination import concatenate, dropout, dropout_expected
 from .convolution import convolution, transposed_convolution
 from .divergence import empirical_divergence, gaussian_divergence
+from .fused import normalize_and_activate
 from .gaussian import SMALLEST_VARIANCE, ClassMoments, Gaussian, LogitMoments
 from .normalization import batch_norm, batch_statistics, group_norm, instance_norm
 from .pooling import average_pool, max_pool
 from .power import power
 from .readout import READOUT_SAMPLES, normal_points, readout_exact, readout_taylor, sample_logits
+from .rectifier import ExactRectifier, TaylorRectifier
 from .upsampling import upsample_linear, upsample_nearest
 
 __all__ = [
     "READOUT_SAMPLES",
     "SMALLEST_VARIANCE",
     "ClassMoments",
+    "ExactRectifier",
     "Gaussian",
     "LogitMoments",
+    "TaylorRectifier",
+    "activate",
     "average_pool",
     "batch_norm",
     "batch_statistics",
@@ -34,6 +39,7 @@ __all__ = [
     "leaky_relu_taylor",
     "max_pool",
     "normal_points",
+    "normalize_and_activate",
     "power",
     "readout_exact",
     "readout_taylor",

@@ -15,26 +15,32 @@ from torch import Tensor
 CPU_BLOCK = 2**17
 
 
-def blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Walk over tensors of one shape in flat blocks.
+def blocks(example: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Walk over a matrix in blocks of about `CPU_BLOCK` elements; on a GPU there is one block.
 
     Parameters
     ----------
-    *tensors : Tensor
-        Contiguous tensors of one shape, inputs and outputs alike.
+    example : Tensor
+        (rows, columns); one row is one channel of one image.
 
     Yields
     ------
-    tuple of Tensor
-        One-dimensional views of the same elements of every tensor. On a GPU there is one block.
+    tuple of slice
+        Rows and columns of the block.
     """
-    flat = [tensor.view(-1) for tensor in tensors]
-    count = flat[0].numel()
-    step = CPU_BLOCK if flat[0].device.type == "cpu" else max(count, 1)
-    for start in range(0, count, step):
-        yield tuple(tensor[start : start + step] for tensor in flat)
+    rows, columns = example.shape
+    size = CPU_BLOCK if example.device.type == "cpu" else max(example.numel(), 1)
+    height, width = max(1, size // max(columns, 1)), min(columns, size)
+    for top in range(0, rows, height):
+        for left in range(0, columns, width):
+            yield slice(top, top + height), slice(left, left + width)
 
 
 def working_dtype(tensor: Tensor) -> torch.dtype:
     """Precision for the inside of a block: float64 stays, everything else works in float32."""
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+
+
+def as_rows(tensor: Tensor) -> Tensor:
+    """View (B, C, ...) as (B C, voxels)."""
+    return tensor.contiguous().view(tensor.shape[0] * tensor.shape[1], -1)

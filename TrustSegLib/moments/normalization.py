@@ -40,8 +40,7 @@ def group_norm(
     -------
     Gaussian
     """
-    batch, channels = x.mean.shape[:2]
-    shape = (batch, groups, -1)
+    shape = (x.mean.shape[0], groups, -1)
     mean, variance = _Standardize.apply(x.mean.reshape(shape), x.variance.reshape(shape), epsilon)
     return _affine(Gaussian(mean.view_as(x.mean), variance.view_as(x.variance)), weight, bias)
 

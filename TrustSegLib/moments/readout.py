@@ -66,10 +66,11 @@ def readout_exact(logits: LogitMoments, samples: int = READOUT_SAMPLES) -> Class
     points = normal_points(samples, shape[0]).to(location)
     location, factor = location.flatten(1), [[entry.flatten() for entry in row] for row in factor]
     block = _BLOCK.get(location.device.type, _BLOCK["cpu"])
-    parts = [
-        _softmax_moments(location[:, i : i + block], [[e[i : i + block] for e in row] for row in factor], points)
-        for i in range(0, location.shape[1], block)
-    ]
+    parts = []
+    for start in range(0, location.shape[1], block):
+        voxels = slice(start, start + block)
+        part = [[entry[voxels] for entry in row] for row in factor]
+        parts.append(_softmax_moments(location[:, voxels], part, points))
     mean = torch.cat([part[0] for part in parts], dim=1).view(shape[0] + 1, *shape[1:])
     variance = torch.cat([part[1] for part in parts], dim=1).view_as(mean)
     return _bounded(mean.movedim(0, 1), variance.movedim(0, 1))
@@ -92,8 +93,8 @@ def sample_logits(logits: LogitMoments, normals: Tensor) -> Tensor:
     """
     factor = cholesky([list(row.unbind(1)) for row in logits.covariance.unbind(1)])
     normals = normals.to(logits.mean)
-    draws = [mean + spread for mean, spread in zip(logits.mean.unbind(1), _spread(factor, normals))]
-    return torch.stack(draws, dim=2)
+    pairs = zip(logits.mean.unbind(1), _spread(factor, normals), strict=True)
+    return torch.stack([mean + spread for mean, spread in pairs], dim=2)
 
 
 def cholesky(covariance: list[list[Tensor]]) -> list[list[Tensor]]:
@@ -129,7 +130,7 @@ def normal_points(samples: int, dimensions: int) -> Tensor:
     engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=0)
     uniform = engine.draw(samples, dtype=torch.float64).clamp(1e-6, 1 - 1e-6)
     points = torch.special.ndtri(uniform)
-    # standardize: a constant factor of the variance and a shift of the mean are errors that can be had for free
+    # a set of few points has not quite mean 0 and variance 1: set them
     return (points - points.mean(0)) / points.std(0, correction=0)
 
 
@@ -151,7 +152,7 @@ def _softmax_moments(
     location: Tensor, factor: list[list[Tensor]], points: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Moments (K, N) of the probabilities over points; ``location`` (K - 1, N)."""
-    logits = [mean + spread for mean, spread in zip(location, _spread(factor, points))]
+    logits = [mean + spread for mean, spread in zip(location, _spread(factor, points), strict=True)]
     p = torch.softmax(torch.stack([torch.zeros_like(logits[0]), *logits]), dim=0)
     variance, mean = torch.var_mean(p, dim=1, correction=0)
     return mean, variance

@@ -129,6 +129,6 @@ def start_from_deterministic(
     """
     expected = {name: value for name, value in network.state_dict().items() if not name.endswith(".rho")}
     if sorted(expected) != sorted(state) or any(state[n].shape != v.shape for n, v in expected.items()):
-        raise OptionError("network: the deterministic weights belong to another architecture; use its own spec")
+        raise OptionError("network: the deterministic weights belong to another spec; use the same one")
     network.load_state_dict(state, strict=False)
     network.set_relative_variance(relative_variance)

@@ -24,8 +24,7 @@ class LayerSet(Protocol):
     spec: NetworkSpec
 
     def convolution(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module: ...
-    def normalization(self, channels: int) -> nn.Module: ...
-    def activation(self) -> nn.Module: ...
+    def normalized_activation(self, channels: int) -> list[nn.Module]: ...
     def pooling(self) -> nn.Module: ...
     def transposed_convolution(self, in_channels: int, out_channels: int) -> nn.Module: ...
     def interpolation(self) -> nn.Module: ...
@@ -53,7 +52,10 @@ class DeterministicLayers:
         size = self.spec.kernel_size
         return _he_normal(self._conv(in_channels, out_channels, size, stride, size // 2))
 
-    def normalization(self, channels: int) -> nn.Module:
+    def normalized_activation(self, channels: int) -> list[nn.Module]:
+        return [self._normalization(channels), self._activation()]
+
+    def _normalization(self, channels: int) -> nn.Module:
         kind = self.spec.normalization
         if kind == "instance":
             return self._instance_norm(channels, affine=True)
@@ -61,7 +63,7 @@ class DeterministicLayers:
             return nn.GroupNorm(self.spec.groups, channels)
         return self._batch_norm(channels) if kind == "batch" else nn.Identity()
 
-    def activation(self) -> nn.Module:
+    def _activation(self) -> nn.Module:
         if self.spec.activation == "relu":
             return nn.ReLU(inplace=True)
         return nn.LeakyReLU(self.spec.negative_slope, inplace=True)
@@ -99,8 +101,8 @@ class VariationalLayers:
     def __init__(self, spec: NetworkSpec, propagation: str) -> None:
         self.spec = spec
         self._correlation = NEIGHBOR_CORRELATION if propagation == "correlated" else 0.0
-        taylor = propagation == "taylor"
-        self._activate = moments.leaky_relu_taylor if taylor else moments.leaky_relu_exact
+        rectifier = moments.TaylorRectifier if propagation == "taylor" else moments.ExactRectifier
+        self._rectifier = rectifier(0.0 if spec.activation == "relu" else spec.negative_slope)
 
     def convolution(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
         size = self.spec.kernel_size
@@ -114,17 +116,14 @@ class VariationalLayers:
             correlation=self._correlation,
         )
 
-    def normalization(self, channels: int) -> nn.Module:
+    def normalized_activation(self, channels: int) -> list[nn.Module]:
         kind = self.spec.normalization
         if kind == "instance":
-            return layers.InstanceNorm(channels)
+            return [layers.InstanceNorm(channels, self._rectifier)]
         if kind == "group":
-            return layers.GroupNorm(self.spec.groups, channels)
-        return layers.BatchNorm(channels) if kind == "batch" else nn.Identity()
-
-    def activation(self) -> nn.Module:
-        slope = 0.0 if self.spec.activation == "relu" else self.spec.negative_slope
-        return layers.Propagate(self._activate, negative_slope=slope)
+            return [layers.GroupNorm(self.spec.groups, channels, self._rectifier)]
+        activation = layers.Propagate(moments.activate, rectifier=self._rectifier)
+        return [layers.BatchNorm(channels) if kind == "batch" else nn.Identity(), activation]
 
     def pooling(self) -> nn.Module:
         if self.spec.downsampling == "max":

@@ -6,6 +6,8 @@ with same-size convolutions (padded voxels have mean 0 and variance 0, never an 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 
 from .layer_set import LayerSet
@@ -29,12 +31,12 @@ class UNet(nn.Module):
         channels = (spec.in_channels, *spec.filters)
         self.encoder = nn.ModuleList(
             _stage(layers, before, after, spec.convolutions, first_stride=2 if strided and level else 1)
-            for level, (before, after) in enumerate(zip(channels, spec.filters))
+            for level, (before, after) in enumerate(zip(channels, spec.filters, strict=False))
         )
         steps = len(spec.filters) - 1
         self.down = nn.ModuleList(nn.Identity() if strided else layers.pooling() for _ in range(steps))
         self.dropout = layers.dropout()
-        pairs = list(zip(spec.filters[:0:-1], spec.filters[-2::-1]))
+        pairs = list(pairwise(reversed(spec.filters)))
         self.up = nn.ModuleList(_up(spec, layers, deep, shallow) for deep, shallow in pairs)
         self.decoder = nn.ModuleList(
             _stage(layers, 2 * shallow, shallow, spec.convolutions) for _, shallow in pairs
@@ -45,12 +47,12 @@ class UNet(nn.Module):
     def forward(self, x):
         """Image (B, C, D, H, W) to logits of (B, K, D, H, W), in the form of the layer set."""
         skips = []
-        for stage, down in zip(self.encoder, self.down):
+        for stage, down in zip(self.encoder[:-1], self.down, strict=True):
             x = stage(x)
             skips.append(x)
             x = down(x)
         x = self.dropout(self.encoder[-1](x))
-        for up, stage in zip(self.up, self.decoder):
+        for up, stage in zip(self.up, self.decoder, strict=True):
             x = stage(self.concatenate(skips.pop(), up(x)))
         return self.head(x)
 
@@ -59,12 +61,12 @@ def _stage(
     layers: LayerSet, in_channels: int, out_channels: int, convolutions: int, first_stride: int = 1
 ) -> nn.Sequential:
     """Convolution, normalization, activation; ``convolutions`` times."""
-    modules: list[nn.Module] = []
+    blocks = []
     for position in range(convolutions):
-        stride = first_stride if position == 0 else 1
-        modules.append(layers.convolution(in_channels if position == 0 else out_channels, out_channels, stride))
-        modules += [layers.normalization(out_channels), layers.activation()]
-    return nn.Sequential(*modules)
+        before, stride = (out_channels, 1) if position else (in_channels, first_stride)
+        convolution = layers.convolution(before, out_channels, stride)
+        blocks.append(nn.Sequential(convolution, *layers.normalized_activation(out_channels)))
+    return nn.Sequential(*blocks)
 
 
 def _up(spec: NetworkSpec, layers: LayerSet, deep: int, shallow: int) -> nn.Module:

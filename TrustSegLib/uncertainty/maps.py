@@ -155,8 +155,8 @@ def uncertainty_map(name: str, mean: np.ndarray, variance: np.ndarray) -> np.nda
 
     References
     ----------
-    Kwon et al. 2018, "Uncertainty quantification using Bayesian neural networks in classification" (MIDL), for
-    the epistemic and the aleatoric part; the SUPER-Net papers for the variance at the predicted class.
+    Kwon et al., "Uncertainty quantification using Bayesian neural networks in classification", MIDL 2018: the
+    epistemic and the aleatoric part. The SUPER-Net papers: the variance at the predicted class.
     """
     if mean.shape != variance.shape:
         raise ValueError(f"mean {mean.shape} and variance {variance.shape} differ in shape")

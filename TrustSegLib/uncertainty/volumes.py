@@ -93,7 +93,7 @@ def _mean(total: float, count: int) -> float | None:
 
 
 def _count_and_sum(labels: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return voxel count and sum of values of labels 0-255; arrays (1, D, H, W), by slices to bound memory."""
+    """Return voxel count and sum of values of labels 0-255, slice by slice to bound memory; (1, D, H, W)."""
     counts, sums = np.zeros(256, dtype=np.int64), np.zeros(256)
     for label_slice, value_slice in zip(labels[0], values[0], strict=True):
         flat = label_slice.ravel()

@@ -1,0 +1,59 @@
+# make demo | test | bench | clean     (another Python: make PYTHON=python3.12 demo)
+#
+# Each target makes .venv, installs what it needs at the versions of constraints.txt, and runs. A second call
+# installs nothing unless a pyproject.toml or constraints.txt has changed.
+
+PYTHON ?= python3
+SAMPLE ?= Testing/data/hippocampus/hippocampus_223.nii.gz
+OUTPUT ?= demo-output
+# Options for the benchmark: make bench ARGS=--help
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\)$$/\1/p' constraints.txt)
+CREATED := $(VENV)/.created
+LIBRARY := $(VENV)/.library-installed
+EVERYTHING := $(VENV)/.everything-installed
+
+.PHONY: help demo test bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n '1,4p' Makefile
+
+demo: $(LIBRARY)
+	$(BIN)/trustseg segment "$(SAMPLE)" -o "$(OUTPUT)"
+	@echo
+	@echo "Look at $(OUTPUT)/overlay.png: the image, the mask's outline and how likely each label is wrong."
+
+# ruff first: it takes a second. pytest last: its summary is the last line.
+test: $(EVERYTHING)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+bench: $(EVERYTHING)
+	$(BIN)/python Testing/benchmarks/bench.py $(ARGS)
+
+# What a training has written (runs/) is not touched.
+clean:
+	rm -rf $(VENV) "$(OUTPUT)" build dist *.egg-info Training/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	find TrustSegLib TrustSeg Training Testing -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(CREATED):
+	@$(PYTHON) -c 'import sys; (3, 10) <= sys.version_info[:2] <= (3, 12) or sys.exit("Python 3.10 to 3.12 is needed, \
+	this is " + sys.version.split()[0] + ": name one with make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# torch by its exact name first: only so does pip take the build that this machine's index offers for it, and
+# every later requirement finds it already there.
+$(LIBRARY): $(CREATED) pyproject.toml constraints.txt
+	$(INSTALL) $(TORCH)
+	$(INSTALL) -e .
+	@touch $@
+
+$(EVERYTHING): $(LIBRARY) Training/pyproject.toml
+	$(INSTALL) -e '.[test]' -e ./Training
+	@touch $@

@@ -1,0 +1,237 @@
+"""The command `trustseg`: reads the command line; what the commands do is in `TrustSegLib.commands`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from TrustSegLib.commands.console import print_error
+from TrustSegLib.errors import OptionError, TrustSegError
+from TrustSegLib.version import __version__
+
+EXIT_MENDABLE = 2
+EXIT_INTERRUPTED = 130
+
+SEGMENT_TEXT = """\
+Segment images and show how sure the model is of every voxel.
+
+An image is a NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a directory that
+holds one DICOM series. For each image these files are written:
+
+  mask.nii.gz         label of each voxel
+  uncertainty.nii.gz  probability (0 to 1) that the label is wrong
+  overlay.png         three slices with the mask and its uncertainty, to look at
+  report.json         volumes, mean uncertainties, model and settings, to read by program
+
+Research use only."""
+
+SEGMENT_EXAMPLES = """\
+examples:
+  trustseg segment scan.nii.gz -o results
+  trustseg segment patients/*.nii.gz -o results --model hippocampus-t1
+  trustseg segment dicom/series5 -o results --device cuda:0 --maps entropy,epistemic
+  trustseg segment head.nrrd -o results --roi -40,-10,-50,0,-40,0
+  trustseg segment scan.nii.gz -o results --json | jq .structures"""
+
+EXAMPLES = """\
+examples:
+  trustseg segment scan.nii.gz -o results     mask, uncertainty, picture and report of a scan
+  trustseg models list                        which models there are
+  trustseg segment --help                     every option"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are like every other error of the command: one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message}; see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the name of the program; default: those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 2 something the user can mend (said in one line), 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _never_fail_to_print()
+    try:
+        _clean_up_when_terminated()
+        parsed = build_parser().parse_args(_join_negative_numbers(arguments))
+        parsed.command_line = shlex.join(["trustseg", *arguments])
+        return _run(parsed)
+    except TrustSegError as error:
+        print_error(str(error), as_json="--json" in arguments)
+        return EXIT_MENDABLE
+    except KeyboardInterrupt:
+        print("trustseg: interrupted; nothing half-written is left", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of the whole command."""
+    parser = _Parser(
+        prog="trustseg",
+        description="Segment medical images with a measure of uncertainty for every voxel. Research use only.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"trustseg {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_segment(commands)
+    _add_models(commands)
+    return parser
+
+
+def _add_segment(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "segment",
+        help="segment images",
+        description=SEGMENT_TEXT,
+        epilog=SEGMENT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image file, or directory of one DICOM series")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder for the results; with several images, one folder each inside it, named after the image",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="also replace files that no earlier run has written into DIR"
+    )
+    _add_model_options(parser.add_argument_group("model and map"))
+    _add_pass_options(parser.add_argument_group("how it runs"))
+    _add_output_options(parser)
+
+
+def _add_model_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        help="a bundled model by name (see trustseg models list), or a model folder or .trustseg file "
+        "(default: the bundled one, if there is just one)",
+    )
+    group.add_argument(
+        "--maps",
+        default="",
+        metavar="NAME,...",
+        help="more maps to write as uncertainty_NAME.nii.gz: predictive_variance, entropy, epistemic, aleatoric "
+        "(error_probability is always written, as uncertainty.nii.gz)",
+    )
+    group.add_argument(
+        "--roi",
+        metavar="X0,X1,Y0,Y1,Z0,Z1",
+        help="segment only this box, in RAS mm (x to the patient's right is from X0 to X1, ...); "
+        "index:X0,X1,... takes voxels of the file instead (default: the whole image)",
+    )
+
+
+def _add_pass_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda[:N]", help="where the network runs (default: %(default)s)"
+    )
+    group.add_argument(
+        "--precision",
+        default="float32",
+        metavar="float32|bfloat16",
+        help="of the network's computations (default: %(default)s)",
+    )
+    group.add_argument(
+        "--overlap",
+        type=float,
+        default=0.5,
+        metavar="FRACTION",
+        help="of a patch that neighboring patches share, from 0 to below 1 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--batch-size", type=int, default=2, metavar="N", help="patches in one pass (default: %(default)s)"
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="for models that draw random numbers (default: %(default)s)"
+    )
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one line of JSON per image: its report, or {\"error\": ...}; no progress bar",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def _add_models(commands: argparse._SubParsersAction) -> None:
+    models = commands.add_parser("models", help="list, show and verify models", allow_abbrev=False)
+    actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
+    texts = {
+        "list": "list the models that come with the library",
+        "show": "show what a model says of itself",
+        "verify": "check that a model is complete and unchanged",
+    }
+    for action, text in texts.items():
+        parser = actions.add_parser(action, help=text, description=f"{text.capitalize()}.", allow_abbrev=False)
+        if action != "list":
+            parser.add_argument("model", metavar="NAME|PATH", help="bundled model, model folder or .trustseg file")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    # Imported here: PyTorch takes seconds to load, and --help and a mistyped option should not wait for it.
+    if parsed.command == "segment":
+        from TrustSegLib.commands import segment
+
+        return segment.run(parsed)
+    from TrustSegLib.commands import models
+
+    actions = {"list": models.list_models, "show": models.show, "verify": models.verify}
+    return actions[parsed.action](parsed)
+
+
+def _join_negative_numbers(arguments: Sequence[str]) -> list[str]:
+    """Join `--roi` with its value: argparse would take a value such as -40,-10,... for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--roi":
+            joined[-1] = f"--roi={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _never_fail_to_print() -> None:
+    """Escape characters that the terminal's encoding lacks, as standard error does by itself."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _clean_up_when_terminated() -> None:
+    """Let `kill` and a closed terminal end the program through its clean-up, not in the middle of it."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _exit_on_signal)
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -1,0 +1,129 @@
+"""`trustseg segment`: images in; masks, uncertainty maps, pictures and reports out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
+from TrustSegLib.commands.console import ProgressBar, print_error, print_json
+from TrustSegLib.commands.outputs import Target, check_target, plan_targets, private_folder, publish
+from TrustSegLib.commands.summary import print_summary
+from TrustSegLib.errors import OptionError, TrustSegError
+from TrustSegLib.imaging import Volume, read_volume, write_volume
+from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
+from TrustSegLib.report import write_overlay, write_report
+from TrustSegLib.report.files import DEFAULT_MAP, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for every image of a run."""
+
+    bundle: Bundle
+    options: SegmentOptions
+    seed: int
+    command: str
+    as_json: bool
+    quiet: bool
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment each image; an image that fails does not keep the others from being done.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 2 when an image failed.
+
+    Raises
+    ------
+    TrustSegError
+        Found before the work: an option, the model or the output folder is wrong. Or the only image failed.
+    """
+    options = _options(arguments)
+    targets = plan_targets(arguments.images, arguments.output)
+    bundle = load_bundle(find_bundle(arguments.model) if arguments.model else _only_bundled_model())
+    job = Job(bundle, options, arguments.seed, arguments.command_line, arguments.json, arguments.quiet)
+    with private_folder(arguments.output) as private:
+        for target in targets:
+            check_target(target, arguments.overwrite)
+        if len(targets) == 1:
+            _segment_image(job, targets[0], private / "0")
+            return 0
+        return _segment_images(job, targets, private)
+
+
+def _segment_images(job: Job, targets: list[Target], private: Path) -> int:
+    failures = 0
+    for number, target in enumerate(targets):
+        try:
+            _segment_image(job, target, private / str(number))
+        except TrustSegError as error:
+            failures += 1
+            message = str(error) if str(target.image) in str(error) else f"{target.image}: {error}"
+            print_error(message, job.as_json, image=str(target.image))
+    return 2 if failures else 0
+
+
+def _segment_image(job: Job, target: Target, staging: Path) -> None:
+    # Each image starts from the same seed, so that its result does not depend on the images before it.
+    torch.manual_seed(job.seed)
+    volume = read_volume(target.image)
+    with ProgressBar(target.image.name, shown=not (job.as_json or job.quiet)) as progress:
+        result = segment(volume, job.bundle, job.options, progress=progress)
+    staging.mkdir()
+    report = _write_results(job, target, volume, result, staging)
+    publish(staging, target.folder)
+    if job.as_json:
+        print_json({**report, "folder": str(target.folder)})
+    elif not job.quiet:
+        print_summary(result, target.image, target.folder, sorted(os.listdir(target.folder)))
+
+
+def _write_results(
+    job: Job, target: Target, volume: Volume, result: SegmentationResult, staging: Path
+) -> dict[str, object]:
+    write_volume(result.labels, staging / MASK_FILE)
+    for name, values in result.maps.items():
+        write_volume(values, staging / map_file(name))
+    description = job.bundle.description
+    normalization = description.input.normalization
+    write_overlay(
+        volume,
+        result,
+        staging / OVERLAY_FILE,
+        structures=description.structures,
+        image_name=target.image.name or str(target.image.resolve()),
+        window=(normalization.lower, normalization.upper) if normalization.method == "window" else None,
+    )
+    return write_report(result, staging / REPORT_FILE, image_path=target.image, command=job.command)
+
+
+def _options(arguments: argparse.Namespace) -> SegmentOptions:
+    names = [name.strip() for name in arguments.maps.split(",") if name.strip()]
+    options = SegmentOptions(
+        device=arguments.device,
+        # The default map is always made: the picture and the mean uncertainties come from it.
+        maps=tuple(dict.fromkeys([DEFAULT_MAP, *names])),
+        roi=Roi.parse(arguments.roi) if arguments.roi is not None else None,
+        batch_size=arguments.batch_size,
+        overlap=arguments.overlap,
+        precision=arguments.precision,
+    )
+    choose_device(options.device)
+    return options
+
+
+def _only_bundled_model() -> Path:
+    models = bundled_models()
+    if len(models) == 1:
+        return models[0]
+    if not models:
+        raise OptionError("no model comes with this installation; name one with --model PATH")
+    names = ", ".join(folder.name for folder in models)
+    raise OptionError(f"there are several models; choose one with --model: {names}")
