@@ -12,6 +12,9 @@ from .gaussian import SMALLEST_VARIANCE, ClassMoments, LogitMoments
 #: Points of the fixed quasi-random set: 2-6 % error of the variance at every scale.
 READOUT_SAMPLES = 64
 
+#: Differences of logits are cut here: beyond, the probability is 0 or 1 in any precision, and exp overflows.
+_LARGEST_LOGIT = 40.0
+
 #: Voxels read out together, so that all samples of a block stay in the cache.
 _BLOCK = {"cpu": 4096, "cuda": 2**20}
 
@@ -151,11 +154,20 @@ def _spread(factor: list[list[Tensor]], points: Tensor) -> list[Tensor]:
 def _softmax_moments(
     location: Tensor, factor: list[list[Tensor]], points: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Moments (K, N) of the probabilities over points; ``location`` (K - 1, N)."""
-    logits = [mean + spread for mean, spread in zip(location, _spread(factor, points), strict=True)]
-    p = torch.softmax(torch.stack([torch.zeros_like(logits[0]), *logits]), dim=0)
-    variance, mean = torch.var_mean(p, dim=1, correction=0)
-    return mean, variance
+    """Moments (K, N) of the probabilities over points; ``location`` (K - 1, N).
+
+    The first class's logit is the zero. `torch.softmax` over a short leading axis is many times slower.
+    """
+    pairs = zip(location, _spread(factor, points), strict=True)
+    odds = [(mean + spread).clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT).exp() for mean, spread in pairs]
+    first = (1 + sum(odds)).reciprocal()
+    moments = [_moments(p) for p in (first, *(first * ratio for ratio in odds))]
+    return torch.stack([mean for mean, _ in moments]), torch.stack([variance for _, variance in moments])
+
+
+def _moments(p: Tensor) -> tuple[Tensor, Tensor]:
+    mean = p.mean(dim=0)
+    return mean, (p - mean).square().mean(dim=0)
 
 
 def _bounded(mean: Tensor, variance: Tensor) -> ClassMoments:
