@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Make the parser of the whole command."""
     parser = _Parser(
         prog="trustseg",
-        description="Segment medical images with a measure of uncertainty for every voxel. Research use only.",
+        description="Segment medical images, and say how sure the model is of each voxel. Research use only.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -107,7 +107,9 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image file, or directory of one DICOM series")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="image file, or folder of one DICOM series"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -134,8 +136,8 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
         "--maps",
         default="",
         metavar="NAME,...",
-        help="more maps to write as uncertainty_NAME.nii.gz: predictive_variance, entropy, epistemic, aleatoric "
-        "(error_probability is always written, as uncertainty.nii.gz)",
+        help="more maps to write, as uncertainty_NAME.nii.gz: predictive_variance, entropy, epistemic, "
+        "aleatoric (error_probability is always written, as uncertainty.nii.gz)",
     )
     group.add_argument(
         "--roi",
@@ -147,7 +149,10 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
 
 def _add_pass_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--device", default="auto", metavar="auto|cpu|cuda[:N]", help="where the network runs (default: %(default)s)"
+        "--device",
+        default="auto",
+        metavar="auto|cpu|cuda[:N]",
+        help="where the network runs (default: %(default)s)",
     )
     group.add_argument(
         "--precision",
@@ -166,7 +171,11 @@ def _add_pass_options(group: argparse._ArgumentGroup) -> None:
         "--batch-size", type=int, default=2, metavar="N", help="patches in one pass (default: %(default)s)"
     )
     group.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="for models that draw random numbers (default: %(default)s)"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="for models that draw random numbers (default: %(default)s)",
     )
 
 
@@ -174,7 +183,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one line of JSON per image: its report, or {\"error\": ...}; no progress bar",
+        help='print one line of JSON per image: its report, or {"error": ...}; no progress bar',
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
@@ -188,9 +197,11 @@ def _add_models(commands: argparse._SubParsersAction) -> None:
         "verify": "check that a model is complete and unchanged",
     }
     for action, text in texts.items():
-        parser = actions.add_parser(action, help=text, description=f"{text.capitalize()}.", allow_abbrev=False)
+        description = f"{text.capitalize()}."
+        parser = actions.add_parser(action, help=text, description=description, allow_abbrev=False)
         if action != "list":
-            parser.add_argument("model", metavar="NAME|PATH", help="bundled model, model folder or .trustseg file")
+            known = "bundled model, model folder or .trustseg file"
+            parser.add_argument("model", metavar="NAME|PATH", help=known)
         parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -87,7 +87,7 @@ def _build(description: ModelDescription, where: str) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             network = build(spec, family=description.family, propagation=description.propagation)
     except OptionError as error:
-        raise BundleError(f"{where}: {MODEL_FILE}: network: {error}") from error
+        raise BundleError(f"{where}: {MODEL_FILE}: {error}") from error
     _check_spec(spec, network.size_divisor, description, where)
     return network
 

@@ -80,7 +80,8 @@ def _facts(bundle: Bundle) -> list[tuple[str, str]]:
     description = bundle.description
     spacing = " x ".join(f"{length:g}" for length in description.input.spacing_mm)
     patch = " x ".join(map(str, description.input.patch_size))
-    patients = ", ".join(f"{count} {part}" for part, count in description.training.patients.items())
+    training = description.training
+    patients = ", ".join(f"{count} {part}" for part, count in training.patients.items())
     return [
         ("name", f"{description.name} {description.version}"),
         ("description", description.description),
@@ -88,7 +89,7 @@ def _facts(bundle: Bundle) -> list[tuple[str, str]]:
         ("grid", f"{spacing} mm, {description.input.orientation}, patches of {patch} voxels"),
         ("structures", ", ".join(f"{item.label} {item.name}" for item in description.structures)),
         ("family", f"{description.family}, propagation {description.propagation}"),
-        ("trained on", f"{description.training.data} ({patients} patients; {description.training.data_license})"),
+        ("trained on", f"{training.data} ({patients} patients; {training.data_license})"),
         ("license", description.license),
         ("sha256", bundle.sha256),
         ("path", str(bundle.source)),

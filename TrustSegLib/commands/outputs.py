@@ -1,7 +1,7 @@
 """Where the results of `trustseg segment` go: checked before the work, and there whole or not at all.
 
-Results are written into a private folder inside the output folder (so on the same disk) and moved into place at
-the end, the report last: where there is a report, the files beside it belong to it.
+Results are written into a private folder inside the output folder (so on the same disk) and moved into place
+at the end, the report last: where there is a report, the files beside it belong to it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def check_target(target: Target, overwrite: bool) -> None:
 
 
 def publish(staging: Path, folder: Path) -> None:
-    """Move all files of a private folder into `folder`, in place of the results of an earlier run: all or none.
+    """Move all files of a private folder into `folder`, in place of an earlier run's results: all or none.
 
     Raises
     ------
@@ -150,12 +150,12 @@ def _check_different(targets: Sequence[Target]) -> None:
 
 def _check_replaceable(target: Target, existing: Path, may_replace: bool) -> None:
     if existing.samefile(target.image):
-        raise OutputError(f"{existing}: is the image itself and would be replaced; choose another output folder")
+        raise OutputError(f"{existing}: is the image itself; choose another output folder")
     if existing.is_dir():
         raise OutputError(f"{existing}: is a folder where a result goes; choose another output folder")
     if not may_replace:
         raise OutputError(
-            f"{existing}: exists and is no result of an earlier run; choose another output folder or give --overwrite"
+            f"{existing}: no result of an earlier run; choose another output folder or give --overwrite"
         )
 
 
@@ -193,4 +193,4 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _not_writable(folder: Path, error: OSError) -> OutputError:
     reason = error.strerror or type(error).__name__
-    return OutputError(f"{folder}: the output folder cannot be written ({reason}); choose another one with -o")
+    return OutputError(f"{folder}: the output folder cannot be written ({reason}); choose another with -o")

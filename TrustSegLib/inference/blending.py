@@ -1,4 +1,4 @@
-"""Blending overlapping patches: the weight of a voxel in its patch, and the running average of the class moments."""
+"""Blending overlapping patches: the weight of a voxel in its patch, and the average of the class moments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SIGMA = 0.125
 
 
 def gaussian_weight(patch_shape: tuple[int, ...], sigma: float = SIGMA) -> torch.Tensor:
-    """Weight of every voxel of a patch: a Gaussian that is 1 at the center, for the border sees least context.
+    """Weight of every voxel of a patch: a Gaussian, 1 at the center, for the border sees least context.
 
     Parameters
     ----------
@@ -39,16 +39,17 @@ class RollingBlend:
     .. math:: p = \frac{\sum_i w_i \mu_i}{\sum_i w_i}, \qquad
               \mathrm{sd} = \frac{\sum_i w_i \, \mathrm{sd}_i}{\sum_i w_i}, \qquad v = \mathrm{sd}^2 .
 
-    What this does to a variance: the variance in a blended probability comes from the network's weights, and one draw
-    of the weights serves all patches. A voxel's errors in two patches are therefore fully correlated, and the standard
-    deviations, not the variances, add linearly. Against 400 weights drawn and passed through the whole pipeline, the
-    ratio to the true variance is 1.01 (median). The textbook formula for independent errors,
+    What this does to a variance: the variance in a blended probability comes from the network's weights, and
+    one draw of the weights serves all patches. A voxel's errors in two patches are therefore fully
+    correlated, and the standard deviations, not the variances, add linearly. Against 400 weights drawn and
+    passed through the whole pipeline, the ratio to the true variance is 1.01 (median). The textbook formula
+    for independent errors,
     :math:`\sum w_i^2 v_i`, gives .84, and .51 where eight patches meet: the tiling would show in the map. The spread of
-    the means between the patches is not added either; it is a property of the tiling, not of the weights. Since
-    sqrt(p (1 - p)) is concave, v <= p (1 - p) survives the blending.
+    the means between the patches is not added either; it is a property of the tiling, not of the weights.
+    Since sqrt(p (1 - p)) is concave, v <= p (1 - p) survives the blending.
 
-    Patches come in the order of their first axis. Rows that no later patch can touch are averaged, written to the
-    output, and their memory is used again.
+    Patches come in the order of their first axis. Rows that no later patch can touch are averaged, written
+    to the output, and their memory is used again.
 
     Parameters
     ----------
@@ -80,7 +81,8 @@ class RollingBlend:
         if start[0] < self._first:
             raise ValueError("patches have to come in the order of the first axis")
         self._finish_rows(start[0] - self._first)
-        plane = tuple(slice(first, first + size) for first, size in zip(start[1:], mean.shape[2:], strict=True))
+        corner = zip(start[1:], mean.shape[2:], strict=True)
+        plane = tuple(slice(first, first + size) for first, size in corner)
         weight = self._patch_weight.to(mean.device)
         self._weights[(slice(None), *plane)] += self._patch_weight
         for sums, moments in zip(self._sums, (mean, deviation), strict=True):
@@ -113,7 +115,7 @@ def _average(sums: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def _move_up(rows: torch.Tensor, count: int) -> None:
-    """Shift rows `(D, H, W)` towards the start by `count`, in steps that do not overlap, and zero those set free."""
+    """Shift rows `(D, H, W)` to the start by `count`, in steps that do not overlap, and zero those set free."""
     kept = rows.shape[0] - count
     for first in range(0, kept, count):
         last = min(first + count, kept)

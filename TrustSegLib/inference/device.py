@@ -38,7 +38,8 @@ def choose_device(name: str) -> torch.device:
 
 def _check_cuda(name: str, index: int) -> None:
     if not torch.cuda.is_available():
-        raise OptionError(f"device '{name}': this PyTorch ({torch.__version__}) finds no CUDA device; use auto or cpu")
+        found = f"PyTorch {torch.__version__} finds no CUDA device"
+        raise OptionError(f"device '{name}' is not there ({found}); use auto or cpu")
     count = torch.cuda.device_count()
     if index >= count:
         raise OptionError(f"device '{name}' is not there; this machine has cuda:0 to cuda:{count - 1}")
@@ -50,7 +51,7 @@ def device_title(device: torch.device) -> str:
 
 
 def place_network(network: torch.nn.Module, device: torch.device, precision: str) -> torch.nn.Module:
-    """Network on the device; for another precision than float32 a copy, so that the caller's weights stay as they are.
+    """Network on the device; for another precision than float32 a copy: the caller's weights stay as they are.
 
     Raises
     ------

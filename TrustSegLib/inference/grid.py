@@ -33,7 +33,8 @@ class Grid:
     @classmethod
     def of(cls, volume: Volume) -> Grid:
         """Grid of a volume."""
-        steps = np.reshape(np.asarray(volume.direction, dtype=float), (3, 3)) * np.asarray(volume.spacing, dtype=float)
+        direction = np.reshape(np.asarray(volume.direction, dtype=float), (3, 3))
+        steps = direction * np.asarray(volume.spacing, dtype=float)
         return cls(tuple(volume.shape), np.asarray(volume.origin, dtype=float), steps)
 
     def points(self, indices: np.ndarray) -> np.ndarray:
@@ -55,7 +56,7 @@ class Grid:
         return self.points(np.array(list(itertools.product(*ends))))
 
     def box_around(self, points: np.ndarray, margin: tuple[int, ...] = (0, 0, 0)) -> Box:
-        """Box of all voxels that the box around LPS points `(N, 3)` touches, clipped to the grid; may be empty.
+        """Box of all voxels that the box around LPS points touches, clipped to the grid; may be empty.
 
         Parameters
         ----------
@@ -94,11 +95,11 @@ class Box:
         return 0 in self.shape
 
     def rows(self, first: int, last: int) -> Box:
-        """Rows `first` up to, not including, `last` of the box along its first axis, counted from its own start."""
+        """Rows `first` up to, not including, `last` along the first axis, counted from the box's own start."""
         return Box((self.lower[0] + first, *self.lower[1:]), (self.lower[0] + last, *self.upper[1:]))
 
     def grown_to(self, minimum: tuple[int, ...], shape: tuple[int, ...]) -> Box:
-        """Smallest box around this one that has at least `minimum` voxels, as far as a grid of `shape` has them."""
+        """Smallest box around this one with at least `minimum` voxels, as far as a grid of `shape` has them."""
         lower, upper = [], []
         for first, last, least, size in zip(self.lower, self.upper, minimum, shape, strict=True):
             length = min(size, max(last - first, least))

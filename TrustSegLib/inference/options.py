@@ -30,8 +30,8 @@ class SegmentOptions:
     precision : str
         `float32` or `bfloat16`.
     memory_gb : float
-        Gigabytes (1e9 bytes) of memory that the class moments of the whole volume may take; beyond, they go to
-        temporary files. The slab of one patch's thickness that is being summed up always stays in memory.
+        Gigabytes (1e9 bytes) of memory that the class moments of the whole volume may take; beyond, they go
+        to temporary files. The slab of one patch's thickness that is being summed up always stays in memory.
     """
 
     device: str = "auto"

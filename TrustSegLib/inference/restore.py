@@ -10,7 +10,7 @@ from TrustSegLib.imaging import Volume, resample_like
 from TrustSegLib.inference.grid import Box, Grid
 
 SAME_VOXEL = 0.01
-"""Two grids are the same up to flips and transposes when no voxel differs by more than this fraction of a voxel."""
+"""Two grids hold the same voxels when no center differs by more than this fraction of a voxel."""
 
 LINEAR_MARGIN = 2
 """Voxels around a crop of the model's grid, so that linear interpolation never meets a border of the crop."""
@@ -20,7 +20,7 @@ class Restorer(Protocol):
     """Answers rows of the target grid with their class moments."""
 
     def rows(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance `(K, last - first, H, W)` float32 of the rows `first` up to, not including, `last`."""
+        """Mean and variance `(K, last - first, H, W)` float32 of rows `first` up to, not including, `last`."""
 
 
 def restorer(mean: np.ndarray, variance: np.ndarray, source: Grid, target: Grid) -> Restorer:
@@ -57,8 +57,9 @@ class ExactRestorer:
 class LinearRestorer:
     """Linear interpolation of each class's probability and standard deviation, one class at a time.
 
-    The standard deviation is interpolated, not the variance, for the reason given in `RollingBlend`: errors of
-    neighboring voxels come from the same weights. What the model's grid does not reach is background, variance 0.
+    The standard deviation is interpolated, not the variance, for the reason given in `RollingBlend`: errors
+    of neighboring voxels come from the same weights. What the model's grid does not reach is background,
+    variance 0.
     """
 
     def __init__(self, mean: np.ndarray, variance: np.ndarray, source: Grid, target: Grid) -> None:
@@ -79,7 +80,7 @@ class LinearRestorer:
 
 
 def exact_selection(source: Grid, target: Grid) -> tuple[tuple[int, int, int], tuple[slice, ...]] | None:
-    """Cut and order of the source's axes that give the target's voxels, or None when the voxels are not the same.
+    """Cut and order of the source's axes that give the target's voxels, or None when they are not the same.
 
     Returns
     -------

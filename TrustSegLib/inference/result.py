@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from TrustSegLib.uncertainty import StructureRow
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it
+class Cancelled(Exception):  # not an error: the user asked for it
     """The user stopped the work; there is no result."""
 
 

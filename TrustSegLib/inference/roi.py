@@ -22,8 +22,9 @@ class Roi:
     Attributes
     ----------
     bounds : tuple of float
-        `x0, x1, y0, y1, z0, z1`. As "ras": mm towards right, anterior, superior; a voxel belongs to the ROI when its
-        center does. As "index": voxels of the file along its own axes, from x0 up to, not including, x1.
+        `x0, x1, y0, y1, z0, z1`. As "ras": mm towards right, anterior, superior; a voxel belongs to the ROI
+        when its center does. As "index": voxels of the file along its own axes, from x0 up to, not
+        including, x1.
     space : str
         "ras" or "index".
     """
@@ -54,9 +55,9 @@ class Roi:
         OptionError
             When the text is not six numbers in order.
         """
-        space, numbers = ("index", text[len(INDEX_PREFIX) :]) if text.startswith(INDEX_PREFIX) else ("ras", text)
+        space = "index" if text.startswith(INDEX_PREFIX) else "ras"
         try:
-            bounds = tuple(float(number) for number in numbers.split(","))
+            bounds = tuple(float(number) for number in text.removeprefix(INDEX_PREFIX).split(","))
         except ValueError as error:
             raise OptionError(f"ROI '{text}' is not valid; give six numbers x0,x1,y0,y1,z0,z1") from error
         return cls(bounds, space)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -11,15 +10,12 @@ import torch
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.inference.blending import RollingBlend
 from TrustSegLib.inference.device import PRECISIONS, place_network
-from TrustSegLib.inference.result import Cancelled, Progress
+from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
 from TrustSegLib.inference.storage import Storage
 from TrustSegLib.inference.windows import pad_to_patch, patch_starts
 
 if TYPE_CHECKING:
     from TrustSegLib.moments import ClassMoments
-
-ProgressCallback = Callable[[Progress], None]
-CancelledCallback = Callable[[], bool]
 
 
 class Predictor(Protocol):
@@ -47,8 +43,8 @@ def sliding_window(
     Parameters
     ----------
     array : np.ndarray
-        `(C, D, H, W)` float32 intensities as the network knows them: oriented, resampled, normalized. A volume smaller
-        than a patch is filled up with its border voxels and cut back.
+        `(C, D, H, W)` float32 intensities as the network knows them: oriented, resampled, normalized. A
+        volume smaller than a patch is filled up with its border voxels and cut back.
     network : Predictor
         nn.Module in evaluation mode. It is moved to the device; for bfloat16 a copy is.
     patch_shape : tuple of int
@@ -87,10 +83,10 @@ def sliding_window(
     padded, inner = pad_to_patch(array, patch_shape)
     corners = patch_starts(padded.shape[1:], patch_shape, overlap)
     storage = storage or Storage()
+    stages = Stages(progress, cancelled)
     blend = None
     for first in range(0, len(corners), batch_size):
-        if cancelled is not None and cancelled():
-            raise Cancelled
+        stages.check()
         batch = corners[first : first + batch_size]
         mean, deviation = _predict(placed, _cut(padded, batch, patch_shape), torch.device(device), precision)
         if blend is None:
@@ -99,8 +95,7 @@ def sliding_window(
             blend = RollingBlend(*outputs, patch_shape)
         for corner, *moments in zip(batch, mean, deviation, strict=True):
             blend.add(corner, *moments)
-        if progress is not None:
-            progress(Progress("predict", first + len(batch), len(corners)))
+        stages.report("predict", first + len(batch), len(corners))
     blend.finish()
     return outputs[0][(slice(None), *inner)], outputs[1][(slice(None), *inner)]
 
@@ -110,11 +105,11 @@ def _check(
 ) -> None:
     """Raise OptionError for options that no volume could be segmented with."""
     if array.ndim != 4 or len(patch_shape) != 3:
-        raise ValueError(f"expected an array (C, D, H, W) and a patch (D, H, W), not {array.shape} and {patch_shape}")
+        raise ValueError(f"expected shapes (C, D, H, W) and (D, H, W), not {array.shape} and {patch_shape}")
     check_window_options(overlap, batch_size)
-    divisor = getattr(network, "size_divisor", 1)
-    if min(patch_shape) < 1 or any(size % divisor for size in patch_shape):
-        raise OptionError(f"patch {patch_shape}: each size must be a positive multiple of {divisor} for this network")
+    divisors = np.broadcast_to(getattr(network, "size_divisor", 1), 3)
+    if min(patch_shape) < 1 or np.any(np.remainder(patch_shape, divisors)):
+        raise OptionError(f"patch {patch_shape} is not valid; this network needs multiples of {divisors.tolist()}")
 
 
 def check_window_options(overlap: float, batch_size: int) -> None:
@@ -144,7 +139,7 @@ def _predict(
             mean, variance = moments.mean.float(), moments.variance.float()
     except torch.cuda.OutOfMemoryError as error:
         raise TrustSegError(
-            f"{device} ran out of memory with {len(patches)} patches at a time; use a smaller batch or the CPU"
+            f"{device} ran out of memory with {len(patches)} patches at a time; use fewer, or the CPU"
         ) from error
     if not bool((torch.isfinite(mean) & torch.isfinite(variance)).all()):
         raise TrustSegError(

@@ -15,8 +15,8 @@ from TrustSegLib.errors import OutputError
 class Storage:
     """Hands out float32 arrays; those that do not fit into the memory budget are mapped to temporary files.
 
-    The files have no name that outlives them: the operating system removes them when the last array on them is gone,
-    so an error, a cancellation and even a killed process leave nothing of a patient on the disk.
+    The files have no name that outlives them: the operating system removes them when the last array on them
+    is gone, so an error, a cancellation and even a killed process leave nothing of a patient on the disk.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Storage:
 
 
 def _mapped(shape: tuple[int, ...], size: int) -> np.ndarray:
-    """Array on a temporary file whose space is taken at once: a disk that fills up later would kill the process."""
+    """Array on a temporary file, its space taken at once: a disk that fills up later would kill the process."""
     folder = tempfile.gettempdir()
     if shutil.disk_usage(folder).free < size:
         raise _disk_full(folder, size)
@@ -58,6 +58,6 @@ def _mapped(shape: tuple[int, ...], size: int) -> np.ndarray:
 
 def _disk_full(folder: str, size: int) -> OutputError:
     return OutputError(
-        f"{folder}: no room for {size / 1e9:.1f} GB of temporary files; free some, set TMPDIR to a larger disk, "
-        "raise the memory budget or choose a region of interest"
+        f"{folder}: no room for {size / 1e9:.1f} GB of temporary files; free some, set TMPDIR to a larger "
+        "disk, raise the memory budget or choose a region of interest"
     )

@@ -11,8 +11,8 @@ import numpy as np
 def starts(size: int, patch: int, overlap: float) -> list[int]:
     """First indices of the patches along one axis.
 
-    The patches are spread evenly: the first touches index 0, the last is flush with the border, and neighbors share
-    at least `overlap` of a patch (up to the rounding to whole voxels).
+    The patches are spread evenly: the first touches index 0, the last is flush with the border, and
+    neighbors share at least `overlap` of a patch (up to the rounding to whole voxels).
 
     Parameters
     ----------
@@ -30,8 +30,10 @@ def starts(size: int, patch: int, overlap: float) -> list[int]:
     return [round(number * (size - patch) / max(1, count - 1)) for number in range(count)]
 
 
-def patch_starts(shape: tuple[int, ...], patch_shape: tuple[int, ...], overlap: float) -> list[tuple[int, ...]]:
-    """First corners of all patches, ordered along the first axis so that finished rows can leave the memory."""
+def patch_starts(
+    shape: tuple[int, ...], patch_shape: tuple[int, ...], overlap: float
+) -> list[tuple[int, ...]]:
+    """First corners of all patches, ordered along the first axis so that finished rows can leave memory."""
     axes = (starts(size, patch, overlap) for size, patch in zip(shape, patch_shape, strict=True))
     return list(itertools.product(*axes))
 
@@ -44,9 +46,10 @@ def window_shape(shape: tuple[int, ...], patch_shape: tuple[int, ...]) -> tuple[
 def pad_to_patch(array: np.ndarray, patch_shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, ...]]:
     """Fill a volume up to the size of one patch by repeating its border voxels.
 
-    Repeating the edge puts no step at the border. Zeros would: after normalization zero is the mean intensity or the
-    lower end of a window, so the network would see an edge, or a plateau of tissue, that is not in the patient.
-    Reflection would show it a second, mirrored organ, which also counts in the statistics of instance normalization.
+    Repeating the edge puts no step at the border. Zeros would: after normalization zero is the mean
+    intensity or the lower end of a window, so the network would see an edge, or a plateau of tissue, that is
+    not in the patient. Reflection would show it a second, mirrored organ, which also counts in the
+    statistics of instance normalization.
 
     Parameters
     ----------
@@ -58,8 +61,8 @@ def pad_to_patch(array: np.ndarray, patch_shape: tuple[int, ...]) -> tuple[np.nd
     Returns
     -------
     tuple of np.ndarray and tuple of slice
-        The filled array `(C, D', H', W')` (the same object when nothing is missing), and the three slices that cut
-        the volume out of it again.
+        The filled array `(C, D', H', W')` (the same object when nothing is missing), and the three slices
+        that cut the volume out of it again.
     """
     shape = array.shape[1:]
     missing = [full - size for full, size in zip(window_shape(shape, patch_shape), shape, strict=True)]

@@ -35,6 +35,6 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
         os.replace(temporary, target)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise OutputError(f"{target}: cannot be written ({reason}); check the folder and its free space") from error
+        raise OutputError(f"{target}: cannot be written ({reason}); check folder and free space") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """`report.json`: what was found, how sure, by which model and how, for programs to read.
 
-The fields are described in `report.schema.json` (schema `trustseg-report/1`). Fields are added, never renamed.
+The fields are described in `report.schema.json`. Fields are added, never renamed.
 """
 
 from __future__ import annotations

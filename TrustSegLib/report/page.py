@@ -1,7 +1,8 @@
 """The sheet of `overlay.png`: where panels, letters, scale bars, legend and color bar stand.
 
-All panels share one scale in mm, so that sizes compare across the planes. Text stands outside the panels: it
-covers no anatomy, and no two texts share a place, whatever the shape of the image.
+Panels share one scale in mm, so that sizes compare across the planes; only one that would be too small to
+read is enlarged. Text stands outside the panels: it covers no anatomy, and no two texts share a place,
+whatever the shape of the image.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ DOTS_PER_INCH = 130
 # Lengths in inches.
 PANELS_WIDTH = 10.5
 PANEL_HEIGHT = 4.0
-CELL_WIDTH = 2.2
+CELL = 2.2
+"""Smallest width of a column; a panel that is smaller both ways is enlarged to it."""
 MARGIN = 0.4
 GAP = 0.55
 HEADER = 0.85
 PANEL_TOP = 0.55
 PANEL_BOTTOM = 0.5
 LEGEND_WIDTH = 2.7
+LEGEND_ENTRY = 0.42
 FOOTER = 0.35
 
 
@@ -47,10 +50,14 @@ class Page:
 
     def __init__(self, sizes_mm: Sequence[tuple[float, float]]) -> None:
         tallest = max(height for height, _ in sizes_mm)
-        self._inch_per_mm = min(PANELS_WIDTH / sum(width for _, width in sizes_mm), PANEL_HEIGHT / tallest)
-        self._sizes = [(height * self._inch_per_mm, width * self._inch_per_mm) for height, width in sizes_mm]
-        self._cells = [max(CELL_WIDTH, width) for _, width in self._sizes]
-        self._row_height = PANEL_TOP + max(1.8, tallest * self._inch_per_mm) + PANEL_BOTTOM
+        common = min(PANELS_WIDTH / sum(width for _, width in sizes_mm), PANEL_HEIGHT / tallest)
+        self._inch_per_mm = [max(common, CELL / max(size)) for size in sizes_mm]
+        self._sizes = [
+            (height * scale, width * scale)
+            for (height, width), scale in zip(sizes_mm, self._inch_per_mm, strict=True)
+        ]
+        self._cells = [max(CELL, width) for _, width in self._sizes]
+        self._row_height = PANEL_TOP + max(CELL, *(height for height, _ in self._sizes)) + PANEL_BOTTOM
         self._legend_left = MARGIN + sum(self._cells) + GAP * len(self._cells)
         self.width = self._legend_left + LEGEND_WIDTH
         self.height = HEADER + 2 * self._row_height + FOOTER
@@ -79,17 +86,22 @@ class Page:
         self._text(middle, top + height + 0.17, plane.bottom, ha="center", weight="bold")
         self._text(left - 0.06, top + height / 2, plane.left, ha="right", va="center", weight="bold")
         self._text(left + width + 0.06, top + height / 2, plane.right, va="center", weight="bold")
-        self._scale_bar(self._cell_left(column), top + height + 0.3)
+        self._scale_bar(column, top + height + 0.3)
 
-    def legend(self, row: int) -> Axes:
-        """Add empty axes for a legend in the column beside a row of panels."""
-        return self._axes(self._legend_left, self._row_top(row), self._row_height - PANEL_TOP, LEGEND_WIDTH)
+    @property
+    def legend_entries(self) -> int:
+        """How many entries of two lines the legend has room for."""
+        return int((self._row_height - PANEL_TOP) / LEGEND_ENTRY)
 
-    def colorbar(self, colors: ScalarMappable, title: str, unit: str) -> Colorbar:
-        """Add the color bar beside the lower row; values above its end take the last color."""
+    def legend(self) -> Axes:
+        """Add empty axes for the legend, in the column beside the upper row of panels."""
+        return self._axes(self._legend_left, self._row_top(0), self._row_height - PANEL_TOP, LEGEND_WIDTH)
+
+    def colorbar(self, colors: ScalarMappable, title: str, unit: str, *, open_end: bool) -> Colorbar:
+        """Add the color bar beside the lower row; with an open end, values above it take the last color."""
         axes = self._axes(self._legend_left + 0.05, self._row_top(1) + 0.1, self._colorbar_height(), 0.22)
         axes.set_axis_on()
-        bar = self.figure.colorbar(colors, cax=axes, extend="max", extendfrac=0.04)
+        bar = self.figure.colorbar(colors, cax=axes, extend="max" if open_end else "neither", extendfrac=0.04)
         bar.ax.tick_params(colors=FOREGROUND, labelsize=10)
         bar.outline.set_edgecolor(DIM)
         self._text(self._legend_left, self._row_top(1) - 0.32, f"{title} ({unit})", size=10)
@@ -103,9 +115,10 @@ class Page:
     def _colorbar_height(self) -> float:
         return self._row_height - PANEL_TOP - PANEL_BOTTOM - 0.3
 
-    def _scale_bar(self, left: float, top: float) -> None:
-        length_mm = round_length(0.4 * CELL_WIDTH / self._inch_per_mm)
-        right = left + length_mm * self._inch_per_mm
+    def _scale_bar(self, column: int, top: float) -> None:
+        left = self._cell_left(column)
+        length_mm = round_length(0.4 * CELL / self._inch_per_mm[column])
+        right = left + length_mm * self._inch_per_mm[column]
         across = [left / self.width, right / self.width]
         down = [1 - top / self.height] * 2
         self.figure.add_artist(Line2D(across, down, color=FOREGROUND, linewidth=2, solid_capstyle="butt"))

@@ -108,10 +108,10 @@ def field_of_view(mask: np.ndarray, spacing: tuple[float, float, float]) -> tupl
     if not mask.any():
         return tuple(slice(0, size) for size in mask.shape)
     boxes = [np.flatnonzero(_area_per_plane(mask, axis)) for axis in range(3)]
-    longest_mm = max((box[-1] + 1 - box[0]) * step for box, step in zip(boxes, spacing))
+    longest_mm = max((box[-1] + 1 - box[0]) * step for box, step in zip(boxes, spacing, strict=True))
     margin_mm = max(SMALLEST_MARGIN_MM, MARGIN_SHARE * longest_mm)
     view = []
-    for box, step, size in zip(boxes, spacing, mask.shape):
+    for box, step, size in zip(boxes, spacing, mask.shape, strict=True):
         margin = int(np.ceil(margin_mm / step))
         view.append(slice(max(0, int(box[0]) - margin), min(size, int(box[-1]) + 1 + margin)))
     return tuple(view)
@@ -155,5 +155,5 @@ def _area_per_plane(mask: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _central_plane(areas: np.ndarray) -> int:
-    centroid = int(round(float(np.average(np.arange(len(areas)), weights=areas))))
+    centroid = round(float(np.average(np.arange(len(areas)), weights=areas)))
     return centroid if areas[centroid] else int(areas.argmax())

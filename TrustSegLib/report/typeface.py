@@ -1,4 +1,4 @@
-"""Text in a picture, for image names in any script: fonts that have the letters, and names that are too long."""
+"""Text in a picture, for image names in any script and of any length."""
 
 from __future__ import annotations
 

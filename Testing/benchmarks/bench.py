@@ -1,0 +1,78 @@
+"""`make bench`: the cost of carrying a variance, against the deterministic twin in the same run.
+
+Writes ``bench.json`` and ``bench.md`` into the folder given, and prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from . import measure, subjects
+
+#: Two patches at a time, as the sliding window does on a CPU: one alone falls into a slow convolution.
+CASES = [("inference", (2, 1, 64, 64, 64)), ("inference", (2, 1, 96, 96, 96)), ("training_step", (4, 1, 40, 56, 40))]
+
+
+def rows_of(network: str, kind: str, shape: tuple[int, ...], device: str, rounds: int, variants) -> list[dict]:
+    """Measure one case: all variants side by side."""
+    x = torch.randn(shape, device=device)
+    runs = {}
+    for variant in variants:
+        model = subjects.make(network, variant).to(device)
+        runs[variant] = getattr(subjects, kind)(model, x)
+    times = measure.summary(measure.times(runs, rounds, device))
+    memory = {variant: measure.peak_memory_mb(network, variant, kind, shape, device) for variant in variants}
+    return [
+        {
+            "device": device,
+            "network": network,
+            "kind": kind,
+            "shape": list(shape),
+            "variant": variant,
+            **times[variant],
+            "memory_mb": memory[variant],
+            "memory_ratio": memory[variant] / memory["deterministic"],
+        }
+        for variant in variants
+    ]
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as a Markdown table."""
+    lines = [
+        "| device | network | what | shape | variant | s | time ratio | MB | memory ratio |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        shape = "x".join(str(size) for size in row["shape"])
+        lines.append(
+            f"| {row['device']} | {row['network']} | {row['kind'].replace('_', ' ')} | {shape} | {row['variant']} "
+            f"| {row['seconds']:.3f} | {row['ratio']:.2f} | {row['memory_mb']:.0f} | {row['memory_ratio']:.2f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure every case on the CPU and on a GPU where there is one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, default=Path("Testing/benchmarks/results"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--variants", nargs="+", default=["deterministic", "taylor", "exact"], choices=subjects.VARIANTS)
+    options = parser.parse_args()
+    rows: list[dict] = []
+    for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+        for network in subjects.NETWORKS:
+            for kind, shape in CASES:
+                rows += rows_of(network, kind, shape, device, options.rounds, options.variants)
+                print(table(rows).splitlines()[-len(options.variants) :], flush=True)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "bench.json").write_text(measure.as_json(rows), encoding="utf-8")
+    (options.output / "bench.md").write_text(table(rows), encoding="utf-8")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+# Slicer sets up CPack here; the tests install into a folder instead.

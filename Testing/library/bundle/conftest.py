@@ -1,0 +1,135 @@
+"""A small bundle, whole and valid, for every test to damage in its own way."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from TrustSegLib.bundle import ModelDescription, save_bundle
+from TrustSegLib.networks import NetworkSpec, build
+
+SPEC = NetworkSpec(classes=3, filters=(4, 8), convolutions=1)
+CONTENT = {
+    "schema": "trustseg-model/1",
+    "name": "hippocampus-t1",
+    "version": "1.0.0",
+    "description": "Anterior and posterior hippocampus on T1-weighted MR.",
+    "modality": "MR",
+    "channels": ["T1"],
+    "structures": [
+        {
+            "label": 1,
+            "name": "Anterior hippocampus",
+            "color": [230, 159, 0],
+            "terminology": {
+                "category": {"scheme": "SCT", "code": "123037004", "meaning": "Anatomical Structure"},
+                "type": {"scheme": "SCT", "code": "5366008", "meaning": "Hippocampus"},
+                "type_modifier": {"scheme": "SCT", "code": "255549009", "meaning": "Anterior"},
+            },
+        },
+        {
+            "label": 2,
+            "name": "Posterior hippocampus",
+            "color": [86, 180, 233],
+            "terminology": {
+                "category": {"scheme": "SCT", "code": "123037004", "meaning": "Anatomical Structure"},
+                "type": {"scheme": "SCT", "code": "5366008", "meaning": "Hippocampus"},
+            },
+        },
+    ],
+    "input": {
+        "spacing_mm": [1.0, 1.0, 1.5],
+        "orientation": "RAS",
+        "normalization": {"method": "zscore", "lower_percentile": 0.5, "upper_percentile": 99.5},
+        "patch_size": [32, 40, 24],
+    },
+    "family": "vdp",
+    "propagation": "exact",
+    "network": SPEC.to_dict(),
+    "training": {
+        "data": "Medical Segmentation Decathlon, Task04",
+        "data_license": "CC-BY-SA 4.0",
+        "patients": {"train": 160, "validation": 40},
+        "command": "trustseg-train fit hippocampus.yaml",
+        "seed": 1,
+    },
+    "license": "CC-BY-SA 4.0",
+    "files": {"weights.safetensors": "0" * 64, "MODEL_CARD.md": "1" * 64},
+}
+CARD = "# Hippocampus\n\nEntworfen für Tests: µ, σ².\n"
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    """Content of a valid `model.json`, free to be changed."""
+    return copy.deepcopy(CONTENT)
+
+
+@pytest.fixture
+def description(content: dict[str, Any]) -> ModelDescription:
+    """A valid description."""
+    return ModelDescription.from_dict(content)
+
+
+@pytest.fixture(scope="session")
+def trained() -> dict[str, Tensor]:
+    """State dict of a network of the description, other than any that is newly built."""
+    state = build(SPEC).state_dict()
+    generator = torch.Generator().manual_seed(7)
+    return {name: torch.rand(value.shape, generator=generator) for name, value in state.items()}
+
+
+@pytest.fixture
+def weights(trained: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that fit the description, free to be changed."""
+    return {name: value.clone() for name, value in trained.items()}
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory, trained: dict[str, Tensor]) -> Path:
+    """A valid bundle with every optional file."""
+    folder = tmp_path_factory.mktemp("original") / "hippocampus"
+    description = ModelDescription.from_dict(CONTENT)
+    save_bundle(folder, description, trained, CARD, calibration={"temperature": 1.2}, metrics={"dsc": [0.88]})
+    return folder
+
+
+@pytest.fixture
+def folder(original: Path, tmp_path: Path) -> Path:
+    """A copy of the valid bundle, free to be damaged."""
+    return Path(shutil.copytree(original, tmp_path / "hippocampus"))
+
+
+@pytest.fixture
+def edit_model(folder: Path) -> Callable[[Callable[[dict[str, Any]], object]], None]:
+    """Change `model.json` by a function; the SHA-256 of the files are then brought up to date."""
+
+    def edit(change: Callable[[dict[str, Any]], object]) -> None:
+        path = folder / "model.json"
+        content = json.loads(path.read_text("utf-8"))
+        change(content)
+        for name in content["files"]:
+            content["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        path.write_text(json.dumps(content), "utf-8")
+
+    return edit
+
+
+@pytest.fixture
+def archive(folder: Path, tmp_path: Path) -> Path:
+    """The valid bundle as a `.trustseg` file."""
+    path = tmp_path / "hippocampus.trustseg"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for file in sorted(folder.iterdir()):
+            target.write(file, file.name)
+    return path

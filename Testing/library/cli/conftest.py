@@ -1,0 +1,111 @@
+"""A tiny model with random weights and synthetic images: the whole command runs in well under a second."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from TrustSegLib.bundle import ModelDescription, save_bundle
+from TrustSegLib.imaging import Volume, write_volume
+from TrustSegLib.networks import NetworkSpec, build
+
+ROOT = Path(__file__).resolve().parents[3]
+SPEC = NetworkSpec(classes=3, filters=(4, 8), convolutions=1)
+ANATOMY = {
+    "category": {"scheme": "SCT", "code": "123037004", "meaning": "Anatomical Structure"},
+    "type": {"scheme": "SCT", "code": "5366008", "meaning": "Hippocampus"},
+}
+CONTENT = {
+    "schema": "trustseg-model/1",
+    "name": "tiny",
+    "version": "0.1.0",
+    "description": "Random weights, for tests.",
+    "modality": "MR",
+    "channels": ["T1"],
+    "structures": [
+        {"label": 1, "name": "Front", "color": [230, 159, 0], "terminology": ANATOMY},
+        {"label": 2, "name": "Back", "color": [86, 180, 233], "terminology": ANATOMY},
+    ],
+    "input": {
+        "spacing_mm": [1.0, 1.0, 1.0],
+        "orientation": "RAS",
+        "normalization": {"method": "zscore", "lower_percentile": 0.5, "upper_percentile": 99.5},
+        "patch_size": [16, 16, 16],
+    },
+    "family": "vdp",
+    "propagation": "exact",
+    "network": SPEC.to_dict(),
+    "training": {
+        "data": "none",
+        "data_license": "CC0",
+        "patients": {"train": 1, "validation": 1},
+        "command": "none",
+        "seed": 0,
+    },
+    "license": "CC0",
+    "files": {"weights.safetensors": "0" * 64, "MODEL_CARD.md": "0" * 64},
+}
+
+
+def save_model(folder: Path, name: str) -> Path:
+    """Write a bundle of that name below `folder`."""
+    torch.manual_seed(3)
+    weights = build(SPEC).state_dict()
+    save_bundle(folder / name, ModelDescription.from_dict({**CONTENT, "name": name}), weights, "# Tiny\n")
+    return folder / name
+
+
+def make_volume(channels: int = 1) -> Volume:
+    """A bright ball in noise, anisotropic and not in RAS."""
+    z, y, x = np.mgrid[:14, :20, :18]
+    ball = ((z - 7) ** 2 + (y - 9) ** 2 + (x - 9) ** 2 < 25) * 100.0
+    noise = np.random.default_rng(0).normal(0, 5, (channels, *ball.shape))
+    array = (ball + noise).astype(np.float32)
+    return Volume(array, (1.0, 1.0, 1.2), (5.0, -3.0, 20.0), (-1, 0, 0, 0, -1, 0, 0, 0, 1))
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model; not to be changed."""
+    return save_model(tmp_path_factory.mktemp("models"), "tiny")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A good image."""
+    path = tmp_path / "image.nii.gz"
+    write_volume(make_volume(), path)
+    return path
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Where the results go; not there yet."""
+    return tmp_path / "output"
+
+
+@pytest.fixture
+def process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python -m TrustSegLib` with arguments, as a user does; or other Python code with `code`."""
+
+    def run(*arguments: object, code: str | None = None, cwd: Path | None = None):
+        start: Sequence[str] = ["-m", "TrustSegLib"] if code is None else ["-c", code]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            [sys.executable, *start, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            cwd=cwd,
+            timeout=120,
+        )
+
+    return run

@@ -1,0 +1,91 @@
+"""Class probabilities under Gaussian logits against many samples."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from TrustSegLib.moments import LogitMoments, readout_exact, readout_taylor, sample_logits
+
+
+def _logits(classes: int, voxels: int, scale: float, seed: int = 0) -> LogitMoments:
+    generator = torch.Generator().manual_seed(seed)
+    mean = 2 * torch.randn(1, classes, voxels, generator=generator, dtype=torch.float64)
+    root = torch.randn(voxels, classes, classes, generator=generator, dtype=torch.float64) * scale
+    covariance = (root @ root.mT / classes).permute(1, 2, 0)[None]
+    return LogitMoments(mean, covariance)
+
+
+def _sampled(logits: LogitMoments, samples: int = 100_000):
+    generator = torch.Generator().manual_seed(1)
+    draws = torch.randn(samples, logits.mean.shape[1], generator=generator, dtype=torch.float64)
+    p = torch.softmax(sample_logits(logits, draws), dim=2)
+    variance, mean = torch.var_mean(p, dim=0)
+    return mean, variance
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
+def test_exact_readout_has_the_samples_moments(classes, scale):
+    logits = _logits(classes, 100, scale)
+    mean, variance = _sampled(logits)
+    result = readout_exact(logits)
+    assert (result.mean - mean).abs().mean() < 0.01
+    seen = variance > 1e-4
+    error = (result.variance / variance - 1).abs()[seen]
+    assert error.median() < 0.06
+
+
+def test_sampled_logits_have_the_covariance_between_classes():
+    logits = _logits(4, 1, 1.0)
+    draws = torch.randn(400_000, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sampled = torch.cov(sample_logits(logits, draws)[:, 0, :, 0].T)
+    expected = logits.covariance[0, :, :, 0]
+    scale = expected.diagonal().sqrt()
+    assert ((sampled - expected).abs() <= 0.01 * scale[:, None] * scale).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 5), st.sampled_from([0.0, 1e-6, 1.0, 30.0, 1e4]), st.integers(0, 5))
+def test_variance_never_exceeds_that_of_a_coin(classes, scale, seed):
+    for readout in (readout_exact, readout_taylor):
+        for dtype in (torch.float64, torch.float32, torch.bfloat16):
+            logits = LogitMoments(*(tensor.to(dtype) for tensor in _logits(classes, 50, scale, seed)))
+            result = readout(logits)
+            assert torch.isfinite(result.mean).all()
+            assert (result.variance >= 0).all()
+            assert (result.variance <= (result.mean * (1 - result.mean)).clamp_min(0)).all()
+            assert ((result.mean.sum(1) - 1).abs() < 1e-4).all()
+
+
+def test_certain_logits_give_softmax_and_no_variance():
+    logits = LogitMoments(torch.tensor([[[1.0], [-2.0], [0.5]]]), torch.zeros(1, 3, 3, 1))
+    for readout in (readout_exact, readout_taylor):
+        result = readout(logits)
+        torch.testing.assert_close(result.mean, torch.softmax(logits.mean, dim=1), atol=1e-5, rtol=0)
+        assert result.variance.max() < 1e-8
+
+
+def test_taylor_readout_is_the_squared_jacobian():
+    logits = _logits(3, 1, 0.1)
+    p = torch.softmax(logits.mean, dim=1)[0, :, 0]
+    jacobian = torch.diag(p) - p[:, None] * p
+    expected = jacobian.square() @ logits.covariance[0, :, :, 0].diagonal()
+    torch.testing.assert_close(readout_taylor(logits).variance[0, :, 0], expected)
+
+
+def test_extreme_logits_stay_finite():
+    mean = torch.tensor([[[1e4], [-1e4], [0.0]]])
+    result = readout_exact(LogitMoments(mean, torch.eye(3)[None, :, :, None]))
+    torch.testing.assert_close(result.mean[0, :, 0], torch.tensor([1.0, 0.0, 0.0]))
+
+
+def test_readout_is_the_same_in_blocks_and_differentiable():
+    logits = _logits(3, 9000, 1.0)
+    whole, part = readout_exact(logits), readout_exact(LogitMoments(*(t[..., 8000:] for t in logits)))
+    torch.testing.assert_close(whole.variance[..., 8000:], part.variance)
+    small = _logits(3, 2, 1.0)
+    mean = small.mean.requires_grad_()
+    assert torch.autograd.gradcheck(lambda m: readout_exact(LogitMoments(m, small.covariance)), (mean,))

@@ -1,0 +1,174 @@
+"""Who may know whom (DESIGN): a wall that is broken once is never built up again."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from source_tree import ROOT, Import, files, imports
+
+LIBRARY = "TrustSegLib"
+
+# What each room of the library may import of the others. `errors` and `version` know nothing and are known to
+# all but the mathematics.
+FOUNDATION = {"errors", "version"}
+MAY_KNOW: dict[str, set[str]] = {
+    "errors": set(),
+    "version": set(),
+    "__init__": {"version"},
+    "moments": set(),
+    "layers": {"moments"},
+    "networks": {"moments", "layers", *FOUNDATION},
+    "imaging": {*FOUNDATION},
+    "uncertainty": {"moments", "imaging", *FOUNDATION},
+    "bundle": {"networks", "imaging", *FOUNDATION},
+    "inference": {"moments", "imaging", "uncertainty", "bundle", *FOUNDATION},
+    "report": {"imaging", "uncertainty", "bundle", "inference", *FOUNDATION},
+    "commands": {"imaging", "uncertainty", "bundle", "inference", "report", *FOUNDATION},
+    "cli": {"commands", *FOUNDATION},
+    "__main__": {"cli"},
+}
+APPLICATION = {"slicer", "vtk", "qt", "ctk", "sitkUtils", "mrml"}
+PICKLING = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+
+
+def library_imports() -> list[tuple[Path, Import]]:
+    return [(path, found) for path in files(LIBRARY, "*.py") for found in imports(path, ROOT)]
+
+
+def module_imports() -> list[tuple[Path, Import]]:
+    return [(path, found) for path in files("TrustSeg", "*.py") for found in imports(path, ROOT / "TrustSeg")]
+
+
+def room(module: str) -> str:
+    """The room a dotted name of the library stands in: `TrustSegLib.moments.gaussian` is in `moments`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / LIBRARY).with_suffix("").parts[0]
+
+
+def where(path: Path, found: Import) -> str:
+    return f"{path.relative_to(ROOT)}:{found.line} imports {found.path}"
+
+
+def test_every_room_of_the_library_has_its_walls():
+    rooms = {room_of(path) for path in files(LIBRARY, "*.py")}
+    assert rooms <= set(MAY_KNOW), "say in MAY_KNOW what it may know"
+
+
+def test_no_room_knows_more_than_it_may():
+    broken = [
+        where(path, found)
+        for path, found in library_imports()
+        if found.package == LIBRARY
+        and room(found.path) not in MAY_KNOW.get(room_of(path), set()) | {room_of(path)}
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_the_walls_stand_without_a_circle():
+    rest = dict(MAY_KNOW)
+    while rest:
+        free = [name for name, known in rest.items() if not known & set(rest)]
+        assert free, f"these know each other in a circle: {sorted(rest)}"
+        for name in free:
+            del rest[name]
+
+
+def test_uncertainty_knows_of_imaging_only_the_volume():
+    broken = [
+        where(path, found)
+        for path, found in library_imports()
+        if room_of(path) == "uncertainty"
+        and room(found.path) == "imaging"
+        and found.path != "TrustSegLib.imaging.Volume"
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_the_mathematics_knows_only_torch():
+    known = {"torch", LIBRARY, *sys.stdlib_module_names}
+    broken = [
+        where(path, found)
+        for path, found in library_imports()
+        if room_of(path) in {"moments", "layers", "networks"} and found.package not in known
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_uncertainty_reads_arrays_and_not_tensors():
+    broken = [
+        where(path, found)
+        for path, found in library_imports()
+        if room_of(path) == "uncertainty" and found.package == "torch"
+    ]
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("folder", [LIBRARY, "Training"])
+def test_nothing_outside_the_module_knows_the_application(folder: str):
+    """The library and the training run where there is no Slicer."""
+    broken = [
+        where(path, found)
+        for path in files(folder, "*.py")
+        for found in imports(path, ROOT / folder if folder == "Training" else ROOT)
+        if found.package in APPLICATION | {"TrustSeg", "TrustSegModule"}
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_neither_the_library_nor_the_module_knows_the_training():
+    broken = [
+        where(path, found)
+        for path, found in library_imports() + module_imports()
+        if found.package in {"trustseg_training", "Training", "Testing"}
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_the_module_imports_no_third_party_package_when_slicer_starts():
+    """A file-level `import torch` makes Slicer's start fail until torch is there; the catalog refuses it."""
+    known = {"slicer", "vtk", "qt", "ctk", "TrustSegModule", *sys.stdlib_module_names}
+    broken = [
+        where(path, found)
+        for path, found in module_imports()
+        if found.at_file_scope and found.package not in known
+    ]
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("folder", [LIBRARY, "TrustSeg", "Training"])
+def test_no_file_is_read_in_a_way_that_can_run_code(folder: str):
+    """Models and volumes come from strangers: no pickle, by whatever door."""
+    broken = []
+    for path in files(folder, "*.py"):
+        found = imports(path, ROOT)
+        broken += [where(path, one) for one in found if one.package in PICKLING or one.path == "torch.load"]
+        broken += [f"{path.relative_to(ROOT)}:{line} {what}" for line, what in unsafe_calls(path)]
+    assert not broken, "\n".join(broken)
+
+
+def test_the_library_loads_no_checkpoints_at_all():
+    """A training may read its own checkpoints (tensors only); a bundle's weights are safetensors."""
+    broken = [path for path in files(LIBRARY, "*.py") if "torch.load" in path.read_text(encoding="utf-8")]
+    assert not broken
+
+
+def unsafe_calls(path: Path) -> list[tuple[int, str]]:
+    """Calls that may unpickle: `allow_pickle=True`, and `torch.load` without `weights_only=True`."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        settings = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if settings.get("allow_pickle", "False") != "False":
+            found.append((node.lineno, "allow_pickle"))
+        name = ast.unparse(node.func)
+        if name in {"torch.load", "torch.jit.load"} and settings.get("weights_only") != "True":
+            found.append((node.lineno, name))
+    return found

@@ -1,0 +1,74 @@
+"""What every image must be, whatever its file type, and the one form of an image error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from TrustSegLib.errors import ImageError
+from TrustSegLib.imaging.volume import Volume
+
+COPY_AGAIN = "copy or export it again"
+MEND_GEOMETRY = "open it in 3D Slicer, check its size and its left and right, and save it again"
+
+_RIGHT_ANGLE = 1e-3  # largest cosine between two axes: 0.06 degrees, more than any header's rounding
+_LABEL_MAX = 255
+
+
+def image_error(path: Path, wrong: str, remedy: str) -> ImageError:
+    """Return an error in the form of all image errors: the file, what is wrong, what to do."""
+    return ImageError(f"{path}: {wrong}; {remedy}")
+
+
+def check_dimension(path: Path, dimension: int) -> None:
+    """Refuse an image that is not 3D."""
+    if dimension != 3:
+        remedy = "give a 3D volume" if dimension < 3 else "split it into 3D volumes, or save its channels as a vector"
+        raise image_error(path, f"a {dimension}D image where a 3D one is needed", remedy)
+
+
+def check_spacing(path: Path, spacing: np.ndarray) -> None:
+    """Refuse a voxel size (mm) that is not positive."""
+    if not (np.isfinite(spacing) & (np.asarray(spacing) > 0)).all():
+        listed = " x ".join(f"{length:g}" for length in spacing)
+        raise image_error(path, f"the header gives a voxel size of {listed} mm", MEND_GEOMETRY)
+
+
+def check_right_angles(path: Path, axes: np.ndarray) -> None:
+    """Refuse axes, the columns of a (3, 3) array of any lengths, that are not at right angles."""
+    cosines = axes / np.linalg.norm(axes, axis=0)
+    if not np.abs(cosines.T @ cosines - np.eye(3)).max() < _RIGHT_ANGLE:
+        remedy = "resample it to a grid with right angles"
+        raise image_error(path, "its axes are not at right angles (sheared)", remedy)
+
+
+def check_gray(path: Path, pixel_type: int, channels: int) -> None:
+    """Refuse complex numbers, and three or four channels of 8 bits: SimpleITK reads RGB and RGBA as these."""
+    if pixel_type in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
+        raise image_error(path, "its voxels are complex numbers", "save their magnitude")
+    if pixel_type == sitk.sitkVectorUInt8 and channels in (3, 4):
+        remedy = "save it as gray values (true channels as 16-bit numbers)"
+        raise image_error(path, f"a color image ({channels} channels of 8 bits)", remedy)
+
+
+def check_intensities(path: Path, volume: Volume) -> None:
+    """Refuse voxels that no model can work on: NaN, infinity, or a channel of one value."""
+    bad = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array)))
+    if bad:
+        wrong = f"{bad} of {volume.array.size} voxels are NaN or infinite"
+        raise image_error(path, wrong, "replace them, for example by the background value")
+    for index, channel in enumerate(volume.array):
+        if channel.min() == channel.max():
+            name = "the image" if volume.channels == 1 else f"channel {index + 1}"
+            raise image_error(path, f"{name} is empty, every voxel is {channel.min():g}", COPY_AGAIN)
+
+
+def check_labels(path: Path, volume: Volume) -> None:
+    """Refuse voxels that are not one channel of whole numbers 0 to 255."""
+    array = volume.array
+    # Comparisons with NaN are false, so that NaN is refused too.
+    if volume.channels != 1 or not ((array >= 0) & (array <= _LABEL_MAX) & (array == np.floor(array))).all():
+        wrong = f"not a label map, its voxels are not one whole number from 0 to {_LABEL_MAX} each"
+        raise image_error(path, wrong, "give a mask")

@@ -1,0 +1,164 @@
+"""A folder that holds one DICOM series, read only when its slices make one regular volume."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import SimpleITK as sitk
+
+from TrustSegLib.imaging.checks import COPY_AGAIN, check_right_angles, check_spacing, image_error
+
+_POSITION, _ORIENTATION, _PIXEL_SPACING = "0020|0032", "0020|0037", "0028|0030"
+_SOP_CLASS, _DESCRIPTION = "0008|0016", "0008|103e"
+_RESCALE = ("0028|1053", "0028|1052")
+_SAME_AXES = 1e-3  # of a cosine or of a mm: what a scanner's rounding leaves between two slices
+_SAME_PLACE_MM = 0.01
+_UNEVEN = 0.1  # of the slice distance
+
+
+class _Slice(NamedTuple):
+    """What one file says about its slice."""
+
+    path: Path
+    position: np.ndarray  # (3,) center of the first pixel, LPS mm
+    axes: np.ndarray  # (2, 3) cosines of the row and the column, LPS
+    pixel_spacing: np.ndarray  # (2,) mm
+    size: tuple[int, ...]
+    rescale: tuple[str, ...]  # slope and intercept, as written
+
+
+def read_series(folder: Path) -> sitk.Image:
+    """Read the one DICOM series that lies in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Its own files are read, its subfolders are not. Files of other kinds are left alone.
+
+    Returns
+    -------
+    sitk.Image
+        In the modality's unit (HU for CT): slope and intercept of each slice are applied.
+
+    Raises
+    ------
+    ImageError
+        If there is no series or more than one, or its slices are damaged, missing, unevenly spaced, shifted sideways
+        or unlike each other.
+    """
+    names = _series_files(folder)
+    _check_none_damaged(folder, names)
+    slices = [_read_slice(Path(name)) for name in names]
+    _check_alike(folder, slices)
+    _check_positions(folder, slices)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(names)
+    if len({each.rescale for each in slices}) > 1:
+        # The first slice alone decides the type, and whole numbers there would cut the fractions of the others.
+        reader.SetOutputPixelType(sitk.sitkFloat32)
+    return reader.Execute()
+
+
+def _series_files(folder: Path) -> tuple[str, ...]:
+    """The files of the only series, in the order of their positions."""
+    identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if not identifiers:
+        remedy = "give the folder that holds the slices themselves"
+        raise image_error(folder, "a folder without a DICOM image series", remedy)
+    series = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), each) for each in identifiers]
+    if len(series) > 1:
+        listed = ", ".join(f"{_description(names[0])} ({len(names)} files)" for names in series)
+        raise image_error(folder, f"a folder with {len(series)} DICOM series: {listed}", "give each its own folder")
+    return series[0]
+
+
+def _description(name: str) -> str:
+    """The series' description on one line, with what is no valid text replaced."""
+    header = _header(name)
+    text = header.GetMetaData(_DESCRIPTION) if header.HasMetaDataKey(_DESCRIPTION) else ""
+    return " ".join(text.encode("utf-8", "replace").decode().split()) or "without description"
+
+
+def _header(name: str) -> sitk.ImageFileReader:
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(name)
+    reader.ReadImageInformation()
+    return reader
+
+
+def _check_none_damaged(folder: Path, names: tuple[str, ...]) -> None:
+    """Refuse a folder with files of the series' kind that GDCM could not read: it leaves them out in silence."""
+    sop_class = _header(names[0]).GetMetaData(_SOP_CLASS).strip("\0 ")
+    same_kind = re.compile(re.escape(sop_class.encode()) + rb"[^.0-9]")
+    read = {Path(name).name for name in names}
+    for path in sorted(folder.iterdir()):
+        if path.name not in read and path.is_file():
+            with path.open("rb") as stream:
+                head = stream.read(1024)
+            if head[128:132] == b"DICM" and same_kind.search(head):
+                raise image_error(path, "a damaged or truncated DICOM slice", COPY_AGAIN)
+
+
+def _read_slice(path: Path) -> _Slice:
+    header = _header(str(path))
+    if len(header.GetSize()) > 3 or header.GetSize()[2:] > (1,):
+        raise image_error(path, "a DICOM file with many frames", "convert it to NIfTI, for example with dcm2niix")
+
+    def numbers(tag: str, count: int) -> np.ndarray:
+        text = header.GetMetaData(tag) if header.HasMetaDataKey(tag) else ""
+        values = [float(number) for number in text.split("\\") if number.strip()]
+        if len(values) != count:
+            wrong = f"a DICOM slice without position, orientation or pixel size (tag {tag.replace('|', ',')})"
+            raise image_error(path, wrong, "export the series again")
+        return np.array(values)
+
+    return _Slice(
+        path=path,
+        position=numbers(_POSITION, 3),
+        axes=numbers(_ORIENTATION, 6).reshape(2, 3),
+        pixel_spacing=numbers(_PIXEL_SPACING, 2),
+        size=header.GetSize(),
+        rescale=tuple(header.GetMetaData(tag).strip() for tag in _RESCALE if header.HasMetaDataKey(tag)),
+    )
+
+
+def _check_alike(folder: Path, slices: list[_Slice]) -> None:
+    """Refuse slices of different size, pixel size or orientation: SimpleITK takes the first one's for all."""
+    first = slices[0]
+    check_spacing(first.path, first.pixel_spacing)
+    check_right_angles(first.path, np.column_stack([*first.axes, np.cross(*first.axes)]))
+    for each in slices[1:]:
+        alike = (
+            each.size == first.size
+            and np.allclose(each.pixel_spacing, first.pixel_spacing, atol=_SAME_AXES)
+            and np.allclose(each.axes, first.axes, atol=_SAME_AXES)
+        )
+        if not alike:
+            wrong = f"slices {first.path.name} and {each.path.name} differ in size or orientation"
+            raise image_error(folder, wrong, "give each image its own folder")
+
+
+def _check_positions(folder: Path, slices: list[_Slice]) -> None:
+    """Refuse slices that are not stacked at even distances, straight along their normal."""
+    if len(slices) < 2:
+        raise image_error(folder, "a DICOM series of one slice where a volume is needed", "give the whole series")
+    normal = np.cross(*slices[0].axes)
+    positions = np.array([each.position for each in slices])
+    positions = positions[np.argsort(positions @ normal)]
+    distances = np.diff(positions @ normal)
+    sideways = positions - positions[0] - np.outer((positions - positions[0]) @ normal, normal)
+    if distances.min() < _SAME_PLACE_MM:
+        wrong = "several DICOM slices lie at the same place (time points or echoes)"
+        raise image_error(folder, wrong, "give each image its own folder")
+    if np.linalg.norm(sideways, axis=1).max() > slices[0].pixel_spacing.min() / 2:
+        wrong = "its DICOM slices are shifted sideways (tilted gantry)"
+        raise image_error(folder, wrong, "resample it to a grid with right angles, for example in 3D Slicer")
+    usual = float(np.median(distances))
+    worst = float(max(distances, key=lambda distance: abs(distance - usual)))
+    if abs(worst - usual) > _UNEVEN * usual:
+        wrong = f"DICOM slices are missing or unevenly spaced ({worst:g} mm apart somewhere, {usual:g} mm elsewhere)"
+        raise image_error(folder, wrong, "export the whole series again")

@@ -1,0 +1,128 @@
+"""Reading images: NIfTI, NRRD, MetaImage, or a folder that holds one DICOM series."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from TrustSegLib.errors import ImageError
+from TrustSegLib.imaging.checks import (
+    COPY_AGAIN,
+    check_dimension,
+    check_gray,
+    check_intensities,
+    check_labels,
+    image_error,
+)
+from TrustSegLib.imaging.dicom import read_series
+from TrustSegLib.imaging.headers import check_header
+from TrustSegLib.imaging.volume import Volume
+
+ITK_READERS = {
+    ".nii.gz": "NiftiImageIO",
+    ".nii": "NiftiImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+}
+
+
+def read_volume(path: str | os.PathLike[str]) -> Volume:
+    """Read an image that a model can work on.
+
+    Parameters
+    ----------
+    path : path-like
+        A NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a folder that holds exactly one
+        DICOM series. A vector image has one channel per component.
+
+    Returns
+    -------
+    Volume
+        (C, D, H, W) in the file's own number type, with the file's geometry.
+
+    Raises
+    ------
+    ImageError
+        With one line that names the file, what is wrong and what to do: the file is missing, damaged, of unknown type,
+        not 3D, complex or in color; its geometry is wrong or unclear; or its voxels are not finite or all the same.
+    """
+    path = Path(path)
+    volume = _read(path)
+    check_intensities(path, volume)
+    return volume
+
+
+def read_labels(path: str | os.PathLike[str]) -> Volume:
+    """Read a label map: as `read_volume`, but it may be empty and must hold whole numbers 0 to 255.
+
+    Returns
+    -------
+    Volume
+        (1, D, H, W), uint8.
+
+    Raises
+    ------
+    ImageError
+        As `read_volume`, or if a voxel is not a label.
+    """
+    path = Path(path)
+    volume = _read(path)
+    check_labels(path, volume)
+    return volume.with_array(volume.array.astype(np.uint8))
+
+
+def suffix_of(path: Path) -> str | None:
+    """Return the suffix of an image file in lower case, or None if the type is unknown."""
+    return next((suffix for suffix in ITK_READERS if path.name.lower().endswith(suffix)), None)
+
+
+def _read(path: Path) -> Volume:
+    if not path.exists():
+        raise image_error(path, "there is no such file or folder", "check the path")
+    try:
+        with _quiet_itk():
+            image = read_series(path) if path.is_dir() else _read_file(path)
+    except RuntimeError as failure:
+        reason = str(failure).strip().splitlines()[-1].strip()
+        raise image_error(path, f"cannot be read ({reason})", COPY_AGAIN) from None
+    check_gray(path, image.GetPixelID(), image.GetNumberOfComponentsPerPixel())
+    return Volume.from_sitk(image)
+
+
+def _read_file(path: Path) -> sitk.Image:
+    suffix = suffix_of(path)
+    if suffix is None:
+        raise _unknown_type(path)
+    check_header(path, suffix)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(ITK_READERS[suffix])
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    check_dimension(path, reader.GetDimension())
+    return reader.Execute()
+
+
+def _unknown_type(path: Path) -> ImageError:
+    with path.open("rb") as stream:
+        is_dicom = stream.read(132)[128:] == b"DICM"
+    if is_dicom:
+        return image_error(path, "a single DICOM file", "give the folder that holds its whole series")
+    return image_error(path, "not a known image type", f"use {', '.join(ITK_READERS)} or a folder with a DICOM series")
+
+
+@contextmanager
+def _quiet_itk() -> Iterator[None]:
+    """Keep ITK's own warnings off the terminal, where the user shall see our one line."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)

@@ -1,0 +1,147 @@
+"""`Volume`: voxels that carry their own geometry, so that no function takes a bare array and a spacing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+
+from TrustSegLib.imaging.orientation import orientation_letters
+
+_MM3_PER_ML = 1000.0
+_GRID_TOLERANCE = 0.01  # of a voxel: headers store positions as float32, which moves voxels by far less
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A 3D image with one or more channels and its place in the patient.
+
+    Parameters
+    ----------
+    array : np.ndarray, (C, D, H, W)
+        Voxels, indexed by channel and then z, y, x of the file.
+    spacing : tuple of 3 floats
+        Distance of neighboring voxel centers along x, y, z, in mm.
+    origin : tuple of 3 floats
+        Center of the first voxel in patient coordinates (LPS), in mm.
+    direction : tuple of 9 floats
+        Cosines of the axes, row-major, LPS, as in ITK: column i is where index axis i points.
+
+    Raises
+    ------
+    ValueError
+        If the array is not 4D, or the geometry is not finite with positive spacing.
+    """
+
+    array: np.ndarray
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    direction: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 4:
+            raise ValueError(f"a volume's array is (C, D, H, W), this one has shape {self.array.shape}")
+        for name, length in (("spacing", 3), ("origin", 3), ("direction", 9)):
+            numbers = tuple(float(number) for number in getattr(self, name))
+            if len(numbers) != length or not np.isfinite(numbers).all():
+                raise ValueError(f"a volume's {name} is {length} finite numbers, not {numbers}")
+            object.__setattr__(self, name, numbers)
+        if min(self.spacing) <= 0:
+            raise ValueError(f"a volume's spacing is positive, not {self.spacing}")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels, C."""
+        return self.array.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels as (D, H, W), that is z, y, x."""
+        return self.array.shape[1:]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Number of voxels as (x, y, z), the order of `spacing`."""
+        return self.shape[::-1]
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        return float(np.prod(self.spacing)) / _MM3_PER_ML
+
+    @property
+    def orientation(self) -> str:
+        """Where the x, y and z axes point (nibabel's convention): "LPS" for ITK's identity direction."""
+        return orientation_letters(self.direction)
+
+    @property
+    def index_to_lps(self) -> np.ndarray:
+        """The (4, 4) matrix from a voxel index (x, y, z, 1) to patient coordinates in mm (LPS)."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.reshape(self.direction, (3, 3)) * self.spacing
+        matrix[:3, 3] = self.origin
+        return matrix
+
+    def with_array(self, array: np.ndarray) -> Volume:
+        """Return other voxels on the same grid.
+
+        Parameters
+        ----------
+        array : np.ndarray, (C', D, H, W)
+            The number of channels may differ, the spatial shape may not.
+
+        Raises
+        ------
+        ValueError
+            If the spatial shape differs.
+        """
+        if array.shape[1:] != self.shape:
+            raise ValueError(f"shape {array.shape[1:]} does not fit the grid {self.shape}")
+        return replace(self, array=array)
+
+    def same_grid(self, other: Volume) -> bool:
+        """Whether every voxel of `other` lies where this volume's voxel of the same index lies.
+
+        Positions may differ by 1 % of the smallest spacing, since file headers round them.
+        """
+        if self.shape != other.shape:
+            return False
+        shift = corner_distance(self.index_to_lps, other.index_to_lps, self.size)
+        return shift <= _GRID_TOLERANCE * min(self.spacing)
+
+    def to_sitk(self) -> sitk.Image:
+        """Return the volume as a SimpleITK image (a vector image when there are several channels)."""
+        array = self.array.astype(np.uint8) if self.array.dtype == bool else self.array
+        if self.channels == 1:
+            image = sitk.GetImageFromArray(array[0])
+        else:
+            image = sitk.GetImageFromArray(np.moveaxis(array, 0, -1), isVector=True)
+        image.SetSpacing(self.spacing)
+        image.SetOrigin(self.origin)
+        image.SetDirection(self.direction)
+        return image
+
+    @classmethod
+    def from_sitk(cls, image: sitk.Image) -> Volume:
+        """Return a 3D SimpleITK image, scalar or vector, as a volume."""
+        array = sitk.GetArrayFromImage(image)
+        if image.GetNumberOfComponentsPerPixel() == 1:
+            array = array[np.newaxis]
+        else:
+            array = np.ascontiguousarray(np.moveaxis(array, -1, 0))
+        return cls(array, image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+
+def corner_distance(first: np.ndarray, second: np.ndarray, size: tuple[int, int, int]) -> float:
+    """Largest distance in mm between two placements of the same grid.
+
+    Parameters
+    ----------
+    first, second : np.ndarray, (4, 4)
+        Index-to-patient matrices. Both are affine, so the largest distance is at a corner voxel.
+    size : tuple of 3 ints
+        Number of voxels along x, y, z.
+    """
+    corners = np.stack(np.meshgrid(*[(0, count - 1) for count in size], [1], indexing="ij")).reshape(4, -1)
+    return float(np.linalg.norm(((first - second) @ corners)[:3], axis=0).max())

@@ -1,0 +1,23 @@
+"""From a volume and a model to the segmentation: sliding window, blending, back onto the input's grid."""
+
+from TrustSegLib.inference.device import choose_device
+from TrustSegLib.inference.options import SegmentOptions
+from TrustSegLib.inference.result import Cancelled, Case, Progress, SegmentationResult
+from TrustSegLib.inference.roi import Roi
+from TrustSegLib.inference.segmentation import segment
+from TrustSegLib.inference.sliding_window import Predictor, sliding_window
+from TrustSegLib.inference.storage import Storage
+
+__all__ = [
+    "Cancelled",
+    "Case",
+    "Predictor",
+    "Progress",
+    "Roi",
+    "SegmentOptions",
+    "SegmentationResult",
+    "Storage",
+    "choose_device",
+    "segment",
+    "sliding_window",
+]

@@ -1,0 +1,52 @@
+"""The stages of a segmentation: how long each took, how far it is, whether to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from TrustSegLib.inference.result import Cancelled, Progress
+
+ProgressCallback = Callable[[Progress], None]
+CancelledCallback = Callable[[], bool]
+
+
+class Stages:
+    """Measures stages and speaks to the two callbacks.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with a `Progress`.
+    cancelled : callable, optional
+        True stops the work.
+
+    Attributes
+    ----------
+    times : dict of str to float
+        Seconds of each finished stage.
+    """
+
+    def __init__(self, progress: ProgressCallback | None, cancelled: CancelledCallback | None) -> None:
+        self._progress = progress
+        self._cancelled = cancelled
+        self.times: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage; raises Cancelled instead of starting it when the user has stopped the work."""
+        self.check()
+        start = time.perf_counter()
+        yield
+        self.times[name] = time.perf_counter() - start
+
+    def check(self) -> None:
+        """Raise Cancelled when the user has stopped the work."""
+        if self._cancelled is not None and self._cancelled():
+            raise Cancelled
+
+    def report(self, name: str, done: int, total: int) -> None:
+        """Say how far a stage is."""
+        if self._progress is not None:
+            self._progress(Progress(name, done, total))

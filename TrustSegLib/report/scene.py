@@ -1,0 +1,94 @@
+"""What the picture shows of an image: three planes through the structures, in the radiological view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from TrustSegLib.imaging import Volume, orient
+from TrustSegLib.report.planes import DISPLAY_ORIENTATION, Plane, center_index, field_of_view
+
+OBLIQUE_FROM_DEGREES = 5.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is drawn, as arrays whose axes point (inferior, posterior, left).
+
+    Attributes
+    ----------
+    image, labels, uncertainty : np.ndarray
+        (D, H, W), cropped to the field of view.
+    spacing : tuple of float
+        (z, y, x) in mm.
+    index : tuple of int
+        Voxel (z, y, x) that the three planes go through.
+    point_ras : np.ndarray
+        The same place in RAS mm.
+    window : tuple of float
+        Image values shown black and white.
+    oblique : tuple of bool
+        For each array axis, whether the plane across it is turned away from the body's planes.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    uncertainty: np.ndarray
+    spacing: tuple[float, float, float]
+    index: tuple[int, int, int]
+    point_ras: np.ndarray
+    window: tuple[float, float]
+    oblique: tuple[bool, bool, bool]
+
+    def size_mm(self, plane: Plane) -> tuple[float, float]:
+        """Extent of a plane's slice: (rows, columns) in mm."""
+        return plane.extent(tuple(n * step for n, step in zip(self.image.shape, self.spacing, strict=True)))
+
+
+def make_scene(
+    volume: Volume, labels: Volume, uncertainty: Volume, window: tuple[float, float] | None = None
+) -> Scene:
+    """Choose planes and field of view, and bring the three volumes into the radiological view.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image, (C, D, H, W) of any orientation; its first channel is shown.
+    labels, uncertainty : Volume
+        (1, D, H, W) on the grid of `volume`.
+    window : tuple of float, optional
+        Image values shown black and white; default: percentiles .5 and 99.5 of what is shown.
+    """
+    image = orient(volume, DISPLAY_ORIENTATION)
+    mask = orient(labels, DISPLAY_ORIENTATION).array[0]
+    spacing = image.spacing[::-1]
+    center = center_index(mask > 0)
+    view = field_of_view(mask > 0, spacing)
+    shown = image.array[0][view]
+    return Scene(
+        image=shown,
+        labels=mask[view],
+        uncertainty=orient(uncertainty, DISPLAY_ORIENTATION).array[0][view],
+        spacing=spacing,
+        index=tuple(at - part.start for at, part in zip(center, view, strict=True)),
+        point_ras=_position_ras(image, center),
+        window=window or _percentile_window(shown),
+        oblique=_oblique(image),
+    )
+
+
+def _position_ras(volume: Volume, index: tuple[int, int, int]) -> np.ndarray:
+    point_lps = volume.index_to_lps @ (*index[::-1], 1)
+    return point_lps[:3] * (-1.0, -1.0, 1.0)
+
+
+def _oblique(volume: Volume) -> tuple[bool, bool, bool]:
+    along_body_axis = np.abs(np.diag(np.reshape(volume.direction, (3, 3))))
+    smallest = np.cos(np.radians(OBLIQUE_FROM_DEGREES))
+    return tuple(bool(cosine < smallest) for cosine in along_body_axis[::-1])
+
+
+def _percentile_window(image: np.ndarray) -> tuple[float, float]:
+    low, high = (float(value) for value in np.percentile(image, (0.5, 99.5)))
+    return (low, high) if high > low else (low, low + 1.0)
