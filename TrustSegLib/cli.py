@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from TrustSegLib.commands.console import print_error
+from TrustSegLib.commands.console import EXIT_MENDABLE, print_error
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.version import __version__
 
-EXIT_MENDABLE = 2
 EXIT_INTERRUPTED = 130
 
 SEGMENT_TEXT = """\

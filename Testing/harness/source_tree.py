@@ -9,7 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("TrustSeg", "TrustSegLib", "Training", "Testing", ".ci")
-GENERATED = {"__pycache__", "runs", "lightning_logs", "build", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+# Left behind by tools; .gitignore names them too.
+GENERATED = {
+    *("__pycache__", ".ruff_cache", ".pytest_cache", ".hypothesis", ".coverage", ".DS_Store", ".git"),
+    *("build", "runs", "lightning_logs"),
+}
 
 
 def is_source(path: Path) -> bool:
@@ -26,7 +30,7 @@ def files(folder: str, pattern: str = "*") -> list[Path]:
 
 def all_files() -> list[Path]:
     """All files of ours: those of the root, and of each folder."""
-    root = sorted(path for path in ROOT.iterdir() if path.is_file() and path.name != ".git")
+    root = sorted(path for path in ROOT.iterdir() if path.is_file() and is_source(path))
     return root + [path for folder in FOLDERS for path in files(folder)]
 
 

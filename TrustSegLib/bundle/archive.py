@@ -16,6 +16,8 @@ MAX_FILES = 64
 MAX_BYTES = 2 * 2**30
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# What the reader raises for a damaged directory, file or name, and for a version of the format it does not know.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED_OR_PATCHED = 0x61
 
@@ -46,7 +48,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 # The reader stops at the size that the entry declares, which the check has added up.
                 with content.open(entry) as source, (folder / entry.filename).open("xb") as target:
                     shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _DAMAGED as error:
         raise BundleError(f"{archive}: is not a whole zip archive ({error}); get the model again") from error
     except OSError as error:
         reason = error.strerror

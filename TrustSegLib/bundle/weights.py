@@ -97,9 +97,9 @@ def _check_spec(spec: NetworkSpec, size_divisor: int, description: ModelDescript
     place = f"{where}: {MODEL_FILE}"
     channels, classes = len(description.channels), description.classes
     if spec.in_channels != channels:
-        raise BundleError(f"{place}: network.in_channels is {spec.in_channels}; make it {channels} as channels")
+        raise BundleError(f"{place}: network.in_channels is {spec.in_channels}; choose {channels}")
     if spec.classes != classes:
-        raise BundleError(f"{place}: network.classes is {spec.classes}; make it structures + 1 = {classes}")
+        raise BundleError(f"{place}: network.classes is {spec.classes}; choose {classes}, structures + 1")
     if any(length % size_divisor for length in description.patch_shape[-spec.dimensions :]):
         size = list(description.input.patch_size)
         raise BundleError(f"{place}: input.patch_size is {size}; choose multiples of {size_divisor}")

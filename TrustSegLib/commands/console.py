@@ -12,6 +12,9 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from TrustSegLib.inference import Progress
 
+EXIT_MENDABLE = 2
+"""Exit code for what the user can mend."""
+
 
 def print_json(value: Any) -> None:
     """Print one JSON value on one line, in ASCII: it arrives whole whatever the encoding of the terminal."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle, verify_bundle
-from TrustSegLib.commands.console import print_json
+from TrustSegLib.commands.console import EXIT_MENDABLE, print_json
 from TrustSegLib.errors import BundleError
 
 
@@ -21,7 +21,7 @@ def list_models(arguments: argparse.Namespace) -> int:
     else:
         for entry in entries:
             print(_line(entry))
-    return 2 if any("error" in entry for entry in entries) else 0
+    return EXIT_MENDABLE if any("error" in entry for entry in entries) else 0
 
 
 def show(arguments: argparse.Namespace) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
-from TrustSegLib.commands.console import ProgressBar, print_error, print_json
+from TrustSegLib.commands.console import EXIT_MENDABLE, ProgressBar, print_error, print_json
 from TrustSegLib.commands.outputs import Target, check_target, plan_targets, private_folder, publish
 from TrustSegLib.commands.summary import print_summary
 from TrustSegLib.errors import OptionError, TrustSegError
@@ -65,24 +64,32 @@ def _segment_images(job: Job, targets: list[Target], private: Path) -> int:
             _segment_image(job, target, private / str(number))
         except TrustSegError as error:
             failures += 1
-            message = str(error) if str(target.image) in str(error) else f"{target.image}: {error}"
-            print_error(message, job.as_json, image=str(target.image))
-    return 2 if failures else 0
+            print_error(str(error), job.as_json, image=str(target.image))
+    return EXIT_MENDABLE if failures else 0
 
 
 def _segment_image(job: Job, target: Target, staging: Path) -> None:
-    # Each image starts from the same seed, so that its result does not depend on the images before it.
-    torch.manual_seed(job.seed)
-    volume = read_volume(target.image)
-    with ProgressBar(target.image.name, shown=not (job.as_json or job.quiet)) as progress:
-        result = segment(volume, job.bundle, job.options, progress=progress)
-    staging.mkdir()
-    report = _write_results(job, target, volume, result, staging)
-    publish(staging, target.folder)
+    try:
+        volume = read_volume(target.image)
+        result = _result(job, target, volume)
+        staging.mkdir()
+        report = _write_results(job, target, volume, result, staging)
+        publish(staging, target.folder)
+    except TrustSegError as error:
+        if str(target.image) in str(error):
+            raise
+        raise type(error)(f"{target.image}: {error}") from error
     if job.as_json:
         print_json({**report, "folder": str(target.folder)})
     elif not job.quiet:
-        print_summary(result, target.image, target.folder, sorted(os.listdir(target.folder)))
+        print_summary(result, target.image, target.folder)
+
+
+def _result(job: Job, target: Target, volume: Volume) -> SegmentationResult:
+    # Each image starts from the same seed, so that its result does not depend on the images before it.
+    torch.manual_seed(job.seed)
+    with ProgressBar(target.image.name, shown=not (job.as_json or job.quiet)) as progress:
+        return segment(volume, job.bundle, job.options, progress=progress)
 
 
 def _write_results(

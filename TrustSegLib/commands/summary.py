@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from TrustSegLib.report.files import MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.report.json_report import INTENDED_USE
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 HEADINGS = ("structure", "volume (ml)", "mean uncertainty (%)")
 
 
-def print_summary(result: SegmentationResult, image: Path, folder: Path, files: Sequence[str]) -> None:
+def print_summary(result: SegmentationResult, image: Path, folder: Path) -> None:
     """Print the table of the structures, the case's warnings and where the files are."""
     model = result.model
     print(f"{image} ({model['name']} {model['version']})")
@@ -23,6 +24,7 @@ def print_summary(result: SegmentationResult, image: Path, folder: Path, files: 
         print(f"  {line}")
     for warning in result.case.warnings:
         print(f"  warning: {warning}")
+    files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, REPORT_FILE]
     print(f"  results in {folder}: {', '.join(files)}")
     trust = "not calibrated" if result.calibration is None else "calibrated"
     print(f"  {INTENDED_USE}; uncertainty is {trust}", flush=True)

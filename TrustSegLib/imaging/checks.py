@@ -13,7 +13,7 @@ from TrustSegLib.imaging.volume import Volume
 COPY_AGAIN = "copy or export it again"
 MEND_GEOMETRY = "open it in 3D Slicer, check its size and its left and right, and save it again"
 
-_RIGHT_ANGLE = 1e-3  # largest cosine between two axes: 0.06 degrees, more than any header's rounding
+_RIGHT_ANGLE = 1e-3  # of a cosine: 0.06 degrees between two axes, more than any header's rounding
 _LABEL_MAX = 255
 
 
@@ -25,8 +25,11 @@ def image_error(path: Path, wrong: str, remedy: str) -> ImageError:
 def check_dimension(path: Path, dimension: int) -> None:
     """Refuse an image that is not 3D."""
     if dimension != 3:
-        remedy = "give a 3D volume" if dimension < 3 else "split it into 3D volumes, or save its channels as a vector"
-        raise image_error(path, f"a {dimension}D image where a 3D one is needed", remedy)
+        wrong = f"a {dimension}D image where a 3D one is needed"
+        remedy = (
+            "split it into 3D images, or save its channels as vectors" if dimension > 3 else "give a volume"
+        )
+        raise image_error(path, wrong, remedy)
 
 
 def check_spacing(path: Path, spacing: np.ndarray) -> None:
@@ -36,12 +39,16 @@ def check_spacing(path: Path, spacing: np.ndarray) -> None:
         raise image_error(path, f"the header gives a voxel size of {listed} mm", MEND_GEOMETRY)
 
 
-def check_right_angles(path: Path, axes: np.ndarray) -> None:
-    """Refuse axes, the columns of a (3, 3) array of any lengths, that are not at right angles."""
-    cosines = axes / np.linalg.norm(axes, axis=0)
+def check_axes(path: Path, cosines: np.ndarray) -> None:
+    """Refuse axes, the columns of a (3, 3) array, that are not unit vectors at right angles."""
     if not np.abs(cosines.T @ cosines - np.eye(3)).max() < _RIGHT_ANGLE:
-        remedy = "resample it to a grid with right angles"
-        raise image_error(path, "its axes are not at right angles (sheared)", remedy)
+        wrong = "its axes are not unit vectors at right angles (sheared or scaled)"
+        raise image_error(path, wrong, "resample it to a grid with right angles")
+
+
+def last_line(failure: RuntimeError) -> str:
+    """What SimpleITK means, after the lines that say where in its source it was found."""
+    return str(failure).strip().splitlines()[-1].strip()
 
 
 def check_gray(path: Path, pixel_type: int, channels: int) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
-from TrustSegLib.imaging.checks import COPY_AGAIN, check_right_angles, check_spacing, image_error
+from TrustSegLib.imaging.checks import COPY_AGAIN, check_axes, check_spacing, image_error
 
 _POSITION, _ORIENTATION, _PIXEL_SPACING = "0020|0032", "0020|0037", "0028|0030"
 _SOP_CLASS, _DESCRIPTION = "0008|0016", "0008|103e"
@@ -46,8 +46,8 @@ def read_series(folder: Path) -> sitk.Image:
     Raises
     ------
     ImageError
-        If there is no series or more than one, or its slices are damaged, missing, unevenly spaced, shifted sideways
-        or unlike each other.
+        If there is no series or more than one, or its slices are damaged, missing, unevenly spaced, shifted
+        sideways or unlike each other.
     """
     names = _series_files(folder)
     _check_none_damaged(folder, names)
@@ -57,7 +57,7 @@ def read_series(folder: Path) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(names)
     if len({each.rescale for each in slices}) > 1:
-        # The first slice alone decides the type, and whole numbers there would cut the fractions of the others.
+        # The first slice alone decides the type: whole numbers there would cut the fractions of the others.
         reader.SetOutputPixelType(sitk.sitkFloat32)
     return reader.Execute()
 
@@ -71,7 +71,8 @@ def _series_files(folder: Path) -> tuple[str, ...]:
     series = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), each) for each in identifiers]
     if len(series) > 1:
         listed = ", ".join(f"{_description(names[0])} ({len(names)} files)" for names in series)
-        raise image_error(folder, f"a folder with {len(series)} DICOM series: {listed}", "give each its own folder")
+        wrong = f"a folder with {len(series)} DICOM series: {listed}"
+        raise image_error(folder, wrong, "give each its own folder")
     return series[0]
 
 
@@ -91,7 +92,7 @@ def _header(name: str) -> sitk.ImageFileReader:
 
 
 def _check_none_damaged(folder: Path, names: tuple[str, ...]) -> None:
-    """Refuse a folder with files of the series' kind that GDCM could not read: it leaves them out in silence."""
+    """Refuse files of the series' kind that GDCM could not read: it leaves them out in silence."""
     sop_class = _header(names[0]).GetMetaData(_SOP_CLASS).strip("\0 ")
     same_kind = re.compile(re.escape(sop_class.encode()) + rb"[^.0-9]")
     read = {Path(name).name for name in names}
@@ -106,7 +107,8 @@ def _check_none_damaged(folder: Path, names: tuple[str, ...]) -> None:
 def _read_slice(path: Path) -> _Slice:
     header = _header(str(path))
     if len(header.GetSize()) > 3 or header.GetSize()[2:] > (1,):
-        raise image_error(path, "a DICOM file with many frames", "convert it to NIfTI, for example with dcm2niix")
+        remedy = "convert it to NIfTI, for example with dcm2niix"
+        raise image_error(path, "a DICOM file with many frames", remedy)
 
     def numbers(tag: str, count: int) -> np.ndarray:
         text = header.GetMetaData(tag) if header.HasMetaDataKey(tag) else ""
@@ -130,7 +132,7 @@ def _check_alike(folder: Path, slices: list[_Slice]) -> None:
     """Refuse slices of different size, pixel size or orientation: SimpleITK takes the first one's for all."""
     first = slices[0]
     check_spacing(first.path, first.pixel_spacing)
-    check_right_angles(first.path, np.column_stack([*first.axes, np.cross(*first.axes)]))
+    check_axes(first.path, np.column_stack([*first.axes, np.cross(*first.axes)]))
     for each in slices[1:]:
         alike = (
             each.size == first.size
@@ -145,7 +147,7 @@ def _check_alike(folder: Path, slices: list[_Slice]) -> None:
 def _check_positions(folder: Path, slices: list[_Slice]) -> None:
     """Refuse slices that are not stacked at even distances, straight along their normal."""
     if len(slices) < 2:
-        raise image_error(folder, "a DICOM series of one slice where a volume is needed", "give the whole series")
+        raise image_error(folder, "a DICOM series of one slice", "give the whole series")
     normal = np.cross(*slices[0].axes)
     positions = np.array([each.position for each in slices])
     positions = positions[np.argsort(positions @ normal)]
@@ -160,5 +162,6 @@ def _check_positions(folder: Path, slices: list[_Slice]) -> None:
     usual = float(np.median(distances))
     worst = float(max(distances, key=lambda distance: abs(distance - usual)))
     if abs(worst - usual) > _UNEVEN * usual:
-        wrong = f"DICOM slices are missing or unevenly spaced ({worst:g} mm apart somewhere, {usual:g} mm elsewhere)"
+        gaps = f"{worst:g} mm apart at one place, {usual:g} mm elsewhere"
+        wrong = f"its DICOM slices are missing or unevenly spaced ({gaps})"
         raise image_error(folder, wrong, "export the whole series again")

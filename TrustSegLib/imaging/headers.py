@@ -1,7 +1,8 @@
 """What a file's own bytes say, before SimpleITK reads them.
 
-SimpleITK mends in silence what would move, resize or empty the anatomy: a voxel size of 0 becomes 1, a negative one a
-flip, a missing direction the identity, and the lost part of a truncated NIfTI file zeros. Each is an error here.
+SimpleITK mends in silence what would move, resize or empty the anatomy: a voxel size of 0 becomes 1, a
+negative one a flip, a missing direction the identity, and the lost part of a truncated NIfTI file zeros.
+Each is an error here.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging.checks import (
     COPY_AGAIN,
     MEND_GEOMETRY,
+    check_axes,
     check_dimension,
-    check_right_angles,
     check_spacing,
     image_error,
 )
@@ -31,14 +32,15 @@ from TrustSegLib.imaging.volume import corner_distance
 _CHUNK = 1 << 20
 _VECTOR_INTENT = 1007  # NIFTI_INTENT_VECTOR: the fifth dimension is the channel
 _SPACING_TOLERANCE = 0.01  # pixdim and the columns of the sform are rounded separately
-_NRRD_SPACES = {"left-posterior-superior", "right-anterior-superior", "left-anterior-superior", "lps", "ras", "las"}
+_QUATERNION_ROUNDING = 1e-4
+_NRRD_SPACES = re.compile(r"(left|right)-(posterior|anterior)-superior|lps|ras|las", re.IGNORECASE)
+_META_SYNONYMS = {
+    "Rotation": "TransformMatrix",
+    "Orientation": "TransformMatrix",
+    "Position": "Offset",
+    "Origin": "Offset",
+}
 _META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
-
-
-class _LenientHeader(Nifti1Header):
-    """A header whose quaternion may be longer than 1 by the rounding that other writers leave."""
-
-    quaternion_threshold = 1e-4
 
 
 def check_header(path: Path, suffix: str) -> None:
@@ -65,8 +67,6 @@ def check_header(path: Path, suffix: str) -> None:
             _check_meta(path)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise image_error(path, "truncated or damaged, it cannot be uncompressed", COPY_AGAIN) from None
-    except OSError as failure:
-        raise image_error(path, f"cannot be read ({failure.strerror})", "check its permissions") from None
     except (ValueError, HeaderDataError):
         raise image_error(path, "its header is damaged", COPY_AGAIN) from None
 
@@ -79,7 +79,7 @@ def _check_nifti(path: Path, compressed: bool) -> None:
         raise image_error(path, "a NIfTI-2 file", "convert it to NIfTI-1")
     if not Nifti1Header.may_contain_header(head):
         raise image_error(path, "not a NIfTI file, or damaged", COPY_AGAIN)
-    header = _LenientHeader(head[: Nifti1Header.sizeof_hdr], check=False)
+    header = Nifti1Header(head[: Nifti1Header.sizeof_hdr], check=False)
     shape = header["dim"][1 : header["dim"][0] + 1].tolist()
     check_dimension(path, _nifti_dimension(shape, header["intent_code"]))
     voxels = math.prod(shape) * header.get_data_dtype().itemsize
@@ -97,6 +97,7 @@ def _nifti_dimension(shape: list[int], intent: int) -> int:
 
 def _check_nifti_forms(path: Path, header: Nifti1Header) -> None:
     """Refuse a qform and sform that are both missing, or of another voxel size, or sheared, or at odds."""
+    _shorten_quaternion(header)
     forms = {"qform": header.get_qform(coded=True)[0], "sform": header.get_sform(coded=True)[0]}
     forms = {name: form for name, form in forms.items() if form is not None}
     if not forms:
@@ -105,13 +106,24 @@ def _check_nifti_forms(path: Path, header: Nifti1Header) -> None:
     for name, form in forms.items():
         if not np.isfinite(form).all():
             raise image_error(path, f"the header's {name} holds NaN or infinity", MEND_GEOMETRY)
-        if not np.allclose(np.linalg.norm(form[:3, :3], axis=0), spacing, rtol=_SPACING_TOLERANCE):
-            raise image_error(path, f"the header's {name} and pixdim give different voxel sizes", MEND_GEOMETRY)
-        check_right_angles(path, form[:3, :3])
+        lengths = np.linalg.norm(form[:3, :3], axis=0)
+        if not np.allclose(lengths, spacing, rtol=_SPACING_TOLERANCE):
+            wrong = f"the header's {name} and pixdim give different voxel sizes"
+            raise image_error(path, wrong, MEND_GEOMETRY)
+        check_axes(path, form[:3, :3] / lengths)
     apart = corner_distance(*forms.values(), header["dim"][1:4]) if len(forms) == 2 else 0.0
     if apart > spacing.min() / 2:
         wrong = f"the header's qform and sform put the image at two places up to {apart:.1f} mm apart"
         raise image_error(path, wrong, "remove the wrong one")
+
+
+def _shorten_quaternion(header: Nifti1Header) -> None:
+    """Take off by how much rounding made a quaternion longer than 1: nibabel refuses what others accept."""
+    names = ("quatern_b", "quatern_c", "quatern_d")
+    length = math.hypot(*(header[name] for name in names))
+    if 1 < length < 1 + _QUATERNION_ROUNDING:
+        for name in names:
+            header[name] /= length
 
 
 def _check_nrrd(path: Path) -> None:
@@ -121,31 +133,33 @@ def _check_nrrd(path: Path) -> None:
     fields = dict(line.split(": ", 1) for line in lines if ": " in line and not line.startswith("#"))
     if "color" in fields.get("kinds", ""):
         raise image_error(path, "a color image", "save it as gray values")
-    if fields.get("space", "").lower() not in _NRRD_SPACES or "space directions" not in fields:
+    if not _NRRD_SPACES.fullmatch(fields.get("space", "")) or "space directions" not in fields:
         raise _unknown_place(path, "anatomical space and space directions")
     vectors = [_numbers(vector) for vector in re.findall(r"\((.*?)\)", fields["space directions"])]
     check_dimension(path, len(vectors))
-    check_spacing(path, np.linalg.norm(vectors, axis=1))
-    check_right_angles(path, np.transpose(vectors))
+    spacing = np.linalg.norm(vectors, axis=1)
+    check_spacing(path, spacing)
+    check_axes(path, np.transpose(vectors) / spacing)
     _check_origin(path, fields.get("space origin", "(0,0,0)").strip("()"))
 
 
 def _check_meta(path: Path) -> None:
     lines, start = _text_header(path, "ElementDataFile")
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    pairs = [[part.strip() for part in line.partition("=")[::2]] for line in lines]
+    fields = {_META_SYNONYMS.get(key, key): value for key, value in pairs}
     if not {"DimSize", "ElementType", "ElementDataFile"} <= set(fields):
         raise image_error(path, "not a MetaImage file, or damaged", COPY_AGAIN)
     check_dimension(path, len(fields["DimSize"].split()))
     if not {"ElementSpacing", "TransformMatrix"} <= set(fields):
         raise _unknown_place(path, "ElementSpacing and TransformMatrix")
     check_spacing(path, _numbers(fields["ElementSpacing"]))
-    check_right_angles(path, _numbers(fields["TransformMatrix"]).reshape(3, 3).T)
-    _check_origin(path, fields.get("Offset", fields.get("Position", "0 0 0")))
+    check_axes(path, _numbers(fields["TransformMatrix"]).reshape(3, 3).T)
+    _check_origin(path, fields.get("Offset", "0 0 0"))
     _check_meta_voxels(path, fields, start)
 
 
 def _check_meta_voxels(path: Path, fields: dict[str, str], start: int) -> None:
-    """Refuse voxels that are missing or cut short: MetaIO would read them in silence, or print lines of its own."""
+    """Refuse voxels that are missing or cut short: MetaIO accepts them, or prints lines of its own."""
     name = fields["ElementDataFile"]
     data = path if name == "LOCAL" else path.parent / name
     if not data.is_file() or fields.get("BinaryData", "True") != "True":
@@ -153,7 +167,8 @@ def _check_meta_voxels(path: Path, fields: dict[str, str], start: int) -> None:
         raise image_error(path, wrong, "put that file beside it, or save it as .mha")
     kind = re.sub(r"^MET_(U(?=\w))?|_ARRAY$", "", fields["ElementType"])
     if kind not in _META_BYTES:
-        raise image_error(path, f"its ElementType {fields['ElementType']} is not known", "save it as MET_FLOAT")
+        wrong = f"its ElementType {fields['ElementType']} is not known"
+        raise image_error(path, wrong, "save it as MET_FLOAT")
     channels = int(fields.get("ElementNumberOfChannels", 1))
     needed = math.prod(int(count) for count in fields["DimSize"].split()) * channels * _META_BYTES[kind]
     with data.open("rb") as stream:
@@ -166,7 +181,8 @@ def _check_length(path: Path, there: int, needed: int) -> None:
     if needed <= 0:
         raise image_error(path, "its header gives no voxels", COPY_AGAIN)
     if there < needed:
-        raise image_error(path, f"truncated, {max(there, 0)} of {needed} bytes of voxels are there", COPY_AGAIN)
+        wrong = f"truncated, {max(there, 0)} of {needed} bytes of voxels are there"
+        raise image_error(path, wrong, COPY_AGAIN)
 
 
 def _check_origin(path: Path, text: str) -> None:
@@ -184,7 +200,7 @@ def _numbers(text: str) -> np.ndarray:
 
 
 def _text_header(path: Path, last: str) -> tuple[list[str], int]:
-    """The lines of a text header up to the one that begins it with `last` (or is empty), and where the voxels start."""
+    """The lines up to one that begins with `last` (or is empty, if `last` is), and their length in bytes."""
     lines = []
     with path.open("rb") as stream:
         for line in stream:

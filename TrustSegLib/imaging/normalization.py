@@ -1,4 +1,4 @@
-"""Intensity normalization: the one description that training writes into a bundle and inference reads from it."""
+"""Intensity normalization: described once, by training in the bundle, and done the same in inference."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Normalization:
     Raises
     ------
     OptionError
-        If the method is unknown or its limits are not two growing numbers.
+        If the method is unknown or its limits are not two rising numbers.
     """
 
     method: str = "zscore"
@@ -44,9 +44,9 @@ class Normalization:
             raise OptionError(f"normalization {self.method!r}: not known; use one of {', '.join(_SETTINGS)}")
         low, high = self.limits
         if not (_is_number(low) and _is_number(high) and low < high):
-            raise OptionError(f"normalization {self.method}: limits {low} and {high}; give two growing numbers")
+            raise OptionError(f"normalization {self.method}: limits {low}, {high}; give two rising numbers")
         if self.method == "zscore" and not (low >= 0 and high <= 100):
-            raise OptionError(f"normalization zscore: percentiles {low} and {high}; give two between 0 and 100")
+            raise OptionError(f"normalization zscore: percentiles {low}, {high}; use 0 to 100")
 
     @property
     def limits(self) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """Orientation letters and exact reorientation: flips and transposes only, no voxel value changes.
 
-The letters say where an axis points *to*, as in nibabel: "RAS" means that x grows towards the right, y towards
-the front (anterior) and z towards the head (superior). ITK's identity direction is "LPS" in this convention.
+The letters say where an axis points *to*, as in nibabel: "RAS" means that x grows towards the right, y
+towards the front (anterior) and z towards the head (superior). ITK's identity direction is "LPS" in this
+convention.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def orientation_letters(direction: tuple[float, ...]) -> str:
         Cosines of the axes, row-major, LPS. Oblique axes get the letter of the nearest patient axis.
     """
     axes, signs = _nearest_patient_axes(direction)
-    return "".join(_LETTERS[axis][sign < 0] for axis, sign in zip(axes, signs))
+    return "".join(_LETTERS[axis][sign < 0] for axis, sign in zip(axes, signs, strict=True))
 
 
 def orient(volume: Volume, orientation: str) -> Volume:
@@ -53,7 +54,7 @@ def orient(volume: Volume, orientation: str) -> Volume:
     wanted_axes, wanted_signs = _parse(orientation)
     axes, signs = _nearest_patient_axes(volume.direction)
     order = [axes.index(axis) for axis in wanted_axes]  # the old axis that becomes each new one
-    flipped = [signs[old] != wanted for old, wanted in zip(order, wanted_signs)]
+    flipped = [signs[old] != wanted for old, wanted in zip(order, wanted_signs, strict=True)]
     steps = volume.index_to_lps[:3, order]
     last = np.array(volume.size)[order] - 1
     cosines = np.reshape(volume.direction, (3, 3))[:, order] * np.where(flipped, -1.0, 1.0)
@@ -78,7 +79,7 @@ def _nearest_patient_axes(direction: tuple[float, ...]) -> tuple[tuple[int, ...]
     cosines = np.reshape(direction, (3, 3))
 
     def alignment(axes: tuple[int, ...]) -> float:
-        # Rounded, so that an exact 45 degree tie does not depend on the last bit of a cosine.
+        # Rounded, so that an exact tie (45 degrees) does not depend on the last bit of a cosine.
         return round(float(sum(abs(cosines[axis, index]) for index, axis in enumerate(axes))), 6)
 
     axes = max(permutations(range(3)), key=alignment)
@@ -86,10 +87,14 @@ def _nearest_patient_axes(direction: tuple[float, ...]) -> tuple[tuple[int, ...]
 
 
 def _parse(orientation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    places = {letter: (axis, sign) for axis, pair in enumerate(_LETTERS) for letter, sign in zip(pair, (1, -1))}
-    found = [places[letter] for letter in orientation if letter in places]
+    """The LPS axis of each letter, and the sign with which it runs along it."""
+    letters = {
+        letter: (axis, sign)
+        for axis, pair in enumerate(_LETTERS)
+        for letter, sign in zip(pair, (1, -1), strict=True)
+    }
+    found = [letters[letter] for letter in orientation if letter in letters]
     if len(orientation) != 3 or sorted(axis for axis, _ in found) != [0, 1, 2]:
-        raise OptionError(
-            f"orientation {orientation!r}: not an orientation; use one letter each of R/L, A/P and S/I, such as RAS"
-        )
+        remedy = "use one letter each of R/L, A/P and S/I, such as RAS"
+        raise OptionError(f"orientation {orientation!r}: not one of the 48 orientations; {remedy}")
     return tuple(axis for axis, _ in found), tuple(sign for _, sign in found)

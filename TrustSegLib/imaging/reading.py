@@ -18,6 +18,7 @@ from TrustSegLib.imaging.checks import (
     check_intensities,
     check_labels,
     image_error,
+    last_line,
 )
 from TrustSegLib.imaging.dicom import read_series
 from TrustSegLib.imaging.headers import check_header
@@ -39,8 +40,8 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
     Parameters
     ----------
     path : path-like
-        A NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a folder that holds exactly one
-        DICOM series. A vector image has one channel per component.
+        A NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a folder that holds
+        exactly one DICOM series. A vector image has one channel per component.
 
     Returns
     -------
@@ -50,8 +51,9 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
     Raises
     ------
     ImageError
-        With one line that names the file, what is wrong and what to do: the file is missing, damaged, of unknown type,
-        not 3D, complex or in color; its geometry is wrong or unclear; or its voxels are not finite or all the same.
+        With one line that names the file, what is wrong and what to do: the file is missing, damaged, of
+        unknown type, not 3D, complex or in color; its geometry is wrong or unclear; or its voxels are not
+        finite or all the same.
     """
     path = Path(path)
     volume = _read(path)
@@ -84,14 +86,15 @@ def suffix_of(path: Path) -> str | None:
 
 
 def _read(path: Path) -> Volume:
-    if not path.exists():
-        raise image_error(path, "there is no such file or folder", "check the path")
     try:
         with _quiet_itk():
             image = read_series(path) if path.is_dir() else _read_file(path)
+    except FileNotFoundError:
+        raise image_error(path, "there is no such file or folder", "check the path") from None
+    except OSError as failure:
+        raise image_error(path, f"cannot be read ({failure.strerror})", "check its permissions") from None
     except RuntimeError as failure:
-        reason = str(failure).strip().splitlines()[-1].strip()
-        raise image_error(path, f"cannot be read ({reason})", COPY_AGAIN) from None
+        raise image_error(path, f"cannot be read ({last_line(failure)})", COPY_AGAIN) from None
     check_gray(path, image.GetPixelID(), image.GetNumberOfComponentsPerPixel())
     return Volume.from_sitk(image)
 
@@ -114,7 +117,8 @@ def _unknown_type(path: Path) -> ImageError:
         is_dicom = stream.read(132)[128:] == b"DICM"
     if is_dicom:
         return image_error(path, "a single DICOM file", "give the folder that holds its whole series")
-    return image_error(path, "not a known image type", f"use {', '.join(ITK_READERS)} or a folder with a DICOM series")
+    remedy = f"use {', '.join(ITK_READERS)} or a folder with a DICOM series"
+    return image_error(path, "not a known image type", remedy)
 
 
 @contextmanager

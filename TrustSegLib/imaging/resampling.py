@@ -1,7 +1,7 @@
 """Resampling to another spacing or onto another image's grid.
 
-Positions are voxel centers, as in SimpleITK: `origin` is the center of the first voxel, and the image extends half a
-voxel beyond its outermost centers. `resample` keeps the outer corner, not the first center.
+Positions are voxel centers, as in SimpleITK: `origin` is the center of the first voxel, and the image
+extends half a voxel beyond its outermost centers. `resample` keeps the outer corner, not the first center.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ _FWHM_SQUARED = 8 * np.log(2)  # full width at half maximum of a Gaussian, squar
 def resample(volume: Volume, spacing: tuple[float, float, float], interpolation: str = "linear") -> Volume:
     """Resample to another spacing, keeping the direction and the physical extent.
 
-    Both grids start at the same outer corner (the corner of the first voxel, half a voxel before its center), so the
-    first center moves by half the difference of the spacings. The number of voxels is rounded up, so that the new grid
-    covers the whole image; where its last layer sticks out, by less than a voxel, the nearest voxel is repeated.
+    Both grids start at the same outer corner (half a voxel before the center of the first voxel), so the
+    first center moves by half the difference of the spacings. The number of voxels is rounded up, so that
+    the new grid covers the whole image; where its last layer sticks out, by less than a voxel, the nearest
+    voxel is repeated.
 
-    With linear interpolation, axes that become more than 1.2 times coarser are first smoothed by a Gaussian that
-    widens the old voxel's response to the new one's: without it, detail finer than the new voxels would come back
-    as false structure (aliasing), and noise would not average out as it does in a scan made with large voxels.
-    The variance is (new^2 - old^2) / (8 ln 2), see Cardoso et al., Scale factor point spread function matching,
-    MICCAI 2015.
+    With linear interpolation, axes that become more than 1.2 times coarser are first smoothed by a
+    Gaussian that widens the old voxel's response to the new one's. Without it, detail finer than the new
+    voxels would come back as false structure (aliasing), and noise would not average out as it does in a
+    scan made with large voxels. The variance is (new^2 - old^2) / (8 ln 2): Cardoso et al., Scale factor
+    point spread function matching, MICCAI 2015.
 
     Parameters
     ----------
@@ -51,11 +52,14 @@ def resample(volume: Volume, spacing: tuple[float, float, float], interpolation:
         raise OptionError(f"spacing {spacing}: not a voxel size; give three positive numbers in mm (x, y, z)")
     size = np.ceil(volume.size * old / new - _SIZE_TOLERANCE).astype(int)
     origin = volume.origin + np.reshape(volume.direction, (3, 3)) @ ((new - old) / 2)
-    grid = np.broadcast_to(np.uint8(0), (1, *size[::-1]))  # takes no memory: only its shape matters
-    return _sample(volume, Volume(grid, tuple(new), tuple(origin), volume.direction), interpolation, fill=None)
+    no_voxels = np.broadcast_to(np.uint8(0), (1, *size[::-1]))  # takes no memory: only its shape matters
+    grid = Volume(no_voxels, tuple(new), tuple(origin), volume.direction)
+    return _sample(volume, grid, interpolation, fill=None)
 
 
-def resample_like(volume: Volume, reference: Volume, interpolation: str = "linear", fill: float = 0.0) -> Volume:
+def resample_like(
+    volume: Volume, reference: Volume, interpolation: str = "linear", fill: float = 0.0
+) -> Volume:
     """Resample onto the grid of another image.
 
     Parameters
@@ -80,7 +84,7 @@ def resample_like(volume: Volume, reference: Volume, interpolation: str = "linea
 def _sample(volume: Volume, grid: Volume, interpolation: str, fill: float | None) -> Volume:
     """Sample every channel at the voxel centers of `grid`; without a fill value the edge is repeated."""
     if interpolation not in _INTERPOLATORS:
-        raise OptionError(f"interpolation {interpolation!r}: not known; use one of {', '.join(_INTERPOLATORS)}")
+        raise OptionError(f"interpolation {interpolation!r}: not known; use {' or '.join(_INTERPOLATORS)}")
     if interpolation == "linear":
         volume = _smoothed(volume, _spacing_along(volume, grid))
     resampler = sitk.ResampleImageFilter()
@@ -99,8 +103,9 @@ def _sample(volume: Volume, grid: Volume, interpolation: str, fill: float | None
 def _spacing_along(volume: Volume, grid: Volume) -> np.ndarray:
     """Spacing of `grid` as seen along the axes of `volume`, (3,) in mm.
 
-    The root of the diagonal of the grid's voxel covariance, R diag(s^2) R^T in the volume's axes: a permutation of the
-    grid's spacing when the axes are parallel, and unchanged by a rotation when the spacing is isotropic.
+    The root of the diagonal of the grid's voxel covariance, R diag(s^2) R^T in the volume's axes: a
+    permutation of the grid's spacing when the axes are parallel, and unchanged by a rotation when the
+    spacing is isotropic.
     """
     rotation = np.reshape(volume.direction, (3, 3)).T @ np.reshape(grid.direction, (3, 3))
     return np.linalg.norm(rotation * grid.spacing, axis=1)
@@ -110,7 +115,8 @@ def _smoothed(volume: Volume, spacing: np.ndarray) -> Volume:
     """Voxels as floating point, smoothed along the axes on which `spacing` (mm) is clearly coarser."""
     ratio = spacing / volume.spacing
     sigma = np.sqrt(np.maximum(ratio**2 - 1, 0) / _FWHM_SQUARED) * (ratio > _CLEARLY_COARSER)
-    array = volume.array.astype(np.float64 if volume.array.dtype == np.float64 else np.float32)
+    number = np.float64 if volume.array.dtype == np.float64 else np.float32
+    array = volume.array.astype(number, copy=False)
     if sigma.any():
         array = gaussian_filter(array, (0, *sigma[::-1]), mode="nearest")
     return volume.with_array(array)

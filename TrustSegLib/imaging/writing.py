@@ -9,18 +9,21 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from TrustSegLib.errors import ImageError, OutputError
+from TrustSegLib.imaging.checks import last_line
 from TrustSegLib.imaging.headers import check_header
 from TrustSegLib.imaging.reading import suffix_of
 from TrustSegLib.imaging.volume import Volume
 
 _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")  # in one file each, so that it can appear at once
+_PERMISSION = "check the folder and its permissions"
+_SPACE = "check the free space on the disk"
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     """Write an image, compressed where its type can be, in its own number type (labels: uint8).
 
-    The file appears whole or not at all: it is written beside its place, checked, and then moved there. An existing
-    file is replaced.
+    The file appears whole or not at all: it is written beside its place, checked, and then moved there. An
+    existing file is replaced.
 
     Parameters
     ----------
@@ -39,14 +42,15 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     if suffix not in _WRITABLE:
         raise OutputError(f"{path}: cannot write this type of file; use {', '.join(_WRITABLE)}")
     try:
-        # A folder of its own, not a file: the image then gets the usual permissions, and nothing of it stays behind.
+        # In a folder of its own the file gets the usual permissions, and nothing of it stays behind.
         with tempfile.TemporaryDirectory(prefix=".trustseg-", dir=path.parent) as folder:
             temporary = Path(folder) / path.name
             sitk.WriteImage(volume.to_sitk(), str(temporary), useCompression=True)
             check_header(temporary, suffix)  # NIfTI on a full disk is cut short without an error
             os.replace(temporary, path)
     except OSError as failure:
-        remedy = "check the folder and its permissions"
-        raise OutputError(f"{path}: cannot be written ({failure.strerror}); {remedy}") from None
-    except (RuntimeError, ImageError):
-        raise OutputError(f"{path}: could not be written completely; check the free space on the disk") from None
+        raise OutputError(f"{path}: cannot be written ({failure.strerror}); {_PERMISSION}") from None
+    except RuntimeError as failure:
+        raise OutputError(f"{path}: cannot be written ({last_line(failure)}); {_SPACE}") from None
+    except ImageError:
+        raise OutputError(f"{path}: cannot be written completely; {_SPACE}") from None

@@ -43,10 +43,9 @@ class RollingBlend:
     one draw of the weights serves all patches. A voxel's errors in two patches are therefore fully
     correlated, and the standard deviations, not the variances, add linearly. Against 400 weights drawn and
     passed through the whole pipeline, the ratio to the true variance is 1.01 (median). The textbook formula
-    for independent errors,
-    :math:`\sum w_i^2 v_i`, gives .84, and .51 where eight patches meet: the tiling would show in the map. The spread of
-    the means between the patches is not added either; it is a property of the tiling, not of the weights.
-    Since sqrt(p (1 - p)) is concave, v <= p (1 - p) survives the blending.
+    for independent errors, :math:`\sum w_i^2 v_i`, gives .84, and .51 where eight patches meet: the tiling
+    would show in the map. The spread of the means between the patches is not added either; it is a property
+    of the tiling, not of the weights. Since sqrt(p (1 - p)) is concave, v <= p (1 - p) survives the blending.
 
     Patches come in the order of their first axis. Rows that no later patch can touch are averaged, written
     to the output, and their memory is used again.
@@ -61,7 +60,6 @@ class RollingBlend:
 
     def __init__(self, mean: np.ndarray, variance: np.ndarray, patch_shape: tuple[int, ...]) -> None:
         self._outputs = (mean, variance)
-        self._thickness = patch_shape[0]
         slab = (patch_shape[0], *mean.shape[2:])
         self._sums = torch.zeros((2, mean.shape[0], *slab))
         self._weights = torch.zeros(slab)
@@ -115,7 +113,7 @@ def _average(sums: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def _move_up(rows: torch.Tensor, count: int) -> None:
-    """Shift rows `(D, H, W)` to the start by `count`, in steps that do not overlap, and zero those set free."""
+    """Shift rows `(D, H, W)` to the start by `count`, without overlap, and zero those set free."""
     kept = rows.shape[0] - count
     for first in range(0, kept, count):
         last = min(first + count, kept)

@@ -51,7 +51,7 @@ def device_title(device: torch.device) -> str:
 
 
 def place_network(network: torch.nn.Module, device: torch.device, precision: str) -> torch.nn.Module:
-    """Network on the device; for another precision than float32 a copy: the caller's weights stay as they are.
+    """Network on the device; a copy for another precision than float32: the caller's weights stay.
 
     Raises
     ------

@@ -33,9 +33,17 @@ class Grid:
     @classmethod
     def of(cls, volume: Volume) -> Grid:
         """Grid of a volume."""
-        direction = np.reshape(np.asarray(volume.direction, dtype=float), (3, 3))
-        steps = direction * np.asarray(volume.spacing, dtype=float)
-        return cls(tuple(volume.shape), np.asarray(volume.origin, dtype=float), steps)
+        return cls(volume.shape, volume.index_to_lps[:3, 3], volume.index_to_lps[:3, :3])
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Voxel size `(3,)` along x, y, z, mm."""
+        return np.linalg.norm(self.steps, axis=0)
+
+    @property
+    def direction(self) -> np.ndarray:
+        """Cosines of the axes `(3, 3)`; column i is where x, y, z points."""
+        return self.steps / self.spacing
 
     def points(self, indices: np.ndarray) -> np.ndarray:
         """LPS mm `(N, 3)` of indices `(N, 3)` in (x, y, z), which may be fractions."""
@@ -95,11 +103,11 @@ class Box:
         return 0 in self.shape
 
     def rows(self, first: int, last: int) -> Box:
-        """Rows `first` up to, not including, `last` along the first axis, counted from the box's own start."""
+        """Rows `first` up to, not including, `last` of the box along its first axis; its own first is 0."""
         return Box((self.lower[0] + first, *self.lower[1:]), (self.lower[0] + last, *self.upper[1:]))
 
     def grown_to(self, minimum: tuple[int, ...], shape: tuple[int, ...]) -> Box:
-        """Smallest box around this one with at least `minimum` voxels, as far as a grid of `shape` has them."""
+        """Smallest box around this one with at least `minimum` voxels, as far as `shape` has them."""
         lower, upper = [], []
         for first, last, least, size in zip(self.lower, self.upper, minimum, shape, strict=True):
             length = min(size, max(last - first, least))

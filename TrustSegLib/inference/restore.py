@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+import SimpleITK as sitk
 
-from TrustSegLib.imaging import Volume, resample_like
 from TrustSegLib.inference.grid import Box, Grid
 
 SAME_VOXEL = 0.01
@@ -20,7 +20,7 @@ class Restorer(Protocol):
     """Answers rows of the target grid with their class moments."""
 
     def rows(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance `(K, last - first, H, W)` float32 of rows `first` up to, not including, `last`."""
+        """Mean and variance `(K, last - first, H, W)` float32 of rows `first` up to, not with, `last`."""
 
 
 def restorer(mean: np.ndarray, variance: np.ndarray, source: Grid, target: Grid) -> Restorer:
@@ -112,19 +112,22 @@ def _inclusive(first: int, last: int) -> slice:
 
 
 def _interpolate(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
-    """Values `(D, H, W)` of the source on the target by linear interpolation, 0 outside of the source."""
-    reference = _volume(np.broadcast_to(np.float32(0.0), target.shape), target)
-    return resample_like(_volume(values, source), reference, "linear", 0.0).array[0]
+    """Values `(D, H, W)` of the source on the target by linear interpolation, 0 outside of the source.
 
-
-def _volume(values: np.ndarray, grid: Grid) -> Volume:
-    spacing = np.linalg.norm(grid.steps, axis=0)
-    return Volume(
-        array=np.ascontiguousarray(values)[None],
-        spacing=tuple(map(float, spacing)),
-        origin=tuple(map(float, grid.origin)),
-        direction=tuple(map(float, (grid.steps / spacing).ravel())),
-    )
+    Not by `imaging.resample_like`, which smooths where the target is coarser: that is right for intensities,
+    but would wipe out the probabilities of a structure that is one slice thin.
+    """
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values))
+    image.SetOrigin(source.origin.tolist())
+    image.SetSpacing(source.spacing.tolist())
+    image.SetDirection(source.direction.ravel().tolist())
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetInterpolator(sitk.sitkLinear)
+    resampler.SetSize(target.shape[::-1])
+    resampler.SetOutputOrigin(target.origin.tolist())
+    resampler.SetOutputSpacing(target.spacing.tolist())
+    resampler.SetOutputDirection(target.direction.ravel().tolist())
+    return sitk.GetArrayFromImage(resampler.Execute(image))
 
 
 def _proper_moments(mean: np.ndarray, deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

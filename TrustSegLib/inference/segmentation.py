@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 ROW_MAP = "error_probability"
 """The map whose mean every structure's row tells, whichever maps were asked for."""
 
+SAME_SPACING = 1e-3
+"""Spacings that differ by less than this fraction are the same: headers round, and interpolation blurs."""
+
 CHUNK_BYTES = 128_000_000
 """Class moments that are brought back to the input's grid at a time."""
 
@@ -148,10 +151,11 @@ def _check_image(volume: Volume, description: ModelDescription) -> None:
 
 
 def _prepare(volume: Volume, description: ModelDescription) -> Volume:
-    """Image as the network knows it; each step replaces the one before, so that at most two are in memory."""
+    """Image as the network knows it; each step replaces the one before, to have at most two in memory."""
     wanted = description.input
     volume = orient(volume, wanted.orientation)
-    volume = resample(volume, wanted.spacing_mm, "linear")
+    if not np.allclose(volume.spacing, wanted.spacing_mm, rtol=SAME_SPACING, atol=0.0):
+        volume = resample(volume, wanted.spacing_mm, "linear")
     return normalize(volume, wanted.normalization)
 
 
@@ -182,7 +186,7 @@ def _check_classes(mean: np.ndarray, description: ModelDescription) -> None:
 def _mask_and_maps(
     back: Restorer, volume: Volume, box: Box, options: SegmentOptions, stages: Stages, classes: int
 ) -> tuple[Volume, dict[str, Volume]]:
-    """Mask and maps on the image's grid, a few rows at a time: all classes at once would not fit into memory."""
+    """Mask and maps on the image's grid, a few rows at a time: all would not fit into memory."""
     grid = Grid.of(volume)
     mask = np.zeros((1, *grid.shape), dtype=np.uint8)
     maps = {name: np.zeros((1, *grid.shape), dtype=np.float32) for name in {*options.maps, ROW_MAP}}

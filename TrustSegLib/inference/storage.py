@@ -43,7 +43,7 @@ class Storage:
 
 
 def _mapped(shape: tuple[int, ...], size: int) -> np.ndarray:
-    """Array on a temporary file, its space taken at once: a disk that fills up later would kill the process."""
+    """Array on a temporary file, space taken at once: a disk that fills up later would kill the process."""
     folder = tempfile.gettempdir()
     if shutil.disk_usage(folder).free < size:
         raise _disk_full(folder, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import ExitStack
 from pathlib import Path
 
 from TrustSegLib.errors import OutputError
@@ -30,11 +31,11 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     target = Path(path)
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-        os.replace(temporary, target)
+        with ExitStack() as cleanup:
+            with open(temporary, "xb") as file:
+                cleanup.callback(temporary.unlink, missing_ok=True)
+                file.write(data)
+            os.replace(temporary, target)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(f"{target}: cannot be written ({reason}); check folder and free space") from error
-    finally:
-        temporary.unlink(missing_ok=True)

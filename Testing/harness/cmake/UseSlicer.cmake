@@ -14,9 +14,6 @@ function(ctkMacroCompilePythonScript)
 
   # Older CTK looks for resources in the current folder, whatever SOURCE_DIR says; so does this one.
   foreach(file IN LISTS ARG_SCRIPTS ARG_RESOURCES)
-    if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
-      message(FATAL_ERROR "${ARG_TARGET_NAME}: listed file '${file}' does not exist")
-    endif()
     configure_file("${file}" "${ARG_DESTINATION_DIR}/${file}" COPYONLY)
   endforeach()
 

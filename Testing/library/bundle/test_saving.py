@@ -76,7 +76,7 @@ def test_weights_that_do_not_fit_leave_nothing(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
     weights.popitem()
-    with pytest.raises(BundleError, match="model: weights.safetensors: .* is missing"):
+    with pytest.raises(BundleError, match=r"model: weights.safetensors: .* is missing"):
         save_bundle(tmp_path / "model", description, weights, CARD)
     assert not any(tmp_path.iterdir())
 
@@ -84,7 +84,7 @@ def test_weights_that_do_not_fit_leave_nothing(
 def test_wrong_description_leaves_nothing_and_names_the_wanted_folder(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
-    with pytest.raises(BundleError, match="model: model.json: version: '1' does not match"):
+    with pytest.raises(BundleError, match=r"model: model.json: version: '1' does not match"):
         save_bundle(tmp_path / "model", replace(description, version="1"), weights, CARD)
     assert not any(tmp_path.iterdir())
 
@@ -92,7 +92,7 @@ def test_wrong_description_leaves_nothing_and_names_the_wanted_folder(
 def test_number_that_json_has_not_leaves_nothing(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
-    with pytest.raises(BundleError, match="model: metrics.json would hold NaN"):
+    with pytest.raises(BundleError, match=r"model: metrics.json would hold NaN"):
         save_bundle(tmp_path / "model", description, weights, CARD, metrics={"hd95": float("nan")})
     assert not any(tmp_path.iterdir())
 

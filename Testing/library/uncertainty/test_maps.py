@@ -136,7 +136,7 @@ def test_moments_of_different_shape_are_refused() -> None:
 
 
 def test_unknown_map_is_an_option_error_that_lists_the_maps() -> None:
-    with pytest.raises(OptionError, match="'variance'.*error_probability, predictive_variance, entropy"):
+    with pytest.raises(OptionError, match=r"'variance'.*error_probability, predictive_variance, entropy"):
         uncertainty_map("variance", voxel(P), voxel(V))
 
 

@@ -66,5 +66,6 @@ def test_map_on_another_grid_is_refused(other: Volume) -> None:
 
 
 def test_label_255_is_counted() -> None:
-    (row,) = structure_rows(volume(255 * (MASK > 0).astype(np.uint8)), volume(DOUBT), (Structure(255, "Last"),))
+    mask = 255 * (MASK > 0).astype(np.uint8)
+    (row,) = structure_rows(volume(mask), volume(DOUBT), (Structure(255, "Last"),))
     assert row.volume_ml == pytest.approx(0.6)

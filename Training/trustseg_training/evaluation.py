@@ -1,0 +1,87 @@
+"""How well a network segments the validation patients, volume by volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypedDict
+
+import numpy as np
+import torch
+from monai.metrics import compute_dice, compute_hausdorff_distance
+
+from TrustSegLib.inference.sliding_window import sliding_window
+
+from .configuration import FitConfiguration
+from .preprocessing import Sample
+
+
+class Row(TypedDict):
+    """One structure of one patient. HD95 is None where prediction or truth is empty."""
+
+    patient: str
+    structure: str
+    dice: float
+    hd95_mm: float | None
+
+
+def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Dice of two masks (D, H, W); two empty masks agree: 1."""
+    masks = (torch.from_numpy(mask)[None, None].float() for mask in (prediction, truth))
+    return float(compute_dice(*masks, ignore_empty=False))
+
+
+def hd95(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float]) -> float | None:
+    """95th percentile of the surface distances in mm (the larger direction); ``spacing`` is (x, y, z) mm."""
+    if not prediction.any() or not truth.any():
+        return None
+    masks = (torch.from_numpy(mask)[None, None].float() for mask in (prediction, truth))
+    distance = compute_hausdorff_distance(
+        *masks, include_background=True, percentile=95, spacing=list(spacing[::-1])
+    )
+    return float(distance)
+
+
+def evaluate(network: torch.nn.Module, samples: Iterable[Sample], configuration: FitConfiguration) -> list[Row]:
+    """Segment every patient as inference does and compare with the truth.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    samples : iterable of Sample
+        Patients that trained nothing.
+    configuration : FitConfiguration
+        Of the run.
+
+    Returns
+    -------
+    list of Row
+        One per patient and structure.
+    """
+    rows: list[Row] = []
+    for sample in samples:
+        mean, _ = sliding_window(sample["image"].numpy(), network, configuration.patch_shape)
+        labels, truth = mean.argmax(axis=0), sample["label"][0].numpy()
+        for index, structure in enumerate(configuration.structures, start=1):
+            masks = labels == index, truth == index
+            distance = hd95(*masks, configuration.spacing)
+            rows.append(Row(patient=sample["name"], structure=structure, dice=dice(*masks), hd95_mm=distance))
+    return rows
+
+
+def summarize(rows: list[Row]) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation over patients of each structure."""
+    summary = {}
+    for structure in dict.fromkeys(row["structure"] for row in rows):
+        own = [row for row in rows if row["structure"] == structure]
+        scores = np.array([row["dice"] for row in own])
+        distances = np.array([row["hd95_mm"] for row in own if row["hd95_mm"] is not None])
+        summary[structure] = {
+            "patients": len(own),
+            "dice_mean": float(scores.mean()),
+            "dice_std": float(scores.std(ddof=1)) if len(scores) > 1 else 0.0,
+            "dice_min": float(scores.min()),
+            "hd95_mm_mean": float(distances.mean()) if len(distances) else float("nan"),
+            "hd95_missing": len(own) - len(distances),
+        }
+    return summary
