@@ -13,10 +13,16 @@ import torch
 from . import measure, subjects
 
 #: Two patches at a time, as the sliding window does on a CPU: one alone falls into a slow convolution.
-CASES = [("inference", (2, 1, 64, 64, 64)), ("inference", (2, 1, 96, 96, 96)), ("training_step", (4, 1, 40, 56, 40))]
+CASES = [
+    ("inference", (2, 1, 64, 64, 64)),
+    ("inference", (2, 1, 96, 96, 96)),
+    ("training_step", (4, 1, 40, 56, 40)),
+]
 
 
-def rows_of(network: str, kind: str, shape: tuple[int, ...], device: str, rounds: int, variants) -> list[dict]:
+def rows_of(
+    network: str, kind: str, shape: tuple[int, ...], device: str, rounds: int, variants
+) -> list[dict]:
     """Measure one case: all variants side by side."""
     x = torch.randn(shape, device=device)
     runs = {}
@@ -49,8 +55,9 @@ def table(rows: list[dict]) -> str:
     for row in rows:
         shape = "x".join(str(size) for size in row["shape"])
         lines.append(
-            f"| {row['device']} | {row['network']} | {row['kind'].replace('_', ' ')} | {shape} | {row['variant']} "
-            f"| {row['seconds']:.3f} | {row['ratio']:.2f} | {row['memory_mb']:.0f} | {row['memory_ratio']:.2f} |"
+            f"| {row['device']} | {row['network']} | {row['kind'].replace('_', ' ')} | {shape} "
+            f"| {row['variant']} | {row['seconds']:.3f} | {row['ratio']:.2f} "
+            f"| {row['memory_mb']:.0f} | {row['memory_ratio']:.2f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -60,7 +67,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("Testing/benchmarks/results"))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--variants", nargs="+", default=["deterministic", "taylor", "exact"], choices=subjects.VARIANTS)
+    parser.add_argument(
+        "--variants", nargs="+", default=["deterministic", "taylor", "exact"], choices=subjects.VARIANTS
+    )
     options = parser.parse_args()
     rows: list[dict] = []
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:

@@ -34,7 +34,9 @@ class Case:
         """
         image, label = read_volume(self.image), read_labels(self.label)
         if not image.same_grid(label):
-            raise ImageError(f"{self.label}: not on the grid of {self.image.name}; resample one onto the other")
+            raise ImageError(
+                f"{self.label}: not on the grid of {self.image.name}; resample one onto the other"
+            )
         values = np.unique(label.array)
         if values.min() < 0 or values.max() >= classes:
             raise ImageError(
@@ -67,7 +69,9 @@ def find_cases(data: Path) -> list[Case]:
         raise ImageError(f"{table}: needs the columns case and split and at least one row")
     twice = [name for name, count in Counter(row["case"] for row in rows).items() if count > 1]
     if twice:
-        raise ImageError(f"{table}: patient {twice[0]} stands in it more than once; a patient has one set only")
+        raise ImageError(
+            f"{table}: patient {twice[0]} stands in it more than once; a patient has one set only"
+        )
     cases = [_case(data, table, row["case"], row["split"]) for row in rows]
     for split in SPLITS:
         if not any(case.split == split for case in cases):

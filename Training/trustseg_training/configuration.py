@@ -116,4 +116,6 @@ class FitConfiguration:
         if not (run / FILE).is_file():
             raise OptionError(f"{run}: no training run ({FILE} is missing); name a folder that `fit` wrote")
         values = json.loads((run / FILE).read_text(encoding="utf-8"))
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        )

@@ -77,7 +77,9 @@ class PatientData(lightning.LightningDataModule):
         """Augmented patches in shuffled batches."""
         patches = Patches(self.samples["train"], self.configuration)
         sampler = EpochSampler(len(patches), self.configuration.seed)
-        return DataLoader(patches, self.configuration.batch_size, sampler=sampler, drop_last=len(patches) >= 4)
+        return DataLoader(
+            patches, self.configuration.batch_size, sampler=sampler, drop_last=len(patches) >= 4
+        )
 
     def val_dataloader(self) -> DataLoader:
         """Whole volumes, one at a time."""

@@ -41,7 +41,9 @@ def hd95(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, float,
     return float(distance)
 
 
-def evaluate(network: torch.nn.Module, samples: Iterable[Sample], configuration: FitConfiguration) -> list[Row]:
+def evaluate(
+    network: torch.nn.Module, samples: Iterable[Sample], configuration: FitConfiguration
+) -> list[Row]:
     """Segment every patient as inference does and compare with the truth.
 
     Parameters

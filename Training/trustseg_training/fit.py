@@ -19,7 +19,9 @@ from .lightning_module import Segmentation
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
-def fit(configuration: FitConfiguration, run: Path, *, resume: bool = False, accelerator: str = "auto") -> None:
+def fit(
+    configuration: FitConfiguration, run: Path, *, resume: bool = False, accelerator: str = "auto"
+) -> None:
     """Train and keep the best and the last checkpoint in ``run``.
 
     Parameters
@@ -81,7 +83,12 @@ def _prepare_folder(configuration: FitConfiguration, run: Path, resume: bool) ->
 
 def _trainer(configuration: FitConfiguration, run: Path, accelerator: str) -> lightning.Trainer:
     checkpoints = ModelCheckpoint(
-        run, BEST.removesuffix(".ckpt"), monitor="val/dice", mode="max", save_last=True, enable_version_counter=False
+        run,
+        BEST.removesuffix(".ckpt"),
+        monitor="val/dice",
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
     )
     return lightning.Trainer(
         accelerator=accelerator,

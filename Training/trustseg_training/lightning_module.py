@@ -46,7 +46,9 @@ class Segmentation(lightning.LightningModule):
         else:
             losses = objective.plain_losses(logits, target)
         loss = sum(losses)
-        self.log_dict({"train/cross_entropy": losses[0], "train/dice_loss": losses[1]}, on_step=False, on_epoch=True)
+        self.log_dict(
+            {"train/cross_entropy": losses[0], "train/dice_loss": losses[1]}, on_step=False, on_epoch=True
+        )
         if self.network.family == "vdp":
             divergence = self.network.kl_divergence()
             weight = self.configuration.kl_weight

@@ -16,7 +16,7 @@ MAX_FILES = 64
 MAX_BYTES = 2 * 2**30
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# What the reader raises for a damaged directory, file or name, and for a version of the format it does not know.
+# What the reader raises for a damaged directory, file or name, and for a newer version of the format.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED_OR_PATCHED = 0x61

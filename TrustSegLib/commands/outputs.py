@@ -124,7 +124,7 @@ def publish(staging: Path, folder: Path) -> None:
     new = sorted(os.listdir(staging), key=lambda name: (name == REPORT_FILE, name))
     try:
         folder.mkdir(exist_ok=True)
-        with ExitStack() as undo, tempfile.TemporaryDirectory(dir=staging.parent) as previous:
+        with tempfile.TemporaryDirectory(dir=staging.parent) as previous, ExitStack() as undo:
             for name in OWN_FILES:
                 if (folder / name).exists():
                     _move(folder / name, Path(previous) / name, undo)

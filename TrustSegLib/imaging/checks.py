@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,8 @@ def check_axes(path: Path, cosines: np.ndarray) -> None:
 
 
 def last_line(failure: RuntimeError) -> str:
-    """What SimpleITK means, after the lines that say where in its source it was found."""
-    return str(failure).strip().splitlines()[-1].strip()
+    """What SimpleITK means, without the lines and the addresses that say where in its source it was found."""
+    return re.sub(r"^.*\(0x\w+\): ", "", str(failure).strip().splitlines()[-1].strip())
 
 
 def check_gray(path: Path, pixel_type: int, channels: int) -> None:
@@ -60,12 +61,16 @@ def check_gray(path: Path, pixel_type: int, channels: int) -> None:
         raise image_error(path, f"a color image ({channels} channels of 8 bits)", remedy)
 
 
+def check_finite(path: Path, bad: int) -> None:
+    """Refuse an image in which `bad` voxels are NaN or infinite."""
+    if bad:
+        wrong = f"{bad} {'voxels are' if bad > 1 else 'voxel is'} NaN or infinite"
+        raise image_error(path, wrong, "put another value there, for example that of the background")
+
+
 def check_intensities(path: Path, volume: Volume) -> None:
     """Refuse voxels that no model can work on: NaN, infinity, or a channel of one value."""
-    bad = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array)))
-    if bad:
-        wrong = f"{bad} of {volume.array.size} voxels are NaN or infinite"
-        raise image_error(path, wrong, "replace them, for example by the background value")
+    check_finite(path, volume.array.size - int(np.count_nonzero(np.isfinite(volume.array))))
     for index, channel in enumerate(volume.array):
         if channel.min() == channel.max():
             name = "the image" if volume.channels == 1 else f"channel {index + 1}"

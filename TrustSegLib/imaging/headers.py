@@ -11,6 +11,7 @@ import gzip
 import math
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +25,7 @@ from TrustSegLib.imaging.checks import (
     MEND_GEOMETRY,
     check_axes,
     check_dimension,
+    check_finite,
     check_spacing,
     image_error,
 )
@@ -67,25 +69,27 @@ def check_header(path: Path, suffix: str) -> None:
             _check_meta(path)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise image_error(path, "truncated or damaged, it cannot be uncompressed", COPY_AGAIN) from None
-    except (ValueError, HeaderDataError):
+    except (ValueError, KeyError, HeaderDataError):
         raise image_error(path, "its header is damaged", COPY_AGAIN) from None
 
 
 def _check_nifti(path: Path, compressed: bool) -> None:
     with (gzip.open if compressed else open)(path, "rb") as stream:
-        head = stream.read(Nifti2Header.sizeof_hdr)
-        length = len(head) + _length(stream)
+        header = _nifti_header(path, stream.read(Nifti2Header.sizeof_hdr))
+        shape = header["dim"][1 : header["dim"][0] + 1].tolist()
+        check_dimension(path, _nifti_dimension(shape, header["intent_code"]))
+        check_spacing(path, header["pixdim"][1:4])
+        _check_nifti_forms(path, header)
+        stream.seek(int(header["vox_offset"]))
+        _check_nifti_voxels(path, stream, math.prod(shape), header.get_data_dtype())
+
+
+def _nifti_header(path: Path, head: bytes) -> Nifti1Header:
     if Nifti2Header.may_contain_header(head):
         raise image_error(path, "a NIfTI-2 file", "convert it to NIfTI-1")
     if not Nifti1Header.may_contain_header(head):
         raise image_error(path, "not a NIfTI file, or damaged", COPY_AGAIN)
-    header = Nifti1Header(head[: Nifti1Header.sizeof_hdr], check=False)
-    shape = header["dim"][1 : header["dim"][0] + 1].tolist()
-    check_dimension(path, _nifti_dimension(shape, header["intent_code"]))
-    voxels = math.prod(shape) * header.get_data_dtype().itemsize
-    _check_length(path, length - int(header["vox_offset"]), voxels)
-    check_spacing(path, header["pixdim"][1:4])
-    _check_nifti_forms(path, header)
+    return Nifti1Header(head[: Nifti1Header.sizeof_hdr], check=False)
 
 
 def _nifti_dimension(shape: list[int], intent: int) -> int:
@@ -117,6 +121,18 @@ def _check_nifti_forms(path: Path, header: Nifti1Header) -> None:
         raise image_error(path, wrong, "remove the wrong one")
 
 
+def _check_nifti_voxels(path: Path, stream: BinaryIO, count: int, kind: np.dtype) -> None:
+    """Refuse voxels that are cut short or not finite: SimpleITK reads both as zeros."""
+    there = bad = 0
+    for chunk in _chunks(stream):
+        there += len(chunk)
+        if kind.kind == "f":
+            values = np.frombuffer(chunk, kind, len(chunk) // kind.itemsize)
+            bad += int(np.count_nonzero(~np.isfinite(values)))
+    _check_length(path, there, count * kind.itemsize)
+    check_finite(path, bad)
+
+
 def _shorten_quaternion(header: Nifti1Header) -> None:
     """Take off by how much rounding made a quaternion longer than 1: nibabel refuses what others accept."""
     names = ("quatern_b", "quatern_c", "quatern_d")
@@ -133,10 +149,11 @@ def _check_nrrd(path: Path) -> None:
     fields = dict(line.split(": ", 1) for line in lines if ": " in line and not line.startswith("#"))
     if "color" in fields.get("kinds", ""):
         raise image_error(path, "a color image", "save it as gray values")
-    if not _NRRD_SPACES.fullmatch(fields.get("space", "")) or "space directions" not in fields:
+    vectors = [_numbers(vector) for vector in re.findall(r"\((.*?)\)", fields.get("space directions", ""))]
+    if vectors:
+        check_dimension(path, len(vectors))
+    if not vectors or not _NRRD_SPACES.fullmatch(fields.get("space", "")):
         raise _unknown_place(path, "anatomical space and space directions")
-    vectors = [_numbers(vector) for vector in re.findall(r"\((.*?)\)", fields["space directions"])]
-    check_dimension(path, len(vectors))
     spacing = np.linalg.norm(vectors, axis=1)
     check_spacing(path, spacing)
     check_axes(path, np.transpose(vectors) / spacing)
@@ -174,7 +191,7 @@ def _check_meta_voxels(path: Path, fields: dict[str, str], start: int) -> None:
     with data.open("rb") as stream:
         stream.seek(start if name == "LOCAL" else 0)
         inflate = fields.get("CompressedData", "False") == "True"
-        _check_length(path, _inflated_length(stream) if inflate else _length(stream), needed)
+        _check_length(path, _inflated_length(stream) if inflate else sum(map(len, _chunks(stream))), needed)
 
 
 def _check_length(path: Path, there: int, needed: int) -> None:
@@ -210,12 +227,12 @@ def _text_header(path: Path, last: str) -> tuple[list[str], int]:
         return lines or [""], stream.tell()
 
 
-def _length(stream: BinaryIO) -> int:
-    """Number of bytes left; a gzip stream is uncompressed, which proves that it is whole."""
-    return sum(len(chunk) for chunk in iter(lambda: stream.read(_CHUNK), b""))
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """The bytes that are left; uncompressing a gzip stream to its end proves that it is whole."""
+    return iter(lambda: stream.read(_CHUNK), b"")
 
 
 def _inflated_length(stream: BinaryIO) -> int:
     inflater = zlib.decompressobj()
-    length = sum(len(inflater.decompress(chunk)) for chunk in iter(lambda: stream.read(_CHUNK), b""))
+    length = sum(len(inflater.decompress(chunk)) for chunk in _chunks(stream))
     return length + len(inflater.flush())

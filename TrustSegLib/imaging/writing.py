@@ -44,7 +44,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     try:
         # In a folder of its own the file gets the usual permissions, and nothing of it stays behind.
         with tempfile.TemporaryDirectory(prefix=".trustseg-", dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
+            temporary = Path(folder) / f"image{suffix}"
             sitk.WriteImage(volume.to_sitk(), str(temporary), useCompression=True)
             check_header(temporary, suffix)  # NIfTI on a full disk is cut short without an error
             os.replace(temporary, path)

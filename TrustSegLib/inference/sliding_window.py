@@ -109,7 +109,7 @@ def _check(
     check_window_options(overlap, batch_size)
     divisors = np.broadcast_to(getattr(network, "size_divisor", 1), 3)
     if min(patch_shape) < 1 or np.any(np.remainder(patch_shape, divisors)):
-        raise OptionError(f"patch {patch_shape} does not fit the network, which needs multiples of {divisors}")
+        raise OptionError(f"patch {patch_shape} does not fit the network: it needs multiples of {divisors}")
 
 
 def check_window_options(overlap: float, batch_size: int) -> None:

@@ -12,7 +12,7 @@ def starts(size: int, patch: int, overlap: float) -> list[int]:
     """First indices of the patches along one axis.
 
     The patches are spread evenly: the first touches index 0, the last is flush with the border, and
-    neighbors share at least `overlap` of a patch (up to the rounding to whole voxels).
+    neighbors share at least `overlap` of a patch, or all but one voxel.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def starts(size: int, patch: int, overlap: float) -> list[int]:
     """
     if size < patch:
         raise ValueError(f"{size} voxels cannot hold a patch of {patch}: pad first")
-    step = max(1, int(patch * (1.0 - overlap)))
+    step = max(1, math.floor(patch * (1.0 - overlap) + 1e-6))
     count = math.ceil((size - patch) / step) + 1
     return [round(number * (size - patch) / max(1, count - 1)) for number in range(count)]
 

@@ -124,7 +124,5 @@ class _Standardize(torch.autograd.Function):
         dtype = standardized.dtype
         shifted = torch.addcmul((-average * gain).to(dtype), mean_gradient, gain.to(dtype))
         to_mean = shifted.addcmul_(standardized, (2 * to_power / gain / count).to(dtype))
-        to_variance = torch.addcmul(
-            (to_power / count).to(dtype), variance_gradient, gain.square().to(dtype)
-        )
+        to_variance = torch.addcmul((to_power / count).to(dtype), variance_gradient, gain.square().to(dtype))
         return to_mean, to_variance, None

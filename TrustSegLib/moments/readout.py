@@ -151,9 +151,7 @@ def _spread(factor: list[list[Tensor]], points: Tensor) -> list[Tensor]:
     return [sum(entry * points[:, j].view(-1, *extra) for j, entry in enumerate(row)) for row in factor]
 
 
-def _softmax_moments(
-    location: Tensor, factor: list[list[Tensor]], points: Tensor
-) -> tuple[Tensor, Tensor]:
+def _softmax_moments(location: Tensor, factor: list[list[Tensor]], points: Tensor) -> tuple[Tensor, Tensor]:
     """Moments (K, N) of the probabilities over points; ``location`` (K - 1, N).
 
     The first class's logit is the zero. `torch.softmax` over a short leading axis is many times slower.

@@ -134,14 +134,12 @@ def test_file_that_is_no_zip_is_one_line(tmp_path: Path, target: Path) -> None:
     refused(path, target, "is not a whole zip archive")
 
 
-@pytest.mark.parametrize("offset", [6, 28])
-def test_format_that_the_reader_does_not_know_is_one_line(offset: int, tmp_path: Path, target: Path) -> None:
+def test_newer_zip_format_is_one_line(tmp_path: Path, target: Path) -> None:
     path = write(tmp_path / "a.trustseg", "model.json")
     content = bytearray(path.read_bytes())
-    # The version that is needed (6), or a name (from 46, here with a length of 0xff) that runs over the end.
-    content[content.index(b"PK\x01\x02") + offset] = 0xFF
+    content[content.index(b"PK\x01\x02") + 6] = 0xFF
     path.write_bytes(content)
-    refused(path, target, "is not a whole zip archive")
+    refused(path, target, "is not a whole zip archive .*version 25.5")
 
 
 def test_name_that_is_no_text_is_one_line(tmp_path: Path, target: Path) -> None:

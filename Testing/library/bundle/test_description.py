@@ -87,7 +87,10 @@ WRONG = {
     "no channel": (put("channels", value=[]), r"channels: \[\] should be non-empty"),
     "unknown key": (put("colour", value="red"), "'colour' was unexpected"),
     "no structure": (put("structures", value=[]), r"structures: \[\] should be non-empty"),
-    "color of two parts": (put("structures", 0, "color", value=[1, 2]), r"s\[0\].color: \[1, 2\] is too short"),
+    "color of two parts": (
+        put("structures", 0, "color", value=[1, 2]),
+        r"s\[0\].color: \[1, 2\] is too short",
+    ),
     "color over 255": (put("structures", 1, "color", 2, value=256), r"s\[1\].color\[2\]: 256 is greater"),
     "no code": (drop("structures", 0, "terminology", "type"), r"s\[0\].terminology: 'type' is a required"),
     "label 0": (put("structures", 0, "label", value=0), r"structures\[0\].label: 0 is less"),
@@ -99,7 +102,10 @@ WRONG = {
     "axis twice": (put("input", "orientation", value="RAL"), "input.orientation: 'RAL' does not match"),
     "half a voxel": (put("input", "patch_size", 0, value=0.5), r"input.patch_size\[0\]: 0.5 is not of type"),
     "no normalization": (put("input", "normalization", value={}), "normalization: 'method' is a required"),
-    "other normalization": (put("input", "normalization", "method", value="minmax"), "normalization: .*minmax"),
+    "other normalization": (
+        put("input", "normalization", "method", value="minmax"),
+        "normalization: .*minmax",
+    ),
     "unknown family": (put("family", value="ensemble"), "family: 'ensemble' is not one of"),
     "unknown propagation": (put("propagation", value="fast"), "propagation: 'fast' is not one of"),
     "network that is a list": (put("network", value=[]), r"network: \[\] is not of type 'object'"),

@@ -54,7 +54,7 @@ CONTENT = {
 }
 
 
-def save_model(folder: Path, name: str) -> Path:
+def write_model(folder: Path, name: str) -> Path:
     """Write a bundle of that name below `folder`."""
     torch.manual_seed(3)
     weights = build(SPEC).state_dict()
@@ -74,7 +74,19 @@ def make_volume(channels: int = 1) -> Volume:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model; not to be changed."""
-    return save_model(tmp_path_factory.mktemp("models"), "tiny")
+    return write_model(tmp_path_factory.mktemp("models"), "tiny")
+
+
+@pytest.fixture
+def save_model() -> Callable[[Path, str], Path]:
+    """Write a bundle of a name below a folder."""
+    return write_model
+
+
+@pytest.fixture
+def new_volume() -> Callable[..., Volume]:
+    """Make a good volume, of one channel or more."""
+    return make_volume
 
 
 @pytest.fixture

@@ -69,9 +69,7 @@ def test_transposed_convolution_moments_are_those_of_sampled_kernels():
     x = _gaussian(1, 2, 2, 3)
     weight, s = _gaussian(2, 3, 3, 3, seed=3).mean, torch.tensor([0.2, 0.5, 0.1], dtype=torch.float64)
     options = {"stride": 2, "padding": 1, "output_padding": 1}
-    sampled = _sampled_moments(
-        lambda i, w: F.conv_transpose2d(i, w, **options), x, weight, s, kernel_axis=1
-    )
+    sampled = _sampled_moments(lambda i, w: F.conv_transpose2d(i, w, **options), x, weight, s, kernel_axis=1)
     _assert_close_to_samples(transposed_convolution(x, weight, s, **options), sampled)
 
 
@@ -100,7 +98,9 @@ def test_class_covariance_is_that_of_sampled_logits():
     st.integers(1, 2),
     st.sampled_from([1e-4, 1.0, 1e3]),
 )
-def test_box_trick_equals_the_three_term_sum(dimensions, inputs, kernels, size, stride, padding, dilation, scale):
+def test_box_trick_equals_the_three_term_sum(
+    dimensions, inputs, kernels, size, stride, padding, dilation, scale
+):
     extent = dilation * (size - 1) + 1 + stride
     x = _gaussian(2, inputs, *(extent,) * dimensions)
     x = Gaussian(x.mean * scale, x.variance * scale**2)

@@ -31,7 +31,9 @@ def _gaussian(*shape: int) -> Gaussian:
 
 
 def _draws(x: Gaussian, samples: int = 400_000) -> torch.Tensor:
-    noise = torch.randn(samples, *x.mean.shape[1:], generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    noise = torch.randn(
+        samples, *x.mean.shape[1:], generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
     return x.mean + x.variance.sqrt() * noise
 
 
@@ -74,7 +76,9 @@ def test_linear_upsampling_moments_are_those_of_samples(shape):
 
 def test_correlated_upsampling_of_a_flat_field_keeps_its_variance():
     x = Gaussian(torch.zeros(1, 1, 3, 3, 3), torch.full((1, 1, 3, 3, 3), 2.0))
-    torch.testing.assert_close(upsample_linear(x, 2, correlation=1.0).variance, torch.full((1, 1, 6, 6, 6), 2.0))
+    torch.testing.assert_close(
+        upsample_linear(x, 2, correlation=1.0).variance, torch.full((1, 1, 6, 6, 6), 2.0)
+    )
 
 
 def test_nearest_upsampling_copies():

@@ -38,7 +38,11 @@ def test_exact_moments_are_those_of_samples(slope):
 def test_float32_keeps_its_digits_in_the_tail(ratio):
     def moment(power):
         return integrate.quad(
-            lambda z: (ratio + z) ** power * stats.norm.pdf(z), -ratio, max(-ratio, 0) + 12, epsabs=0, limit=200
+            lambda z: (ratio + z) ** power * stats.norm.pdf(z),
+            -ratio,
+            max(-ratio, 0) + 12,
+            epsabs=0,
+            limit=200,
         )[0]
 
     mean = moment(1)
@@ -89,7 +93,9 @@ def test_no_nan_at_zero_variance_and_large_means(dtype, slope):
     mean, variance = mean.clone().requires_grad_(), variance.clone().requires_grad_()
     for function in (leaky_relu_exact, leaky_relu_taylor):
         result = function(Gaussian(mean, variance), slope)
-        gradients = torch.autograd.grad(result.mean.float().sum() + result.variance.float().sum(), (mean, variance))
+        gradients = torch.autograd.grad(
+            result.mean.float().sum() + result.variance.float().sum(), (mean, variance)
+        )
         assert all(torch.isfinite(tensor).all() for tensor in result)
         assert (result.variance >= 0).all()
         if dtype != torch.float16:  # 1 / (2 sd) at zero variance exceeds what float16 can hold

@@ -77,7 +77,9 @@ def test_logit_covariance_is_symmetric_and_positive():
 def test_mean_logits_follow_sampled_weights():
     """The whole chain: exact moments of the mean against networks drawn from the posterior."""
     torch.manual_seed(0)
-    spec = NetworkSpec(classes=2, filters=(8, 16), normalization="none", activation="relu", upsampling="nearest")
+    spec = NetworkSpec(
+        classes=2, filters=(8, 16), normalization="none", activation="relu", upsampling="nearest"
+    )
     deterministic, variational = _twins(spec, relative_variance=0.05)
     x = torch.randn(1, 1, 8, 8, 8)
     layers = variational.random_layers()

@@ -1,0 +1,93 @@
+"""`trustseg models`: which models there are, and whether they can be trusted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from TrustSegLib.bundle import load_bundle, registry
+from TrustSegLib.cli import main
+
+
+@pytest.fixture
+def bundled(tmp_path, save_model, monkeypatch) -> Path:
+    """A folder of bundled models: one whole, one damaged."""
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    save_model(folder, "good")
+    save_model(folder, "damaged")
+    (folder / "damaged" / "MODEL_CARD.md").write_text("changed")
+    monkeypatch.setattr(registry, "MODELS_FOLDER", folder)
+    return folder
+
+
+def test_the_list_names_every_model_and_calls_a_damaged_one_damaged(bundled, capsys):
+    assert main(["models", "list"]) == 2
+    damaged, good = capsys.readouterr().out.splitlines()
+    assert good.split() == ["good", "0.1.0", "MR", "Front,", "Back"]
+    assert damaged.startswith("damaged  DAMAGED: ")
+
+
+def test_the_list_is_there_for_programs(bundled, capsys):
+    assert main(["models", "list", "--json"]) == 2
+    damaged, good = json.loads(capsys.readouterr().out)
+    assert "SHA-256" in damaged["error"]
+    assert good["structures"] == ["Front", "Back"]
+    assert good["sha256"] == load_bundle(bundled / "good").sha256
+
+
+def test_a_list_of_good_models_succeeds(bundled, capsys):
+    shutil.rmtree(bundled / "damaged")
+    assert main(["models", "list"]) == 0
+
+
+def test_an_empty_list_says_so(bundled, capsys):
+    shutil.rmtree(bundled / "damaged")
+    shutil.rmtree(bundled / "good")
+    assert main(["models", "list"]) == 0
+    assert "no model" in capsys.readouterr().out
+    assert main(["models", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("name", ["good", None])
+def test_show_takes_a_name_or_a_path(name, bundled, model, capsys):
+    assert main(["models", "show", name or str(model)]) == 0
+    said = capsys.readouterr().out
+    for words in (name or "tiny", "Front", "1 x 1 x 1 mm, RAS", "16 x 16 x 16", "license:", "1 train"):
+        assert words in said
+
+
+def test_show_gives_programs_all_that_model_json_says(model, capsys):
+    assert main(["models", "show", str(model), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert json.loads((model / "model.json").read_text("utf-8")).items() <= shown.items()
+    assert shown["sha256"] == load_bundle(model).sha256
+
+
+def test_verify_says_that_a_model_is_unchanged(model, capsys):
+    assert main(["models", "verify", str(model)]) == 0
+    assert "tiny 0.1.0: unchanged, 3 files" in capsys.readouterr().out
+    assert main(["models", "verify", str(model), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["valid"] is True
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_verify_fails_for_a_changed_model(options, bundled, capsys):
+    assert main(["models", "verify", "damaged", *options]) == 2
+    said = capsys.readouterr()
+    assert "MODEL_CARD.md was changed" in said.err
+    assert bool(options) is ("MODEL_CARD.md" in said.out)
+
+
+def test_verify_tries_the_weights_too(model, tmp_path, capsys):
+    """Hashes that fit do not mean that the weights fit the network."""
+    folder = Path(shutil.copytree(model, tmp_path / "tiny"))
+    description = json.loads((folder / "model.json").read_text("utf-8"))
+    description["network"]["filters"] = [4, 16]
+    (folder / "model.json").write_text(json.dumps(description), "utf-8")
+    assert main(["models", "show", str(folder)]) == 0
+    assert main(["models", "verify", str(folder)]) == 2

@@ -1,0 +1,188 @@
+"""A DICOM series becomes a volume only when its slices make one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import RTStructureSetStorage, generate_uid
+from scipy.spatial.transform import Rotation
+
+from TrustSegLib.errors import ImageError
+from TrustSegLib.imaging import read_volume
+
+STACK = [(1, 2, 4 * index) for index in range(6)]
+
+
+@pytest.fixture
+def refused(capfd):
+    """Assert that a folder is refused in one line with these words, in silence."""
+
+    def check(path, *words: str) -> None:
+        capfd.readouterr()
+        with pytest.raises(ImageError) as caught:
+            read_volume(path)
+        message = str(caught.value)
+        assert message.startswith(str(path))
+        assert all(word in message for word in words), message
+        assert "\n" not in message
+        assert "".join(capfd.readouterr()) == ""
+
+    return check
+
+
+def change(path, **fields) -> None:
+    data = pydicom.dcmread(path)
+    for name, value in fields.items():
+        setattr(data, name, value)
+    data.save_as(path)
+
+
+def expected_voxels(folder, count: int) -> np.ndarray:
+    """Slices by pydicom in the order of their height, in HU."""
+    files = sorted(
+        (pydicom.dcmread(folder / f"{i}.dcm") for i in range(count)), key=lambda d: d.ImagePositionPatient[2]
+    )
+    return np.stack([d.pixel_array * float(d.RescaleSlope) + float(d.RescaleIntercept) for d in files])
+
+
+def test_slices_are_stacked_by_position_whatever_their_names(series):
+    folder = series([STACK[i] for i in (3, 0, 5, 1, 4, 2)])
+    volume = read_volume(folder)
+    np.testing.assert_array_equal(volume.array[0], expected_voxels(folder, 6))
+    assert volume.spacing == (3, 2, 4)
+    assert volume.origin == (1, 2, 0)
+    assert volume.orientation == "LPS"
+
+
+def test_tilted_slices_lie_where_their_headers_say(series):
+    turned = Rotation.from_euler("xyz", [15, -10, 30], degrees=True).as_matrix()
+    axes = tuple(np.round(turned[:, :2].T.ravel(), 6))
+    positions = [tuple(np.round((5, 6, 7) + 2.5 * index * turned[:, 2], 4)) for index in range(5)]
+    volume = read_volume(series(positions, axes=axes))
+    np.testing.assert_allclose(np.reshape(volume.direction, (3, 3)), turned, atol=1e-4)
+    np.testing.assert_allclose(volume.origin, (5, 6, 7), atol=1e-4)
+    np.testing.assert_allclose(volume.spacing, (3, 2, 2.5), atol=1e-4)
+
+
+def test_each_slice_keeps_its_own_slope(series):
+    folder = series(STACK)
+    change(folder / "3.dcm", RescaleSlope=0.5, RescaleIntercept=0.25)
+    np.testing.assert_array_equal(read_volume(folder).array[0], expected_voxels(folder, 6))
+
+
+def test_a_folder_of_any_name_with_other_files_is_read(series):
+    folder = series(STACK, folder="série é 日本 x")
+    (folder / "LISEZMOI é.txt").write_text("hello")
+    (folder / "empty.dcm").write_bytes(b"")
+    (folder / "subfolder").mkdir()
+    assert read_volume(folder).shape == (6, 5, 6)
+
+
+def test_contours_beside_the_slices_are_left_alone(series):
+    folder = series(STACK)
+    data = pydicom.dcmread(folder / "0.dcm")
+    for name in ("PixelData", "Rows", "Columns"):
+        del data[name]
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = RTStructureSetStorage
+    data.save_as(folder / "contours.dcm")
+    assert read_volume(folder).shape == (6, 5, 6)
+
+
+def test_folder_without_dicom(tmp_path, refused):
+    refused(tmp_path, "without a DICOM")
+    (tmp_path / "a.txt").write_text("hello")
+    refused(tmp_path, "without a DICOM")
+
+
+def test_one_dicom_file(series, refused):
+    refused(series(STACK) / "0.dcm", "single DICOM file", "folder")
+
+
+def test_two_series_are_both_named(series, refused):
+    folder = series(STACK, SeriesDescription="Thorax native")
+    series(STACK[:4], first=10, SeriesDescription="Scout")
+    refused(folder, "2 DICOM series", "Thorax native (6 files)", "Scout (4 files)")
+
+
+def test_series_names_in_any_script_or_none(series, refused):
+    folder = series(STACK, SpecificCharacterSet="ISO_IR 100", SeriesDescription="Tête é")
+    series(STACK, first=10, SpecificCharacterSet="ISO_IR 192", SeriesDescription="頭部")
+    series(STACK, first=20)
+    refused(folder, "3 DICOM series", "without description")
+    with pytest.raises(ImageError) as caught:
+        read_volume(folder)
+    str(caught.value).encode("utf-8")
+
+
+def test_missing_slice(series, refused):
+    refused(series([*STACK[:2], *STACK[3:]]), "missing or unevenly spaced", "8 mm", "4 mm elsewhere")
+
+
+def test_uneven_slices(series, refused):
+    refused(series([*STACK, (1, 2, 22.5)]), "unevenly spaced", "2.5 mm")
+
+
+def test_slices_uneven_by_rounding_only(series):
+    assert read_volume(series([(1, 2, z) for z in (0, 3.33, 6.67, 10)])).spacing[2] == pytest.approx(10 / 3)
+
+
+def test_several_slices_at_one_place(series, refused):
+    refused(series([*STACK, *STACK]), "same place")
+
+
+def test_tilted_gantry(series, refused):
+    refused(series([(1, 2 + index, 4 * index) for index in range(6)]), "sideways")
+
+
+def test_one_slice(series, refused):
+    refused(series(STACK[:1]), "one slice")
+
+
+@pytest.mark.parametrize("kept", [-30, 600])
+def test_truncated_last_slice(series, refused, kept):
+    """GDCM leaves it out, and the rest would make a whole volume."""
+    folder = series(STACK)
+    last = folder / "5.dcm"
+    last.write_bytes(last.read_bytes()[:kept])
+    refused(folder, f"{last}: a damaged or truncated")
+
+
+@pytest.mark.parametrize("field", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
+def test_slices_without_a_place(series, refused, field):
+    refused(series(STACK, **{field: None}), "without position, orientation or pixel size")
+
+
+def test_pixel_size_of_zero(series, refused):
+    refused(series(STACK, PixelSpacing=[0, 2]), "voxel size")
+
+
+def test_axes_that_are_not_at_right_angles(series, refused):
+    refused(series(STACK, axes=(1, 0, 0, 0.2, 0.98, 0)), "sheared")
+
+
+@pytest.mark.parametrize("fields", [
+    {"PixelSpacing": [2, 2.5]},
+    {"ImageOrientationPatient": [0, 1, 0, -1, 0, 0]},
+    {"Rows": 6, "PixelData": np.zeros((6, 6), np.int16).tobytes()},
+])  # fmt: skip
+def test_slices_unlike_each_other(series, refused, fields):
+    folder = series(STACK)
+    change(folder / "2.dcm", **fields)
+    refused(folder, "differ in size or orientation", "2.dcm")
+
+
+def test_color_slices(series, refused):
+    fields = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+    fields |= {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
+    refused(series(STACK, **fields, PixelData=np.zeros((5, 6, 3), np.uint8).tobytes()), "color")
+
+
+def test_many_frames_in_one_file(series, refused):
+    frames = np.zeros((4, 5, 6), np.int16).tobytes()
+    uid = generate_uid()
+    refused(series(STACK[:1], uid=uid, NumberOfFrames=4, PixelData=frames), "many frames")
+
+
+def test_empty_scan(series, refused):
+    refused(series(STACK, PixelData=np.zeros((5, 6), np.int16).tobytes()), "every voxel is -1024")

@@ -1,0 +1,179 @@
+"""One pass over a volume in patches gives the blended class moments of every voxel."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from TrustSegLib.errors import OptionError, TrustSegError
+from TrustSegLib.inference import Cancelled, Progress, Storage, sliding_window
+from TrustSegLib.inference.blending import gaussian_weight
+from TrustSegLib.inference.windows import patch_starts
+from TrustSegLib.moments import ClassMoments
+
+
+class ConstantNetwork(torch.nn.Module):
+    """Answers every voxel with the same moments."""
+
+    mean = torch.tensor([0.7, 0.2, 0.1])
+    variance = torch.tensor([0.04, 0.09, 0.01])
+
+    def class_moments(self, patches: torch.Tensor) -> ClassMoments:
+        shape = (len(patches), 3, *patches.shape[2:])
+        mean, variance = (value.view(1, 3, 1, 1, 1).expand(shape) for value in (self.mean, self.variance))
+        return ClassMoments(mean, variance)
+
+
+class NanNetwork(ConstantNetwork):
+    """Answers with one value that is no number, in the mean or in the variance."""
+
+    def __init__(self, broken: str) -> None:
+        super().__init__()
+        self.broken = broken
+
+    def class_moments(self, patches: torch.Tensor) -> ClassMoments:
+        moments = super().class_moments(patches)
+        broken = getattr(moments, self.broken).clone()
+        broken[-1, 1, 2, 2, 2] = float("nan")
+        return moments._replace(**{self.broken: broken})
+
+
+def _array(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(3).standard_normal((1, *shape)).astype(np.float32)
+
+
+def _whole_accumulators(
+    array: np.ndarray, network: torch.nn.Module, patch: tuple[int, int, int], overlap: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same average without streaming, batches or float32: every sum as large as the volume."""
+    sums, total = 0.0, np.zeros(array.shape[1:])
+    weight = gaussian_weight(patch).double().numpy()
+    for corner in patch_starts(array.shape[1:], patch, overlap):
+        box = tuple(slice(first, first + size) for first, size in zip(corner, patch, strict=True))
+        mean, variance = network.class_moments(torch.from_numpy(array[(slice(None), *box)][None]).double())
+        placed = np.zeros((2, mean.shape[1], *array.shape[1:]))
+        placed[(..., *box)] = weight * np.stack([mean[0].numpy(), variance[0].sqrt().numpy()])
+        sums, total[box] = sums + placed, total[box] + weight
+    mean, deviation = sums / total
+    return mean, deviation**2
+
+
+@pytest.mark.parametrize("shape", [(13, 9, 22), (8, 8, 8), (3, 17, 5)])
+@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.7])
+def test_constant_answer_comes_back_everywhere(shape: tuple[int, int, int], overlap: float) -> None:
+    mean, variance = sliding_window(_array(shape), ConstantNetwork(), (8, 8, 8), overlap=overlap)
+    assert mean.shape == variance.shape == (3, *shape)
+    assert mean.dtype == variance.dtype == np.float32
+    for index in range(3):
+        np.testing.assert_allclose(mean[index], ConstantNetwork.mean[index], rtol=1e-6)
+        np.testing.assert_allclose(variance[index], ConstantNetwork.variance[index], rtol=5e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_streamed_equals_whole_accumulators(context: torch.nn.Module, batch_size: int) -> None:
+    array = _array((19, 11, 14))
+    found = sliding_window(array, context, (8, 6, 8), overlap=0.6, batch_size=batch_size)
+    expected = _whole_accumulators(array, context, (8, 6, 8), 0.6)
+    np.testing.assert_allclose(found[0], expected[0], rtol=2e-5, atol=1e-7)
+    np.testing.assert_allclose(found[1], expected[1], rtol=2e-5, atol=1e-7)
+
+
+def test_a_volume_smaller_than_a_patch_is_answered_voxel_by_voxel(pointwise: torch.nn.Module) -> None:
+    array = _array((5, 20, 3)).clip(0, 1)
+    mean, variance = sliding_window(array, pointwise, (8, 8, 8))
+    np.testing.assert_allclose(mean[1], 0.1 + 0.8 * array[0], rtol=1e-5)
+    np.testing.assert_allclose(variance, 0.5 * mean * (1 - mean), rtol=1e-4)
+
+
+def test_files_and_memory_give_the_same_bits(context: torch.nn.Module) -> None:
+    array = _array((19, 11, 14))
+    in_memory = sliding_window(array, context, (8, 6, 8))
+    in_files = sliding_window(array, context, (8, 6, 8), storage=Storage(memory_gb=0.0))
+    for expected, found in zip(in_memory, in_files, strict=True):
+        assert isinstance(found, np.memmap)
+        assert not isinstance(expected, np.memmap)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_progress_counts_all_patches_after_every_batch(context: torch.nn.Module) -> None:
+    steps: list[Progress] = []
+    sliding_window(_array((8, 8, 20)), context, (8, 8, 8), batch_size=3, overlap=0.5, progress=steps.append)
+    assert steps == [Progress("predict", 3, 4), Progress("predict", 4, 4)]
+
+
+def test_cancelling_stops_between_batches_and_leaves_no_file(
+    context: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    maps = Path("/proc/self/maps")
+    steps: list[Progress] = []
+    mapped: list[bool] = []
+
+    def cancelled() -> bool:
+        mapped.append(maps.exists() and str(tmp_path) in maps.read_text(encoding="utf-8"))
+        return len(steps) == 2
+
+    with pytest.raises(Cancelled) as stopped:
+        sliding_window(
+            _array((8, 8, 40)),
+            context,
+            (8, 8, 8),
+            batch_size=1,
+            storage=Storage(memory_gb=0.0),
+            progress=steps.append,
+            cancelled=cancelled,
+        )
+    assert [step.done for step in steps] == [1, 2]
+    del stopped
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+    if maps.exists():
+        assert mapped == [False, True, True]
+        assert str(tmp_path) not in maps.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("broken", ["mean", "variance"])
+def test_an_answer_that_is_no_number_never_becomes_a_mask(broken: str) -> None:
+    with pytest.raises(TrustSegError, match="NaN or infinite"):
+        sliding_window(_array((8, 8, 12)), NanNetwork(broken), (8, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"overlap": 1.0}, "overlap"),
+        ({"overlap": -0.1}, "overlap"),
+        ({"batch_size": 0}, "batch size"),
+        ({"precision": "half"}, "precision"),
+        ({"patch_shape": (8, 8, 6)}, "multiples"),
+        ({"patch_shape": (8, 8, 0)}, "multiples"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(
+    pointwise: torch.nn.Module, options: dict[str, object], message: str
+) -> None:
+    arguments = {"patch_shape": (8, 8, 8), **options}
+    with pytest.raises(OptionError, match=message):
+        sliding_window(_array((8, 8, 8)), pointwise, **arguments)
+
+
+def test_no_gradient_is_kept() -> None:
+    class Learned(ConstantNetwork):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shift = torch.nn.Parameter(torch.zeros(()))
+            self.grad_modes: list[bool] = []
+
+        def class_moments(self, patches: torch.Tensor) -> ClassMoments:
+            self.grad_modes.append(torch.is_grad_enabled())
+            mean, variance = super().class_moments(patches)
+            return ClassMoments(mean + self.shift, variance)
+
+    network = Learned()
+    sliding_window(_array((8, 8, 12)), network, (8, 8, 8))
+    assert network.grad_modes == [False]

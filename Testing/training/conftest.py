@@ -1,0 +1,34 @@
+"""A small data set of real files: a bright ball with two halves in noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+
+def write_case(data: Path, name: str, seed: int) -> None:
+    """Write one patient whose structures are the left and the right half of a ball."""
+    generator = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(*(np.arange(size) - size / 2 for size in (14, 16, 18)), indexing="ij"))
+    center = generator.uniform(-1, 1, (3, 1, 1, 1))
+    ball = ((grid - center) ** 2).sum(0) < 5.0**2
+    label = np.where(ball, np.where(grid[2] > center[2], 1, 2), 0)
+    image = 100 * ball + 50 * (label == 1) + generator.normal(0, 5, ball.shape)
+    for folder, array in (("imagesTr", image.astype(np.float32)), ("labelsTr", label.astype(np.uint8))):
+        (data / folder).mkdir(parents=True, exist_ok=True)
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(data / folder / f"{name}.nii.gz"))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Four training and two validation patients."""
+    data = tmp_path / "a dataset é"
+    names = [f"case_{index}" for index in range(6)]
+    for index, name in enumerate(names):
+        write_case(data, name, index)
+    rows = [f"{name},{'train' if index < 4 else 'val'}" for index, name in enumerate(names)]
+    (data / "splits.csv").write_text("\n".join(["case,split", *rows]) + "\n")
+    return data

@@ -1,0 +1,101 @@
+"""The model card: what the model is, what it was made from and what was measured."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .command import command_line
+from .configuration import FitConfiguration
+
+if TYPE_CHECKING:
+    from .export import Details
+
+_LOGGED = ("train/loss", "val/dice_1", "val/dice_2", "val/dice")
+
+
+def model_card(
+    details: Details, configuration: FitConfiguration, run: Path, patients: dict[str, int], summary: dict
+) -> str:
+    """Write the card as Markdown.
+
+    Parameters
+    ----------
+    details : Details
+        What a person said of the model.
+    configuration : FitConfiguration
+        Of the run.
+    run : Path
+        Run folder, whose log is shown.
+    patients : dict
+        Number of patients per set.
+    summary : dict
+        Of `evaluation.summarize`, on the validation patients.
+
+    Returns
+    -------
+    str
+    """
+    sections = [
+        f"# {details.name} {details.version}",
+        f"{details.description}\n\n**Research use only.** Not a medical device.",
+        "## What was measured\n\n" + _validation_table(patients, summary),
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in details.limits),
+        "## How it was made\n\n" + _making(details, configuration, run, patients),
+        "## Log\n\n" + _log_table(run),
+        f"## License\n\nWeights: {details.license}. Data: {details.data_license}, share-alike where it says so.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _validation_table(patients: dict[str, int], summary: dict) -> str:
+    lines = [
+        f"{patients['validation']} validation patients, who trained no weight; the epoch was chosen on them. "
+        "Per whole volume, mean over patients.\n",
+        "| structure | DSC mean | DSC sd | DSC lowest | HD95, mm |",
+        "|---|---|---|---|---|",
+    ]
+    for structure, row in summary.items():
+        lines.append(
+            f"| {structure} | {row['dice_mean']:.3f} | {row['dice_std']:.3f} "
+            f"| {row['dice_min']:.3f} | {row['hd95_mm_mean']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def _making(details: Details, configuration: FitConfiguration, run: Path, patients: dict[str, int]) -> str:
+    commands = [command_line(configuration)]
+    origin = configuration.initialize_from
+    if origin:
+        commands.insert(0, command_line(FitConfiguration.load(Path(origin))))
+        commands[0] = commands[0].replace("--output RUN", f"--output {Path(origin).name}")
+    return "\n".join(
+        [
+            f"- Data: {details.data}. {patients['train']} patients for training, {patients['validation']} for "
+            "validation; no patient in both.",
+            f"- Family `{configuration.family}`, propagation `{configuration.propagation}`, seed "
+            f"{configuration.seed}, {configuration.epochs} epochs"
+            + (", started from its deterministic twin." if origin else "."),
+            "- Commands:\n",
+            "```",
+            *commands,
+            "```",
+        ]
+    )
+
+
+def _log_table(run: Path) -> str:
+    """One line per epoch from Lightning's CSV log."""
+    epochs: dict[int, dict[str, str]] = {}
+    with (run / "csv" / "metrics.csv").open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            if row["epoch"]:
+                known = {key: value for key, value in row.items() if key in _LOGGED and value}
+                epochs.setdefault(int(row["epoch"]), {}).update(known)
+    columns = [name for name in _LOGGED if any(name in row for row in epochs.values())]
+    lines = ["| epoch | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for epoch, row in sorted(epochs.items()):
+        cells = (f"{float(row[name]):.4f}" if name in row else "" for name in columns)
+        lines.append(f"| {epoch + 1} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
