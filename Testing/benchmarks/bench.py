@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from . import measure, subjects
+import measure
+import subjects
 
 #: Two patches at a time, as the sliding window does on a CPU: one alone falls into a slow convolution.
 CASES = [

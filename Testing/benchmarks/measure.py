@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from . import subjects
+import subjects
 
 
 def times(runs: dict[str, Callable[[], None]], rounds: int, device: str) -> dict[str, list[float]]:

@@ -42,7 +42,8 @@ class Segmentation(lightning.LightningModule):
         image, target = batch
         logits = self.network(image)
         if isinstance(logits, LogitMoments):
-            losses = objective.expected_losses(logits, target, self.configuration.logit_samples)
+            seed = hash((self.configuration.seed, self.global_step)) % 2**63
+            losses = objective.expected_losses(logits, target, self.configuration.logit_samples, seed)
         else:
             losses = objective.plain_losses(logits, target)
         loss = sum(losses)

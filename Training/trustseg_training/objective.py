@@ -14,13 +14,16 @@ from torch import Tensor
 from TrustSegLib.moments import LogitMoments, sample_logits
 
 
-def antithetic_normals(samples: int, classes: int, like: Tensor) -> Tensor:
+def antithetic_normals(samples: int, classes: int, seed: int) -> Tensor:
     """(samples, classes) standard normals in pairs z, -z: odd moments have no sampling error."""
-    half = torch.randn(samples // 2, classes, device=like.device, dtype=like.dtype)
+    generator = torch.Generator().manual_seed(seed)
+    half = torch.randn(samples // 2, classes, generator=generator)
     return torch.cat([half, -half])
 
 
-def expected_losses(logits: LogitMoments, target: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+def expected_losses(
+    logits: LogitMoments, target: Tensor, samples: int, seed: int = 0
+) -> tuple[Tensor, Tensor]:
     """Expected cross-entropy and Dice loss of the mean probabilities.
 
     Parameters
@@ -31,6 +34,8 @@ def expected_losses(logits: LogitMoments, target: Tensor, samples: int) -> tuple
         (B, D, H, W) int64.
     samples : int
         Even number of logit samples.
+    seed : int
+        Of the samples: a resumed run has to draw what the unbroken one would have drawn.
 
     Returns
     -------
@@ -38,7 +43,7 @@ def expected_losses(logits: LogitMoments, target: Tensor, samples: int) -> tuple
         Two scalars; cross-entropy in nats per voxel.
     """
     logits = LogitMoments(logits.mean.float(), logits.covariance.float())
-    normals = antithetic_normals(samples, logits.mean.shape[1], logits.mean)
+    normals = antithetic_normals(samples, logits.mean.shape[1], seed)
     log_p = torch.log_softmax(sample_logits(logits, normals), dim=2)
     place = target[None, :, None].expand(samples, -1, -1, *target.shape[1:])
     cross_entropy = -log_p.gather(2, place).mean()

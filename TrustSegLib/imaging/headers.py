@@ -80,7 +80,10 @@ def _check_nifti(path: Path, compressed: bool) -> None:
         check_dimension(path, _nifti_dimension(shape, header["intent_code"]))
         check_spacing(path, header["pixdim"][1:4])
         _check_nifti_forms(path, header)
-        stream.seek(int(header["vox_offset"]))
+        start = int(header["vox_offset"])
+        if start < header.single_vox_offset:  # SimpleITK would start 4 bytes early, in the header's tail
+            raise image_error(path, f"the header puts the voxels at byte {start}, within itself", COPY_AGAIN)
+        stream.seek(start)
         _check_nifti_voxels(path, stream, math.prod(shape), header.get_data_dtype())
 
 
@@ -123,13 +126,15 @@ def _check_nifti_forms(path: Path, header: Nifti1Header) -> None:
 
 def _check_nifti_voxels(path: Path, stream: BinaryIO, count: int, kind: np.dtype) -> None:
     """Refuse voxels that are cut short or not finite: SimpleITK reads both as zeros."""
+    needed = count * kind.itemsize
     there = bad = 0
     for chunk in _chunks(stream):
+        voxels = chunk[: max(needed - there, 0)]  # what follows the voxels is nobody's
         there += len(chunk)
         if kind.kind == "f":
-            values = np.frombuffer(chunk, kind, len(chunk) // kind.itemsize)
+            values = np.frombuffer(voxels, kind, len(voxels) // kind.itemsize)
             bad += int(np.count_nonzero(~np.isfinite(values)))
-    _check_length(path, there, count * kind.itemsize)
+    _check_length(path, there, needed)
     check_finite(path, bad)
 
 

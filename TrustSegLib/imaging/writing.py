@@ -16,7 +16,7 @@ from TrustSegLib.imaging.volume import Volume
 
 _WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")  # in one file each, so that it can appear at once
 _PERMISSION = "check the folder and its permissions"
-_SPACE = "check the free space on the disk"
+_SPACE = "check the free space on the disk, and the voxels"
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
@@ -52,5 +52,6 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
         raise OutputError(f"{path}: cannot be written ({failure.strerror}); {_PERMISSION}") from None
     except RuntimeError as failure:
         raise OutputError(f"{path}: cannot be written ({last_line(failure)}); {_SPACE}") from None
-    except ImageError:
-        raise OutputError(f"{path}: cannot be written completely; {_SPACE}") from None
+    except ImageError as failure:
+        reason = str(failure).removeprefix(f"{temporary}: ").split(";")[0]
+        raise OutputError(f"{path}: cannot be written ({reason}); {_SPACE}") from None

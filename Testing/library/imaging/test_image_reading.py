@@ -85,6 +85,12 @@ def test_ones_at_the_end_of_the_shape_are_no_dimension(nifti, numbers):
     assert read_volume(nifti(array=array)).array.shape == (1, 6, 5, 4)
 
 
+def test_bytes_after_the_voxels_are_nobodys(nifti):
+    path = nifti()
+    path.write_bytes(path.read_bytes() + np.full(9, np.nan, np.float32).tobytes())
+    assert_as_nibabel(read_volume(path), path)
+
+
 def test_one_slice_in_a_3d_file_is_a_volume(nifti, numbers):
     assert read_volume(nifti(array=numbers.normal(size=(4, 5, 1)))).shape == (1, 5, 4)
 
@@ -152,5 +158,5 @@ def test_labels_of_any_number_type_become_uint8(nifti, numbers, kind):
 def test_voxels_that_are_no_labels_are_refused(nifti, value):
     array = np.zeros((4, 5, 6), np.float32)
     array[1, 2, 3] = value
-    with pytest.raises(ImageError, match="not a label map|NaN or infinite"):
+    with pytest.raises(ImageError, match=r"not a label map|NaN or infinite"):
         read_labels(nifti(array=array))

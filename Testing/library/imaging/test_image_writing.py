@@ -86,6 +86,12 @@ def assert_refused(volume, path, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_voxels_that_nobody_could_read_back_are_refused(oblique, tmp_path):
+    """SimpleITK would give a NaN of a NIfTI file as 0."""
+    assert_refused(oblique.with_array(oblique.array * np.nan), tmp_path / "a.nii.gz", "210 voxels are NaN")
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a", "a.mhd", "a.nhdr", "a.nii.bz2"])
 def test_a_type_that_cannot_be_written_at_once_is_refused(oblique, tmp_path, name):
     assert_refused(oblique, tmp_path / name, "cannot write this type")

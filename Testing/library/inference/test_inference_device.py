@@ -30,9 +30,7 @@ def test_cuda_index_beyond_the_last_is_refused(cuda_devices: None) -> None:
         choose_device("cuda:2")
 
 
-@pytest.mark.parametrize(
-    ("cuda_devices", "expected"), [(0, "cpu"), (1, "cuda:0")], indirect=["cuda_devices"]
-)
+@pytest.mark.parametrize(("cuda_devices", "expected"), [(0, "cpu"), (1, "cuda:0")], indirect=["cuda_devices"])
 def test_auto_takes_cuda_when_it_is_there(cuda_devices: None, expected: str) -> None:
     assert choose_device("auto") == torch.device(expected)
 

@@ -20,8 +20,9 @@ def _moments(shape: tuple[int, int, int], classes: int = 3) -> tuple[np.ndarray,
     return mean, mean * (1 - mean) * random.random(shape, dtype=np.float32)
 
 
-def _grow(volume: Volume, array: np.ndarray) -> sitk.Image:
-    return volume.with_array(array[None]).to_sitk()
+def _resampled(model: Volume, array: np.ndarray, image: Volume) -> np.ndarray:
+    source, reference = model.with_array(array[None]).to_sitk(), image.to_sitk()
+    return sitk.GetArrayFromImage(sitk.Resample(source, reference, sitk.Transform(), sitk.sitkLinear))
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "LPS", "IRP", "ASL", "PIR"])
@@ -65,9 +66,7 @@ def test_a_slightly_turned_grid_is_not_taken_for_the_same(make_volume: Callable[
 
 def test_header_rounding_is_the_same_grid(make_volume: Callable[..., Volume]) -> None:
     model = make_volume(rotation=np.eye(3) + 1e-7)
-    assert isinstance(
-        restorer(*_moments(model.shape), Grid.of(model), Grid.of(make_volume())), ExactRestorer
-    )
+    assert isinstance(restorer(*_moments(model.shape), Grid.of(model), Grid.of(make_volume())), ExactRestorer)
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "IRP"])
@@ -78,16 +77,12 @@ def test_oblique_anisotropic_grid_is_reached_as_simpleitk_does(
     model = resample(orient(image, orientation), (1.3, 1.3, 1.3))
     mean, variance = _moments(model.shape)
     back = restorer(mean, variance, Grid.of(model), Grid.of(image))
-    found_mean, found_variance = (np.concatenate(parts, axis=1) for parts in zip(
-        back.rows(0, 3), back.rows(3, 4), back.rows(4, 7), strict=True
-    ))
-    reference = image.to_sitk()
+    found_mean, found_variance = (
+        np.concatenate(parts, axis=1)
+        for parts in zip(back.rows(0, 3), back.rows(3, 4), back.rows(4, 7), strict=True)
+    )
     expected_mean, expected_sd = (
-        np.stack([
-            sitk.GetArrayFromImage(sitk.Resample(_grow(model, one), reference, sitk.Transform(), sitk.sitkLinear))
-            for one in moments
-        ])
-        for moments in (mean, np.sqrt(variance))
+        np.stack([_resampled(model, one, image) for one in moments]) for moments in (mean, np.sqrt(variance))
     )
     np.testing.assert_allclose(found_mean, expected_mean, atol=2e-5)
     limited = np.minimum(expected_sd**2, expected_mean * (1 - expected_mean))
