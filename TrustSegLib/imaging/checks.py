@@ -43,13 +43,18 @@ def check_spacing(path: Path, spacing: np.ndarray) -> None:
 def check_axes(path: Path, cosines: np.ndarray) -> None:
     """Refuse axes, the columns of a (3, 3) array, that are not unit vectors at right angles."""
     if not np.abs(cosines.T @ cosines - np.eye(3)).max() < _RIGHT_ANGLE:
-        wrong = "its axes are not unit vectors at right angles (sheared or scaled)"
-        raise image_error(path, wrong, "resample it to a grid with right angles")
+        raise sheared(path)
+
+
+def sheared(path: Path) -> ImageError:
+    """Return the error of an image whose axes are not unit vectors at right angles."""
+    wrong = "its axes are not unit vectors at right angles (sheared or scaled)"
+    return image_error(path, wrong, "resample it to a grid with right angles")
 
 
 def last_line(failure: RuntimeError) -> str:
     """What SimpleITK means, without the lines and the addresses that say where in its source it was found."""
-    return re.sub(r"^.*\(0x\w+\): ", "", str(failure).strip().splitlines()[-1].strip())
+    return re.sub(r"^(.*\(0x\w+\)|\w+ ERROR): ", "", str(failure).strip().splitlines()[-1].strip())
 
 
 def check_gray(path: Path, pixel_type: int, channels: int) -> None:

@@ -19,6 +19,7 @@ from TrustSegLib.imaging.checks import (
     check_labels,
     image_error,
     last_line,
+    sheared,
 )
 from TrustSegLib.imaging.dicom import read_series
 from TrustSegLib.imaging.headers import check_header
@@ -94,6 +95,8 @@ def _read(path: Path) -> Volume:
     except OSError as failure:
         raise image_error(path, f"cannot be read ({failure.strerror})", "check its permissions") from None
     except RuntimeError as failure:
+        if "orthonormal" in str(failure):  # ITK allows a lone sform less shear than check_axes does
+            raise sheared(path) from None
         raise image_error(path, f"cannot be read ({last_line(failure)})", COPY_AGAIN) from None
     check_gray(path, image.GetPixelID(), image.GetNumberOfComponentsPerPixel())
     return Volume.from_sitk(image)

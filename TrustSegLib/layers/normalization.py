@@ -18,7 +18,8 @@ class GroupNorm(nn.Module):
     groups, channels : int
         ``groups`` divides ``channels``; equal numbers give instance normalization.
     rectifier : Rectifier, optional
-        The activation that follows: both run as one pass, see `moments.normalize_and_activate`.
+        The activation that follows: both run as one pass, see `moments.normalize_and_activate`. Without
+        gradients the pass writes over its input, as a convolution's output is read by nothing else.
     epsilon : float
         Added to the denominator's square.
     """
@@ -36,7 +37,13 @@ class GroupNorm(nn.Module):
         if self.rectifier is None:
             return moments.group_norm(x, self.groups, self.weight, self.bias, self.epsilon)
         return moments.normalize_and_activate(
-            x, self.groups, self.weight, self.bias, self.rectifier, self.epsilon
+            x,
+            self.groups,
+            self.weight,
+            self.bias,
+            self.rectifier,
+            self.epsilon,
+            inplace=not torch.is_grad_enabled(),
         )
 
 

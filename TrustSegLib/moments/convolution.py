@@ -44,9 +44,9 @@ def box_sum(x: Tensor, kernel_size: tuple[int, ...], stride: int, padding: int, 
 
 
 def _add_kernel_noise(variance: Tensor | None, weight_variance: Tensor, field: Tensor) -> Tensor:
-    """Add ``s_k * field`` to every output channel k; ``field`` (B, 1, ...)."""
+    """Add ``s_k * field`` to every output channel k, in place; ``field`` (B, 1, ...)."""
     scale = weight_variance.view(1, -1, *(1,) * (field.dim() - 2)).to(field.dtype)
-    return scale * field if variance is None else torch.addcmul(variance, scale, field)
+    return scale * field if variance is None else variance.addcmul_(scale, field)
 
 
 def convolution(

@@ -27,7 +27,14 @@ class _Statistics(NamedTuple):
 
 
 def normalize_and_activate(
-    x: Gaussian, groups: int, weight: Tensor, bias: Tensor, rectifier: Rectifier, epsilon: float = 1e-5
+    x: Gaussian,
+    groups: int,
+    weight: Tensor,
+    bias: Tensor,
+    rectifier: Rectifier,
+    epsilon: float = 1e-5,
+    *,
+    inplace: bool = False,
 ) -> Gaussian:
     """Group normalization (see `group_norm`), then a rectifier.
 
@@ -43,11 +50,16 @@ def normalize_and_activate(
         The activation's moments and derivatives.
     epsilon : float
         Added to the normalization's denominator's square.
+    inplace : bool
+        Write the result over ``x``, as `torch.nn.ReLU` can; not where a gradient is needed.
 
     Returns
     -------
     Gaussian
     """
+    if inplace:
+        statistics = _statistics(*x, weight, bias, groups, epsilon)
+        return Gaussian(*_forward(*x, statistics, rectifier, x))
     return Gaussian(*_NormalizeActivate.apply(x.mean, x.variance, weight, bias, groups, epsilon, rectifier))
 
 
@@ -57,13 +69,8 @@ class _NormalizeActivate(torch.autograd.Function):
         statistics = _statistics(mean, variance, weight, bias, groups, epsilon)
         ctx.save_for_backward(mean, variance, weight, *statistics)
         ctx.groups, ctx.rectifier = groups, rectifier
-        mu, v = as_rows(mean), as_rows(variance)
-        out_mu, out_v = torch.empty_like(mu), torch.empty_like(v)
-        for place in blocks(mu):
-            result = rectifier.moments(*_normalized(mu[place], v[place], statistics, place[0]))
-            out_mu[place].copy_(result[0])
-            out_v[place].copy_(result[1])
-        return out_mu.view_as(mean), out_v.view_as(mean)
+        empty = torch.empty_like(mean), torch.empty_like(variance)
+        return _forward(mean, variance, statistics, rectifier, empty)
 
     @staticmethod
     @once_differentiable
@@ -86,6 +93,16 @@ class _NormalizeActivate(torch.autograd.Function):
         to_weight, to_bias = _parameter_gradients(sums, statistics, weight, shape)
         _input_gradients(dy, dw, mu, sums, statistics, shape, ctx.groups)
         return dy.view_as(mean), dw.view_as(mean), to_weight, to_bias, None, None, None
+
+
+def _forward(mean, variance, statistics: _Statistics, rectifier: Rectifier, outputs) -> tuple[Tensor, Tensor]:
+    mu, v = as_rows(mean), as_rows(variance)
+    rows = [as_rows(output) for output in outputs]
+    for place in blocks(mu):
+        results = rectifier.moments(*_normalized(mu[place], v[place], statistics, place[0]))
+        for row, result in zip(rows, results, strict=True):
+            row[place].copy_(result)
+    return rows[0].view_as(mean), rows[1].view_as(mean)
 
 
 def _statistics(mean, variance, weight, bias, groups: int, epsilon: float) -> _Statistics:

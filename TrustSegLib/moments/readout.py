@@ -16,7 +16,7 @@ READOUT_SAMPLES = 64
 _LARGEST_LOGIT = 40.0
 
 #: Voxels read out together, so that all samples of a block stay in the cache.
-_BLOCK = {"cpu": 4096, "cuda": 2**20}
+_BLOCK = {"cpu": 2048, "cuda": 2**20}
 
 
 def readout_taylor(logits: LogitMoments) -> ClassMoments:

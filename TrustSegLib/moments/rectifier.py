@@ -32,18 +32,17 @@ class TaylorRectifier:
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """See `Rectifier`."""
-        gain = self._gain(mean)
-        return mean * gain, gain.square_().mul_(variance)
+        return self._scaled(mean, mean, 1), self._scaled(mean, variance, 2)
 
     def gradients(
         self, mean: Tensor, variance: Tensor, to_mean: Tensor, to_variance: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Rectifier`."""
-        gain = self._gain(mean)
-        return to_mean * gain, gain.square_().mul_(to_variance)
+        return self._scaled(mean, to_mean, 1), self._scaled(mean, to_variance, 2)
 
-    def _gain(self, mean: Tensor) -> Tensor:
-        return torch.gt(mean, 0).to(mean.dtype).clamp_min_(self.slope)
+    def _scaled(self, mean: Tensor, values: Tensor, power: int) -> Tensor:
+        """Values times the slope at the mean, raised to a power."""
+        return torch.where(mean > 0, values, values * self.slope**power)
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,14 @@ class ExactRectifier:
         return from_mu, from_v
 
 
+#: Beyond this many standard deviations a ReLU is 0 or the identity; densities further out are denormal
+#: numbers, which processors handle many times slower.
+_FARTHEST = 10.0
+
+
 def _standardize(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     deviation = variance.clamp_min(SMALLEST_VARIANCE).sqrt_()
-    return deviation, mean / deviation
+    return deviation, torch.div(mean, deviation).clamp_(-_FARTHEST, _FARTHEST)
 
 
 def _normal(ratio: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from scipy.spatial.transform import Rotation
 
-from TrustSegLib.imaging import Volume
+from TrustSegLib.errors import ImageError
+from TrustSegLib.imaging import Volume, read_volume
 
 
 @pytest.fixture
@@ -26,6 +27,24 @@ def oblique(numbers) -> Volume:
     direction = Rotation.from_euler("xz", [12, 20], degrees=True).as_matrix()
     array = numbers.normal(size=(1, 5, 6, 7)).astype(np.float32)
     return Volume(array, (0.9, 1.1, 2.5), (-31.5, 12.25, 100.0), tuple(direction.ravel()))
+
+
+@pytest.fixture
+def refused(capfd):
+    """Assert that a path is refused in one line, which says these words, and that nothing is printed."""
+
+    def check(path: Path, *words: str) -> None:
+        capfd.readouterr()
+        with pytest.raises(ImageError) as caught:
+            read_volume(path)
+        message = str(caught.value)
+        assert message.startswith(str(path))
+        assert all(word in message for word in words), message
+        assert "; " in message, "what to do is missing"
+        assert "\n" not in message
+        assert "".join(capfd.readouterr()) == ""
+
+    return check
 
 
 @pytest.fixture

@@ -14,23 +14,6 @@ from TrustSegLib.imaging import read_volume
 STACK = [(1, 2, 4 * index) for index in range(6)]
 
 
-@pytest.fixture
-def refused(capfd):
-    """Assert that a folder is refused in one line with these words, in silence."""
-
-    def check(path, *words: str) -> None:
-        capfd.readouterr()
-        with pytest.raises(ImageError) as caught:
-            read_volume(path)
-        message = str(caught.value)
-        assert message.startswith(str(path))
-        assert all(word in message for word in words), message
-        assert "\n" not in message
-        assert "".join(capfd.readouterr()) == ""
-
-    return check
-
-
 def change(path, **fields) -> None:
     data = pydicom.dcmread(path)
     for name, value in fields.items():
