@@ -8,7 +8,8 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -69,10 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _never_fail_to_print()
     try:
-        _clean_up_when_terminated()
         parsed = build_parser().parse_args(_join_negative_numbers(arguments))
         parsed.command_line = shlex.join(["trustseg", *arguments])
-        return _run(parsed)
+        with _cleaning_up_when_terminated():
+            return _run(parsed)
     except TrustSegError as error:
         print_error(str(error), as_json="--json" in arguments)
         return EXIT_MENDABLE
@@ -233,14 +234,17 @@ def _never_fail_to_print() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _clean_up_when_terminated() -> None:
+@contextmanager
+def _cleaning_up_when_terminated() -> Iterator[None]:
     """Let `kill` and a closed terminal end the program through its clean-up, not in the middle of it."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _exit_on_signal)
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():  # No other may set handlers.
+            for name in ("SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)
+                # A signal that is ignored stays ignored: that is how nohup works.
+                if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                    stack.callback(signal.signal, number, signal.signal(number, _exit_on_signal))
+        yield
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:

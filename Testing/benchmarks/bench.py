@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 import measure
 import subjects
+import torch
 
 #: Two patches at a time, as the sliding window does on a CPU: one alone falls into a slow convolution.
 CASES = [
@@ -19,6 +18,9 @@ CASES = [
     ("inference", (2, 1, 96, 96, 96)),
     ("training_step", (4, 1, 40, 56, 40)),
 ]
+
+#: To see that everything runs, not how fast.
+QUICK_CASES = [("inference", (2, 1, 32, 32, 32)), ("training_step", (2, 1, 32, 32, 32))]
 
 
 def rows_of(
@@ -71,13 +73,14 @@ def main() -> None:
     parser.add_argument(
         "--variants", nargs="+", default=["deterministic", "taylor", "exact"], choices=subjects.VARIANTS
     )
+    parser.add_argument("--quick", action="store_true", help="tiny patches: whether it runs, not how fast")
     options = parser.parse_args()
     rows: list[dict] = []
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         for network in subjects.NETWORKS:
-            for kind, shape in CASES:
+            for kind, shape in QUICK_CASES if options.quick else CASES:
                 rows += rows_of(network, kind, shape, device, options.rounds, options.variants)
-                print(table(rows).splitlines()[-len(options.variants) :], flush=True)
+                print(*table(rows).splitlines()[-len(options.variants) :], sep="\n", flush=True)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "bench.json").write_text(measure.as_json(rows), encoding="utf-8")
     (options.output / "bench.md").write_text(table(rows), encoding="utf-8")

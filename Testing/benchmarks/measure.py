@@ -9,9 +9,8 @@ import statistics
 import time
 from collections.abc import Callable
 
-import torch
-
 import subjects
+import torch
 
 
 def times(runs: dict[str, Callable[[], None]], rounds: int, device: str) -> dict[str, list[float]]:

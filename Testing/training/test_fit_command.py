@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+
 from trustseg_training.cli import main
 from trustseg_training.fit import load_weights
-
 from TrustSegLib.bundle import load_bundle
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]

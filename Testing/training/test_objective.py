@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from trustseg_training import objective
 from trustseg_training.evaluation import dice, hd95, summarize
-
 from TrustSegLib.moments import LogitMoments
 
 

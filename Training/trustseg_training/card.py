@@ -44,7 +44,7 @@ def model_card(
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in details.limits),
         "## How it was made\n\n" + _making(details, configuration, run, patients),
         "## Log\n\n" + _log_table(run),
-        f"## License\n\nWeights: {details.license}. Data: {details.data_license}, share-alike where it says so.",
+        f"## License\n\nWeights: {details.license}. Data: {details.data_license}.",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -70,13 +70,13 @@ def _making(details: Details, configuration: FitConfiguration, run: Path, patien
     if origin:
         commands.insert(0, command_line(FitConfiguration.load(Path(origin))))
         commands[0] = commands[0].replace("--output RUN", f"--output {Path(origin).name}")
+    start = ", started from its deterministic twin" if origin else ""
     return "\n".join(
         [
-            f"- Data: {details.data}. {patients['train']} patients for training, {patients['validation']} for "
-            "validation; no patient in both.",
+            f"- Data: {details.data}.",
+            f"- {patients['train']} patients for training, {patients['validation']} for validation, none in both.",
             f"- Family `{configuration.family}`, propagation `{configuration.propagation}`, seed "
-            f"{configuration.seed}, {configuration.epochs} epochs"
-            + (", started from its deterministic twin." if origin else "."),
+            f"{configuration.seed}, {configuration.epochs} epochs{start}.",
             "- Commands:\n",
             "```",
             *commands,

@@ -92,25 +92,30 @@ def private_folder(output: str) -> Iterator[Path]:
         yield Path(private)
 
 
-def check_target(target: Target, overwrite: bool) -> None:
-    """Make sure, before the work, that the results can be put into the target's folder.
+def check_targets(targets: Sequence[Target], overwrite: bool) -> None:
+    """Make sure, before the work, that the results can be put into the targets' folders.
 
     Raises
     ------
     OutputError
-        The folder cannot be written; or a file with a result's name is there that no `trustseg` run made, and
-        `overwrite` is not set; or that file is the image itself.
+        A folder cannot be written; or a file with a result's name is there that no `trustseg` run made, and
+        `overwrite` is not set; or that file is one of the images.
     """
-    folder = target.folder
-    if not folder.exists():
-        return
+    images = [target.image for target in targets]
+    for target in targets:
+        if target.folder.exists():
+            _check_folder(target.folder, images, overwrite)
+
+
+def _check_folder(folder: Path, images: Sequence[Path], overwrite: bool) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=PRIVATE_PREFIX):
             existing = [name for name in OWN_FILES if (folder / name).exists()]
     except OSError as error:
         raise _not_writable(folder, error) from error
+    written_before = _written_before(folder)
     for name in existing:
-        _check_replaceable(target, folder / name, may_replace=overwrite or name in _written_before(folder))
+        _check_replaceable(folder / name, images, may_replace=overwrite or name in written_before)
 
 
 def publish(staging: Path, folder: Path) -> None:
@@ -123,8 +128,10 @@ def publish(staging: Path, folder: Path) -> None:
     """
     new = sorted(os.listdir(staging), key=lambda name: (name == REPORT_FILE, name))
     try:
-        folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=staging.parent) as previous, ExitStack() as undo:
+            if not folder.exists():
+                undo.callback(_remove_if_empty, folder)
+                folder.mkdir()
             for name in OWN_FILES:
                 if (folder / name).exists():
                     _move(folder / name, Path(previous) / name, undo)
@@ -148,14 +155,14 @@ def _check_different(targets: Sequence[Target]) -> None:
         taken[key] = target.image
 
 
-def _check_replaceable(target: Target, existing: Path, may_replace: bool) -> None:
-    if existing.samefile(target.image):
-        raise OutputError(f"{existing}: is the image itself; choose another output folder")
+def _check_replaceable(existing: Path, images: Sequence[Path], may_replace: bool) -> None:
+    if any(existing.samefile(image) for image in images):
+        raise OutputError(f"{existing}: is an image to be segmented; choose another output folder")
     if existing.is_dir():
         raise OutputError(f"{existing}: is a folder where a result goes; choose another output folder")
     if not may_replace:
         raise OutputError(
-            f"{existing}: no result of an earlier run; choose another output folder or give --overwrite"
+            f"{existing}: was not written by trustseg; choose another output folder or give --overwrite"
         )
 
 

@@ -10,13 +10,16 @@ import torch
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
 from TrustSegLib.commands.console import EXIT_MENDABLE, ProgressBar, print_error, print_json
-from TrustSegLib.commands.outputs import Target, check_target, plan_targets, private_folder, publish
+from TrustSegLib.commands.outputs import Target, check_targets, plan_targets, private_folder, publish
 from TrustSegLib.commands.summary import print_summary
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume, write_volume
 from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
 from TrustSegLib.report import write_overlay, write_report
 from TrustSegLib.report.files import DEFAULT_MAP, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+
+LARGEST_SEED = 2**63 - 1
+"""What PyTorch's generator takes."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     bundle = load_bundle(find_bundle(arguments.model) if arguments.model else _only_bundled_model())
     job = Job(bundle, options, arguments.seed, arguments.command_line, arguments.json, arguments.quiet)
     with private_folder(arguments.output) as private:
-        for target in targets:
-            check_target(target, arguments.overwrite)
+        check_targets(targets, arguments.overwrite)
         if len(targets) == 1:
             _segment_image(job, targets[0], private / "0")
             return 0
@@ -123,6 +125,8 @@ def _options(arguments: argparse.Namespace) -> SegmentOptions:
         precision=arguments.precision,
     )
     choose_device(options.device)
+    if not 0 <= arguments.seed <= LARGEST_SEED:
+        raise OptionError(f"seed {arguments.seed} is not valid; give a number from 0 to {LARGEST_SEED}")
     return options
 
 

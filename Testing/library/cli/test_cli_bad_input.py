@@ -145,6 +145,8 @@ def test_a_model_with_a_changed_byte_is_not_used(name, tmp_path, image, model, o
         (["--overlap", "1"], "overlap"),
         (["--batch-size", "0"], "batch"),
         (["--batch-size", "two"], "--batch-size"),
+        (["--seed", "-1"], "seed -1"),
+        (["--seed", str(2**63)], "seed"),
         (["--model", "nobody"], "nobody"),
         (["--no-such-option"], "--no-such-option"),
     ],

@@ -112,8 +112,17 @@ def test_the_image_itself_is_never_replaced(options, image, model, tmp_path, mon
     mask = image.rename(tmp_path / "mask.nii.gz")
     content = mask.read_bytes()
     assert run(mask, tmp_path, model, *options) == 2
-    assert "is the image itself" in capsys.readouterr().err
+    assert "is an image to be segmented" in capsys.readouterr().err
     assert mask.read_bytes() == content
+
+
+def test_an_image_is_not_replaced_by_the_results_of_another(image, model, tmp_path, monkeypatch, capsys):
+    assert run(image, tmp_path / "output" / "image", model) == 0
+    monkeypatch.setattr(command, "segment", refuse_to_segment)
+    mask = tmp_path / "output" / "image" / "mask.nii.gz"
+    arguments = ["segment", str(image), str(mask), "-o", str(tmp_path / "output"), "--model", str(model)]
+    assert main(arguments) == 2
+    assert "is an image to be segmented" in capsys.readouterr().err
 
 
 def test_a_folder_where_a_result_goes_is_said_before_the_work(image, model, output, monkeypatch, capsys):
@@ -155,6 +164,16 @@ def test_a_failure_between_the_moves_brings_the_earlier_results_back(fails_at, e
     with pytest.raises((OutputError, KeyboardInterrupt)):
         publish(staging, folder)
     assert {name: (folder / name).read_text() for name in names(folder)} == dict.fromkeys(RESULTS, "old")
+
+
+def test_a_failure_between_the_moves_leaves_no_new_folder(tmp_path, monkeypatch):
+    staging = tmp_path / "private" / "0"
+    staging.mkdir(parents=True)
+    (staging / "mask.nii.gz").write_text("new")
+    monkeypatch.setattr(os, "replace", lambda *_: os.rmdir("/nowhere"))
+    with pytest.raises(OutputError):
+        publish(staging, tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
 
 
 def test_the_report_is_moved_in_last_and_out_first(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -129,6 +130,12 @@ def test_a_person_is_told_volumes_doubt_files_and_limits(image, model, output, c
     assert "mean uncertainty (%)" in said
     assert f"results in {output}: mask.nii.gz, uncertainty.nii.gz, overlay.png, report.json\n" in said
     assert "research use only; uncertainty is not calibrated" in said
+
+
+def test_a_program_that_calls_main_keeps_its_signal_handlers(image, model, output):
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    assert run(image, output, model, "--quiet") == 0
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
 def test_quiet_says_nothing(image, model, output, capsys):
