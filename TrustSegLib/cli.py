@@ -206,11 +206,14 @@ def _add_models(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    # Imported here: PyTorch takes seconds to load, and --help and a mistyped option should not wait for it.
+    # Imported here: PyTorch takes seconds to load, and --help or a mistyped path should not wait for it.
     if parsed.command == "segment":
+        from TrustSegLib.commands.outputs import plan_targets
+
+        targets = plan_targets(parsed.images, parsed.output)
         from TrustSegLib.commands import segment
 
-        return segment.run(parsed)
+        return segment.run(parsed, targets)
     from TrustSegLib.commands import models
 
     actions = {"list": models.list_models, "show": models.show, "verify": models.verify}

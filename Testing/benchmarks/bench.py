@@ -43,10 +43,15 @@ def rows_of(
             "variant": variant,
             **times[variant],
             "memory_mb": memory[variant],
-            "memory_ratio": memory[variant] / memory["deterministic"],
+            "memory_ratio": _ratio(memory[variant], memory["deterministic"]),
         }
         for variant in variants
     ]
+
+
+def _ratio(value: float, reference: float) -> float | None:
+    """None where the reference is too small to be seen."""
+    return value / reference if reference else None
 
 
 def table(rows: list[dict]) -> str:
@@ -60,9 +65,13 @@ def table(rows: list[dict]) -> str:
         lines.append(
             f"| {row['device']} | {row['network']} | {row['kind'].replace('_', ' ')} | {shape} "
             f"| {row['variant']} | {row['seconds']:.3f} | {row['ratio']:.2f} "
-            f"| {row['memory_mb']:.0f} | {row['memory_ratio']:.2f} |"
+            f"| {row['memory_mb']:.0f} | {_cell(row['memory_ratio'])} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _cell(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}"
 
 
 def main() -> None:
@@ -73,11 +82,11 @@ def main() -> None:
     parser.add_argument(
         "--variants", nargs="+", default=["deterministic", "taylor", "exact"], choices=subjects.VARIANTS
     )
-    parser.add_argument("--quick", action="store_true", help="tiny patches: whether it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="one network, tiny patches: whether it runs")
     options = parser.parse_args()
     rows: list[dict] = []
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
-        for network in subjects.NETWORKS:
+        for network in list(subjects.NETWORKS)[: 1 if options.quick else None]:
             for kind, shape in QUICK_CASES if options.quick else CASES:
                 rows += rows_of(network, kind, shape, device, options.rounds, options.variants)
                 print(*table(rows).splitlines()[-len(options.variants) :], sep="\n", flush=True)

@@ -74,7 +74,7 @@ def _making(details: Details, configuration: FitConfiguration, run: Path, patien
     return "\n".join(
         [
             f"- Data: {details.data}.",
-            f"- {patients['train']} patients for training, {patients['validation']} for validation, none in both.",
+            f"- Patients: {patients['train']} for training, {patients['validation']} others for validation.",
             f"- Family `{configuration.family}`, propagation `{configuration.propagation}`, seed "
             f"{configuration.seed}, {configuration.epochs} epochs{start}.",
             "- Commands:\n",

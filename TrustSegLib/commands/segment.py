@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
 from TrustSegLib.commands.console import EXIT_MENDABLE, ProgressBar, print_error, print_json
-from TrustSegLib.commands.outputs import Target, check_targets, plan_targets, private_folder, publish
+from TrustSegLib.commands.outputs import Target, check_targets, private_folder, publish
 from TrustSegLib.commands.summary import print_summary
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume, write_volume
@@ -34,8 +35,15 @@ class Job:
     quiet: bool
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
     """Segment each image; an image that fails does not keep the others from being done.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        The parsed command line.
+    targets : sequence of Target
+        The images and where their results go, from `plan_targets`.
 
     Returns
     -------
@@ -48,7 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
         Found before the work: an option, the model or the output folder is wrong. Or the only image failed.
     """
     options = _options(arguments)
-    targets = plan_targets(arguments.images, arguments.output)
     bundle = load_bundle(find_bundle(arguments.model) if arguments.model else _only_bundled_model())
     job = Job(bundle, options, arguments.seed, arguments.command_line, arguments.json, arguments.quiet)
     with private_folder(arguments.output) as private:
@@ -59,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _segment_images(job, targets, private)
 
 
-def _segment_images(job: Job, targets: list[Target], private: Path) -> int:
+def _segment_images(job: Job, targets: Sequence[Target], private: Path) -> int:
     failures = 0
     for number, target in enumerate(targets):
         try:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -103,21 +104,36 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "output"
 
 
-@pytest.fixture
-def process() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `python -m TrustSegLib` with arguments, as a user does; or other Python code with `code`."""
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended and what it said."""
 
-    def run(*arguments: object, code: str | None = None, cwd: Path | None = None):
-        start: Sequence[str] = ["-m", "TrustSegLib"] if code is None else ["-c", code]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        return subprocess.run(
+    code: int
+    out: str
+    err: str
+
+
+class Started:
+    """A process of the command that runs beside the test."""
+
+    def __init__(self, arguments: Sequence[object], code: str | None = None, cwd: Path | None = None) -> None:
+        start = ["-m", "TrustSegLib"] if code is None else ["-c", code]
+        self._process = subprocess.Popen(
             [sys.executable, *start, *map(str, arguments)],
-            capture_output=True,
-            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
-            env=environment,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             cwd=cwd,
-            timeout=120,
         )
 
-    return run
+    def end(self) -> Ended:
+        """Wait for it."""
+        out, err = self._process.communicate()
+        return Ended(self._process.returncode, out, err)
+
+
+@pytest.fixture
+def start() -> type[Started]:
+    """Start `python -m TrustSegLib` with arguments, as a user does; or other Python code with `code`."""
+    return Started

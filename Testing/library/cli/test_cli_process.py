@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -46,6 +47,16 @@ def stop(source, destination):
 outputs.os.replace = stop
 sys.exit(main(sys.argv[1:]))
 """
+# Runs the command and ends with how many of the packages that are slow to load it has loaded.
+LOADED = """
+import sys
+from TrustSegLib.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code
+sys.exit(sum(name in sys.modules for name in ("torch", "matplotlib")))
+"""
 
 
 def visible(folder: Path) -> set[str]:
@@ -56,83 +67,81 @@ def visible(folder: Path) -> set[str]:
     )
 
 
-def test_paths_of_any_script_work_and_the_output_is_json(new_volume, process, model, tmp_path):
+def test_paths_of_any_script_work_and_the_output_is_json(start, new_volume, model, tmp_path):
     folder = tmp_path / "folder with spaces é 日本"
     folder.mkdir()
     write_volume(new_volume(), folder / "image é 日本.nii.gz")
-    done = process(
-        "segment", "image é 日本.nii.gz", "-o", "results é", "--model", model, "--json", cwd=folder
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["image"] == "image é 日本.nii.gz"
+    arguments = ["segment", "image é 日本.nii.gz", "-o", "results é", "--model", model, "--json"]
+    done = start(arguments, cwd=folder).end()
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["image"] == "image é 日本.nii.gz"
     assert visible(folder / "results é") == RESULTS
 
 
-@pytest.mark.parametrize("kind", ["missing", "text"])
-def test_a_bad_image_ends_without_a_traceback(kind, process, model, tmp_path, output):
-    image = tmp_path / "scan.nii.gz"
-    if kind == "text":
-        image.write_text("no image")
-    done = process("segment", image, "-o", output, "--model", model)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"trustseg: error: {image}: ")
-    assert done.stderr.count("\n") == 1
-    assert not output.exists()
-
-
-def test_a_full_terminal_encoding_does_not_matter(new_volume, process, model, tmp_path, output, monkeypatch):
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    image = tmp_path / "é.nii.gz"
-    write_volume(new_volume(), image)
-    done = process("segment", image, "-o", output, "--model", model)
-    assert done.returncode == 0, done.stderr
-    assert "\\xe9.nii.gz" in done.stdout
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 128 + signal.SIGTERM)])
-def test_a_stopped_process_leaves_nothing(name, code, process, image, model, output):
-    stopped = STOPPED.format(signal=name, step="write_report")
-    done = process("segment", image, "-o", output / "deep", "--model", model, code=stopped)
-    assert done.returncode == code
-    assert "Traceback" not in done.stderr
-    assert not output.exists()
+def test_what_the_user_can_mend_ends_without_a_traceback(start, image, model, tmp_path):
+    text, file, damaged = tmp_path / "text.nii.gz", tmp_path / "file", tmp_path / "damaged"
+    text.write_text("no image")
+    file.write_text("no folder")
+    shutil.copytree(model, damaged)
+    (damaged / "MODEL_CARD.md").write_text("changed")
+    before = sorted(tmp_path.rglob("*"))
+    cases = {
+        f"{tmp_path / 'missing.nii.gz'}: no such file": (tmp_path / "missing.nii.gz", "output", model),
+        f"{text}: ": (text, "output", model),
+        f"{damaged}: MODEL_CARD.md was changed": (image, "output", damaged),
+        f"{file}: the output folder cannot be written": (image, "file", model),
+    }
+    started = {
+        words: start(["segment", path, "-o", tmp_path / output, "--model", bundle])
+        for words, (path, output, bundle) in cases.items()
+    }
+    for words, done in {words: process.end() for words, process in started.items()}.items():
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"trustseg: error: {words}")
+        assert done.err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_process_killed_while_writing_leaves_no_result(process, image, model, output):
-    killed = STOPPED.format(signal="SIGKILL", step="write_report")
-    done = process("segment", image, "-o", output, "--model", model, code=killed)
-    assert done.returncode == -signal.SIGKILL
-    assert visible(output) == set()
+def test_a_stopped_process_leaves_nothing(start, image, model, tmp_path):
+    started = {
+        name: start(
+            ["segment", image, "-o", tmp_path / name / "deep", "--model", model],
+            code=STOPPED.format(signal=name, step="write_report"),
+        )
+        for name in ("SIGINT", "SIGTERM")
+    }
+    ended = {name: process.end() for name, process in started.items()}
+    assert {name: done.code for name, done in ended.items()} == {"SIGINT": 130, "SIGTERM": 143}
+    assert not any("Traceback" in done.err for done in ended.values())
+    assert not any((tmp_path / name).exists() for name in started)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_process_killed_between_the_moves_leaves_only_whole_files_and_no_report(
-    process, image, model, output
-):
-    killed = KILLED_BETWEEN_MOVES.format(folder=output.name)
-    done = process("segment", image, "-o", output, "--model", model, code=killed)
-    assert done.returncode == -signal.SIGKILL
-    found = visible(output)
-    assert len(found) == 1
-    assert "report.json" not in found
-    for name in found - {"overlay.png"}:
-        read = read_labels if name == "mask.nii.gz" else read_volume
-        assert read(output / name).shape == read_volume(image).shape
+def test_a_killed_process_leaves_no_half_written_result(start, image, model, tmp_path):
+    writing, moving = tmp_path / "writing", tmp_path / "moving"
+    started = [
+        start(["segment", image, "-o", folder, "--model", model], code=code)
+        for folder, code in (
+            (writing, STOPPED.format(signal="SIGKILL", step="write_report")),
+            (moving, KILLED_BETWEEN_MOVES.format(folder="moving")),
+        )
+    ]
+    assert [process.end().code for process in started] == [-signal.SIGKILL] * 2
+    assert visible(writing) == set()
+    # What is there after the first of four moves is whole, and no report says that it is complete.
+    assert visible(moving) == {"mask.nii.gz"}
+    assert read_labels(moving / "mask.nii.gz").shape == read_volume(image).shape
 
 
-def test_help_and_version_do_not_wait_for_pytorch(process):
-    code = """
-import sys
-from TrustSegLib.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as end:
-    sys.exit(end.code or sum(name in sys.modules for name in ("torch", "SimpleITK", "matplotlib", "numpy")))
-"""
-    done = process("segment", "--help", code=code)
-    assert done.returncode == 0
-    assert "examples:" in done.stdout
-    assert all(name in done.stdout for name in MAP_NAMES)
-    assert process("--version", code=code).stdout == f"trustseg {__version__}\n"
+def test_help_version_and_a_mistyped_path_do_not_wait_for_pytorch(start):
+    started = [
+        start(arguments, code=LOADED)
+        for arguments in (["segment", "--help"], ["--version"], ["segment", "no.nii", "-o", "no", "--json"])
+    ]
+    shown, version, mistyped = (process.end() for process in started)
+    assert (shown.code, version.code, mistyped.code) == (0, 0, 0)
+    assert "examples:" in shown.out
+    assert all(name in shown.out for name in MAP_NAMES)
+    assert version.out == f"trustseg {__version__}\n"
+    assert "no.nii: no such file" in json.loads(mistyped.out)["error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -130,6 +131,16 @@ def test_a_person_is_told_volumes_doubt_files_and_limits(image, model, output, c
     assert "mean uncertainty (%)" in said
     assert f"results in {output}: mask.nii.gz, uncertainty.nii.gz, overlay.png, report.json\n" in said
     assert "research use only; uncertainty is not calibrated" in said
+
+
+def test_a_terminal_that_lacks_a_letter_of_the_path_does_not_matter(
+    new_volume, model, output, tmp_path, monkeypatch
+):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    write_volume(new_volume(), tmp_path / "é.nii.gz")
+    assert run(tmp_path / "é.nii.gz", output, model) == 0
+    assert b"\\xe9.nii.gz" in terminal.buffer.getvalue()
 
 
 def test_a_program_that_calls_main_keeps_its_signal_handlers(image, model, output):

@@ -84,6 +84,7 @@ def test_settings_hold_only_what_the_method_uses():
     {"method": "window", "lower": 5, "upper": 5},
     {"method": "window", "lower": "0", "upper": 5},
     {"method": "window", "lower": float("nan"), "upper": 5},
+    {"method": "window", "lower": 0, "upper": float("inf")},
     {"method": "window", "lower": False, "upper": True},
     {"method": "zscore", "lower_percentile": -1},
     {"method": "zscore", "upper_percentile": 101},

@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from TrustSegLib.errors import OptionError
@@ -104,6 +105,16 @@ def test_two_axes_never_get_the_same_letter(numbers):
         {"R": "L", "A": "P", "I": "S"}.get(letter, letter) for letter in volume.orientation
     ) == list("LPS")
     assert orient(volume, "RAS").orientation == "RAS"
+
+
+def test_oblique_axes_are_named_for_the_best_alignment_of_all_three(numbers):
+    """Naming them one after the other, best first, leaves the last with a poor letter."""
+    volume = placed("LPS", 0, numbers)
+    for turned in Rotation.random(200, random_state=1).as_matrix():
+        patient, index = linear_sum_assignment(-np.abs(turned))
+        letters = [("LR", "PA", "SI")[p][int(turned[p, i] < 0)] for p, i in zip(patient, index, strict=True)]
+        expected = "".join(letters[list(index).index(axis)] for axis in range(3))
+        assert replace(volume, direction=tuple(turned.ravel())).orientation == expected
 
 
 @pytest.mark.parametrize("wrong", ["", "RA", "RAR", "RAX", "ras", "RASR", "LRS"])

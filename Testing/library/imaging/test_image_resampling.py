@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Volume, orient, resample, resample_like
@@ -123,6 +124,14 @@ def test_detail_finer_than_the_new_voxels_does_not_come_back_as_structure():
 def test_noise_averages_out_as_in_a_scan_of_large_voxels(numbers):
     volume = Volume(numbers.normal(size=(1, 24, 24, 64)), (1, 1, 1), (0, 0, 0), IDENTITY)
     assert resample(volume, (4, 1, 1)).array.std() < 0.6
+
+
+def test_the_smoothing_makes_up_for_the_wider_voxel_and_no_more(numbers):
+    """Variance (new^2 - old^2) / (8 ln 2), in voxels of 2 mm."""
+    signal = numbers.normal(size=60)
+    out = resample(Volume(signal.reshape(1, 1, 1, 60), (2, 2, 2), (0, 0, 0), IDENTITY), (6, 2, 2))
+    smooth = gaussian_filter1d(signal, np.sqrt((36 - 4) / (8 * np.log(2))) / 2, mode="nearest")
+    np.testing.assert_allclose(out.array[0, 0, 0], smooth[1::3], atol=1e-6)
 
 
 def test_smoothing_is_on_the_coarser_axis_only():

@@ -191,9 +191,13 @@ def test_the_color_bar_is_open_only_where_values_can_be_higher(name, classes, op
     assert Scale.of_map(name, classes).open_end is open_end
 
 
-def test_names_with_dollar_signs_and_other_scripts_are_drawn_as_they_are(volume, result, structures):
+def test_names_with_dollar_signs_are_names_and_not_formulas(volume, result, structures):
     name = "a$x_2$ é.nii.gz"
-    assert name in words_of(draw_overlay(volume, result, structures=structures, image_name=name))
+    odd = [dataclasses.replace(structures[0], name="b$y_2$")]
+    page = draw_overlay(volume, result, structures=odd, image_name=name)
+    found = [text for text in texts_of(page) if "$" in text.get_text()]
+    assert [text.get_text().split("\n")[0] for text in found] == ["b$y_2$", name]
+    assert not any(text.get_parse_math() for text in found)
 
 
 def test_what_no_font_has_becomes_a_question_mark():
