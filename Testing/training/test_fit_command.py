@@ -26,7 +26,7 @@ def _fit(dataset: Path, run: Path, *more: str) -> int:
 
 
 def _log(run: Path, column: str) -> list[float]:
-    with (run / "csv" / "metrics.csv").open() as stream:
+    with (run / "csv" / "version_0" / "metrics.csv").open() as stream:
         return [float(row[column]) for row in csv.DictReader(stream) if row.get(column)]
 
 

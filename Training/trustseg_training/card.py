@@ -57,10 +57,14 @@ def _validation_table(patients: dict[str, int], summary: dict) -> str:
         "|---|---|---|---|---|",
     ]
     for structure, row in summary.items():
+        distance = "none" if row["hd95_mm_mean"] is None else f"{row['hd95_mm_mean']:.2f}"
         lines.append(
             f"| {structure} | {row['dice_mean']:.3f} | {row['dice_std']:.3f} "
-            f"| {row['dice_min']:.3f} | {row['hd95_mm_mean']:.2f} |"
+            f"| {row['dice_min']:.3f} | {distance} |"
         )
+    missing = sum(row["hd95_missing"] for row in summary.values())
+    if missing:
+        lines.append(f"\nHD95 leaves out {missing} of them, with an empty prediction or truth.")
     return "\n".join(lines)
 
 
@@ -86,13 +90,14 @@ def _making(details: Details, configuration: FitConfiguration, run: Path, patien
 
 
 def _log_table(run: Path) -> str:
-    """One line per epoch from Lightning's CSV log."""
+    """One line per epoch from Lightning's CSV logs: one file per start of the run, the later one holds."""
     epochs: dict[int, dict[str, str]] = {}
-    with (run / "csv" / "metrics.csv").open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            if row["epoch"]:
-                known = {key: value for key, value in row.items() if key in _LOGGED and value}
-                epochs.setdefault(int(row["epoch"]), {}).update(known)
+    for path in sorted((run / "csv").rglob("metrics.csv"), key=lambda path: path.stat().st_mtime_ns):
+        with path.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                if row["epoch"]:
+                    known = {key: value for key, value in row.items() if key in _LOGGED and value}
+                    epochs.setdefault(int(row["epoch"]), {}).update(known)
     columns = [name for name in _LOGGED if any(name in row for row in epochs.values())]
     lines = ["| epoch | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for epoch, row in sorted(epochs.items()):

@@ -30,9 +30,11 @@ class Case:
         Raises
         ------
         ImageError
-            The grids differ, or a label value is not one of 0 .. classes - 1.
+            The grids differ, the image has several channels, or a label value is not one of 0 .. classes - 1.
         """
         image, label = read_volume(self.image), read_labels(self.label)
+        if image.channels != 1:
+            raise ImageError(f"{self.image}: {image.channels} channels; training takes images of one")
         if not image.same_grid(label):
             raise ImageError(
                 f"{self.label}: not on the grid of {self.image.name}; resample one onto the other"
@@ -63,8 +65,7 @@ def find_cases(data: Path) -> list[Case]:
     table = data / "splits.csv"
     if not table.is_file():
         raise ImageError(f"{table}: not found; list every patient in it, with columns case and split")
-    with table.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = _read_table(table)
     if not rows or not {"case", "split"} <= set(rows[0]):
         raise ImageError(f"{table}: needs the columns case and split and at least one row")
     twice = [name for name, count in Counter(row["case"] for row in rows).items() if count > 1]
@@ -77,6 +78,15 @@ def find_cases(data: Path) -> list[Case]:
         if not any(case.split == split for case in cases):
             raise ImageError(f"{table}: no patient has split {split}; both {' and '.join(SPLITS)} are needed")
     return cases
+
+
+def _read_table(table: Path) -> list[dict[str, str]]:
+    try:
+        # utf-8-sig: spreadsheets write a byte order mark, which would become part of the first column's name.
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            return list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ImageError(f"{table}: cannot be read ({error}); save it as CSV in UTF-8") from error
 
 
 def _case(data: Path, table: Path, name: str, split: str) -> Case:

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"trustseg-train: error: {error}; the checkpoint before it is kept", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("trustseg-train: stopped; continue with --resume", file=sys.stderr)
+        print("trustseg-train: stopped; the same command with --resume goes on", file=sys.stderr)
         return 130
     return 0
 

@@ -74,6 +74,8 @@ class FitConfiguration:
             "epochs": self.epochs >= 1,
             "batch_size": self.batch_size >= 1,
             "learning_rate": self.learning_rate > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "seed": 0 <= self.seed < 2**32,
             "kl_weight": self.kl_weight >= 0,
             "logit_samples": self.logit_samples >= 2 and self.logit_samples % 2 == 0,
             "relative_variance": self.relative_variance > 0,
@@ -111,11 +113,15 @@ class FitConfiguration:
         Raises
         ------
         OptionError
-            The folder holds no run.
+            The folder holds no run, or one whose configuration is damaged.
         """
-        if not (run / FILE).is_file():
+        path = run / FILE
+        if not path.is_file():
             raise OptionError(f"{run}: no training run ({FILE} is missing); name a folder that `fit` wrote")
-        values = json.loads((run / FILE).read_text(encoding="utf-8"))
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
+        try:
+            values = dict(json.loads(path.read_text(encoding="utf-8")))
+            return cls(
+                **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+            )
+        except (OSError, TypeError, ValueError) as error:
+            raise OptionError(f"{path}: not a configuration ({error}); restore it, or train anew") from error

@@ -77,9 +77,9 @@ class PatientData(lightning.LightningDataModule):
         """Augmented patches in shuffled batches."""
         patches = Patches(self.samples["train"], self.configuration)
         sampler = EpochSampler(len(patches), self.configuration.seed)
-        return DataLoader(
-            patches, self.configuration.batch_size, sampler=sampler, drop_last=len(patches) >= 4
-        )
+        size = self.configuration.batch_size
+        # A last batch of few patches would pull as hard as a full one; the only batch there is must stay.
+        return DataLoader(patches, size, sampler=sampler, drop_last=len(patches) >= size)
 
     def val_dataloader(self) -> DataLoader:
         """Whole volumes, one at a time."""

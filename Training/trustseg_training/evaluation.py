@@ -71,8 +71,8 @@ def evaluate(
     return rows
 
 
-def summarize(rows: list[Row]) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation over patients of each structure."""
+def summarize(rows: list[Row]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation over patients of each structure; no HD95 when no patient has one."""
     summary = {}
     for structure in dict.fromkeys(row["structure"] for row in rows):
         own = [row for row in rows if row["structure"] == structure]
@@ -83,7 +83,7 @@ def summarize(rows: list[Row]) -> dict[str, dict[str, float]]:
             "dice_mean": float(scores.mean()),
             "dice_std": float(scores.std(ddof=1)) if len(scores) > 1 else 0.0,
             "dice_min": float(scores.min()),
-            "hd95_mm_mean": float(distances.mean()) if len(distances) else float("nan"),
+            "hd95_mm_mean": float(distances.mean()) if len(distances) else None,
             "hd95_missing": len(own) - len(distances),
         }
     return summary

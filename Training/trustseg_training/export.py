@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
 from TrustSegLib.bundle.description import ModelInput, Structure, TrainingRecord
-from TrustSegLib.errors import OptionError
+from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.networks import build
 
 from .card import model_card
@@ -33,7 +33,7 @@ class Details:
     data: str
     data_license: str
     limits: list[str]
-    structures: list[dict[str, Any]]
+    structures: list[Structure]
 
     @classmethod
     def read(cls, path: Path) -> Details:
@@ -51,7 +51,11 @@ class Details:
         expected = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != expected:
             raise OptionError(f"{path}: needs exactly the keys {', '.join(sorted(expected))}")
-        return cls(**values)
+        try:
+            structures = [Structure.from_dict(entry) for entry in values["structures"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise OptionError(f"{path}: structure not complete ({error}); see Training/models") from error
+        return cls(**{**values, "structures": structures})
 
 
 def export(run: Path, bundle: Path, details: Path) -> Bundle:
@@ -77,7 +81,9 @@ def export(run: Path, bundle: Path, details: Path) -> Bundle:
         The run, the details or the bundle folder is not usable.
     """
     configuration, told = FitConfiguration.load(run), Details.read(details)
-    if [entry["name"] for entry in told.structures] != list(configuration.structures):
+    if os.path.lexists(bundle):  # save_bundle says so too, but only after the evaluation
+        raise BundleError(f"{bundle}: exists already; remove it or choose another folder")
+    if [structure.name for structure in told.structures] != list(configuration.structures):
         raise OptionError(
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
         )
@@ -103,7 +109,7 @@ def _description(
         description=details.description,
         modality=details.modality,
         channels=tuple(details.channels),
-        structures=tuple(Structure.from_dict(entry) for entry in details.structures),
+        structures=tuple(details.structures),
         input=ModelInput(
             configuration.spacing, configuration.orientation, configuration.normalization, configuration.patch
         ),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import fields
 from pathlib import Path
 
 import lightning
 import torch
+from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from TrustSegLib.errors import OptionError
+from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.networks import start_from_deterministic
 
-from .configuration import FitConfiguration
+from .configuration import FILE, FitConfiguration
 from .data import PatientData
 from .lightning_module import Segmentation
 
@@ -29,18 +32,27 @@ def fit(
     configuration : FitConfiguration
         Settings, written to ``run/configuration.json``.
     run : Path
-        Run folder. A folder that holds a run is continued with ``resume`` and refused without.
+        Run folder, written once the data are read. One that holds a run is continued with ``resume`` and
+        refused without.
     resume : bool
-        Continue from ``last.ckpt`` with the same configuration.
+        Continue from ``last.ckpt`` with the same configuration; from the start if no epoch was finished.
     accelerator : str
         Lightning's accelerator: ``auto``, ``cpu`` or ``gpu``.
 
     Raises
     ------
     OptionError
-        There is nothing to resume, or something that would be overwritten.
+        There is nothing to resume, something that would be overwritten, or no GPU where one is asked for.
+    ImageError
+        A patient cannot be used.
+    OutputError
+        The run folder cannot be written.
+    KeyboardInterrupt
+        The person stopped the run.
     """
-    _prepare_folder(configuration, run, resume)
+    _check_run(configuration, run, resume)
+    if accelerator == "gpu" and not (CUDAAccelerator.is_available() or MPSAccelerator.is_available()):
+        raise OptionError("accelerator gpu: this computer has no GPU that PyTorch can use; use cpu or auto")
     lightning.seed_everything(configuration.seed, workers=True, verbose=False)
     data = PatientData(configuration)
     data.setup()
@@ -48,9 +60,17 @@ def fit(
     if configuration.initialize_from and not resume:
         weights = load_weights(Path(configuration.initialize_from))
         start_from_deterministic(module.network, weights, configuration.relative_variance)
+    _prepare_folder(configuration, run)
     trainer = _trainer(configuration, run, accelerator)
-    # weights_only: a checkpoint is data, never code
-    trainer.fit(module, data, ckpt_path=run / LAST if resume else None, weights_only=True)
+    checkpoint = run / LAST if resume and (run / LAST).is_file() else None
+    try:
+        # weights_only: a checkpoint is data, never code
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as stop:
+        # Lightning makes an exit of Ctrl-C; the command has its own word and exit code for that.
+        if trainer.interrupted:
+            raise KeyboardInterrupt from stop
+        raise
 
 
 def load_weights(run: Path, checkpoint: str = BEST) -> dict[str, torch.Tensor]:
@@ -59,45 +79,61 @@ def load_weights(run: Path, checkpoint: str = BEST) -> dict[str, torch.Tensor]:
     Raises
     ------
     OptionError
-        The run has no such checkpoint.
+        The run has no such checkpoint, or a damaged one.
     """
     path = run / checkpoint
     if not path.is_file():
         raise OptionError(f"{path}: not found; train with `trustseg-train fit` first")
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except (OSError, EOFError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        raise OptionError(f"{path}: not a checkpoint of a run, or damaged; train anew") from error
     return {name.removeprefix("network."): value for name, value in state.items()}
 
 
-def _prepare_folder(configuration: FitConfiguration, run: Path, resume: bool) -> None:
+def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None:
     if resume:
-        if not (run / LAST).is_file():
-            raise OptionError(f"{run}: nothing to resume ({LAST} is missing); start without --resume")
-        if FitConfiguration.load(run) != configuration:
-            raise OptionError(f"{run}: was started with other options; resume with the same ones")
-        return
-    if run.exists() and any(run.iterdir()):
-        raise OptionError(f"{run}: not empty; choose a new folder, or add --resume to continue the run in it")
-    run.mkdir(parents=True, exist_ok=True)
-    configuration.save(run)
+        if not (run / FILE).is_file():
+            raise OptionError(f"{run}: nothing to resume ({FILE} is missing); start without --resume")
+        started = FitConfiguration.load(run)
+        names = [field.name for field in fields(FitConfiguration)]
+        other = [name for name in names if getattr(started, name) != getattr(configuration, name)]
+        if other:
+            raise OptionError(
+                f"{run}: was started with another {other[0].replace('_', '-')}, "
+                f"{getattr(started, other[0])!r}; resume with the same options"
+            )
+    elif run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise OptionError(f"{run}: not an empty folder; choose a new one, or --resume the run in it")
+
+
+def _prepare_folder(configuration: FitConfiguration, run: Path) -> None:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        configuration.save(run)
+    except OSError as error:
+        raise OutputError(f"{run}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _checkpoints(run: Path) -> list[ModelCheckpoint]:
+    """Keep the best epoch, then every last one: `save_last` would write in epochs only that are the best."""
+    best = ModelCheckpoint(
+        run, BEST.removesuffix(".ckpt"), monitor="val/dice", mode="max", enable_version_counter=False
+    )
+    # In this order, so that the last checkpoint knows which one is the best.
+    return [best, ModelCheckpoint(run, LAST.removesuffix(".ckpt"), enable_version_counter=False)]
 
 
 def _trainer(configuration: FitConfiguration, run: Path, accelerator: str) -> lightning.Trainer:
-    checkpoints = ModelCheckpoint(
-        run,
-        BEST.removesuffix(".ckpt"),
-        monitor="val/dice",
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
-    )
     return lightning.Trainer(
         accelerator=accelerator,
         devices=1,
         max_epochs=configuration.epochs,
         precision=configuration.precision,
         gradient_clip_val=1.0,
-        callbacks=[checkpoints, LearningRateMonitor("epoch"), TQDMProgressBar(refresh_rate=5)],
-        logger=[CSVLogger(run, "csv", version=""), TensorBoardLogger(run, "tensorboard", version="")],
+        callbacks=[*_checkpoints(run), LearningRateMonitor("epoch"), TQDMProgressBar(refresh_rate=5)],
+        # A numbered folder per start: into one folder, Lightning would delete the log of the stopped run.
+        logger=[CSVLogger(run, "csv"), TensorBoardLogger(run, "tensorboard", version="")],
         log_every_n_steps=10,
         num_sanity_val_steps=0,
     )

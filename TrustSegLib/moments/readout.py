@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -16,7 +17,7 @@ READOUT_SAMPLES = 64
 _LARGEST_LOGIT = 40.0
 
 #: Voxels read out together, so that all samples of a block stay in the cache.
-_BLOCK = {"cpu": 2048, "cuda": 2**20}
+_BLOCK = {"cpu": 4096, "cuda": 2**20}
 
 
 def readout_taylor(logits: LogitMoments) -> ClassMoments:
@@ -96,8 +97,7 @@ def sample_logits(logits: LogitMoments, normals: Tensor) -> Tensor:
     """
     factor = cholesky([list(row.unbind(1)) for row in logits.covariance.unbind(1)])
     normals = normals.to(logits.mean)
-    pairs = zip(logits.mean.unbind(1), _spread(factor, normals), strict=True)
-    return torch.stack([mean + spread for mean, spread in pairs], dim=2)
+    return torch.stack(_draws(logits.mean.unbind(1), factor, normals), dim=2)
 
 
 def cholesky(covariance: list[list[Tensor]]) -> list[list[Tensor]]:
@@ -145,10 +145,15 @@ def _contrasts(logits: LogitMoments) -> tuple[Tensor, list[list[Tensor]]]:
     return mean[1:] - mean[:1], cholesky(difference)
 
 
-def _spread(factor: list[list[Tensor]], points: Tensor) -> list[Tensor]:
-    """``L z`` for every point; each entry (S, ...)."""
-    extra = (1,) * factor[0][0].dim()
-    return [sum(entry * points[:, j].view(-1, *extra) for j, entry in enumerate(row)) for row in factor]
+def _draws(location: Sequence[Tensor], factor: list[list[Tensor]], points: Tensor) -> list[Tensor]:
+    """``location + L z`` for every point; each entry (S, ...)."""
+    columns = [column.view(-1, *(1,) * location[0].dim()) for column in points.unbind(1)]
+    draws = []
+    for draw, row in zip(location, factor, strict=True):
+        for entry, column in zip(row, columns, strict=False):  # L is lower triangular
+            draw = torch.addcmul(draw, entry, column)
+        draws.append(draw)
+    return draws
 
 
 def _softmax_moments(location: Tensor, factor: list[list[Tensor]], points: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,9 +161,9 @@ def _softmax_moments(location: Tensor, factor: list[list[Tensor]], points: Tenso
 
     The first class's logit is the zero. `torch.softmax` over a short leading axis is many times slower.
     """
-    pairs = zip(location, _spread(factor, points), strict=True)
-    odds = [(mean + spread).clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT).exp() for mean, spread in pairs]
-    first = (1 + sum(odds)).reciprocal()
+    draws = _draws(location.unbind(0), factor, points)
+    odds = [draw.clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT).exp() for draw in draws]
+    first = sum(odds[1:], odds[0] + 1).reciprocal()
     moments = [_moments(p) for p in (first, *(first * ratio for ratio in odds))]
     return torch.stack([mean for mean, _ in moments]), torch.stack([variance for _, variance in moments])
 

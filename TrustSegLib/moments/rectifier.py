@@ -32,17 +32,18 @@ class TaylorRectifier:
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """See `Rectifier`."""
-        return self._scaled(mean, mean, 1), self._scaled(mean, variance, 2)
+        return _times_slope(mean, mean, self.slope), _times_slope(variance, mean, self.slope**2)
 
     def gradients(
         self, mean: Tensor, variance: Tensor, to_mean: Tensor, to_variance: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Rectifier`."""
-        return self._scaled(mean, to_mean, 1), self._scaled(mean, to_variance, 2)
+        return _times_slope(to_mean, mean, self.slope), _times_slope(to_variance, mean, self.slope**2)
 
-    def _scaled(self, mean: Tensor, values: Tensor, power: int) -> Tensor:
-        """Values times the slope at the mean, raised to a power."""
-        return torch.where(mean > 0, values, values * self.slope**power)
+
+def _times_slope(values: Tensor, mean: Tensor, slope: float) -> Tensor:
+    """Values where the mean is positive, ``slope`` times the values elsewhere, as one kernel."""
+    return torch.ops.aten.leaky_relu_backward(values, mean, slope, False)
 
 
 @dataclass(frozen=True)

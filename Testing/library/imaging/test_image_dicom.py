@@ -128,7 +128,7 @@ def test_truncated_last_slice(series, refused, kept):
     folder = series(STACK)
     last = folder / "5.dcm"
     last.write_bytes(last.read_bytes()[:kept])
-    refused(folder, f"{last}: a damaged or truncated")
+    refused(folder, "5.dcm: a damaged or truncated")
 
 
 @pytest.mark.parametrize("field", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])

@@ -131,11 +131,15 @@ def test_a_metaimage_with_compressed_voxels_in_its_own_file_is_read(meta, tmp_pa
     np.testing.assert_array_equal(read_volume(path).array.ravel(), voxels)
 
 
-def test_reading_leaves_itks_warnings_as_they_were(oblique, tmp_path):
+@pytest.mark.parametrize("shown", [True, False])
+def test_reading_leaves_itks_warnings_as_they_were(oblique, tmp_path, shown):
     sitk.WriteImage(oblique.to_sitk(), str(tmp_path / "a.nrrd"))
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(shown)
     read_volume(tmp_path / "a.nrrd")
-    assert sitk.ProcessObject.GetGlobalWarningDisplay() == shown
+    after = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(before)
+    assert after == shown
 
 
 # Labels

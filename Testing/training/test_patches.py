@@ -1,0 +1,170 @@
+"""What the network is given to learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from monai.data import set_track_meta
+
+from trustseg_training import augmentation
+from trustseg_training.cases import find_cases
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.data import EpochSampler, Patches, PatientData
+from trustseg_training.preprocessing import Sample, prepare
+from TrustSegLib.errors import ImageError
+
+CONFIGURATION = FitConfiguration(data="", structures=("A", "B"), patch=(16, 24, 20), filters=(4, 8))
+
+
+@pytest.fixture(autouse=True)
+def _plain_tensors():
+    set_track_meta(False)
+
+
+def _block(shape: tuple[int, int, int] = (22, 26, 18)) -> Sample:
+    """A block off the center along every axis; the image is the label."""
+    label = torch.zeros(1, *shape, dtype=torch.uint8)
+    label[:, 4:12, 5:14, 3:8] = 1
+    return Sample(name="block", image=label.float(), label=label)
+
+
+def test_patch_depends_on_seed_epoch_and_patient_alone():
+    samples = [_block(), _block()]
+    first, again = Patches(samples, CONFIGURATION), Patches(samples, CONFIGURATION)
+    first[0, 1]
+    torch.randn(5)
+    np.random.rand(3)  # noqa: NPY002 - the global generator, which must not matter
+    assert torch.equal(first[3, 0][0], again[3, 0][0])
+    assert not torch.equal(first[3, 0][0], first[4, 0][0])
+    assert not torch.equal(first[3, 0][0], first[3, 1][0])
+
+
+def test_image_and_label_move_together():
+    patches = Patches([_block((20, 24, 16))], CONFIGURATION)
+    for epoch in range(10):
+        image, label = patches[epoch, 0]
+        assert image.shape == (1, 20, 24, 16)
+        assert (image.dtype, label.dtype) == (torch.float32, torch.int64)
+        # Smoothing and intensity changes keep the order; the boundary may differ by interpolation.
+        inside, outside = image[0][label == 1].mean(), image[0][label == 0].mean()
+        assert inside > outside + 0.5 * (image.max() - image.min())
+
+
+def test_mirroring_is_left_right_only():
+    transform = augmentation.patches((20, 24, 16)).transforms
+    (flip,) = [step for step in transform if type(step).__name__ == "RandFlipd"]
+    flip.set_random_state(0)
+    sample = _block((20, 24, 16))
+    mirrored = {"image": sample["image"].flip(3), "label": sample["label"].flip(3)}
+    seen = []
+    for _ in range(20):
+        image = flip(dict(sample))["image"]
+        seen.append(torch.equal(image, mirrored["image"]))
+        assert seen[-1] or torch.equal(image, sample["image"])
+    assert any(seen)
+    assert not all(seen)
+
+
+def test_no_augmentation_is_noise():
+    flat = Sample(
+        name="flat", image=torch.zeros(1, 16, 24, 20), label=torch.zeros(1, 16, 24, 20, dtype=torch.uint8)
+    )
+    patches = Patches([flat], CONFIGURATION)
+    assert all(patches[epoch, 0][0].std() < 1e-5 for epoch in range(20))
+
+
+def test_small_volume_is_filled_up_with_its_border():
+    configuration = FitConfiguration(data="", structures=("A",), patch=(16, 16, 16), filters=(4, 8))
+    small = Sample(
+        name="s", image=torch.full((1, 9, 10, 11), 3.0), label=torch.ones(1, 9, 10, 11, dtype=torch.uint8)
+    )
+    pad = augmentation.patches(configuration.patch_shape).transforms[0]
+    filled = pad(dict(small))
+    assert filled["image"].shape == (1, 16, 16, 16)
+    assert (filled["image"] == 3).all()
+    assert (filled["label"] == 1).all()
+
+
+def test_every_patient_comes_once_per_epoch_in_another_order():
+    sampler = EpochSampler(9, seed=1)
+    orders = []
+    for epoch in (0, 1, 0):
+        sampler.set_epoch(epoch)
+        keys = list(sampler)
+        assert {key[0] for key in keys} == {epoch}
+        orders.append([key[1] for key in keys])
+    assert sorted(orders[0]) == list(range(9))
+    assert orders[0] == orders[2]
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize(("batch_size", "batches"), [(2, 2), (3, 1), (4, 1), (9, 1)])
+def test_no_batch_size_leaves_an_epoch_empty(batch_size, batches):
+    configuration = FitConfiguration(
+        data="", structures=("A",), patch=(16, 16, 16), filters=(4, 8), batch_size=batch_size
+    )
+    data = PatientData(configuration)
+    data.samples = {"train": [_block()] * 4, "val": []}
+    assert len(list(data.train_dataloader())) == batches
+
+
+def _rewrite(path, change) -> None:
+    image = sitk.ReadImage(str(path))
+    changed = change(image)
+    sitk.WriteImage(changed, str(path))
+
+
+def test_patients_are_brought_to_the_grid_and_scale_of_the_network(dataset):
+    configuration = FitConfiguration(
+        data=str(dataset),
+        structures=("A", "B"),
+        spacing=(2.0, 1.0, 1.0),
+        orientation="LPS",
+        patch=(8, 16, 16),
+    )
+    plain = FitConfiguration(data=str(dataset), structures=("A", "B"), orientation="LPS", patch=(16, 16, 16))
+    case = find_cases(dataset)[0]
+    sample, own = prepare(case, configuration), prepare(case, plain)
+    label = sitk.GetArrayFromImage(sitk.ReadImage(str(case.label)))
+    assert np.array_equal(own["label"][0], label)
+    assert own["image"].mean().abs() < 1e-4
+    assert float(own["image"].std()) == pytest.approx(1, abs=1e-3)
+    assert sample["image"].shape == (1, 14, 16, 9)
+    assert set(np.unique(sample["label"])) == {0, 1, 2}
+
+
+def test_orientation_turns_image_and_label(dataset):
+    plain = FitConfiguration(data=str(dataset), structures=("A", "B"), orientation="LPS", patch=(16, 16, 16))
+    turned = FitConfiguration(data=str(dataset), structures=("A", "B"), orientation="RAS", patch=(16, 16, 16))
+    case = find_cases(dataset)[0]
+    first, second = prepare(case, plain), prepare(case, turned)
+    assert torch.equal(first["label"].flip(2, 3), second["label"])
+    torch.testing.assert_close(first["image"].flip(2, 3), second["image"])
+
+
+def test_whole_numbers_kept_as_floats_are_labels_and_others_are_not(dataset):
+    case = find_cases(dataset)[0]
+    _rewrite(case.label, lambda image: sitk.Cast(image, sitk.sitkFloat32))
+    assert prepare(case, CONFIGURATION)["label"].dtype == torch.uint8
+    _rewrite(case.label, lambda image: image * 0.5)
+    with pytest.raises(ImageError, match=r"case_0\.nii\.gz"):
+        prepare(case, CONFIGURATION)
+
+
+def test_image_of_two_channels_is_refused(dataset):
+    case = find_cases(dataset)[0]
+    _rewrite(case.image, lambda image: sitk.Compose(image, image))
+    with pytest.raises(ImageError, match=r"case_0\.nii\.gz: 2 channels"):
+        prepare(case, CONFIGURATION)
+
+
+def test_table_of_a_spreadsheet_is_read_and_one_in_another_encoding_refused(dataset):
+    table = dataset / "splits.csv"
+    whole = table.read_text()
+    table.write_text(whole, encoding="utf-8-sig")
+    assert [case.split for case in find_cases(dataset)] == ["train"] * 4 + ["val"] * 2
+    table.write_text(whole.replace("case_0", "fälle_0"), encoding="latin-1")
+    with pytest.raises(ImageError, match=r"splits\.csv: cannot be read"):
+        find_cases(dataset)
