@@ -23,11 +23,20 @@ CASES = [
 QUICK_CASES = [("inference", (2, 1, 32, 32, 32)), ("training_step", (2, 1, 32, 32, 32))]
 
 
+def cases_of(network: str, quick: bool) -> list[tuple[str, tuple[int, ...]]]:
+    """The cases, each size rounded up to what the network's depth can halve."""
+    divisor = subjects.NETWORKS[network].size_divisor
+    return [
+        (kind, (*shape[:2], *(-(-size // divisor) * divisor for size in shape[2:])))
+        for kind, shape in (QUICK_CASES if quick else CASES)
+    ]
+
+
 def rows_of(
     network: str, kind: str, shape: tuple[int, ...], device: str, rounds: int, variants
 ) -> list[dict]:
     """Measure one case: all variants side by side."""
-    x = torch.randn(shape, device=device)
+    x = subjects.image(shape).to(device)
     runs = {}
     for variant in variants:
         model = subjects.make(network, variant).to(device)
@@ -87,7 +96,7 @@ def main() -> None:
     rows: list[dict] = []
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         for network in list(subjects.NETWORKS)[: 1 if options.quick else None]:
-            for kind, shape in QUICK_CASES if options.quick else CASES:
+            for kind, shape in cases_of(network, options.quick):
                 rows += rows_of(network, kind, shape, device, options.rounds, options.variants)
                 print(*table(rows).splitlines()[-len(options.variants) :], sep="\n", flush=True)
     options.output.mkdir(parents=True, exist_ok=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import subjects
 import torch
@@ -51,8 +51,8 @@ def peak_memory_mb(network: str, variant: str, kind: str, shape: tuple[int, ...]
 
 
 def _peak(network: str, variant: str, kind: str, shape: tuple[int, ...], device: str) -> float:
-    model, x = subjects.make(network, variant).to(device), torch.randn(shape, device=device)
-    small = torch.randn(1, shape[1], *(model.size_divisor * 2,) * (len(shape) - 2), device=device)
+    model, x = subjects.make(network, variant).to(device), subjects.image(shape).to(device)
+    small = subjects.image((1, 1, *(model.size_divisor * 2,) * 3)).to(device)
     prepare = getattr(subjects, kind)
     prepare(model, small)()  # libraries allocate their own buffers at first use
     if device != "cpu":
@@ -60,9 +60,15 @@ def _peak(network: str, variant: str, kind: str, shape: tuple[int, ...], device:
         before = torch.cuda.memory_allocated(device)
         prepare(model, x)()
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _status("VmRSS")
     prepare(model, x)()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    return (_status("VmHWM") - before) / 2**10
+
+
+def _status(field: str) -> int:
+    """A memory figure of this process in kB, as Linux tells it (`getrusage` would tell the parent's peak)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1])
 
 
 def as_json(rows: list[dict]) -> str:

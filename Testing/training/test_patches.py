@@ -72,7 +72,8 @@ def test_no_augmentation_is_noise():
         name="flat", image=torch.zeros(1, 16, 24, 20), label=torch.zeros(1, 16, 24, 20, dtype=torch.uint8)
     )
     patches = Patches([flat], CONFIGURATION)
-    assert all(patches[epoch, 0][0].std() < 1e-5 for epoch in range(20))
+    # Without the margin, where MONAI's smoothing takes zeros from outside the patch.
+    assert all(patches[epoch, 0][0][:, 4:-4, 4:-4, 4:-4].std() < 1e-5 for epoch in range(20))
 
 
 def test_small_volume_is_filled_up_with_its_border():

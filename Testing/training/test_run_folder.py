@@ -130,7 +130,7 @@ def test_resume_with_another_option_names_it(dataset, tmp_path, capsys):
 def test_output_that_cannot_be_a_folder_is_refused_in_one_line(dataset, tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     assert _fit(dataset, tmp_path / "file") == 2
-    assert "not an empty folder" in capsys.readouterr().err
+    assert "not a folder" in capsys.readouterr().err
     assert _fit(dataset, tmp_path / "file" / "run") == 2
     assert "cannot be written" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"

@@ -103,8 +103,10 @@ def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None
                 f"{run}: was started with another {other[0].replace('_', '-')}, "
                 f"{getattr(started, other[0])!r}; resume with the same options"
             )
-    elif run.exists() and (not run.is_dir() or any(run.iterdir())):
-        raise OptionError(f"{run}: not an empty folder; choose a new one, or --resume the run in it")
+    elif run.exists() and not run.is_dir():
+        raise OptionError(f"{run}: not a folder; choose a new one")
+    elif run.exists() and any(run.iterdir()):
+        raise OptionError(f"{run}: not empty; choose a new folder, or add --resume to continue the run in it")
 
 
 def _prepare_folder(configuration: FitConfiguration, run: Path) -> None:

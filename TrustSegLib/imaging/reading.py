@@ -13,7 +13,6 @@ import SimpleITK as sitk
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging.checks import (
     COPY_AGAIN,
-    check_dimension,
     check_gray,
     check_intensities,
     check_labels,
@@ -110,8 +109,6 @@ def _read_file(path: Path) -> sitk.Image:
     reader = sitk.ImageFileReader()
     reader.SetImageIO(ITK_READERS[suffix])
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    check_dimension(path, reader.GetDimension())
     return reader.Execute()
 
 

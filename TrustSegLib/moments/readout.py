@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .gaussian import SMALLEST_VARIANCE, ClassMoments, LogitMoments
@@ -15,6 +16,9 @@ READOUT_SAMPLES = 64
 
 #: Differences of logits are cut here: beyond, the probability is 0 or 1 in any precision, and exp overflows.
 _LARGEST_LOGIT = 40.0
+
+#: Log of the odds below which a probability is lost beside 1 in float32 (2^-24 is exp(-16.6)).
+_INVISIBLE = -17.0
 
 #: Voxels read out together, so that all samples of a block stay in the cache.
 _BLOCK = {"cpu": 4096, "cuda": 2**20}
@@ -69,14 +73,17 @@ def readout_exact(logits: LogitMoments, samples: int = READOUT_SAMPLES) -> Class
     shape = location.shape
     points = normal_points(samples, shape[0]).to(location)
     location, factor = location.flatten(1), [[entry.flatten() for entry in row] for row in factor]
-    block = _BLOCK.get(location.device.type, _BLOCK["cpu"])
-    parts = []
-    for start in range(0, location.shape[1], block):
-        voxels = slice(start, start + block)
-        part = [[entry[voxels] for entry in row] for row in factor]
-        parts.append(_softmax_moments(location[:, voxels], part, points))
-    mean = torch.cat([part[0] for part in parts], dim=1).view(shape[0] + 1, *shape[1:])
-    variance = torch.cat([part[1] for part in parts], dim=1).view_as(mean)
+    open_voxels = _open_voxels(location, factor, float(points.abs().max()))
+    mean, variance = torch.softmax(F.pad(location, (0, 0, 1, 0)), dim=0), location.new_zeros(shape[0] + 1, 1)
+    variance = variance.expand_as(mean)
+    if len(open_voxels):
+        chosen = [[entry[open_voxels] for entry in row] for row in factor]
+        sampled = _in_blocks(location[:, open_voxels], chosen, points)
+        mean, variance = (
+            known.index_copy(1, open_voxels, new)
+            for known, new in zip((mean, variance), sampled, strict=True)
+        )
+    mean, variance = (moment.reshape(-1, *shape[1:]) for moment in (mean, variance))
     return _bounded(mean.movedim(0, 1), variance.movedim(0, 1))
 
 
@@ -171,6 +178,28 @@ def _softmax_moments(location: Tensor, factor: list[list[Tensor]], points: Tenso
 def _moments(p: Tensor) -> tuple[Tensor, Tensor]:
     mean = p.mean(dim=0)
     return mean, (p - mean).square().mean(dim=0)
+
+
+def _open_voxels(location: Tensor, factor: list[list[Tensor]], reach: float) -> Tensor:
+    """Indices of the voxels where some sample gives a class other than the first a visible probability.
+
+    In the others every sample of every class is below float32's resolution next to 1: their moments are
+    those of a certain voxel, and most of an image is such background.
+    """
+    spread = torch.stack([sum(entry.abs() for entry in row) for row in factor])
+    return (location + reach * spread > _INVISIBLE).any(dim=0).nonzero().squeeze(1)
+
+
+def _in_blocks(location: Tensor, factor: list[list[Tensor]], points: Tensor) -> tuple[Tensor, Tensor]:
+    """`_softmax_moments` of blocks of voxels, joined."""
+    block = _BLOCK.get(location.device.type, _BLOCK["cpu"])
+    parts = []
+    for start in range(0, location.shape[1], block):
+        voxels = slice(start, start + block)
+        part = [[entry[voxels] for entry in row] for row in factor]
+        parts.append(_softmax_moments(location[:, voxels], part, points))
+    mean, variance = zip(*parts, strict=True)
+    return torch.cat(mean, dim=1), torch.cat(variance, dim=1)
 
 
 def _bounded(mean: Tensor, variance: Tensor) -> ClassMoments:

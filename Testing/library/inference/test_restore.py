@@ -108,6 +108,14 @@ def test_beyond_the_model_grid_is_sure_background(make_volume: Callable[..., Vol
     np.testing.assert_array_equal(far[0][0], 1.0)
 
 
+def test_probabilities_sum_to_one_whatever_the_network_rounded(make_volume: Callable[..., Volume]) -> None:
+    grid = Grid.of(make_volume())
+    moved = Grid(grid.shape, grid.origin + 0.3, grid.steps)
+    mean, variance = _moments(grid.shape)
+    found, _ = restorer(0.99 * mean, variance, grid, moved).rows(0, 11)
+    np.testing.assert_allclose(found.sum(axis=0), 1.0, rtol=1e-6)
+
+
 def test_variance_stays_that_of_a_probability(make_volume: Callable[..., Volume]) -> None:
     image = make_volume()
     grid = Grid.of(image)
