@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -131,10 +132,16 @@ def test_same_grid_is_not_interpolated(
 
 
 def test_files_and_memory_give_the_same_result(
-    make_model: MakeModel, make_volume: MakeVolume, context: torch.nn.Module
+    make_model: MakeModel, make_volume: MakeVolume, context: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, model = make_volume(), make_model(context, structures=2, spacing=(1.0, 1.2, 0.9))
-    results = [segment(image, model, SegmentOptions(maps=MAP_NAMES, memory_gb=gb)) for gb in (1.0, 0.0)]
+    opened: list[object] = []
+    open_file = tempfile.TemporaryFile
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **how: opened.append(how) or open_file(**how))
+    results = [segment(image, model, SegmentOptions(maps=MAP_NAMES))]
+    assert opened == []
+    results.append(segment(image, model, SegmentOptions(maps=MAP_NAMES, memory_gb=0.0)))
+    assert len(opened) == 2
     np.testing.assert_array_equal(results[0].labels.array, results[1].labels.array)
     for name in MAP_NAMES:
         np.testing.assert_array_equal(results[0].maps[name].array, results[1].maps[name].array)
@@ -224,9 +231,14 @@ def test_stages_are_told_timed_and_complete(
 
 
 @pytest.mark.parametrize("stage", ["prepare", "predict", "restore"])
-def test_cancelling_works_in_every_stage(
-    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module, stage: str
+def test_cancelling_works_within_every_stage(
+    make_model: MakeModel,
+    make_volume: MakeVolume,
+    pointwise: torch.nn.Module,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
 ) -> None:
+    monkeypatch.setattr("TrustSegLib.inference.segmentation.CHUNK_BYTES", 10_000)
     steps: list[Progress] = []
     with pytest.raises(Cancelled):
         segment(
@@ -235,7 +247,8 @@ def test_cancelling_works_in_every_stage(
             progress=steps.append,
             cancelled=lambda: bool(steps) and steps[-1].stage == stage,
         )
-    assert steps[-1].stage == stage
+    assert [step.stage for step in steps].count(stage) == 1
+    assert stage == "prepare" or steps[-1].done < steps[-1].total
 
 
 def test_a_network_of_planes_segments_a_volume(
