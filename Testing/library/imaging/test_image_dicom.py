@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import RTStructureSetStorage, generate_uid
+from pydicom.uid import MRImageStorage, RTStructureSetStorage, generate_uid
 from scipy.spatial.transform import Rotation
 
 from TrustSegLib.errors import ImageError
@@ -63,7 +63,8 @@ def test_a_folder_of_any_name_with_other_files_is_read(series):
 
 
 def test_contours_beside_the_slices_are_left_alone(series):
-    folder = series(STACK)
+    """The identifier of contours (...1.481.3) begins as that of MR slices (...1.4)."""
+    folder = series(STACK, SOPClassUID=MRImageStorage)
     data = pydicom.dcmread(folder / "0.dcm")
     for name in ("PixelData", "Rows", "Columns"):
         del data[name]

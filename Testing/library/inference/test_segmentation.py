@@ -214,18 +214,18 @@ def test_stages_are_told_timed_and_complete(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     steps: list[Progress] = []
-    result = segment(make_volume(), make_model(pointwise), progress=steps.append)
+    result = segment(make_volume(), make_model(pointwise, patch=(8, 4, 12)), progress=steps.append)
     stages = ["prepare", "predict", "restore", "measure"]
     assert list(dict.fromkeys(step.stage for step in steps)) == stages
     last = {step.stage: step for step in steps}
     assert all(step.done == step.total for step in last.values())
     provenance = result.provenance
-    assert provenance["patches"] == last["predict"].total == 2 * 2 * 3
+    assert provenance["patches"] == last["predict"].total == 1 * 5 * 3
     assert list(provenance["times"]) == stages
     assert provenance["engine"] == "pytorch"
     assert provenance["device"] in ("cpu", "cuda:0") or provenance["device"].startswith("cuda:0 (")
     assert provenance["versions"]["torch"] == torch.__version__
-    assert (provenance["patch"], provenance["overlap"]) == ([8, 8, 8], 0.5)
+    assert (provenance["patch"], provenance["overlap"]) == ([8, 4, 12], 0.5)
     assert provenance["precision"] == "float32"
     assert result.model == {"name": "fake", "version": "1.0.0", "sha256": "0" * 64}
 
