@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 
@@ -84,10 +84,13 @@ def load_weights(run: Path, checkpoint: str = BEST) -> dict[str, torch.Tensor]:
     path = run / checkpoint
     if not path.is_file():
         raise OptionError(f"{path}: not found; train with `trustseg-train fit` first")
+    damaged = OptionError(f"{path}: not a checkpoint of a run, or damaged; train anew")
+    if not zipfile.is_zipfile(path):
+        raise damaged
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, EOFError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
-        raise OptionError(f"{path}: not a checkpoint of a run, or damaged; train anew") from error
+    except (OSError, EOFError, KeyError, RuntimeError) as error:
+        raise damaged from error
     return {name.removeprefix("network."): value for name, value in state.items()}
 
 

@@ -169,8 +169,6 @@ def _check_meta(path: Path) -> None:
     lines, start = _text_header(path, "ElementDataFile")
     pairs = [[part.strip() for part in line.partition("=")[::2]] for line in lines]
     fields = {_META_SYNONYMS.get(key, key): value for key, value in pairs}
-    if not {"DimSize", "ElementType", "ElementDataFile"} <= set(fields):
-        raise image_error(path, "not a MetaImage file, or damaged", COPY_AGAIN)
     check_dimension(path, len(fields["DimSize"].split()))
     if not {"ElementSpacing", "TransformMatrix"} <= set(fields):
         raise _unknown_place(path, "ElementSpacing and TransformMatrix")

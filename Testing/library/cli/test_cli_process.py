@@ -19,6 +19,7 @@ RESULTS = {"mask.nii.gz", "overlay.png", "report.json", "uncertainty.nii.gz"}
 # Runs the command with one of its functions replaced, so that it is stopped at a known place.
 STOPPED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A job in the background inherits "ignore".
 from TrustSegLib.cli import main
 from TrustSegLib.commands import segment as command
 

@@ -251,6 +251,15 @@ def test_cancelling_works_within_every_stage(
     assert stage == "prepare" or steps[-1].done < steps[-1].total
 
 
+def test_a_segmentation_cancelled_before_it_starts_does_nothing(
+    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
+) -> None:
+    steps: list[Progress] = []
+    with pytest.raises(Cancelled):
+        segment(make_volume(), make_model(pointwise), progress=steps.append, cancelled=lambda: True)
+    assert steps == []
+
+
 def test_a_network_of_planes_segments_a_volume(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
