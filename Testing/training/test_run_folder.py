@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import signal
 import subprocess
 import sys
@@ -44,6 +43,18 @@ def _stop_in_epoch(monkeypatch, epoch: int, error: type[BaseException]) -> None:
     monkeypatch.setattr(lightning_module.Segmentation, "training_step", step)
 
 
+def _watch_epochs(monkeypatch) -> list[int]:
+    """The epoch of every training step from now on."""
+    original, epochs = lightning_module.Segmentation.training_step, []
+
+    def step(self, batch, index):
+        epochs.append(self.current_epoch)
+        return original(self, batch, index)
+
+    monkeypatch.setattr(lightning_module.Segmentation, "training_step", step)
+    return epochs
+
+
 def _falling_dice(monkeypatch) -> None:
     """Validation that is best in the first epoch."""
 
@@ -79,7 +90,9 @@ def test_resumed_run_goes_on_with_the_steps_of_the_optimizer(dataset, tmp_path, 
     with monkeypatch.context() as patch:
         _stop_in_epoch(patch, 1, FloatingPointError)
         assert _fit(dataset, run, "--epochs", "3") == 2
+    trained = _watch_epochs(monkeypatch)
     assert _fit(dataset, run, "--epochs", "3", "--resume") == 0
+    assert trained == [1, 1, 2, 2]
     checkpoint = torch.load(run / "last.ckpt", weights_only=True)
     assert (checkpoint["epoch"], checkpoint["global_step"]) == (2, 6)
     steps = {int(state["step"]) for state in checkpoint["optimizer_states"][0]["state"].values()}
@@ -101,12 +114,20 @@ def test_ctrl_c_says_how_to_go_on(dataset, tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "trustseg_training", "fit", str(dataset), "-o", str(run), *OPTIONS]
     with subprocess.Popen(
-        [*command, "--epochs", "10000"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*command, "--epochs", "10000"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job in the background, as this test may be, inherits "ignore" for Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
-        while not (run / "last.ckpt").is_file() and process.poll() is None:
-            time.sleep(0.1)
-        os.kill(process.pid, signal.SIGINT)
-        error = process.communicate(timeout=60)[1]
+        try:
+            while not (run / "last.ckpt").is_file() and process.poll() is None:
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            error = process.communicate(timeout=120)[1]
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "stopped; the same command with --resume goes on" in error
     assert "Traceback" not in error
