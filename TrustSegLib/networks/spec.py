@@ -77,8 +77,10 @@ class NetworkSpec:
             _check_count("filters", count)
         if self.classes < 2 or self.kernel_size % 2 == 0:
             raise OptionError("network: at least two classes and an odd kernel_size are needed")
-        if not 0 <= self.dropout < 1 or not 0 <= self.negative_slope < 1:
-            raise OptionError("network: dropout and negative_slope have to be in [0, 1)")
+        for key in ("dropout", "negative_slope"):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+                raise OptionError(f"network: {key} is {value!r}; a number in [0, 1) is needed")
         if self.normalization == "group" and any(count % self.groups for count in self.filters):
             raise OptionError(f"network: groups {self.groups} does not divide all of filters {self.filters}")
 

@@ -161,6 +161,8 @@ def test_variance_parameters_are_one_per_kernel():
         {"classes": 1},
         {"kernel_size": 2},
         {"dropout": 1.0},
+        {"dropout": "x"},
+        {"negative_slope": None},
         {"normalization": "layer"},
         {"normalization": "group", "filters": (6, 8)},
         {"dimensions": 4},
