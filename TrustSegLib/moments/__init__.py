@@ -10,7 +10,7 @@ from .gaussian import SMALLEST_VARIANCE, ClassMoments, Gaussian, LogitMoments
 from .normalization import batch_norm, batch_statistics, group_norm, instance_norm
 from .pooling import average_pool, max_pool
 from .power import power
-from .readout import READOUT_SAMPLES, normal_points, readout_exact, readout_taylor, sample_logits
+from .readout import READOUT_SAMPLES, readout_exact, readout_taylor, sample_logits
 from .rectifier import ExactRectifier, TaylorRectifier
 from .upsampling import upsample_linear, upsample_nearest
 
@@ -38,7 +38,6 @@ __all__ = [
     "leaky_relu_exact",
     "leaky_relu_taylor",
     "max_pool",
-    "normal_points",
     "normalize_and_activate",
     "power",
     "readout_exact",

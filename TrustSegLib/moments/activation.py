@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .blocks import as_rows, blocks, working_dtype
+from .blocks import as_rows, blocks, working_dtype, written_to
 from .gaussian import Gaussian
 from .rectifier import ExactRectifier, Rectifier, TaylorRectifier
 
@@ -43,22 +43,25 @@ class _Activate(torch.autograd.Function):
     def forward(ctx, mean: Tensor, variance: Tensor, rectifier: Rectifier) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(mean, variance)
         ctx.rectifier = rectifier
-        return _blockwise(rectifier.moments, mean, variance)
+        inputs, outputs = _rows(mean, variance), _rows(torch.empty_like(mean), torch.empty_like(variance))
+        for place in blocks(inputs[0]):
+            block = [row[place].to(working_dtype(mean)) for row in inputs]
+            with written_to([row[place] for row in outputs], block[0]) as out:
+                rectifier.moments(*block, out)
+        return outputs[0].view_as(mean), outputs[1].view_as(mean)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, to_mean: Tensor, to_variance: Tensor) -> tuple[Tensor, Tensor, None]:
         mean, variance = ctx.saved_tensors
-        return *_blockwise(ctx.rectifier.gradients, mean, variance, to_mean, to_variance), None
+        inputs = _rows(mean, variance, to_mean, to_variance)
+        outputs = _rows(torch.empty_like(mean), torch.empty_like(variance))
+        for place in blocks(inputs[0]):
+            results = ctx.rectifier.gradients(*(row[place].to(working_dtype(mean)) for row in inputs))
+            for output, result in zip(outputs, results, strict=True):
+                output[place].copy_(result)
+        return outputs[0].view_as(mean), outputs[1].view_as(mean), None
 
 
-def _blockwise(function, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Run ``function`` on blocks of the inputs and write its two outputs."""
-    rows = [as_rows(tensor) for tensor in inputs]
-    outputs = torch.empty_like(rows[0]), torch.empty_like(rows[0])
-    dtype = working_dtype(inputs[0])
-    for place in blocks(rows[0]):
-        results = function(*(row[place].to(dtype) for row in rows))
-        for output, result in zip(outputs, results, strict=True):
-            output[place].copy_(result)
-    return outputs[0].view_as(inputs[0]), outputs[1].view_as(inputs[0])
+def _rows(*tensors: Tensor) -> list[Tensor]:
+    return [as_rows(tensor) for tensor in tensors]

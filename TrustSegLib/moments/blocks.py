@@ -6,7 +6,8 @@ more than the convolutions do. Running the chain block by block keeps its interm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -44,3 +45,28 @@ def working_dtype(tensor: Tensor) -> torch.dtype:
 def as_rows(tensor: Tensor) -> Tensor:
     """View (B, C, ...) as (B C, voxels)."""
     return tensor.contiguous().view(tensor.shape[0] * tensor.shape[1], -1)
+
+
+@contextmanager
+def written_to(targets: Sequence[Tensor], like: Tensor) -> Iterator[Sequence[Tensor]]:
+    """Tensors in the precision of the work that end up in the targets: they themselves where that fits.
+
+    Parameters
+    ----------
+    targets : sequence of Tensor
+        Blocks of the outputs.
+    like : Tensor
+        A block in the precision of the work.
+
+    Yields
+    ------
+    sequence of Tensor
+        One to write into for each target.
+    """
+    if targets[0].dtype == like.dtype:
+        yield targets
+        return
+    work = [torch.empty_like(like) for _ in targets]
+    yield work
+    for target, result in zip(targets, work, strict=True):
+        target.copy_(result)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .blocks import as_rows, blocks, working_dtype
+from .blocks import as_rows, blocks, working_dtype, written_to
 from .gaussian import Gaussian
 from .rectifier import Rectifier
 
@@ -99,9 +99,9 @@ def _forward(mean, variance, statistics: _Statistics, rectifier: Rectifier, outp
     mu, v = as_rows(mean), as_rows(variance)
     rows = [as_rows(output) for output in outputs]
     for place in blocks(mu):
-        results = rectifier.moments(*_normalized(mu[place], v[place], statistics, place[0]))
-        for row, result in zip(rows, results, strict=True):
-            row[place].copy_(result)
+        moments = _normalized(mu[place], v[place], statistics, place[0])
+        with written_to([row[place] for row in rows], moments[0]) as out:
+            rectifier.moments(*moments, out)
     return rows[0].view_as(mean), rows[1].view_as(mean)
 
 

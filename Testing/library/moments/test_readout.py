@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -36,6 +38,36 @@ def test_exact_readout_has_the_samples_moments(classes, scale):
     seen = variance > 1e-4
     error = (result.variance / variance - 1).abs()[seen]
     assert error.median() < 0.06
+
+
+@pytest.mark.parametrize(
+    ("classes", "spread"), [*itertools.product([2, 3], [0.1, 0.5, 0.6, 1.0, 1.5]), (4, 0.1), (4, 0.6)]
+)
+def test_small_spreads_are_read_out_to_a_percent(classes, spread):
+    """Root of the contrasts' summed variances: where the few Gauss-Hermite points stand for the integral."""
+    logits = _logits(classes, 150, 1.0)
+    contrasts = torch.cat([-torch.ones(classes - 1, 1), torch.eye(classes - 1)], dim=1).double()
+    covariance = torch.einsum("ik,bklv,jl->bijv", contrasts, logits.covariance, contrasts)
+    total = torch.diagonal(covariance, dim1=1, dim2=2).sum(-1)
+    logits = logits._replace(covariance=logits.covariance * (0.999 * spread**2 / total)[:, None, None])
+    covariance *= 0.999 * spread**2 / total[:, None, None]
+    mean, variance = _integrated(torch.einsum("ik,bkv->biv", contrasts, logits.mean)[0], covariance[0])
+    result = readout_exact(logits)
+    seen = variance > 1e-4
+    assert (result.mean[0] - mean).abs().mean() < 1e-3
+    assert (result.variance[0] / variance - 1).abs()[seen].mean() < 0.01
+
+
+def _integrated(location: torch.Tensor, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Moments (K, V) over a dense grid of the contrasts, ``location`` (K - 1, V)."""
+    line = torch.linspace(-6, 6, 161 if len(location) < 3 else 31, dtype=torch.float64)
+    grid = torch.cartesian_prod(*[line] * len(location)).view(-1, len(location))
+    weights = torch.softmax(-grid.square().sum(1) / 2, dim=0)
+    factor = torch.linalg.cholesky(covariance.permute(2, 0, 1))
+    draws = location.T[:, None] + grid @ factor.mT
+    p = torch.softmax(torch.cat([torch.zeros_like(draws[..., :1]), draws], dim=-1), dim=-1)
+    mean = weights @ p
+    return mean.T, (weights @ (p - mean[:, None]).square()).T
 
 
 def test_sampled_logits_have_the_covariance_between_classes():

@@ -1,0 +1,47 @@
+"""Points and weights that stand for a standard normal distribution of a few dimensions."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Rule(NamedTuple):
+    """``E[f(z)]`` is about ``sum_s weights_s f(points_s)``; points (S, d), weights (S,), float64."""
+
+    points: Tensor
+    weights: Tensor
+
+
+@lru_cache(maxsize=8)
+def center_rule(dimensions: int) -> Rule:
+    """One point at the mean: for what has no spread that could be seen."""
+    return Rule(torch.zeros(1, dimensions, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
+
+
+@lru_cache(maxsize=8)
+def hermite_rule(nodes: int, dimensions: int) -> Rule:
+    """Product Gauss-Hermite rule of ``nodes ** dimensions`` points: exact up to degree ``2 nodes - 1``.
+
+    Best for functions that bend little over the spread; a step needs more points than it has.
+    """
+    line, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    weights = weights / weights.sum()
+    points = np.stack(np.meshgrid(*[line] * dimensions, indexing="ij"), axis=-1).reshape(-1, dimensions)
+    product = np.stack(np.meshgrid(*[weights] * dimensions, indexing="ij"), axis=-1).prod(axis=-1)
+    return Rule(torch.from_numpy(points), torch.from_numpy(product.reshape(-1)))
+
+
+@lru_cache(maxsize=8)
+def sobol_rule(samples: int, dimensions: int) -> Rule:
+    """Scrambled Sobol points, the same ones every time: a few percent error for any function."""
+    engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=0)
+    uniform = engine.draw(samples, dtype=torch.float64).clamp(1e-6, 1 - 1e-6)
+    points = torch.special.ndtri(uniform)
+    # a set of few points has not quite mean 0 and variance 1: set them
+    points = (points - points.mean(0)) / points.std(0, correction=0)
+    return Rule(points, torch.full((samples,), 1 / samples, dtype=torch.float64))
