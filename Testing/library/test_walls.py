@@ -27,6 +27,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "inference": {"moments", "imaging", "uncertainty", "bundle", *FOUNDATION},
     "report": {"imaging", "uncertainty", "bundle", "inference", *FOUNDATION},
     "commands": {"imaging", "uncertainty", "bundle", "inference", "report", *FOUNDATION},
+    "worker": {"imaging", "bundle", "inference", "report", *FOUNDATION},
     "cli": {"commands", *FOUNDATION},
     "__main__": {"cli"},
 }

@@ -21,7 +21,6 @@ from TrustSegLib.imaging.checks import (
     sheared,
 )
 from TrustSegLib.imaging.dicom import read_series
-from TrustSegLib.imaging.headers import check_header
 from TrustSegLib.imaging.volume import Volume
 
 ITK_READERS = {
@@ -105,6 +104,8 @@ def _read_file(path: Path) -> sitk.Image:
     suffix = suffix_of(path)
     if suffix is None:
         raise _unknown_type(path)
+    from TrustSegLib.imaging.headers import check_header  # brings nibabel, which Slicer does not have
+
     check_header(path, suffix)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(ITK_READERS[suffix])

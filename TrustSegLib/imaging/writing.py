@@ -10,7 +10,6 @@ import SimpleITK as sitk
 
 from TrustSegLib.errors import ImageError, OutputError
 from TrustSegLib.imaging.checks import last_line
-from TrustSegLib.imaging.headers import check_header
 from TrustSegLib.imaging.reading import suffix_of
 from TrustSegLib.imaging.volume import Volume
 
@@ -37,6 +36,8 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     OutputError
         If the type is unknown, or the folder is missing, not writable or full.
     """
+    from TrustSegLib.imaging.headers import check_header  # brings nibabel, which Slicer does not have
+
     path = Path(path)
     suffix = suffix_of(path)
     if suffix not in _WRITABLE:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,11 +28,12 @@ def hermite_rule(nodes: int, dimensions: int) -> Rule:
 
     Best for functions that bend little over the spread; a step needs more points than it has.
     """
-    line, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    weights = weights / weights.sum()
-    points = np.stack(np.meshgrid(*[line] * dimensions, indexing="ij"), axis=-1).reshape(-1, dimensions)
-    product = np.stack(np.meshgrid(*[weights] * dimensions, indexing="ij"), axis=-1).prod(axis=-1)
-    return Rule(torch.from_numpy(points), torch.from_numpy(product.reshape(-1)))
+    # Golub and Welsch, 1969: the nodes are the eigenvalues of the polynomials' three-term recurrence.
+    recurrence = torch.diag(torch.arange(1, nodes, dtype=torch.float64).sqrt(), 1)
+    line, vectors = torch.linalg.eigh(recurrence + recurrence.T)
+    points = torch.cartesian_prod(*[line] * dimensions).view(-1, dimensions)
+    weights = torch.cartesian_prod(*[vectors[0].square()] * dimensions).view(-1, dimensions).prod(dim=1)
+    return Rule(points, weights)
 
 
 @lru_cache(maxsize=8)

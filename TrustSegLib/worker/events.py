@@ -1,0 +1,118 @@
+"""What `Worker.poll` tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from TrustSegLib.worker.request import SegmentAnswer
+
+FailureKind = Literal["input", "memory", "crash", "start", "protocol"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a network can run.
+
+    Attributes
+    ----------
+    name : str
+        What a request's `device` takes: `cpu`, `cuda:0`.
+    title : str
+        Name of the hardware, for people.
+    free_mb, total_mb : int or None
+        Memory in MB (1e6 bytes) when the worker started; None where it is not known.
+    """
+
+    name: str
+    title: str
+    free_mb: int | None = None
+    total_mb: int | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process has started; versions of the library and of PyTorch, and the devices, the CPU first."""
+
+    version: str
+    torch: str
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a request is.
+
+    Attributes
+    ----------
+    id : str
+        The request's.
+    stage : str
+        `load`, `prepare`, `predict`, `restore` or `measure`.
+    fraction : float
+        Of the whole run, 0 to 1; it never goes back.
+    remaining_seconds : float or None
+        Until the end, by the rate so far; None until there is something to measure.
+    """
+
+    id: str
+    stage: str
+    fraction: float
+    remaining_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Announced:
+    """Something that changes how a request is done, such as smaller patches for want of memory."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A line of the process's log."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A request is done."""
+
+    id: str
+    answer: SegmentAnswer
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A request, or with id None the process, has failed.
+
+    Attributes
+    ----------
+    id : str or None
+        The request's.
+    kind : str
+        `input`: something the user can mend; `memory`: there is not enough; `crash`: the process ended;
+        `start`: it cannot work, such as for want of PyTorch; `protocol`: the two sides do not fit together.
+    message : str
+        One line for people.
+    details : str
+        Last lines of the log.
+    """
+
+    id: str | None
+    kind: FailureKind
+    message: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A request was cancelled; nothing of it is left."""
+
+    id: str
+
+
+Event = Ready | Progressed | Announced | Logged | Finished | Failed | Stopped

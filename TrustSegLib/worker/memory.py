@@ -1,0 +1,145 @@
+"""What to do when memory runs out: less at a time, then the CPU; never in silence."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from TrustSegLib.errors import TrustSegError
+
+Result = TypeVar("Result")
+PatchSize = tuple[int, int, int]
+
+HALVINGS = 2
+LEAST_LENGTH = 16
+"""Voxels along an axis below which a patch is not made smaller: a network needs to see around."""
+
+DEVICE_TEXTS = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+MAIN_TEXTS = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
+
+
+class OutOfMemory(TrustSegError):
+    """Memory does not suffice, whatever was tried."""
+
+    kind = "memory"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to do it: device, patches at a time, voxels of a patch along x, y, z."""
+
+    device: str
+    batch_size: int
+    patch_size: PatchSize
+
+
+def rungs(device: str, batch_size: int, patch_size: PatchSize, divisors: PatchSize) -> Iterator[Rung]:
+    """Ways to segment, each with less memory of the device than the one before, the CPU last.
+
+    Parameters
+    ----------
+    device : str
+        Where to begin; on the CPU there is this one way only.
+    batch_size : int
+        To begin with.
+    patch_size, divisors : tuple of int
+        Of the model, and what it must be multiples of, along x, y, z.
+    """
+    yield Rung(device, batch_size, patch_size)
+    if device == "cpu":
+        return
+    if batch_size > 1:
+        yield Rung(device, 1, patch_size)
+    smaller = patch_size
+    for _ in range(HALVINGS):
+        last, smaller = smaller, _halved(smaller, divisors)
+        if smaller != last:
+            yield Rung(device, 1, smaller)
+    yield Rung("cpu", batch_size, patch_size)
+
+
+def segment_within_memory(
+    attempt: Callable[[Rung], Result], ladder: Iterator[Rung], announce: Callable[[str], None]
+) -> Result:
+    """Try one way after the other until one has memory enough.
+
+    Parameters
+    ----------
+    attempt : callable
+        Segments in one way.
+    ladder : iterator of Rung
+        From `rungs`.
+    announce : callable
+        Called with a sentence for people at every change.
+
+    Raises
+    ------
+    OutOfMemory
+        When no way is left, or it is the main memory that ran out, which smaller patches do not spare.
+    """
+    first = rung = next(ladder)
+    while True:
+        try:
+            result = attempt(rung)
+            break
+        except (TrustSegError, RuntimeError, MemoryError) as error:
+            if (where := _exhausted(error, rung.device)) is None:
+                raise
+            following = next(ladder, None) if where == "device" else None
+            if following is None:
+                raise OutOfMemory(
+                    "the computer's memory is too small for this image; close other programs, or segment a "
+                    "region of interest"
+                ) from error
+        # Out of the handler: the error no longer holds the failed attempt's tensors.
+        _release()
+        announce(_change(rung, following))
+        rung = following
+    if rung.patch_size != first.patch_size:
+        sizes = f"{_size(rung.patch_size)} voxels instead of {_size(first.patch_size)}"
+        announce(f"segmented in patches of {sizes}: the mask can differ from the model's usual one")
+    return result
+
+
+def _exhausted(error: BaseException | None, device: str) -> str | None:
+    """Whose memory ran out by an error or its causes: `device`, `main`, or None when it is no such error."""
+    while error is not None:
+        text = str(error)
+        if isinstance(error, MemoryError) or any(part in text for part in MAIN_TEXTS):
+            return "main"
+        if isinstance(error, torch.cuda.OutOfMemoryError) or any(part in text for part in DEVICE_TEXTS):
+            return "device" if device != "cpu" else "main"
+        error = error.__cause__
+    return None
+
+
+def _release() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _halved(size: PatchSize, divisors: PatchSize) -> PatchSize:
+    """Half a patch, each length a multiple of its divisor; a length that is small already stays."""
+    lengths = []
+    for length, divisor in zip(size, divisors, strict=True):
+        half = length // 2 // divisor * divisor
+        lengths.append(half if half >= max(LEAST_LENGTH, 2 * divisor) else length)
+    return tuple(lengths)
+
+
+def _change(before: Rung, after: Rung) -> str:
+    said = f"{before.device} ran out of memory"
+    if after.device != before.device:
+        return f"{said}; segmenting on the CPU instead, which takes longer"
+    if after.batch_size != before.batch_size:
+        return f"{said} with {before.batch_size} patches at a time; trying {after.batch_size} at a time"
+    return f"{said} with patches of {_size(before.patch_size)} voxels; trying {_size(after.patch_size)}"
+
+
+def _size(size: PatchSize) -> str:
+    return " x ".join(map(str, size))

@@ -1,0 +1,116 @@
+"""The worker's two threads: one reads what the client says, the main one loads PyTorch and works."""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from TrustSegLib.errors import TrustSegError
+from TrustSegLib.version import __version__
+from TrustSegLib.worker.channel import Channel
+from TrustSegLib.worker.folder import PrivateFolder
+from TrustSegLib.worker.jobs import Jobs
+from TrustSegLib.worker.protocol import PROTOCOL, Cancelled, ProtocolError, decode
+
+if TYPE_CHECKING:
+    from TrustSegLib.worker.job import Workshop
+
+
+def serve(channel: Channel, folder: Path, idle_seconds: float) -> NoReturn:
+    """Greet, load, and do one job after the other; the process ends here.
+
+    Parameters
+    ----------
+    channel : Channel
+        To the client.
+    folder : Path
+        The client's private folder.
+    idle_seconds : float
+        Without a job for so long, the process ends.
+    """
+    private = PrivateFolder.join(folder)
+    jobs = Jobs()
+    channel.send({"type": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "version": __version__})
+    threading.Thread(target=_listen, args=(channel, jobs, private), daemon=True).start()
+    workshop = _open_workshop(channel, private)
+    while (job := jobs.take(idle_seconds)) is not None:
+        channel.send(_do(workshop, job, jobs))
+    # The folder is left to the client, which is alive.
+    channel.send({"type": "bye"})
+    os._exit(0)
+
+
+def _listen(channel: Channel, jobs: Jobs, folder: PrivateFolder) -> NoReturn:
+    """Read until the client closes or dies; then the process ends, however deep in a pass it is."""
+    for line in channel.lines():
+        try:
+            _take(decode(line), channel, jobs)
+        except ProtocolError as error:
+            channel.send(_failed(None, "protocol", error))
+    os.chdir(os.path.dirname(folder.path))  # Windows deletes no folder that is somebody's current one
+    folder.remove()
+    os._exit(0)
+
+
+def _take(message: dict[str, Any], channel: Channel, jobs: Jobs) -> None:
+    kind = message["type"]
+    if kind in ("segment", "warm"):
+        jobs.put(message)
+    elif kind == "cancel":
+        if jobs.cancel(message.get("id")):
+            channel.send({"type": "stopped", "id": message["id"]})
+    elif kind == "close":
+        os._exit(0)
+    else:
+        raise ProtocolError(f"a message of type {kind!r} is not known")
+
+
+def _open_workshop(channel: Channel, folder: PrivateFolder) -> Workshop:
+    """Import PyTorch and what needs it: seconds, so it comes after the greeting."""
+    try:
+        from TrustSegLib.worker.job import Workshop
+
+        workshop = Workshop(channel, folder)
+    except (ImportError, OSError) as error:  # OSError: a shared library that does not load
+        traceback.print_exc()
+        name = getattr(error, "name", None) or "PyTorch"
+        text = f"{name} cannot be loaded ({_one_line(error)}); install what TrustSeg needs"
+        channel.send({"type": "failed", "id": None, "kind": "start", "message": text})
+        os._exit(1)
+    channel.send(workshop.ready())
+    return workshop
+
+
+def _do(workshop: Workshop, job: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
+    """Do one job; the message that closes it.
+
+    An error that is none of these is a bug: it ends the process, and its traceback is in the log.
+    """
+    request_id = job.get("id")
+    try:
+        if job["type"] == "warm":
+            return workshop.warm(job)
+        return workshop.segment(job, jobs.cancelled)
+    except Cancelled:
+        return {"type": "stopped", "id": request_id}
+    except ProtocolError as error:
+        return _failed(request_id, "protocol", error)
+    except TrustSegError as error:
+        return _failed(request_id, getattr(error, "kind", "input"), error)
+    except MemoryError:
+        text = "the computer's memory is too small for this image; close other programs"
+        return _failed(request_id, "memory", text)
+    except OSError as error:
+        text = f"the result cannot be handed over ({error.strerror or error}); free space on the disk"
+        return _failed(request_id, "input", text)
+
+
+def _failed(request_id: str | None, kind: str, error: object) -> dict[str, Any]:
+    return {"type": "failed", "id": request_id, "kind": kind, "message": _one_line(error)}
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,197 @@
+"""What goes on between the caller and the process: one request at a time, and how each ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from TrustSegLib.worker.arrays import write_array
+from TrustSegLib.worker.connection import Connection, Ended
+from TrustSegLib.worker.events import Announced, Event, Failed, Finished, Logged, Stopped
+from TrustSegLib.worker.parsing import parse_failed, parse_progress, parse_ready
+from TrustSegLib.worker.pending import Pending
+from TrustSegLib.worker.protocol import ProtocolError, WorkerError
+
+CANCEL_SECONDS = 1.0
+"""Between a cancel and the end of the process, if it does not stop by itself."""
+
+
+class Session:
+    """Process and request, each there or not.
+
+    Parameters
+    ----------
+    python, environment, idle_seconds
+        As in `Worker`.
+
+    Attributes
+    ----------
+    connection : Connection or None
+        To the process.
+    pending : Pending or None
+        The request that is not yet answered.
+    """
+
+    def __init__(self, python: str, environment: Mapping[str, str] | None, idle_seconds: float) -> None:
+        self._settings = (python, environment, idle_seconds)
+        self.connection: Connection | None = None
+        self.pending: Pending | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs, though it may still be starting."""
+        return self.connection is not None and self.connection.alive
+
+    def start(self) -> None:
+        """Start the process if it does not run."""
+        if not self.alive:
+            self.end()
+            self.connection = Connection.open(*self._settings)
+
+    def submit(self, pending: Pending) -> None:
+        """Hand a request over."""
+        self._submit(pending)
+        self.pending = pending
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message to the process, starting it if need be."""
+        self.start()
+        self.connection.send(message)
+
+    def cancel(self) -> None:
+        """Ask to stop the request, once."""
+        if self.pending is None or self.pending.cancel_deadline is not None:
+            return
+        self.pending.cancel_deadline = time.monotonic() + CANCEL_SECONDS
+        if self.connection is not None:
+            self.connection.send({"type": "cancel", "id": self.pending.id})
+
+    def end(self, kill: bool = False) -> None:
+        """End the process, at once if `kill`, else within a second."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close(kill=kill)
+
+    def collect(self) -> list[Event]:
+        """Take what the process has said and see to a cancel's deadline; never waits."""
+        events: list[Event] = []
+        if self.connection is not None:
+            try:
+                messages, ended = self.connection.receive()
+                events += [Logged(text) for text in self.connection.take_log()]
+                for message in messages:
+                    if self.connection is not None:
+                        events += self._handle(message)
+                events += self._read_answer()
+                if ended is not None and self.connection is not None:
+                    events += self._handle_end(ended)
+            except ProtocolError as error:
+                events += self._drop("protocol", f"{error}; reinstall TrustSeg if this happens again")
+            except MemoryError:
+                events += self._drop("memory", "there is no memory for the result; close other images")
+        return events + self._enforce_cancel()
+
+    def _submit(self, pending: Pending) -> None:
+        self.start()
+        file = f"{pending.id}-image.npy"
+        try:
+            write_array(self.connection.folder.path / file, pending.request.array)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self.end(kill=True)
+            text = f"the image cannot be handed over ({reason}); free space on the disk"
+            raise WorkerError(text) from error
+        self.connection.send(pending.request.message(pending.id, file))
+
+    def _handle(self, message: dict[str, Any]) -> list[Event]:
+        try:
+            return self._event(message)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"message {message['type']!r} is not understood ({error!r})") from error
+
+    def _event(self, message: dict[str, Any]) -> list[Event]:
+        kind, request_id = message["type"], message.get("id")
+        if kind == "ready":
+            return [parse_ready(message)]
+        if kind == "log":
+            return [Logged(str(message["text"]))]
+        if kind == "failed" and request_id is None:
+            return self._process_failed(message)
+        if self.pending is None or request_id != self.pending.id:
+            return []
+        return self._request_event(message)
+
+    def _process_failed(self, message: dict[str, Any]) -> list[Event]:
+        failed = parse_failed(message, self.connection.log_tail)
+        if failed.kind != "start":
+            return [failed]
+        # It cannot work at all, so neither can what was asked of it.
+        self.end(kill=True)
+        return self._finish(replace(failed, id=self.pending.id if self.pending else None))
+
+    def _request_event(self, message: dict[str, Any]) -> list[Event]:
+        kind, pending = message["type"], self.pending
+        if kind == "accepted":
+            pending.accept()
+        elif kind == "progress":
+            progress = parse_progress(message)
+            pending.stage = progress.stage
+            return [] if pending.cancel_deadline else [progress]
+        elif kind == "announced":
+            return [Announced(pending.id, str(message["text"]))]
+        elif kind == "finished":
+            pending.read_answer(message, self.connection.folder.path)
+        elif kind == "failed":
+            return self._finish(parse_failed(message, self.connection.log_tail))
+        elif kind == "stopped":
+            return self._finish(Stopped(pending.id))
+        return []
+
+    def _read_answer(self) -> list[Event]:
+        """Read one more piece of an answer that is there."""
+        if self.pending is None or not self.pending.answer_ready():
+            return []
+        return self._finish(Finished(self.pending.id, self.pending.answer))
+
+    def _handle_end(self, ended: Ended) -> list[Event]:
+        pending = self.pending
+        if pending is not None and pending.reading:
+            return []  # the answer is on the disk: first it is read
+        if ended.good_bye and (pending is None or pending.may_restart()):
+            self.end()
+            return self._restart(pending) if pending is not None else []
+        return self._drop(ended.kind, ended.message(pending.stage if pending else ""))
+
+    def _restart(self, pending: Pending) -> list[Event]:
+        """Give the request to a new process: the old one was idle and left before it saw it."""
+        if pending.cancel_deadline is not None:
+            return self._finish(Stopped(pending.id))
+        try:
+            self._submit(pending)
+        except WorkerError as error:
+            return self._drop("start", str(error))
+        return []
+
+    def _drop(self, kind: str, message: str) -> list[Event]:
+        """End the process; what was asked of it has failed."""
+        details = self.connection.log_tail if self.connection else ""
+        self.end(kill=True)
+        return self._finish(Failed(self.pending.id if self.pending else None, kind, message, details))
+
+    def _finish(self, event: Event) -> list[Event]:
+        """Close a request; one that was cancelled has been stopped, however it ended."""
+        pending, self.pending = self.pending, None
+        if pending is None:
+            return [event]
+        if self.connection is not None:
+            self.connection.folder.discard(pending.id)
+        return [event if pending.cancel_deadline is None else Stopped(pending.id)]
+
+    def _enforce_cancel(self) -> list[Event]:
+        pending = self.pending
+        if pending is None or pending.cancel_deadline is None or time.monotonic() < pending.cancel_deadline:
+            return []
+        self.end(kill=True)
+        return self._finish(Stopped(pending.id))
