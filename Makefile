@@ -1,4 +1,4 @@
-# make demo | test | bench | clean     (another Python: make PYTHON=python3.12 demo)
+# make demo | test | test-slicer-preview | bench | clean     (another Python: make PYTHON=python3.12 demo)
 #
 # Each target makes .venv, installs what it needs at the versions of constraints.txt, and runs. A second call
 # installs nothing unless a pyproject.toml or constraints.txt has changed.
@@ -10,14 +10,16 @@ OUTPUT ?= demo-output
 ARGS ?=
 
 VENV := .venv
+CONSTRAINTS := constraints.txt
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c $(CONSTRAINTS)
 TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\)$$/\1/p' constraints.txt)
 CREATED := $(VENV)/.created
 LIBRARY := $(VENV)/.library-installed
 EVERYTHING := $(VENV)/.everything-installed
+PREVIEW := build/slicer-preview
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test test-slicer test-slicer-preview bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +34,13 @@ demo: $(LIBRARY)
 test: $(EVERYTHING)
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
+
+test-slicer: $(EVERYTHING)
+	$(BIN)/python -m pytest Testing/slicer
+
+# The same on Slicer's preview release, in an environment of its own.
+test-slicer-preview: $(PREVIEW).txt
+	$(MAKE) VENV=$(PREVIEW) CONSTRAINTS=$(PREVIEW).txt test-slicer
 
 bench: $(EVERYTHING)
 	$(BIN)/python Testing/benchmarks/bench.py $(ARGS)
@@ -49,7 +58,7 @@ $(CREATED):
 
 # torch by its exact name first: only so does pip take the build that this machine's index offers for it, and
 # every later requirement finds it already there.
-$(LIBRARY): $(CREATED) pyproject.toml constraints.txt
+$(LIBRARY): $(CREATED) pyproject.toml $(CONSTRAINTS)
 	$(INSTALL) $(TORCH)
 	$(INSTALL) -e .
 	@touch $@
@@ -57,3 +66,7 @@ $(LIBRARY): $(CREATED) pyproject.toml constraints.txt
 $(EVERYTHING): $(LIBRARY) Training/pyproject.toml
 	$(INSTALL) -e '.[test]' -e ./Training
 	@touch $@
+
+$(PREVIEW).txt: constraints.txt Testing/slicer-preview.txt
+	@mkdir -p $(@D)
+	grep -v -E '^(slicer-core|vtk)==' constraints.txt | cat - Testing/slicer-preview.txt > $@

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -13,8 +15,11 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 from TrustSegModule import make_library_importable
+
+make_library_importable(Path(__file__).parent)
 
 
 class TrustSeg(ScriptedLoadableModule):
@@ -29,36 +34,228 @@ class TrustSeg(ScriptedLoadableModule):
         self.parent.helpText = _("""
 <p>Segments an image and shows how sure the model is of every voxel: one pass of a network that carries the
 mean and the variance of each activation from the image to the mask.</p>
-<p>This version works from the command line; the panel comes with the next one.
-For research use only: not a medical device.</p>
+<p>Choose an image and a model and click Segment. The mask appears as an outline, the probability that a voxel
+is labeled wrong as colors over the image; the key U hides the colors. For research use only: not a medical
+device.</p>
 """)
         self.parent.acknowledgementText = _("""
 <p>The method follows SUPER-Net (Carannante et al., Pattern Recognition 2025), Sagar (WACV Workshops 2022) and
 Testing the Trust (MIDL 2026). The bundled hippocampus model was trained on the Medical Segmentation Decathlon
 (Antonelli et al., Nature Communications 2022, CC BY-SA 4.0).</p>
 """)
-        make_library_importable(Path(__file__).parent)
+        slicer.app.startupCompleted.connect(_register_sample_data)
 
 
-class TrustSegWidget(ScriptedLoadableModuleWidget):
-    """The panel: for now, one label."""
+def _register_sample_data() -> None:
+    """After the start: the module Sample Data may be loaded later than this one."""
+    from TrustSegModule.sample_data import register
+
+    register()
+
+
+class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: connects its parts with the application and with the scene."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.parameters = None
+        self.shortcut = None
 
     def setup(self) -> None:
         super().setup()
+        from TrustSegModule.models import bundled_models
+        from TrustSegModule.panels import OverlayPanel, ResultsPanel, RunPanel
+        from TrustSegModule.panels.session import Session
+
         panel = slicer.util.loadUI(self.resourcePath("UI/TrustSeg.ui"))
-        panel.setMRMLScene(slicer.mrmlScene)
         self.layout.addWidget(panel)
         self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)
+        self.logic = TrustSegLogic()
+        self.runPanel = RunPanel(self.ui, bundled_models(), self.onSegmentButton)
+        self.overlayPanel = OverlayPanel(self.ui, slicer.mrmlScene)
+        self.resultsPanel = ResultsPanel(self.ui)
+        self.session = Session(slicer.mrmlScene, self.runPanel, self.onResults)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneReplaced)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneReplaced)
+        slicer.app.aboutToQuit.connect(self.session.close)
+        self.followScene()
+
+    def enter(self) -> None:
+        """The panel is opened: its key works, and the worker warms up."""
+        self.followScene()
+        if self.parameters.inputVolume is None:
+            self.parameters.inputVolume = self.logic.firstImage()
+        window = slicer.util.mainWindow()
+        if window is not None:
+            self.shortcut = qt.QShortcut(qt.QKeySequence("U"), window)
+            self.shortcut.activated.connect(self.overlayPanel.toggle)
+        if self.runPanel.model is not None:
+            self.session.warm(self.runPanel.model, self.parameters.device)
+
+    def exit(self) -> None:
+        """Another module is opened: a running segmentation goes on, the key is given back."""
+        if self.shortcut is not None:
+            self.shortcut.setEnabled(False)
+            self.shortcut.deleteLater()
+            self.shortcut = None
+
+    def cleanup(self) -> None:
+        """The panel is taken down."""
+        self.session.close()
+        self.unfollowScene()
+        self.removeObservers()
+
+    def followScene(self) -> None:
+        """Use the settings and the results that are in the scene now."""
+        if self.parameters is not None:
+            return
+        self.parameters = self.logic.getParameterNode()
+        if self.parameters.inputVolume is None:
+            self.parameters.inputVolume = self.logic.firstImage()
+        self.guiTag = self.parameters.connectGui(self.ui)
+        self.addObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self.runPanel.follow(self.parameters)
+        self.overlayPanel.follow(self.parameters)
+        self.shownInput = None
+        self.onParametersModified()
+
+    def unfollowScene(self) -> None:
+        """Let go of the settings of a scene that is closed."""
+        if self.parameters is None:
+            return
+        self.parameters.disconnectGui(self.guiTag)
+        self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self.parameters = None
+        self.runPanel.follow(None)
+        self.overlayPanel.follow(None)
+        self.resultsPanel.show(None, {})
+
+    def onSceneStartClose(self, caller=None, event=None) -> None:
+        self.session.cancel()
+        self.unfollowScene()
+
+    def onSceneReplaced(self, caller=None, event=None) -> None:
+        self.unfollowScene()
+        self.followScene()
+
+    def onParametersModified(self, caller=None, event=None) -> None:
+        self.runPanel.refresh()
+        if self.parameters.inputVolume is not self.shownInput:
+            self.shownInput = self.parameters.inputVolume
+            self.showResults(self.logic.resultsOf(self.shownInput))
+
+    def onSegmentButton(self) -> None:
+        if self.session.busy:
+            self.session.cancel()
+        else:
+            self.session.start(self.logic.taskOf(self.parameters, self.runPanel.model))
+
+    def onResults(self, results) -> None:
+        """A segmentation is done; it may be that of an image that is no longer the chosen one."""
+        from TrustSegModule import slice_position
+
+        self.showResults(self.logic.resultsOf(self.parameters.inputVolume))
+        if self.logic.resultsOf(self.parameters.inputVolume) == results:
+            self.overlayPanel.reveal()
+            slice_position.jump_to(slicer.mrmlScene, results.segmentation)
+
+    def showResults(self, results) -> None:
+        """Show a result, or None, in the lower parts of the panel."""
+        self.overlayPanel.show_results(results)
+        self.resultsPanel.show(*self.logic.reportAndColors(results))
 
 
 class TrustSegLogic(ScriptedLoadableModuleLogic):
     """What scripts may call without a panel."""
+
+    def getParameterNode(self):
+        """Return the settings of the panel in the current scene."""
+        from TrustSegModule.parameters import TrustSegParameterNode
+
+        return TrustSegParameterNode(super().getParameterNode())
 
     def libraryVersion(self) -> str:
         """Version of the TrustSegLib that this Slicer uses."""
         from TrustSegLib.version import __version__
 
         return __version__
+
+    def segment(self, inputVolume, model: str = "", device: str = "auto", region=None, allMaps: bool = False):
+        """Segment a volume and wait: for scripts and batch.
+
+        Parameters
+        ----------
+        inputVolume : vtkMRMLScalarVolumeNode
+            The image.
+        model : str
+            Name of a bundled model; the first one by default.
+        device : str
+            "auto", "cpu" or "cuda:N".
+        region : vtkMRMLMarkupsROINode, optional
+            Part of the image to segment.
+        allMaps : bool
+            Whether to make every uncertainty map.
+
+        Returns
+        -------
+        ResultNodes
+            `segmentation`, and `maps` by name.
+
+        Raises
+        ------
+        SceneError
+            A node cannot be used, or there is no such model.
+        WorkerError
+            The segmentation failed.
+        """
+        from TrustSegModule.models import find_model
+        from TrustSegModule.runner import Runner, Task
+        from TrustSegModule.worker_client import make_worker
+
+        task = Task(inputVolume, find_model(model), device, region, self.mapNames(allMaps))
+        runner = Runner(slicer.mrmlScene, make_worker())
+        try:
+            return runner.run(task)
+        finally:
+            runner.close()
+
+    def taskOf(self, parameters, model):
+        """What the panel's settings ask for."""
+        from TrustSegModule.runner import Task
+
+        maps = self.mapNames(parameters.allMaps)
+        return Task(parameters.inputVolume, model, parameters.device, parameters.region, maps)
+
+    def mapNames(self, everyMap: bool) -> tuple[str, ...]:
+        """Names of the uncertainty maps to make."""
+        from TrustSegLib.uncertainty import MAP_NAMES
+        from TrustSegModule.runner import DEFAULT_MAP
+
+        return MAP_NAMES if everyMap else (DEFAULT_MAP,)
+
+    def firstImage(self):
+        """The first volume of the scene that can be segmented, or None."""
+        from TrustSegModule.input_volume import images
+
+        return next(iter(images(slicer.mrmlScene)), None)
+
+    def resultsOf(self, inputVolume):
+        """The result on a volume, or None."""
+        from TrustSegModule.result_nodes import find_results
+
+        return None if inputVolume is None else find_results(slicer.mrmlScene, inputVolume)
+
+    def reportAndColors(self, results):
+        """The report of a result and the colors of its structures; (None, {}) without one."""
+        from TrustSegModule.result_nodes import report_of
+        from TrustSegModule.segmentation import structure_colors
+
+        if results is None:
+            return None, {}
+        return report_of(results.segmentation), structure_colors(results.segmentation)
 
 
 class TrustSegTest(ScriptedLoadableModuleTest):

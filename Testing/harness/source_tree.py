@@ -65,12 +65,19 @@ def imports(path: Path, source_root: Path) -> list[Import]:
     """
     package = path.relative_to(source_root).with_suffix("").parts[:-1]
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    inside = {id(n) for block in ast.walk(tree) if _runs_later(block) for n in ast.walk(block)}
     return [
         Import(module, name, id(node) not in inside, node.lineno)
         for node in ast.walk(tree)
         for module, name in _named(node, package)
     ]
+
+
+def _runs_later(node: ast.AST) -> bool:
+    """Whether importing the file does not run this: a function, or what only a type checker reads."""
+    if isinstance(node, ast.If):
+        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return isinstance(node, ast.FunctionDef)
 
 
 def _named(node: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, str | None]]:

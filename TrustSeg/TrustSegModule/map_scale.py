@@ -1,0 +1,77 @@
+"""How an uncertainty map is shown: a fixed scale for each map, so that pictures compare across images."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import slicer
+
+MAP_ATTRIBUTE = "TrustSeg.Map"
+CLASSES_ATTRIBUTE = "TrustSeg.Classes"
+PERCENT_MAP = "error_probability"
+HIDDEN_SHARE = 0.1
+"""Values below this share of the scale are hidden at first: 5 % of error probability."""
+
+
+class MapScale(NamedTuple):
+    """How the values of a map become colors and numbers for people.
+
+    Attributes
+    ----------
+    title, unit : str
+        What people read in the legend.
+    factor : float
+        From the values of the volume to the numbers of the legend.
+    low, high : float
+        Values of the volume at the ends of the colors.
+    limit : float
+        No value of the map is larger.
+    """
+
+    title: str
+    unit: str
+    factor: float
+    low: float
+    high: float
+    limit: float
+
+    @property
+    def hidden_below(self) -> float:
+        """Smallest value that is drawn at first, in the unit of the volume."""
+        return self.low + HIDDEN_SHARE * (self.high - self.low)
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, as above a legend."""
+        return f"{self.title} ({self.unit})"
+
+
+def describe_map(map_node: slicer.vtkMRMLScalarVolumeNode, name: str, classes: int) -> None:
+    """Keep in a node what `scale_of` needs, also after the scene was saved and loaded.
+
+    Parameters
+    ----------
+    map_node : vtkMRMLScalarVolumeNode
+    name : str
+        One of `TrustSegLib.uncertainty.MAP_NAMES`.
+    classes : int
+        Number of classes of the model, background included.
+    """
+    map_node.SetAttribute(MAP_ATTRIBUTE, name)
+    map_node.SetAttribute(CLASSES_ATTRIBUTE, str(classes))
+
+
+def map_name(map_node: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Return which map a volume holds, such as "error_probability"."""
+    return map_node.GetAttribute(MAP_ATTRIBUTE)
+
+
+def scale_of(map_node: slicer.vtkMRMLScalarVolumeNode) -> MapScale:
+    """Return the scale of a volume that `describe_map` was called for."""
+    # Here and not above: Slicer opens the module before the library is importable.
+    from TrustSegLib.uncertainty import map_range, map_title, map_unit
+
+    name, classes = map_name(map_node), int(map_node.GetAttribute(CLASSES_ATTRIBUTE))
+    low, high = map_range(name, classes)
+    factor, unit = (100.0, "%") if name == PERCENT_MAP else (1.0, map_unit(name))
+    return MapScale(map_title(name), unit, factor, low, high, limit=max(high, 1.0))

@@ -1,0 +1,144 @@
+"""The upper part of the panel: image, model, device, the button, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from slicer.i18n import tr as _
+
+from TrustSegModule.map_scale import MAP_ATTRIBUTE
+from TrustSegModule.models import Model
+from TrustSegModule.panels.choice import fill, key_of
+from TrustSegModule.panels.progress_text import device_title, progress_text
+
+if TYPE_CHECKING:
+    from TrustSegLib.worker import Device, Progressed
+    from TrustSegModule.parameters import TrustSegParameterNode
+
+PROGRESS_STEPS = 1000
+
+
+class RunPanel:
+    """Drives the widgets of the section "Segment".
+
+    Parameters
+    ----------
+    ui : object
+        The widgets of `TrustSeg.ui` by name.
+    models : sequence of Model
+        To choose from.
+    on_click : callable
+        Called when the button is pressed.
+    """
+
+    def __init__(self, ui, models: Sequence[Model], on_click: Callable[[], None]) -> None:
+        self._ui, self._models = ui, {model.name: model for model in models}
+        self._parameters: TrustSegParameterNode | None = None
+        self._devices: tuple[Device, ...] = ()
+        self._running = False
+        ui.segmentButton.clicked.connect(lambda *_arguments: on_click())
+        ui.modelSelector.currentIndexChanged.connect(self._on_model)
+        ui.deviceSelector.currentIndexChanged.connect(self._on_device)
+
+    @property
+    def model(self) -> Model | None:
+        """The chosen model; None where no model is installed."""
+        return self._models.get(key_of(self._ui.modelSelector))
+
+    def follow(self, parameters: TrustSegParameterNode | None) -> None:
+        """Show the settings of a scene; None while there is no scene."""
+        self._parameters = parameters
+        if parameters is not None:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Bring all widgets up to date."""
+        fill(self._ui.modelSelector, [(name, name) for name in self._models], self._parameters.model)
+        self._fill_devices()
+        self._describe_model()
+        self._update_button()
+
+    def show_devices(self, devices: tuple[Device, ...]) -> None:
+        """Name the devices that the worker has found."""
+        self._devices = devices
+        if self._parameters is not None:
+            self._fill_devices()
+
+    def show_running(self, running: bool) -> None:
+        """Turn Segment into Cancel and back, and lock what must not change in between."""
+        self._running = running
+        for widget in (self._ui.inputSection, self._ui.progressBar):
+            widget.setVisible(True)
+        self._ui.inputSection.setEnabled(not running)
+        self._ui.progressBar.setVisible(running)
+        self._ui.progressBar.setValue(0)
+        self._update_button()
+
+    def show_progress(self, event: Progressed) -> None:
+        """Show how far the segmentation is."""
+        self._ui.progressBar.setValue(round(PROGRESS_STEPS * event.fraction))
+        self.show_status(progress_text(event))
+
+    def show_status(self, text: str) -> None:
+        """Say something below the button."""
+        self._ui.statusLabel.setText(text)
+
+    def show_cancelling(self) -> None:
+        """The button has been pressed: a second press would change nothing."""
+        self._ui.segmentButton.setEnabled(False)
+        self.show_status(_("Stopping..."))
+
+    def _update_button(self) -> None:
+        reason = None if self._running else self._obstacle()
+        self._ui.segmentButton.setText(_("Cancel") if self._running else _("Segment"))
+        self._ui.segmentButton.setEnabled(reason is None)
+        self._ui.segmentButton.setToolTip(reason or _("Segment the image, or stop a running segmentation."))
+
+    def _obstacle(self) -> str | None:
+        """Why nothing can be segmented yet, for people."""
+        volume = self._parameters.inputVolume if self._parameters is not None else None
+        if volume is None:
+            return _("Load an image and choose it first.")
+        if volume.GetAttribute(MAP_ATTRIBUTE):
+            return _("This is an uncertainty map: choose the image.")
+        return None if self.model is not None else _("No model is installed.")
+
+    def _on_model(self, *_arguments) -> None:
+        if self._parameters is not None:
+            self._parameters.model = key_of(self._ui.modelSelector)
+        self._describe_model()
+
+    def _on_device(self, *_arguments) -> None:
+        if self._parameters is not None:
+            self._parameters.device = key_of(self._ui.deviceSelector)
+
+    def _fill_devices(self) -> None:
+        entries = [(device.name, device_title(device)) for device in self._devices]
+        graphics = [title for name, title in entries if name != "cpu"]
+        best = (graphics or [title for _name, title in entries])[:1]
+        auto = _("Auto ({device})").format(device=best[0]) if best else _("Auto")
+        known = entries or [("cpu", _("CPU"))]
+        fill(self._ui.deviceSelector, [("auto", auto), *known], self._parameters.device)
+
+    def _describe_model(self) -> None:
+        model = self.model
+        self._ui.modelDescription.setText("" if model is None else _description(model))
+
+
+def _description(model: Model) -> str:
+    text = model.description
+    rows = [
+        (_("Image"), model.images),
+        (_("Structures"), ", ".join(structure["name"] for structure in text["structures"])),
+        (_("Trained on"), model.trained_on),
+        (_("License of the weights"), text["license"]),
+        (_("Version"), text["version"]),
+    ]
+    lines = [
+        escape(text["description"]),
+        *(f"<b>{escape(name)}:</b> {escape(value)}" for name, value in rows),
+    ]
+    lines.append(f"<i>{escape(_('For research use only.'))}</i>")
+    return "<br>".join(lines)

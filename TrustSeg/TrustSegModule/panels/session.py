@@ -1,0 +1,169 @@
+"""What happens between a click on Segment and the overlay: a timer moves it on, nothing waits."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from TrustSegModule import dependencies
+from TrustSegModule.errors import SceneError
+from TrustSegModule.panels.run_panel import RunPanel
+from TrustSegModule.runner import Runner, Task
+from TrustSegModule.worker_client import make_worker
+
+if TYPE_CHECKING:
+    from TrustSegLib.worker import Announced, Event, Failed, Finished, Logged, Progressed, Ready, Stopped
+    from TrustSegModule.models import Model
+    from TrustSegModule.result_nodes import ResultNodes
+
+RUNNING_MS, IDLE_MS = 50, 500
+"""Between two looks at the worker: while it segments, and while it is only warm."""
+
+
+class Session:
+    """The runner of one panel, with its timer and its words to the user.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Where the results go.
+    panel : RunPanel
+        Where it is said how far the work is.
+    on_results : callable
+        Called with the `ResultNodes` of a segmentation that is done.
+    """
+
+    def __init__(
+        self, scene: slicer.vtkMRMLScene, panel: RunPanel, on_results: Callable[[ResultNodes], None]
+    ) -> None:
+        self._scene, self._panel, self._on_results = scene, panel, on_results
+        self._runner: Runner | None = None
+        self._clicked = 0.0
+        self._packages_ready = False
+        self._timer = qt.QTimer()
+        self._timer.timeout.connect(self.poll)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a segmentation runs."""
+        return self._runner is not None and self._runner.busy
+
+    def warm(self, model: Model, device: str) -> None:
+        """Start the worker before the first click, where its packages are there already."""
+        if not dependencies.check().ready:
+            return
+        try:
+            self._ready_runner().worker.warm(model.path, device)
+        except _failures() as error:
+            self._panel.show_status(str(error))
+            return
+        self._timer.start(IDLE_MS)
+
+    def start(self, task: Task) -> None:
+        """Begin to segment: packages first, which the user may decline."""
+        self._clicked = time.monotonic()
+        if not self._has_packages():
+            return
+        try:
+            self._ready_runner().start(task)
+        except _failures() as error:
+            self._show_failure(str(error))
+            return
+        self._panel.show_running(True)
+        self._panel.show_status(_("Starting..."))
+        self._timer.start(RUNNING_MS)
+
+    def cancel(self) -> None:
+        """Stop a running segmentation, if there is one."""
+        if self.busy:
+            self._runner.cancel()
+            self._panel.show_cancelling()
+
+    def close(self) -> None:
+        """End the worker and the timer; for the end of the panel and of Slicer."""
+        self._timer.stop()
+        if self._runner is not None:
+            self._runner.close()
+
+    def poll(self) -> None:
+        """Take what the worker has said since the last look."""
+        for event in self._runner.poll():
+            self._handle(event)
+        if self.busy:
+            return
+        if self._runner.worker.alive:
+            self._timer.setInterval(IDLE_MS)
+        else:
+            self._timer.stop()
+
+    def _handle(self, event: Event) -> None:
+        getattr(self, f"_on_{type(event).__name__.lower()}")(event)
+
+    def _on_ready(self, event: Ready) -> None:
+        self._panel.show_devices(event.devices)
+
+    def _on_progressed(self, event: Progressed) -> None:
+        self._panel.show_progress(event)
+
+    def _on_announced(self, event: Announced) -> None:
+        logging.warning("TrustSeg: %s", event.text)
+        self._panel.show_status(event.text)
+
+    def _on_logged(self, event: Logged) -> None:
+        logging.info("TrustSeg worker: %s", event.text)
+
+    def _on_finished(self, event: Finished) -> None:
+        self._panel.show_running(False)
+        self._on_results(self._runner.results)
+        device = event.answer.report["provenance"]["device"]
+        text = _("Done in {seconds:.1f} s on {device}.")
+        said = [text.format(seconds=time.monotonic() - self._clicked, device=device), *event.answer.notices]
+        self._panel.show_status("\n".join(said))
+
+    def _on_stopped(self, event: Stopped) -> None:
+        self._panel.show_running(False)
+        self._panel.show_status(_("Stopped: the scene is as it was."))
+
+    def _on_failed(self, event: Failed) -> None:
+        self._panel.show_running(False)
+        if event.id is None:
+            # Nobody has clicked: no pop-up for what may not even be needed.
+            logging.error("TrustSeg worker: %s\n%s", event.message, event.details)
+            self._panel.show_status(event.message)
+        else:
+            self._show_failure(event.message, event.details)
+
+    def _show_failure(self, message: str, details: str = "") -> None:
+        self._panel.show_status(message)
+        slicer.util.errorDisplay(message, windowTitle=_("TrustSeg"), detailedText=details)
+
+    def _has_packages(self) -> bool:
+        """Look once, and install with the user's consent what is not there."""
+        if self._packages_ready:
+            return True
+        try:
+            self._packages_ready = dependencies.install(dependencies.check())
+        except dependencies.DependencyError as error:
+            self._show_failure(str(error), error.details)
+            return False
+        if not self._packages_ready:
+            self._panel.show_status(_("Nothing was installed: without its packages TrustSeg cannot segment."))
+        return self._packages_ready
+
+    def _ready_runner(self) -> Runner:
+        if self._runner is None:
+            self._runner = Runner(self._scene, make_worker())
+        return self._runner
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What says in one line what is wrong; a function, as opening the module must not need the library."""
+    from TrustSegLib.worker import WorkerError
+
+    return SceneError, WorkerError

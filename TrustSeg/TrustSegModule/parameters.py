@@ -1,0 +1,44 @@
+"""What the panel remembers in the scene: choices, not results."""
+
+# No postponed annotations here: Slicer's wrapper reads the types themselves.
+import slicer
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+from TrustSegModule.color_tables import COLOR_MAPS
+
+
+@parameterNodeWrapper
+class TrustSegParameterNode:
+    """Settings of the panel.
+
+    Attributes
+    ----------
+    inputVolume : vtkMRMLScalarVolumeNode
+        The image.
+    model : str
+        Name of the model; empty for the first.
+    region : vtkMRMLMarkupsROINode
+        Part of the image to segment.
+    device : str
+        "auto", "cpu" or "cuda:N".
+    allMaps : bool
+        Whether to make every uncertainty map.
+    map : str
+        Name of the map that is shown.
+    opacity : float
+        Of the overlay, 0 to 1.
+    colorMap : str
+        Name of the overlay's colors.
+    outline : bool
+        Whether the mask is an outline, or filled.
+    """
+
+    inputVolume: slicer.vtkMRMLScalarVolumeNode
+    model: str = ""
+    region: slicer.vtkMRMLMarkupsROINode
+    device: str = "auto"
+    allMaps: bool = False
+    map: str = "error_probability"
+    opacity: float = 0.5
+    colorMap: str = COLOR_MAPS[0]
+    outline: bool = True

@@ -1,0 +1,156 @@
+"""What the worker found, as nodes of the scene: the mask, the uncertainty maps and the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from TrustSegModule import overlay, surface
+from TrustSegModule.errors import SceneError
+from TrustSegModule.hierarchy import place_beside
+from TrustSegModule.input_volume import image_array
+from TrustSegModule.map_scale import map_name
+from TrustSegModule.map_volume import create_map, fill_map, remove_map
+from TrustSegModule.nodes import nodes_of_class
+from TrustSegModule.segmentation import create_segmentation, fill_segmentation
+
+INPUT_ROLE = "TrustSeg.Input"
+"""From the nodes of a result to the image."""
+REPORT_ATTRIBUTE = "TrustSeg.Report"
+
+
+class Answer(Protocol):
+    """What the worker gives back: `labels` and `maps` by name, (D, H, W), and `report`."""
+
+    labels: np.ndarray
+    maps: dict[str, np.ndarray]
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ResultNodes:
+    """The nodes of one result.
+
+    Attributes
+    ----------
+    segmentation : vtkMRMLSegmentationNode
+    maps : dict of str to vtkMRMLScalarVolumeNode
+        By the name of the map, such as "error_probability".
+    """
+
+    segmentation: slicer.vtkMRMLSegmentationNode
+    maps: dict[str, slicer.vtkMRMLScalarVolumeNode]
+
+    @property
+    def all(self) -> tuple[slicer.vtkMRMLTransformableNode, ...]:
+        """The segmentation and the maps."""
+        return (self.segmentation, *self.maps.values())
+
+
+def put_result(
+    scene: slicer.vtkMRMLScene,
+    input_node: slicer.vtkMRMLVolumeNode,
+    answer: Answer,
+    model: dict[str, Any],
+) -> ResultNodes:
+    """Put a result beside the image; the nodes of an earlier result on the same image get the new content.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    input_node : vtkMRMLVolumeNode
+        The image that was segmented. Its parent transform and its place in the subject hierarchy are given to
+        the result.
+    answer : SegmentAnswer
+        Mask and maps on the grid of the image, and the report.
+    model : dict
+        `model.json`.
+
+    Returns
+    -------
+    ResultNodes
+
+    Raises
+    ------
+    SceneError
+        The image has another size than the one that was segmented; the scene is as it was.
+    """
+    _require_same_size(input_node, answer)
+    _remove_other_maps(scene, input_node, answer.maps)
+    nodes = _make_nodes(scene, input_node, answer.maps, classes=len(model["structures"]) + 1)
+    surface_shown = surface.is_shown(nodes.segmentation)
+    with ExitStack() as batch:
+        for node in nodes.all:
+            batch.enter_context(slicer.util.NodeModify(node))
+        _fill(nodes, input_node, answer, model)
+    for node in nodes.all:
+        place_beside(scene, node, input_node)
+    if surface_shown:
+        surface.show(scene, nodes.segmentation, True)
+    return nodes
+
+
+def find_results(scene: slicer.vtkMRMLScene, input_node: slicer.vtkMRMLVolumeNode) -> ResultNodes | None:
+    """Return the result on an image, also after the scene was saved and loaded; None if there is none."""
+    segmentation = _find_segmentation(scene, input_node)
+    return None if segmentation is None else ResultNodes(segmentation, _find_maps(scene, input_node))
+
+
+def report_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
+    """Return the report that came with a result, as `TrustSegLib.report.report_json` made it."""
+    return json.loads(segmentation_node.GetAttribute(REPORT_ATTRIBUTE))
+
+
+def _require_same_size(input_node: slicer.vtkMRMLVolumeNode, answer: Answer) -> None:
+    if image_array(input_node).shape[1:] != answer.labels.shape:
+        message = _("'{name}' was changed while it was segmented; segment it again")
+        raise SceneError(message.format(name=input_node.GetName()))
+
+
+def _make_nodes(scene: slicer.vtkMRMLScene, input_node, names: Iterable[str], classes: int) -> ResultNodes:
+    segmentation = _find_segmentation(scene, input_node)
+    if segmentation is None:
+        segmentation = create_segmentation(scene, f"{input_node.GetName()} TrustSeg")
+        segmentation.SetNodeReferenceID(INPUT_ROLE, input_node.GetID())
+    maps = _find_maps(scene, input_node)
+    for name in names:
+        if name not in maps:
+            maps[name] = create_map(scene, name, classes, input_node.GetName())
+            maps[name].SetNodeReferenceID(INPUT_ROLE, input_node.GetID())
+    return ResultNodes(segmentation, maps)
+
+
+def _fill(nodes: ResultNodes, input_node, answer: Answer, model: dict[str, Any]) -> None:
+    fill_segmentation(nodes.segmentation, answer.labels, input_node, model)
+    nodes.segmentation.SetAttribute(REPORT_ATTRIBUTE, json.dumps(answer.report))
+    for name, node in nodes.maps.items():
+        fill_map(node, answer.maps[name], input_node, classes=len(model["structures"]) + 1)
+
+
+def _remove_other_maps(scene: slicer.vtkMRMLScene, input_node, names: Container[str]) -> None:
+    """Remove maps of an earlier run that this one does not have: they would not fit the new mask."""
+    for name, node in _find_maps(scene, input_node).items():
+        if name not in names:
+            overlay.hide(scene, node)
+            remove_map(scene, node)
+
+
+def _find_segmentation(scene: slicer.vtkMRMLScene, input_node) -> slicer.vtkMRMLSegmentationNode | None:
+    return next(iter(_results_of(scene, input_node, "vtkMRMLSegmentationNode")), None)
+
+
+def _find_maps(scene: slicer.vtkMRMLScene, input_node) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    nodes = _results_of(scene, input_node, "vtkMRMLScalarVolumeNode")
+    return {map_name(node): node for node in reversed(nodes)}
+
+
+def _results_of(scene: slicer.vtkMRMLScene, input_node, class_name: str) -> list:
+    nodes = nodes_of_class(scene, class_name)
+    return [node for node in nodes if node.GetNodeReferenceID(INPUT_ROLE) == input_node.GetID()]
