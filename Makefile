@@ -1,10 +1,10 @@
-# make demo | test | test-slicer-preview | bench | clean     (another Python: make PYTHON=python3.12 demo)
+# make demo | test | test-slicer-preview | bench | pictures | clean     (another Python: make PYTHON=python3.12 demo)
 #
 # Each target makes .venv, installs what it needs at the versions of constraints.txt, and runs. A second call
 # installs nothing unless a pyproject.toml or constraints.txt has changed.
 
 PYTHON ?= python3
-SAMPLE ?= Testing/data/hippocampus/hippocampus_223.nii.gz
+SAMPLE ?= TrustSeg/Resources/SampleData/hippocampus_223.nii.gz
 OUTPUT ?= demo-output
 # Options for the benchmark: make bench ARGS=--help
 ARGS ?=
@@ -19,7 +19,7 @@ LIBRARY := $(VENV)/.library-installed
 EVERYTHING := $(VENV)/.everything-installed
 PREVIEW := build/slicer-preview
 
-.PHONY: help demo test test-slicer test-slicer-preview bench clean
+.PHONY: help demo test test-slicer test-slicer-preview bench pictures clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,8 +42,14 @@ test-slicer: $(EVERYTHING)
 test-slicer-preview: $(PREVIEW).txt
 	$(MAKE) VENV=$(PREVIEW) CONSTRAINTS=$(PREVIEW).txt test-slicer
 
+# The second part opens the panel of the Slicer module and clicks on Segment.
 bench: $(EVERYTHING)
 	$(BIN)/python Testing/benchmarks/bench.py $(ARGS)
+	$(BIN)/python Testing/benchmarks/click.py
+
+# The pictures of the README that show the Slicer module; a test compares them.
+pictures: $(EVERYTHING)
+	$(BIN)/python Testing/harness/module_pictures.py
 
 # What a training has written (runs/) is not touched.
 clean:

@@ -80,20 +80,20 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneReplaced)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneReplaced)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         slicer.app.aboutToQuit.connect(self.session.close)
         self.followScene()
 
     def enter(self) -> None:
         """The panel is opened: its key works, and the worker warms up."""
         self.followScene()
-        if self.parameters.inputVolume is None:
-            self.parameters.inputVolume = self.logic.firstImage()
+        self.chooseImage()
         window = slicer.util.mainWindow()
         if window is not None:
             self.shortcut = qt.QShortcut(qt.QKeySequence("U"), window)
             self.shortcut.activated.connect(self.overlayPanel.toggle)
         if self.runPanel.model is not None:
-            self.session.warm(self.runPanel.model, self.parameters.device)
+            self.session.warm(self.runPanel.model, self.runPanel.device)
 
     def exit(self) -> None:
         """Another module is opened: a running segmentation goes on, the key is given back."""
@@ -103,7 +103,8 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.shortcut = None
 
     def cleanup(self) -> None:
-        """The panel is taken down."""
+        """The panel is taken down; on a reload, without `exit`."""
+        self.exit()
         self.session.close()
         self.unfollowScene()
         self.removeObservers()
@@ -113,14 +114,25 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parameters is not None:
             return
         self.parameters = self.logic.getParameterNode()
-        if self.parameters.inputVolume is None:
-            self.parameters.inputVolume = self.logic.firstImage()
-        self.guiTag = self.parameters.connectGui(self.ui)
+        self.chooseImage()
+        # By name: `connectGui` returns nothing that could be disconnected.
+        self.guiTag = self.parameters.connectParametersToGui(
+            {
+                "inputVolume": self.ui.inputSelector,
+                "region": self.ui.regionSelector,
+                "allMaps": self.ui.allMapsCheckBox,
+            }
+        )
         self.addObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self.runPanel.follow(self.parameters)
         self.overlayPanel.follow(self.parameters)
-        self.shownInput = None
+        self.shownInput = self.shownResults = None
         self.onParametersModified()
+
+    def chooseImage(self) -> None:
+        """Take the first image of the scene, unless an image is chosen already."""
+        if not self.logic.isImage(self.parameters.inputVolume):
+            self.parameters.inputVolume = self.logic.firstImage() or self.parameters.inputVolume
 
     def unfollowScene(self) -> None:
         """Let go of the settings of a scene that is closed."""
@@ -132,6 +144,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.runPanel.follow(None)
         self.overlayPanel.follow(None)
         self.resultsPanel.show(None, {})
+        self.shownInput = self.shownResults = None
 
     def onSceneStartClose(self, caller=None, event=None) -> None:
         self.session.cancel()
@@ -141,29 +154,43 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.unfollowScene()
         self.followScene()
 
+    def onNodeRemoved(self, caller=None, event=None) -> None:
+        """A person may delete a result in the module Data: the panel must not act on it any more."""
+        if self.parameters is not None and self.shownResults is not None:
+            results = self.logic.resultsOf(self.shownInput)
+            if results != self.shownResults:
+                self.showResults(results)
+
     def onParametersModified(self, caller=None, event=None) -> None:
-        self.runPanel.refresh()
         if self.parameters.inputVolume is not self.shownInput:
             self.shownInput = self.parameters.inputVolume
+            # What was said was said of another image.
+            self.runPanel.show_status("")
             self.showResults(self.logic.resultsOf(self.shownInput))
+        self.runPanel.refresh()
 
     def onSegmentButton(self) -> None:
         if self.session.busy:
             self.session.cancel()
         else:
-            self.session.start(self.logic.taskOf(self.parameters, self.runPanel.model))
+            panel = self.runPanel
+            self.session.start(self.logic.taskOf(self.parameters, panel.model, panel.device))
 
     def onResults(self, results) -> None:
         """A segmentation is done; it may be that of an image that is no longer the chosen one."""
         from TrustSegModule import slice_position
 
+        first = self.shownResults is None
         self.showResults(self.logic.resultsOf(self.parameters.inputVolume))
-        if self.logic.resultsOf(self.parameters.inputVolume) == results:
+        if self.shownResults == results:
             self.overlayPanel.reveal()
-            slice_position.jump_to(slicer.mrmlScene, results.segmentation)
+            # Once: whoever segments again is looking at a place, and wants to see that place.
+            if first:
+                slice_position.jump_to(slicer.mrmlScene, results.segmentation)
 
     def showResults(self, results) -> None:
         """Show a result, or None, in the lower parts of the panel."""
+        self.shownResults = results
         self.overlayPanel.show_results(results)
         self.resultsPanel.show(*self.logic.reportAndColors(results))
 
@@ -222,12 +249,12 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
         finally:
             runner.close()
 
-    def taskOf(self, parameters, model):
-        """What the panel's settings ask for."""
+    def taskOf(self, parameters, model, device: str):
+        """What the panel's settings ask for; model and device are those that the panel shows."""
         from TrustSegModule.runner import Task
 
         maps = self.mapNames(parameters.allMaps)
-        return Task(parameters.inputVolume, model, parameters.device, parameters.region, maps)
+        return Task(parameters.inputVolume, model, device, parameters.region, maps)
 
     def mapNames(self, everyMap: bool) -> tuple[str, ...]:
         """Names of the uncertainty maps to make."""
@@ -241,6 +268,12 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
         from TrustSegModule.input_volume import images
 
         return next(iter(images(slicer.mrmlScene)), None)
+
+    def isImage(self, volume) -> bool:
+        """Whether a volume, or None, is one of the scene that can be segmented."""
+        from TrustSegModule.input_volume import images
+
+        return volume in images(slicer.mrmlScene)
 
     def resultsOf(self, inputVolume):
         """The result on a volume, or None."""

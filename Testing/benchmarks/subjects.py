@@ -20,7 +20,7 @@ NETWORKS = {
     "hippocampus-t1 (12-24-48)": NetworkSpec(classes=3, filters=(12, 24, 48)),
     "five levels (16-32-64-128-256)": NetworkSpec(classes=3, filters=(16, 32, 64, 128, 256)),
 }
-SAMPLE = Path(__file__).parents[1] / "data/hippocampus/hippocampus_223.nii.gz"
+SAMPLE = Path(__file__).parents[2] / "TrustSeg/Resources/SampleData/hippocampus_223.nii.gz"
 VARIANTS = ("deterministic", "taylor", "exact", "correlated")
 
 

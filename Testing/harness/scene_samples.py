@@ -11,8 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 from source_tree import ROOT
 
-IMAGE = ROOT / "Testing" / "data" / "hippocampus" / "hippocampus_223.nii.gz"
-LABELS = ROOT / "Testing" / "data" / "hippocampus" / "hippocampus_223_label.nii.gz"
+IMAGE = ROOT / "TrustSeg" / "Resources" / "SampleData" / "hippocampus_223.nii.gz"
+LABELS = ROOT / "TrustSeg" / "Resources" / "SampleData" / "hippocampus_223_label.nii.gz"
 MODEL = json.loads((ROOT / "TrustSegLib" / "models" / "hippocampus-t1" / "model.json").read_text("utf-8"))
 
 
@@ -76,5 +76,6 @@ def made_up_report(labels: np.ndarray) -> dict[str, Any]:
         "schema": "trustseg-report/1",
         "image": 'Müller; "head" : <1>\n%20.nii',
         "structures": rows,
+        "calibration": None,
         "case": {"quality": None, "warnings": ["not calibrated; 5 %"]},
     }

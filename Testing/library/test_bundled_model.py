@@ -13,7 +13,7 @@ from TrustSegLib.bundle import find_bundle, load_bundle
 from TrustSegLib.imaging import orient, read_labels, read_volume
 from TrustSegLib.inference import SegmentOptions, segment
 
-SAMPLE = ROOT / "Testing/data/hippocampus/hippocampus_223.nii.gz"
+SAMPLE = ROOT / "TrustSeg/Resources/SampleData/hippocampus_223.nii.gz"
 OPTIONS = SegmentOptions(device="cpu", maps=("error_probability", "epistemic"))
 ORIENTATIONS = [
     "".join(letters)

@@ -196,7 +196,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def test_git_keeps_the_models_and_not_what_the_commands_write(empty_repository: Path):
-    kept = ["TrustSegLib/models/hippocampus-t1/weights.safetensors", "Testing/data/hippocampus/x.nii.gz"]
+    kept = ["TrustSegLib/models/hippocampus-t1/weights.safetensors", "TrustSeg/Resources/SampleData/x.nii.gz"]
     written = [".venv/bin/python", "demo-output/overlay.png", "Training/runs/a/last.ckpt"]
     ignored = git(empty_repository, "check-ignore", "--no-index", *kept, *written).split()
     assert ignored == written
@@ -212,7 +212,7 @@ def test_git_never_changes_a_byte_of_a_model(empty_repository: Path):
 
 
 def test_the_sample_is_what_its_readme_says():
-    folder = ROOT / "Testing" / "data" / "hippocampus"
+    folder = ROOT / "TrustSeg" / "Resources" / "SampleData"
     readme = (folder / "README.md").read_text("utf-8")
     said = dict(re.findall(r"`(\S+\.nii\.gz)` \|.*`([0-9a-f]{64})`", readme))
     assert said == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.gz")}

@@ -40,3 +40,51 @@ def slicer_application(application):
     from qt_stand_ins.installation import install
 
     return install(application)
+
+
+@pytest.fixture(scope="session")
+def warm_worker(slicer_application) -> Iterator:
+    """One process for all panels: starting PyTorch takes seconds."""
+    pytest.importorskip("torch", reason="pip install torch")
+    from panel_runs import SharedWorker
+    from TrustSegModule.worker_client import make_worker
+
+    with make_worker() as worker:
+        yield SharedWorker(worker)
+
+
+@pytest.fixture
+def shared_worker(warm_worker, monkeypatch):
+    """Panels and scripts that are opened now use the warm worker."""
+    from TrustSegModule import worker_client
+    from TrustSegModule.panels import session
+
+    for module in (worker_client, session):
+        monkeypatch.setattr(module, "make_worker", lambda: warm_worker)
+    return warm_worker
+
+
+@pytest.fixture
+def image(slicer_application, scene):
+    """The sample image, loaded by hand."""
+    from panel_runs import load_image
+
+    return load_image()
+
+
+@pytest.fixture
+def panel(image, shared_worker) -> Iterator:
+    """The panel, opened on the sample image, with the warm worker."""
+    from panel_runs import PANEL
+    from qt_stand_ins.panel import open_panel
+
+    with open_panel(PANEL) as opened:
+        yield opened
+
+
+@pytest.fixture
+def dialogs(slicer_application):
+    """Message boxes: answers beforehand, and those that were shown."""
+    from qt_stand_ins.dialogs import dialogs
+
+    return dialogs

@@ -44,7 +44,7 @@ def test_numbers_are_not_percent(case):
     legend = legend_of(error_map)
     display = legend.GetPrimaryDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0, 50))
-    assert legend.GetTitleText() == "Error probability (%)\nshown from 5 %"
+    assert legend.GetTitleText() == "Error probability (%)\nnot calibrated, from 5 %"
     assert [legend.GetLabelFormat() % value for value in np.linspace(0, 50, legend.GetNumberOfLabels())] == [
         "0", "10", "20", "30", "40", "50",
     ]  # fmt: skip
@@ -78,9 +78,28 @@ def test_legend_keeps_the_old_colors_or_threshold(case):
     overlay.set_color_map(scene, maps["error_probability"], "Viridis")
     assert bar_colors(view, "Viridis") == 8
     overlay.set_threshold(maps["error_probability"], 0.125)
-    assert legend_of(maps["error_probability"]).GetTitleText().endswith("shown from 12.5 %")
+    assert legend_of(maps["error_probability"]).GetTitleText().endswith("not calibrated, from 12.5 %")
     overlay.set_threshold(maps["error_probability"], 0)
-    assert legend_of(maps["error_probability"]).GetTitleText() == "Error probability (%)"
+    assert legend_of(maps["error_probability"]).GetTitleText() == "Error probability (%)\nnot calibrated"
+
+
+def test_legend_calls_calibrated_percent_uncalibrated_or_the_reverse(case):
+    from TrustSegModule import overlay, result_nodes
+
+    scene, image, _maps, _view = case
+    answer = sample_answer("entropy")
+    answer.report["calibration"] = {"method": "made up"}
+    maps = result_nodes.put_result(scene, image, answer, MODEL).maps
+    for node in maps.values():
+        overlay.show(scene, node, image)
+        assert "calibrated" not in legend_of(node).GetTitleText()
+    # The next result on the same image comes from a model without calibration.
+    maps = result_nodes.put_result(scene, image, sample_answer("entropy"), MODEL).maps
+    overlay.show(scene, maps["error_probability"], image)
+    assert "not calibrated" in legend_of(maps["error_probability"]).GetTitleText()
+    # An entropy is no percentage: there is nothing to hold against outcomes.
+    overlay.show(scene, maps["entropy"], image)
+    assert "calibrated" not in legend_of(maps["entropy"]).GetTitleText()
 
 
 def test_legend_that_the_user_deleted_breaks_the_colors(case):

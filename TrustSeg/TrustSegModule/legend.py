@@ -9,7 +9,7 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule.map_scale import MapScale, scale_of
+from TrustSegModule.map_scale import MapScale, lacks_calibration, scale_of
 from TrustSegModule.map_volume import map_display
 from TrustSegModule.nodes import nodes_of_class
 
@@ -66,12 +66,14 @@ def follow_table(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLDisplayableNode
 
 
 def follow_threshold(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Write below the title of a map's legend from which value on the map is drawn."""
+    """Write below the title of a map's legend from which value on it is drawn, and if it is not calibrated."""
     legend, scale = map_node.GetNodeReference(LEGEND_ROLE), scale_of(map_node)
     if legend is not None:
         threshold = map_node.GetDisplayNode().GetLowerThreshold() * scale.factor
-        note = _("shown from {value:.3g} {unit}").format(value=threshold, unit=scale.unit)
-        legend.SetTitleText(f"{scale.heading}\n{note}" if threshold > scale.low else scale.heading)
+        notes = [_("not calibrated")] if lacks_calibration(map_node) else []
+        if threshold > scale.low:
+            notes.append(_("from {value:.3g} {unit}").format(value=threshold, unit=scale.unit))
+        legend.SetTitleText("\n".join(filter(None, [scale.heading, ", ".join(notes)])))
 
 
 def _place_legend(

@@ -8,6 +8,7 @@ import slicer
 
 MAP_ATTRIBUTE = "TrustSeg.Map"
 CLASSES_ATTRIBUTE = "TrustSeg.Classes"
+CALIBRATED_ATTRIBUTE = "TrustSeg.Calibrated"
 PERCENT_MAP = "error_probability"
 HIDDEN_SHARE = 0.1
 """Values below this share of the scale are hidden at first: 5 % of error probability."""
@@ -64,6 +65,16 @@ def describe_map(map_node: slicer.vtkMRMLScalarVolumeNode, name: str, classes: i
 def map_name(map_node: slicer.vtkMRMLScalarVolumeNode) -> str:
     """Return which map a volume holds, such as "error_probability"."""
     return map_node.GetAttribute(MAP_ATTRIBUTE)
+
+
+def set_calibrated(map_node: slicer.vtkMRMLScalarVolumeNode, calibrated: bool) -> None:
+    """Keep in a node whether the probabilities of its result were calibrated."""
+    map_node.SetAttribute(CALIBRATED_ATTRIBUTE, "1" if calibrated else None)
+
+
+def lacks_calibration(map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    """Return whether a map shows probabilities in percent that nobody has held against outcomes."""
+    return map_name(map_node) == PERCENT_MAP and map_node.GetAttribute(CALIBRATED_ATTRIBUTE) is None
 
 
 def scale_of(map_node: slicer.vtkMRMLScalarVolumeNode) -> MapScale:

@@ -16,7 +16,7 @@ from TrustSegModule import overlay, surface
 from TrustSegModule.errors import SceneError
 from TrustSegModule.hierarchy import place_beside
 from TrustSegModule.input_volume import image_array
-from TrustSegModule.map_scale import map_name
+from TrustSegModule.map_scale import map_name, set_calibrated
 from TrustSegModule.map_volume import create_map, fill_map, remove_map
 from TrustSegModule.nodes import nodes_of_class
 from TrustSegModule.segmentation import create_segmentation, fill_segmentation
@@ -132,6 +132,7 @@ def _fill(nodes: ResultNodes, input_node, answer: Answer, model: dict[str, Any])
     nodes.segmentation.SetAttribute(REPORT_ATTRIBUTE, json.dumps(answer.report))
     for name, node in nodes.maps.items():
         fill_map(node, answer.maps[name], input_node, classes=len(model["structures"]) + 1)
+        set_calibrated(node, answer.report["calibration"] is not None)
 
 
 def _remove_other_maps(scene: slicer.vtkMRMLScene, input_node, names: Container[str]) -> None:
@@ -147,8 +148,11 @@ def _find_segmentation(scene: slicer.vtkMRMLScene, input_node) -> slicer.vtkMRML
 
 
 def _find_maps(scene: slicer.vtkMRMLScene, input_node) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
-    nodes = _results_of(scene, input_node, "vtkMRMLScalarVolumeNode")
-    return {map_name(node): node for node in reversed(nodes)}
+    found: dict[str, slicer.vtkMRMLScalarVolumeNode] = {}
+    for node in _results_of(scene, input_node, "vtkMRMLScalarVolumeNode"):
+        # The first of a kind: a later one is a person's copy.
+        found.setdefault(map_name(node), node)
+    return found
 
 
 def _results_of(scene: slicer.vtkMRMLScene, input_node, class_name: str) -> list:

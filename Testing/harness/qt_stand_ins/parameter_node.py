@@ -152,7 +152,7 @@ class Wrapper:
         for name, each in made.items():
             each.write(self.getValue(name))
             each.connect(lambda name=name, each=each: self._from_widget(name, each))
-        tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: self._modified(tag))
+        self.AddObserver(vtk.vtkCommand.ModifiedEvent, self._modified)
         return len(self._connected) - 1
 
     def disconnectGui(self, tag: int | None) -> None:
@@ -181,12 +181,13 @@ class Wrapper:
             with slicer.util.NodeModify(self):
                 self.setValue(name, each.read())
 
-    def _modified(self, tag: int) -> None:
-        """Follow the node; once the panel is deleted, let it go: the node outlives every panel."""
+    def _modified(self, caller, event) -> None:
+        """Follow the node, as long as there is a panel.
+
+        The node outlives every panel. The observer stays: VTK would free it while it is being called.
+        """
         if all(each.alive for made in self._connected for each in made.values()):
             self._to_widgets()
-        else:
-            self.RemoveObserver(tag)
 
     def _to_widgets(self) -> None:
         if self._updating:

@@ -23,7 +23,7 @@ from TrustSegLib.inference import segment
 from TrustSegLib.report import report_schema
 from TrustSegLib.worker import Failed, Finished, Logged, Progressed, SegmentRequest, Stopped, Worker
 
-IMAGE = ROOT / "Testing" / "data" / "hippocampus" / "hippocampus_223.nii.gz"
+IMAGE = ROOT / "TrustSeg" / "Resources" / "SampleData" / "hippocampus_223.nii.gz"
 MODEL = ROOT / "TrustSegLib" / "models" / "hippocampus-t1"
 
 

@@ -38,6 +38,7 @@ class RunPanel:
         self._parameters: TrustSegParameterNode | None = None
         self._devices: tuple[Device, ...] = ()
         self._running = False
+        self._reason: str | None = None
         ui.segmentButton.clicked.connect(lambda *_arguments: on_click())
         ui.modelSelector.currentIndexChanged.connect(self._on_model)
         ui.deviceSelector.currentIndexChanged.connect(self._on_device)
@@ -46,6 +47,11 @@ class RunPanel:
     def model(self) -> Model | None:
         """The chosen model; None where no model is installed."""
         return self._models.get(key_of(self._ui.modelSelector))
+
+    @property
+    def device(self) -> str:
+        """The device that the panel shows: settings may name one that this computer does not have."""
+        return key_of(self._ui.deviceSelector) or "auto"
 
     def follow(self, parameters: TrustSegParameterNode | None) -> None:
         """Show the settings of a scene; None while there is no scene."""
@@ -69,8 +75,6 @@ class RunPanel:
     def show_running(self, running: bool) -> None:
         """Turn Segment into Cancel and back, and lock what must not change in between."""
         self._running = running
-        for widget in (self._ui.inputSection, self._ui.progressBar):
-            widget.setVisible(True)
         self._ui.inputSection.setEnabled(not running)
         self._ui.progressBar.setVisible(running)
         self._ui.progressBar.setValue(0)
@@ -95,6 +99,11 @@ class RunPanel:
         self._ui.segmentButton.setText(_("Cancel") if self._running else _("Segment"))
         self._ui.segmentButton.setEnabled(reason is None)
         self._ui.segmentButton.setToolTip(reason or _("Segment the image, or stop a running segmentation."))
+        if reason is not None:
+            self.show_status(reason)
+        elif self._reason is not None:
+            self.show_status("")
+        self._reason = reason
 
     def _obstacle(self) -> str | None:
         """Why nothing can be segmented yet, for people."""
@@ -103,6 +112,8 @@ class RunPanel:
             return _("Load an image and choose it first.")
         if volume.GetAttribute(MAP_ATTRIBUTE):
             return _("This is an uncertainty map: choose the image.")
+        if volume.IsA("vtkMRMLLabelMapVolumeNode"):
+            return _("This is a label map: choose the image.")
         return None if self.model is not None else _("No model is installed.")
 
     def _on_model(self, *_arguments) -> None:
@@ -119,8 +130,12 @@ class RunPanel:
         graphics = [title for name, title in entries if name != "cpu"]
         best = (graphics or [title for _name, title in entries])[:1]
         auto = _("Auto ({device})").format(device=best[0]) if best else _("Auto")
-        known = entries or [("cpu", _("CPU"))]
-        fill(self._ui.deviceSelector, [("auto", auto), *known], self._parameters.device)
+        fill(self._ui.deviceSelector, [("auto", auto), *(entries or self._unasked())], self._parameters.device)
+
+    def _unasked(self) -> list[tuple[str, str]]:
+        """Devices before the worker has said which there are: the processor, and one that is chosen already."""
+        chosen = self._parameters.device
+        return [("cpu", _("CPU"))] + [(name, name) for name in {chosen} - {"auto", "cpu"}]
 
     def _describe_model(self) -> None:
         model = self.model

@@ -45,6 +45,7 @@ class Session:
         self._scene, self._panel, self._on_results = scene, panel, on_results
         self._runner: Runner | None = None
         self._clicked = 0.0
+        self._cancelled = False
         self._packages_ready = False
         self._timer = qt.QTimer()
         self._timer.timeout.connect(self.poll)
@@ -63,11 +64,11 @@ class Session:
         except _failures() as error:
             self._panel.show_status(str(error))
             return
-        self._timer.start(IDLE_MS)
+        self._timer.start(RUNNING_MS if self.busy else IDLE_MS)
 
     def start(self, task: Task) -> None:
         """Begin to segment: packages first, which the user may decline."""
-        self._clicked = time.monotonic()
+        self._clicked, self._cancelled = time.monotonic(), False
         if not self._has_packages():
             return
         try:
@@ -82,6 +83,7 @@ class Session:
     def cancel(self) -> None:
         """Stop a running segmentation, if there is one."""
         if self.busy:
+            self._cancelled = True
             self._runner.cancel()
             self._panel.show_cancelling()
 
@@ -128,15 +130,18 @@ class Session:
 
     def _on_stopped(self, event: Stopped) -> None:
         self._panel.show_running(False)
-        self._panel.show_status(_("Stopped: the scene is as it was."))
+        if self._cancelled:
+            self._panel.show_status(_("Stopped: the scene is as it was."))
+        else:
+            self._panel.show_status(_("The image was removed or replaced: its result was dropped."))
 
     def _on_failed(self, event: Failed) -> None:
-        self._panel.show_running(False)
         if event.id is None:
-            # Nobody has clicked: no pop-up for what may not even be needed.
+            # Nobody has clicked, or what was clicked goes on: no pop-up for what may not even be needed.
             logging.error("TrustSeg worker: %s\n%s", event.message, event.details)
             self._panel.show_status(event.message)
         else:
+            self._panel.show_running(False)
             self._show_failure(event.message, event.details)
 
     def _show_failure(self, message: str, details: str = "") -> None:
