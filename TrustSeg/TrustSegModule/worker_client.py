@@ -14,7 +14,9 @@ from TrustSegModule.errors import SceneError
 if TYPE_CHECKING:
     from TrustSegLib.worker import Worker
 
-LAUNCHER = "PythonSlicer"
+PYTHONS = ("python-real", "PythonSlicer")
+"""Slicer's interpreter, and its launcher. The interpreter first: Slicer's environment, which it needs, is this
+process's own, and under Windows the launcher does not pass on what the interpreter is told."""
 
 
 def make_worker(idle_seconds: float = 600.0) -> Worker:
@@ -44,9 +46,9 @@ def python_executable() -> str:
     SceneError
         There is neither: to start Slicer itself instead would open a second window.
     """
-    launcher = shutil.which(LAUNCHER)
-    if launcher is not None:
-        return launcher
+    for name in PYTHONS:
+        if (found := shutil.which(name)) is not None:
+            return found
     if Path(sys.executable or "").name.lower().startswith("python"):
         return sys.executable
     raise SceneError(_("PythonSlicer is not found: start Slicer by its own launcher, or install it again."))

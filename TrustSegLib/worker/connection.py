@@ -36,8 +36,9 @@ class Ended:
         """One line for people."""
         when = f"in the stage {stage}" if stage else "while idle"
         when = when if self.was_ready else "while it started"
-        # SIGKILL from outside is nearly always the system that has no memory left.
-        reason = "; memory may have run out" if self.code == -9 else ""
+        # SIGKILL from outside is nearly always the system that has no memory left. A launcher says only 1.
+        killed = self.code in (-9, 137) or (self.code == 1 and stage in ("predict", "restore"))
+        reason = "; memory may have run out" if killed else ""
         return (
             f"the segmentation process ended unexpectedly {when} ({ending(self.code)}){reason}; "
             "segment again: a new one will start"
@@ -63,7 +64,7 @@ class Connection:
         self._tail: deque[str] = deque(maxlen=LOG_LINES)
         self._new_log: list[str] = []
         self._owner = os.getpid()
-        self._greeted = self._was_ready = self._good_bye = False
+        self._greeted = self.was_ready = self._good_bye = False
 
     @classmethod
     def open(cls, python: str, environment: Mapping[str, str] | None, idle_seconds: float) -> Connection:
@@ -116,7 +117,7 @@ class Connection:
             return messages, None
         if rest := self._log.flush():
             self._add_log(rest)
-        return messages, Ended(code, self._good_bye, self._was_ready)
+        return messages, Ended(code, self._good_bye, self.was_ready)
 
     def take_log(self) -> list[str]:
         """Lines of the log since the last call."""
@@ -137,7 +138,7 @@ class Connection:
         if not self._greeted:
             return self._greet(line)
         message = decode(line)
-        self._was_ready |= message["type"] == "ready"
+        self.was_ready |= message["type"] == "ready"
         self._good_bye |= message["type"] == "bye"
         return message
 

@@ -28,6 +28,8 @@ class Pending:
         The last that was told.
     cancel_deadline : float or None
         When the process is killed, in seconds of `time.monotonic`; None while nobody has cancelled.
+    accept_deadline : float or None
+        When a process that has not taken the request is given up; None until it is ready.
     """
 
     def __init__(self, request_id: str, request: SegmentRequest) -> None:
@@ -35,6 +37,7 @@ class Pending:
         self.request: SegmentRequest | None = request
         self.stage = "load"
         self.cancel_deadline: float | None = None
+        self.accept_deadline: float | None = None
         self._shape = request.array.shape[1:]
         self._map_names = request.maps
         self._restarts = 0
@@ -42,6 +45,11 @@ class Pending:
         self._labels: ArrayReader | None = None
         self._maps: dict[str, ArrayReader] = {}
         self._message: dict[str, Any] = {}
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the process has taken the request."""
+        return self.request is None
 
     def accept(self) -> None:
         """The process has the array: the caller may change or free it."""

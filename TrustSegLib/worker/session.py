@@ -17,6 +17,9 @@ from TrustSegLib.worker.protocol import ProtocolError, WorkerError
 CANCEL_SECONDS = 1.0
 """Between a cancel and the end of the process, if it does not stop by itself."""
 
+ACCEPT_SECONDS = 60.0
+"""Between a process that is ready and its taking a request; it may be loading a model before that."""
+
 
 class Session:
     """Process and request, each there or not.
@@ -91,7 +94,7 @@ class Session:
                 events += self._drop("protocol", f"{error}; reinstall TrustSeg if this happens again")
             except MemoryError:
                 events += self._drop("memory", "there is no memory for the result; close other images")
-        return events + self._enforce_cancel()
+        return events + self._enforce_cancel() + self._enforce_accept()
 
     def _submit(self, pending: Pending) -> None:
         self.start()
@@ -188,6 +191,17 @@ class Session:
         if self.connection is not None:
             self.connection.folder.discard(pending.id)
         return [event if pending.cancel_deadline is None else Stopped(pending.id)]
+
+    def _enforce_accept(self) -> list[Event]:
+        """Give up on a process that talks and does not listen: some launchers do not pass its input on."""
+        pending = self.pending
+        if pending is None or pending.accepted or self.connection is None or not self.connection.was_ready:
+            return []
+        now = time.monotonic()
+        pending.accept_deadline = pending.accept_deadline or now + ACCEPT_SECONDS
+        if now < pending.accept_deadline:
+            return []
+        return self._drop("start", "the segmentation process does not hear what it is asked; restart Slicer")
 
     def _enforce_cancel(self) -> list[Event]:
         pending = self.pending

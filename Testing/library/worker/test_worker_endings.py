@@ -29,6 +29,8 @@ from TrustSegLib.worker.folder import PREFIX, PrivateFolder
 
 SLOW_START = STAND_IN + "\nif not os.path.exists('MARKER'): time.sleep(60)\n" + RUN_WORKER
 
+DEAF = STAND_IN + "\nnever, kept_open = os.pipe(); os.dup2(never, 0)\n" + RUN_WORKER
+
 
 @pytest.mark.parametrize("stage", ["load", "predict", "measure"])
 def test_a_killed_process_is_told_and_replaced(make_worker, make_request, stage):
@@ -237,3 +239,15 @@ def test_without_pytorch_the_client_loads_and_the_process_says_what_is_missing(t
     assert (kind, request_id, alive) == ("start", None, False)
     assert "cannot be loaded (No module named" in message
     assert "install" in message
+
+
+def test_a_process_that_does_not_hear_is_given_up(make_worker, make_request, monkeypatch):
+    """Ready, and deaf: as behind a launcher that does not pass its input on."""
+    monkeypatch.setattr("TrustSegLib.worker.session.ACCEPT_SECONDS", 0.2)
+    worker = make_worker(DEAF)
+    worker.segment(make_request())
+    failed = until(worker, Failed)[-1]
+    assert failed.kind == "start"
+    assert "does not hear" in failed.message
+    assert not worker.alive
+    assert not worker.busy
