@@ -12,12 +12,14 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
-    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
 
 from TrustSegModule import make_library_importable
+from TrustSegModule.self_test import TrustSegTest
+
+__all__ = ["TrustSeg", "TrustSegLogic", "TrustSegTest", "TrustSegWidget"]
 
 make_library_importable(Path(__file__).parent)
 
@@ -59,7 +61,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.parameters = None
+        self.parameters = self.settings = None
         self.shortcut = None
 
     def setup(self) -> None:
@@ -113,21 +115,24 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Use the settings and the results that are in the scene now."""
         if self.parameters is not None:
             return
-        self.parameters = self.logic.getParameterNode()
+        self.parameters = self.connectedSettings()
         self.chooseImage()
-        # By name: `connectGui` returns nothing that could be disconnected.
-        self.guiTag = self.parameters.connectParametersToGui(
-            {
-                "inputVolume": self.ui.inputSelector,
-                "region": self.ui.regionSelector,
-                "allMaps": self.ui.allMapsCheckBox,
-            }
-        )
         self.addObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self.runPanel.follow(self.parameters)
         self.overlayPanel.follow(self.parameters)
         self.shownInput = self.shownResults = None
         self.onParametersModified()
+
+    def connectedSettings(self):
+        """The settings of the scene, tied to the widgets once: closing a scene empties and keeps their node.
+
+        A wrapper that is dropped takes its observer with it, which VTK then calls: so it is never dropped.
+        """
+        settings = self.logic.getParameterNode()
+        if self.settings is None or self.settings.parameterNode is not settings.parameterNode:
+            self.settings = settings
+            settings.connectGui(self.ui)
+        return self.settings
 
     def chooseImage(self) -> None:
         """Take the first image of the scene, unless an image is chosen already."""
@@ -138,7 +143,6 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Let go of the settings of a scene that is closed."""
         if self.parameters is None:
             return
-        self.parameters.disconnectGui(self.guiTag)
         self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self.parameters = None
         self.runPanel.follow(None)
@@ -163,10 +167,13 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onParametersModified(self, caller=None, event=None) -> None:
         if self.parameters.inputVolume is not self.shownInput:
-            self.shownInput = self.parameters.inputVolume
+            was_shown, self.shownInput = self.overlayPanel.shown, self.parameters.inputVolume
             # What was said was said of another image.
             self.runPanel.show_status("")
             self.showResults(self.logic.resultsOf(self.shownInput))
+            # Else the numbers of one image would stand beside the picture of another.
+            if was_shown and self.shownResults is not None and self.shownResults.maps:
+                self.overlayPanel.reveal()
         self.runPanel.refresh()
 
     def onSegmentButton(self) -> None:
@@ -289,18 +296,3 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
         if results is None:
             return None, {}
         return report_of(results.segmentation), structure_colors(results.segmentation)
-
-
-class TrustSegTest(ScriptedLoadableModuleTest):
-    """Runs in Slicer ("Reload and Test") and needs neither torch nor a window."""
-
-    def setUp(self) -> None:
-        slicer.mrmlScene.Clear()
-
-    def runTest(self) -> None:
-        self.setUp()
-        self.test_library_comes_with_the_module()
-
-    def test_library_comes_with_the_module(self) -> None:
-        self.assertRegex(TrustSegLogic().libraryVersion(), r"^\d+\.\d+\.\d+")
-        self.delayDisplay(_("Test passed"))

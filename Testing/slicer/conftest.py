@@ -47,10 +47,12 @@ def warm_worker(slicer_application) -> Iterator:
     """One process for all panels: starting PyTorch takes seconds."""
     pytest.importorskip("torch", reason="pip install torch")
     from panel_runs import SharedWorker
-    from TrustSegModule.worker_client import make_worker
 
-    with make_worker() as worker:
-        yield SharedWorker(worker)
+    from TrustSegModule.worker_client import python_executable
+
+    worker = SharedWorker(python_executable())
+    yield worker
+    worker.end()
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from source_tree import ROOT, files
 
 MODULE = ROOT / "TrustSeg"
 # These speak with the application, and are small: all else is given its scene and nodes.
-APPLICATION_SIDE = {"TrustSeg.py", "TrustSegModule/host.py", "TrustSegModule/sample_data.py"}
+APPLICATION_SIDE = {
+    *("TrustSeg.py", "TrustSegModule/host.py", "TrustSegModule/sample_data.py", "TrustSegModule/self_test.py")
+}
 RULES = {rule.__name__: rule for rule in (*EVERYWHERE, needs_the_application)}
 
 

@@ -44,7 +44,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None):
         super().__init__(parent)
-        self._scene, self._id = None, ""
+        self._scene, self._id, self._awaited = None, "", ""
         self._observers: list[int] = []
         self._attributes: list[tuple[str, str, str | None]] = []
         self.currentNodeChanged, self.currentNodeIDChanged = Signal(), Signal()
@@ -145,12 +145,17 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             for node in nodes:
                 self._combo.addItem(node.GetName(), node.GetID())
         first = "" if self.noneEnabled or not nodes else nodes[0].GetID()
-        known = self._id in {node.GetID() for node in nodes}
-        self._select(self._id if known else first)
+        wanted, self._awaited = self._awaited or self._id, ""
+        known = wanted in {node.GetID() for node in nodes}
+        self._select(wanted if known else first)
 
     def _select(self, identifier: str | None) -> None:
         identifier = identifier or ""
         row = self._combo.findData(identifier)
+        if row < 0 and self._scene is not None and self._scene.IsBatchProcessing():
+            # As in the application: a node that the list does not know yet is chosen once it does.
+            self._awaited = identifier
+            return
         if row < 0:
             row, identifier = max(self._combo.findData(""), 0), self._combo.itemData(0) or ""
         with QtCore.QSignalBlocker(self._combo):

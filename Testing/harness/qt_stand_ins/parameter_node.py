@@ -16,6 +16,8 @@ import vtk
 from qt_stand_ins.parameter_connectors import Connector, connector
 
 MISSING = object()
+CONNECTED: list[Wrapper] = []
+"""Those whose observer VTK calls: the garbage collector would empty one that only its observer refers to."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ class Wrapper:
             each.write(self.getValue(name))
             each.connect(lambda name=name, each=each: self._from_widget(name, each))
         self.AddObserver(vtk.vtkCommand.ModifiedEvent, self._modified)
+        CONNECTED.append(self)
         return len(self._connected) - 1
 
     def disconnectGui(self, tag: int | None) -> None:

@@ -60,6 +60,11 @@ class OverlayPanel:
             with self._silently():
                 self._read_nodes()
 
+    @property
+    def shown(self) -> bool:
+        """Whether the uncertainty lies over the image."""
+        return self._map is not None and overlay.is_shown(self._scene, self._map)
+
     def reveal(self) -> None:
         """Lay a new result over its image, with the settings of this panel."""
         overlay.set_outline(self._results.segmentation, self._parameters.outline)

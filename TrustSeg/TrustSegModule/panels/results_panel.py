@@ -56,7 +56,7 @@ class ResultsPanel:
         for column, text in enumerate(texts):
             item = qt.QTableWidgetItem(text)
             if column:
-                item.setTextAlignment(int(qt.Qt.AlignRight) | int(qt.Qt.AlignVCenter))
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             elif color is not None:
                 item.setIcon(_swatch(color))
             self._table.setItem(line, column, item)

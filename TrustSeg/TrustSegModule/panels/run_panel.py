@@ -37,7 +37,7 @@ class RunPanel:
         self._ui, self._models = ui, {model.name: model for model in models}
         self._parameters: TrustSegParameterNode | None = None
         self._devices: tuple[Device, ...] = ()
-        self._running = False
+        self._running = self._stopping = False
         self._reason: str | None = None
         ui.segmentButton.clicked.connect(lambda *_arguments: on_click())
         ui.modelSelector.currentIndexChanged.connect(self._on_model)
@@ -74,7 +74,7 @@ class RunPanel:
 
     def show_running(self, running: bool) -> None:
         """Turn Segment into Cancel and back, and lock what must not change in between."""
-        self._running = running
+        self._running, self._stopping = running, False
         self._ui.inputSection.setEnabled(not running)
         self._ui.progressBar.setVisible(running)
         self._ui.progressBar.setValue(0)
@@ -91,13 +91,14 @@ class RunPanel:
 
     def show_cancelling(self) -> None:
         """The button has been pressed: a second press would change nothing."""
-        self._ui.segmentButton.setEnabled(False)
+        self._stopping = True
+        self._update_button()
         self.show_status(_("Stopping..."))
 
     def _update_button(self) -> None:
         reason = None if self._running else self._obstacle()
         self._ui.segmentButton.setText(_("Cancel") if self._running else _("Segment"))
-        self._ui.segmentButton.setEnabled(reason is None)
+        self._ui.segmentButton.setEnabled(reason is None and not self._stopping)
         self._ui.segmentButton.setToolTip(reason or _("Segment the image, or stop a running segmentation."))
         if reason is not None:
             self.show_status(reason)
@@ -130,10 +131,11 @@ class RunPanel:
         graphics = [title for name, title in entries if name != "cpu"]
         best = (graphics or [title for _name, title in entries])[:1]
         auto = _("Auto ({device})").format(device=best[0]) if best else _("Auto")
-        fill(self._ui.deviceSelector, [("auto", auto), *(entries or self._unasked())], self._parameters.device)
+        known = entries or self._unasked()
+        fill(self._ui.deviceSelector, [("auto", auto), *known], self._parameters.device)
 
     def _unasked(self) -> list[tuple[str, str]]:
-        """Devices before the worker has said which there are: the processor, and one that is chosen already."""
+        """Devices before the worker has named them: the processor, and one that is chosen already."""
         chosen = self._parameters.device
         return [("cpu", _("CPU"))] + [(name, name) for name in {chosen} - {"auto", "cpu"}]
 

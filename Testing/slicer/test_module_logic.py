@@ -1,0 +1,77 @@
+"""What scripts call, with and without a window, and the test that Slicer itself runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer")
+import slicer
+from panel_runs import ERROR_MAP, PANEL, mask, node_names, results, segment
+
+
+@pytest.fixture
+def module(slicer_application, scene):
+    """The module's main file, loaded as Slicer does."""
+    from qt_stand_ins.panel import load_module
+
+    return load_module(PANEL)
+
+
+def voxels(nodes) -> dict[str, np.ndarray]:
+    maps = {name: slicer.util.arrayFromVolume(node).copy() for name, node in nodes.maps.items()}
+    return {"mask": mask(nodes.segmentation).copy(), **maps}
+
+
+def check_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert found.keys() == expected.keys()
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, expected[name])
+
+
+def test_a_script_gets_something_else_than_a_click(panel, image, module):
+    nodes = module.TrustSegLogic().segment(image)
+    found, names, title = voxels(nodes), set(node_names()), nodes.segmentation.GetName()
+    for node in nodes.all:
+        slicer.mrmlScene.RemoveNode(node)
+    segment(panel)
+    check_same(voxels(results(image)), found)
+    assert results(image).segmentation.GetName() == title
+    assert names <= set(node_names())
+
+
+def test_a_script_needs_a_window(module, image, shared_worker, slicer_application, monkeypatch):
+    """`Slicer --no-main-window --testing --python-script`."""
+    from TrustSegLib.uncertainty import MAP_NAMES
+
+    monkeypatch.setattr(slicer_application, "main_window", None)
+    monkeypatch.setattr(slicer_application, "testing", True)
+    nodes = module.TrustSegLogic().segment(image, model="hippocampus-t1", device="cpu", allMaps=True)
+    assert set(nodes.maps) == set(MAP_NAMES)
+    assert slicer.util.arrayFromVolume(nodes.maps[ERROR_MAP]).dtype == np.float32
+    assert nodes == results(image)
+
+
+def test_an_unknown_model_is_not_answered_with_those_there_are(module, image):
+    from TrustSegModule.errors import SceneError
+
+    before = node_names()
+    with pytest.raises(SceneError, match="no model 'liver'; there are: hippocampus-t1"):
+        module.TrustSegLogic().segment(image, model="liver")
+    assert node_names() == before
+
+
+def test_a_failed_script_leaves_a_worker_that_runs(module, scene, shared_worker, monkeypatch):
+    from TrustSegModule.errors import SceneError
+
+    closed = []
+    monkeypatch.setattr(shared_worker, "close", lambda: closed.append(True), raising=False)
+    with pytest.raises(SceneError, match="'hollow' holds no image"):
+        module.TrustSegLogic().segment(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "hollow"))
+    assert closed == [True]
+
+
+def test_the_test_that_slicer_runs_fails(module, slicer_application, monkeypatch):
+    monkeypatch.setattr(slicer_application, "testing", True)
+    monkeypatch.setattr(slicer_application, "main_window", None)
+    module.TrustSegTest().runTest()

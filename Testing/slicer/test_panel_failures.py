@@ -1,0 +1,152 @@
+"""What goes wrong: one line that says what, nothing in the scene, and the next click works."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer")
+import slicer
+from panel_runs import (
+    large_image,
+    mask,
+    node_names,
+    results,
+    segment,
+    start,
+    wait_for_end,
+    wait_until,
+)
+
+
+def refused(panel, dialogs) -> str:
+    """Click Segment, which must fail; return what was said."""
+    before = node_names()
+    dialogs.answer("Ok")
+    panel.ui.segmentButton.click()
+    wait_for_end(panel)
+    (box,) = dialogs.shown
+    assert (box.icon, box.title) == ("Critical", "TrustSeg")
+    assert "\n" not in box.text
+    assert panel.ui.statusLabel.text == box.text
+    assert node_names() == before
+    assert panel.ui.segmentButton.enabled
+    assert panel.ui.inputSection.enabled
+    return box.text
+
+
+def test_a_killed_worker_takes_the_panel_along(panel, image, shared_worker, dialogs):
+    panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
+    before = node_names()
+    start(panel)
+    dialogs.answer("Ok", to="SIGKILL")
+    os.kill(shared_worker.pid, signal.SIGKILL)
+    wait_for_end(panel)
+    (box,) = dialogs.shown
+    assert box.icon == "Critical"
+    assert "\n" not in box.text
+    assert node_names() == before
+    panel.ui.inputSelector.setCurrentNode(image)
+    segment(panel)
+    assert results(image) is not None
+
+
+def test_a_worker_that_dies_unasked_is_a_pop_up(panel, image, shared_worker, dialogs):
+    panel.widget.session.poll()
+    os.kill(shared_worker.pid, signal.SIGKILL)
+    wait_until(lambda: "SIGKILL" in panel.ui.statusLabel.text)
+    assert dialogs.shown == []
+    assert panel.ui.segmentButton.enabled
+
+
+def change_voxels(image, change) -> None:
+    voxels = slicer.util.arrayFromVolume(image).astype(np.float32)
+    slicer.util.updateVolumeFromArray(image, change(voxels))
+
+
+def with_nan(voxels: np.ndarray) -> np.ndarray:
+    voxels[3, 4, 5] = np.nan
+    return voxels
+
+
+def test_an_image_with_nan_is_segmented(panel, image, dialogs):
+    change_voxels(image, with_nan)
+    assert "NaN" in refused(panel, dialogs)
+
+
+def test_an_image_of_nothing_is_segmented(panel, image, dialogs):
+    change_voxels(image, np.zeros_like)
+    assert "nearly all voxels are 0" in refused(panel, dialogs)
+
+
+def test_a_volume_without_voxels_is_segmented(panel, scene, dialogs):
+    panel.ui.inputSelector.setCurrentNode(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "hollow"))
+    assert refused(panel, dialogs) == "'hollow' holds no image; load it or choose another volume"
+
+
+def test_a_color_image_is_segmented(panel, scene, dialogs):
+    node = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "photo")
+    slicer.util.updateVolumeFromArray(node, np.zeros((4, 5, 6, 3), np.uint8))
+    panel.ui.inputSelector.setCurrentNode(node)
+    assert refused(panel, dialogs).startswith("'photo' has 3 components, the model takes 1")
+
+
+def region(scene, center: tuple[float, float, float], size: float):
+    node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "box")
+    node.SetCenter(*center)
+    node.SetSize(size, size, size)
+    return node
+
+
+def test_a_region_beside_the_image_is_segmented(panel, scene, dialogs):
+    panel.ui.regionSelector.setCurrentNode(region(scene, (900.0, 0.0, 0.0), 10.0))
+    assert refused(panel, dialogs).startswith("'box' lies beside")
+
+
+def test_a_region_is_not_heeded(panel, image, scene):
+    segment(panel)
+    whole = mask(results(image).segmentation).copy()
+    panel.ui.regionSelector.setCurrentNode(region(scene, (18.0, 27.0, 19.0), 20.0))
+    segment(panel)
+    part = mask(results(image).segmentation)
+    assert 0 < np.count_nonzero(part) < np.count_nonzero(whole)
+    outside = np.ones(part.shape, bool)
+    outside[8:29, 16:37, 7:28] = False
+    assert not part[outside].any()
+
+
+def test_a_failed_run_removes_an_earlier_result(panel, image, dialogs):
+    segment(panel)
+    before = mask(results(image).segmentation).copy()
+    change_voxels(image, with_nan)
+    refused(panel, dialogs)
+    np.testing.assert_array_equal(mask(results(image).segmentation), before)
+    assert not panel.ui.resultsSection.isHidden()
+
+
+def test_an_empty_mask_is_an_error(panel, image, scene, application):
+    """What shows no hippocampus has rows of 0 ml, and no number for their uncertainty."""
+    view = application.slice_view("Red")
+    view.jump_to((1.0, 2.0, 3.0))
+    panel.ui.regionSelector.setCurrentNode(region(scene, (3.0, 3.0, 3.0), 4.0))
+    segment(panel)
+    widget = panel.ui.resultsTable
+    rows = [[widget.item(row, column).text() for column in range(3)] for row in range(widget.rowCount)]
+    assert rows == [["Anterior hippocampus", "0.00", "–"], ["Posterior hippocampus", "0.00", "–"]]  # noqa: RUF001
+    assert view.node.GetSliceOffset() == 3.0
+    panel.ui.show3DCheckBox.click()
+    panel.ui.color3DCheckBox.click()
+
+
+def test_a_failure_to_warm_up_ends_a_run(panel, image):
+    """The process complains of what nobody asked for while it segments."""
+    from TrustSegLib.worker import Failed
+
+    panel.ui.segmentButton.click()
+    panel.widget.session._handle(Failed(None, "input", "the model cannot be loaded ahead"))
+    assert panel.ui.segmentButton.text == "Cancel"
+    wait_for_end(panel)
+    assert results(image) is not None
