@@ -63,6 +63,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.parameters = self.settings = None
         self.shortcut = None
+        self.closed = False
 
     def setup(self) -> None:
         super().setup()
@@ -88,6 +89,8 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """The panel is opened: its key works, and the worker warms up."""
+        if self.closed:
+            return
         self.followScene()
         self.chooseImage()
         window = slicer.util.mainWindow()
@@ -105,10 +108,15 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.shortcut = None
 
     def cleanup(self) -> None:
-        """The panel is taken down; on a reload, without `exit`."""
+        """The panel is taken down; on a reload, without `exit`. Slicer may come back to it all the same."""
+        if self.closed:
+            return
+        self.closed = True
         self.exit()
+        slicer.app.aboutToQuit.disconnect(self.session.close)
         self.session.close()
         self.unfollowScene()
+        self.settings.disconnectGui(self.guiTag)
         self.removeObservers()
 
     def followScene(self) -> None:
@@ -121,7 +129,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.runPanel.follow(self.parameters)
         self.overlayPanel.follow(self.parameters)
         self.shownInput = self.shownResults = None
-        self.onParametersModified()
+        self.refresh()
 
     def connectedSettings(self):
         """The settings of the scene, tied to the widgets once: closing a scene empties and keeps their node.
@@ -131,7 +139,14 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         settings = self.logic.getParameterNode()
         if self.settings is None or self.settings.parameterNode is not settings.parameterNode:
             self.settings = settings
-            settings.connectGui(self.ui)
+            # Not connectGui: it gives no tag, and what has none is never disconnected.
+            self.guiTag = settings.connectParametersToGui(
+                {
+                    "inputVolume": self.ui.inputSelector,
+                    "region": self.ui.regionSelector,
+                    "allMaps": self.ui.allMapsCheckBox,
+                }
+            )
         return self.settings
 
     def chooseImage(self) -> None:
@@ -166,6 +181,13 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.showResults(results)
 
     def onParametersModified(self, caller=None, event=None) -> None:
+        # Not while a scene is half loaded: the end of the import follows.
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Bring the panel up to date with the settings."""
+        self.logic.placeRegion(self.parameters)
         if self.parameters.inputVolume is not self.shownInput:
             was_shown, self.shownInput = self.overlayPanel.shown, self.parameters.inputVolume
             # What was said was said of another image.
@@ -281,6 +303,13 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
         from TrustSegModule.input_volume import images
 
         return volume in images(slicer.mrmlScene)
+
+    def placeRegion(self, parameters) -> None:
+        """Put a region that was just made around the image: it would be nowhere to be seen."""
+        from TrustSegModule import region
+
+        if parameters.region is not None and parameters.inputVolume is not None:
+            region.place(parameters.region, parameters.inputVolume)
 
     def resultsOf(self, inputVolume):
         """The result on a volume, or None."""

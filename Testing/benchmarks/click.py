@@ -18,9 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Testing" / "harness")]
 sys.path.append(str(ROOT / "TrustSeg"))
 
-from application import Application
-from scene_samples import IMAGE
-
 PARTS = {
     "hand over to the worker": "from the click until the request is sent",
     "worker": "network and maps in the worker, by its own clock",
@@ -59,12 +56,15 @@ def _report(panel) -> dict:
 
 def measure(rounds: int) -> list[dict[str, float]]:
     """Open the panel, click once to warm up, then `rounds` times."""
+    from application import Application
+
     application = Application()
     from qt_stand_ins.installation import install
-    from qt_stand_ins.panel import open_panel
 
     install(application)
     import slicer
+    from qt_stand_ins.panel import open_panel
+    from scene_samples import IMAGE
 
     for name in ("Red", "Yellow", "Green"):
         application.slice_view(name)

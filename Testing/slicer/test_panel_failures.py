@@ -106,6 +106,20 @@ def test_a_region_beside_the_image_is_segmented(panel, scene, dialogs):
     assert refused(panel, dialogs).startswith("'box' lies beside")
 
 
+def test_a_region_that_was_just_made_is_nowhere(panel, image, scene):
+    from TrustSegModule.region import roi_text
+
+    new = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "new")
+    panel.ui.regionSelector.setCurrentNode(new)
+    bounds = np.zeros(6)
+    image.GetRASBounds(bounds)
+    placed = [float(number) for number in roi_text(new, image).split(",")]
+    np.testing.assert_allclose(placed, bounds, atol=1e-3)
+    new.SetSize(10, 10, 10)
+    panel.ui.allMapsCheckBox.click()
+    assert new.GetSize()[0] == 10, "a region that the user has drawn is moved"
+
+
 def test_a_region_is_not_heeded(panel, image, scene):
     segment(panel)
     whole = mask(results(image).segmentation).copy()

@@ -33,10 +33,13 @@ def uncertainty_map(scene):
 
 def test_a_person_does_not_learn_what_the_model_is_for(panel):
     text = panel.ui.modelDescription.text
-    assert "MR, T1" in text
-    assert "Anterior hippocampus, Posterior hippocampus" in text
-    assert "Medical Segmentation Decathlon" in text
+    assert "hippocampus in T1-weighted MR" in text
+    assert "Medical Segmentation Decathlon, Task04 Hippocampus; 160 patients" in text
     assert "research use only" in text
+    details = panel.ui.modelDescription.toolTip
+    assert "MR, T1" in details
+    assert "Anterior hippocampus, Posterior hippocampus" in details
+    assert "CC BY-SA 4.0" in details
 
 
 def test_the_image_is_not_chosen_by_itself(panel, image):

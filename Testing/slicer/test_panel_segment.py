@@ -149,10 +149,16 @@ def test_a_second_image_replaces_the_result_of_the_first(panel, image, shared_wo
     assert shared_worker.pid == process
     assert table(panel) != rows
     assert shown_maps(application) == {second.maps[ERROR_MAP].GetID()}
+    assert shown_masks(first, second) == [False, True], "the mask of another image lies over this one"
     panel.ui.inputSelector.setCurrentNode(image)
     assert table(panel) == rows
     assert shown_maps(application) == {first.maps[ERROR_MAP].GetID()}, "numbers and pictures differ"
+    assert shown_masks(first, second) == [True, False]
     assert panel.ui.showOverlayCheckBox.checked
+
+
+def shown_masks(*nodes) -> list[bool]:
+    return [bool(each.segmentation.GetDisplayNode().GetVisibility()) for each in nodes]
 
 
 def shown_maps(application) -> set[str]:
@@ -209,3 +215,15 @@ def test_a_result_comes_while_another_image_is_chosen(panel, image, scene):
     assert results(image) is not None
     assert panel.ui.resultsSection.isHidden()
     assert panel.ui.overlaySection.isHidden()
+
+
+def test_an_announcement_is_gone_before_it_is_read(panel):
+    """Such as "smaller patches", when the memory of the graphics card runs out."""
+    from TrustSegLib.worker import Announced, Progressed
+
+    session = panel.widget.session
+    session._handle(Announced("1", "smaller patches"))
+    session._handle(Progressed("1", "predict", 0.5, 3.0))
+    assert panel.ui.statusLabel.text == "Segmenting: 50 %, about 3 s left\nsmaller patches"
+    segment(panel)
+    assert "smaller patches" not in panel.ui.statusLabel.text

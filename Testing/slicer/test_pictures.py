@@ -11,7 +11,7 @@ from source_tree import ROOT
 
 PICTURES = ROOT / "Testing" / "pictures"
 LARGEST_DIFFERENCE = 3.0
-"""Mean over the pixels, of 255: another version of torch may move a voxel, another machine draws text alike."""
+"""Mean over the pixels, of 255: another version of torch may move a voxel."""
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def follow_table(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLDisplayableNode
 
 
 def follow_threshold(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Write below the title of a map's legend from which value on it is drawn, and if it is not calibrated."""
+    """Write below the title of a map's legend from where on it is drawn, and if it is not calibrated."""
     legend, scale = map_node.GetNodeReference(LEGEND_ROLE), scale_of(map_node)
     if legend is not None:
         threshold = map_node.GetDisplayNode().GetLowerThreshold() * scale.factor

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,11 @@ class Model:
 
     @property
     def trained_on(self) -> str:
-        """The training data, with the number of patients."""
+        """The training data in short, with the number of patients."""
         training = self.description["training"]
-        text = _("{data}; {count} patients")
-        return text.format(data=training["data"], count=training["patients"]["train"])
+        # What follows the colon or the bracket is for those who look it up.
+        data = re.split(r"[:(]", training["data"], maxsplit=1)[0].strip()
+        return _("{data}; {count} patients").format(data=data, count=training["patients"]["train"])
 
 
 def bundled_models() -> list[Model]:

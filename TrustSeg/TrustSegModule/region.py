@@ -29,13 +29,23 @@ def roi_text(roi_node: slicer.vtkMRMLMarkupsROINode, volume_node: slicer.vtkMRML
     """
     names = {"roi": roi_node.GetName(), "volume": volume_node.GetName()}
     if roi_node.GetNumberOfDefinedControlPoints() == 0 or min(roi_node.GetSize()) <= 0:
-        raise SceneError(_("'{roi}' is not a box yet: draw it in a slice view").format(**names))
+        raise SceneError(_("'{roi}' is not a box yet: draw it, or move its handles").format(**names))
     points = _to_frame_of(volume_node, roi_node, _box_points(roi_node))
     low, high = points.min(axis=0), points.max(axis=0)
     corners = _voxel_corners(volume_node)
     if (low > corners.max(axis=0)).any() or (high < corners.min(axis=0)).any():
         raise SceneError(_("'{roi}' lies beside '{volume}': move the box onto the image").format(**names))
     return ",".join(f"{bound:.3f}" for pair in zip(low, high, strict=True) for bound in pair)
+
+
+def place(roi_node: slicer.vtkMRMLMarkupsROINode, volume_node: slicer.vtkMRMLVolumeNode) -> None:
+    """Put a box that is nowhere yet around the image: its handles can then be drawn to the region."""
+    if roi_node.GetNumberOfDefinedControlPoints() == 0 and volume_node.GetImageData() is not None:
+        bounds = np.zeros(6)
+        volume_node.GetRASBounds(bounds)
+        low, high = bounds[::2], bounds[1::2]
+        roi_node.SetCenterWorld(*(low + high) / 2)
+        roi_node.SetSizeWorld(*(high - low))
 
 
 def _box_points(roi_node: slicer.vtkMRMLMarkupsROINode) -> np.ndarray:

@@ -103,6 +103,13 @@ def find_results(scene: slicer.vtkMRMLScene, input_node: slicer.vtkMRMLVolumeNod
     return None if segmentation is None else ResultNodes(segmentation, _find_maps(scene, input_node))
 
 
+def show_only(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegmentationNode) -> None:
+    """Show this mask and hide those of other images, which would be taken for this image's own."""
+    for node in nodes_of_class(scene, "vtkMRMLSegmentationNode"):
+        if node.GetNodeReferenceID(INPUT_ROLE):
+            node.SetDisplayVisibility(node.GetID() == segmentation_node.GetID())
+
+
 def report_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
     """Return the report that came with a result, as `TrustSegLib.report.report_json` made it."""
     return json.loads(segmentation_node.GetAttribute(REPORT_ATTRIBUTE))

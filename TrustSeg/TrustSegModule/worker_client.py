@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from TrustSegLib.worker import Worker
 
 PYTHONS = ("python-real", "PythonSlicer")
-"""Slicer's interpreter, and its launcher. The interpreter first: Slicer's environment, which it needs, is this
-process's own, and under Windows the launcher does not pass on what the interpreter is told."""
+"""Slicer's interpreter, then its launcher. The environment that the interpreter needs is there already, and
+under Windows the launcher does not pass on what it is told."""
 
 
 def make_worker(idle_seconds: float = 600.0) -> Worker:

@@ -89,14 +89,14 @@ class _Bounded(QtWidgets.QWidget):
     suffix = stored(str, "suffix", "", "_show")
     prefix = stored(str, "prefix", "", "_show")
 
-    def setRange(self, minimum: float, maximum: float) -> None:
-        self._set_bounds(minimum, maximum)
-
 
 @stand_in
-@setters("value", "minimum", "maximum", "singleStep", "pageStep", "decimals", "suffix", "prefix", "tracking")
+@setters("value", "decimals", "spinBoxVisible")
 class ctkSliderWidget(_Bounded):
-    """A slider and a spin box side by side, to be pictured; moved through `value`."""
+    """A slider and a spin box side by side, to be pictured; moved through `value`.
+
+    As in Slicer's Python, only the slots of CTK's header can be called; all else is written as a property.
+    """
 
     tracking = stored(bool, "tracking", True)
     spinBoxVisible = stored(bool, "spinBoxVisible", True, "_show")

@@ -66,7 +66,8 @@ def _number(widget, parameter: Parameter) -> Connector:
         raise RuntimeError(f"a slider needs bounds: annotate {parameter.name} with WithinRange")
     whole = parameter.type is int
     unbounded = 2**31 - 1 if whole else float("inf")
-    widget.setRange(*(low or [-unbounded])[:1], *(high or [unbounded])[:1])
+    set_range = widget._set_bounds if isinstance(widget, ctkSliderWidget) else widget.setRange
+    set_range(*(low or [-unbounded])[:1], *(high or [unbounded])[:1])
     return Connector(
         widget, widget.valueChanged, lambda: parameter.type(widget.property("value")), widget.setValue
     )

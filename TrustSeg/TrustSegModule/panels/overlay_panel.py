@@ -11,6 +11,7 @@ import slicer
 from TrustSegModule import overlay, surface
 from TrustSegModule.map_scale import scale_of
 from TrustSegModule.panels.choice import fill, key_of
+from TrustSegModule.result_nodes import show_only
 
 if TYPE_CHECKING:
     from TrustSegModule.parameters import TrustSegParameterNode
@@ -55,6 +56,8 @@ class OverlayPanel:
     def show_results(self, results: ResultNodes | None) -> None:
         """Show the state of a result's nodes in the widgets; None where there is no result."""
         self._results = results
+        if results is not None:
+            show_only(self._scene, results.segmentation)
         self._ui.overlaySection.setVisible(results is not None and bool(results.maps))
         if self._map is not None:
             with self._silently():
@@ -106,11 +109,12 @@ class OverlayPanel:
 
     def _read_threshold(self) -> None:
         scale, slider = scale_of(self._map), self._ui.thresholdSlider
-        span = (scale.high - scale.low) * scale.factor
-        slider.setSuffix(f" {scale.unit}")
-        slider.setDecimals(0 if scale.factor > 1 else 3)
-        slider.setSingleStep(span / SLIDER_STEPS)
-        slider.setRange(scale.low * scale.factor, scale.high * scale.factor)
+        low, high = scale.low * scale.factor, scale.high * scale.factor
+        # Properties: in Slicer's Python this widget has no setRange and the like.
+        slider.suffix = f" {scale.unit}"
+        slider.decimals = 1 if scale.factor > 1 else 3
+        slider.minimum, slider.maximum = low, high
+        slider.singleStep = (high - low) / SLIDER_STEPS
         slider.setValue(self._map.GetDisplayNode().GetLowerThreshold() * scale.factor)
 
     def _apply_shown(self) -> None:
@@ -148,7 +152,10 @@ class OverlayPanel:
         overlay.set_outline(self._results.segmentation, self._parameters.outline)
 
     def _apply_3d(self) -> None:
-        surface.show(self._scene, self._results.segmentation, self._ui.show3DCheckBox.checked)
+        shown = self._ui.show3DCheckBox.checked
+        surface.show(self._scene, self._results.segmentation, shown)
+        if shown:
+            _center_3d_views()
 
     def _apply_3d_colors(self) -> None:
         chosen = self._map if self._ui.color3DCheckBox.checked else None
@@ -170,3 +177,10 @@ class OverlayPanel:
             yield
         finally:
             self._silent = False
+
+
+def _center_3d_views() -> None:
+    """Turn the 3D views towards the mask, which may be small and far from the middle."""
+    layouts = slicer.app.layoutManager()
+    for number in range(layouts.threeDViewCount if layouts is not None else 0):
+        layouts.threeDWidget(number).threeDView().resetFocalPoint()

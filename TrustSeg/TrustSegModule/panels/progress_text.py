@@ -28,6 +28,11 @@ def device_title(device: Device) -> str:
     return text.format(title=device.title, free=device.free_mb / MB_PER_GB, total=device.total_mb / MB_PER_GB)
 
 
+def device_name(device: str) -> str:
+    """Return a device of a report for people: "cpu" is no word of theirs."""
+    return _("the processor") if device == "cpu" else device
+
+
 def _stage(name: str) -> str:
     titles = {
         "load": _("Loading the model"),

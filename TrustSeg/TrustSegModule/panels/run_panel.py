@@ -39,6 +39,7 @@ class RunPanel:
         self._devices: tuple[Device, ...] = ()
         self._running = self._stopping = False
         self._reason: str | None = None
+        self._notices: list[str] = []
         ui.segmentButton.clicked.connect(lambda *_arguments: on_click())
         ui.modelSelector.currentIndexChanged.connect(self._on_model)
         ui.deviceSelector.currentIndexChanged.connect(self._on_device)
@@ -75,6 +76,7 @@ class RunPanel:
     def show_running(self, running: bool) -> None:
         """Turn Segment into Cancel and back, and lock what must not change in between."""
         self._running, self._stopping = running, False
+        self._notices.clear()
         self._ui.inputSection.setEnabled(not running)
         self._ui.progressBar.setVisible(running)
         self._ui.progressBar.setValue(0)
@@ -83,7 +85,12 @@ class RunPanel:
     def show_progress(self, event: Progressed) -> None:
         """Show how far the segmentation is."""
         self._ui.progressBar.setValue(round(PROGRESS_STEPS * event.fraction))
-        self.show_status(progress_text(event))
+        self.show_status("\n".join([progress_text(event), *self._notices]))
+
+    def show_notice(self, text: str) -> None:
+        """Say how the run is done differently, such as in smaller patches; it stays until the run is over."""
+        self._notices.append(text)
+        self.show_status(text)
 
     def show_status(self, text: str) -> None:
         """Say something below the button."""
@@ -141,21 +148,28 @@ class RunPanel:
 
     def _describe_model(self) -> None:
         model = self.model
-        self._ui.modelDescription.setText("" if model is None else _description(model))
+        self._ui.modelDescription.setText("" if model is None else _summary(model))
+        self._ui.modelDescription.setToolTip("" if model is None else _details(model))
 
 
-def _description(model: Model) -> str:
+def _summary(model: Model) -> str:
+    """What one must know before a click; the rest is in the tool tip."""
+    trained = _fact(_("Trained on"), model.trained_on)
+    use = f"<i>{escape(_('For research use only.'))}</i>"
+    return "<br>".join([escape(model.description["description"]), trained, use])
+
+
+def _details(model: Model) -> str:
     text = model.description
-    rows = [
-        (_("Image"), model.images),
-        (_("Structures"), ", ".join(structure["name"] for structure in text["structures"])),
-        (_("Trained on"), model.trained_on),
-        (_("License of the weights"), text["license"]),
-        (_("Version"), text["version"]),
-    ]
-    lines = [
-        escape(text["description"]),
-        *(f"<b>{escape(name)}:</b> {escape(value)}" for name, value in rows),
-    ]
-    lines.append(f"<i>{escape(_('For research use only.'))}</i>")
-    return "<br>".join(lines)
+    facts = {
+        _("Image"): model.images,
+        _("Structures"): ", ".join(structure["name"] for structure in text["structures"]),
+        _("Data"): text["training"]["data"],
+        _("License of the weights"): text["license"],
+        _("Version"): text["version"],
+    }
+    return "<br>".join(_fact(name, value) for name, value in facts.items())
+
+
+def _fact(name: str, value: str) -> str:
+    return f"<b>{escape(name)}:</b> {escape(value)}"

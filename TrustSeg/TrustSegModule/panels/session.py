@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from TrustSegModule import dependencies
 from TrustSegModule.errors import SceneError
+from TrustSegModule.panels.progress_text import device_name
 from TrustSegModule.panels.run_panel import RunPanel
 from TrustSegModule.runner import Runner, Task
 from TrustSegModule.worker_client import make_worker
@@ -46,7 +47,7 @@ class Session:
         self._runner: Runner | None = None
         self._clicked = 0.0
         self._cancelled = False
-        self._packages_ready = False
+        self._packages_ready = self._installing = False
         self._timer = qt.QTimer()
         self._timer.timeout.connect(self.poll)
 
@@ -68,9 +69,10 @@ class Session:
 
     def start(self, task: Task) -> None:
         """Begin to segment: packages first, which the user may decline."""
-        self._clicked, self._cancelled = time.monotonic(), False
-        if not self._has_packages():
+        # While packages are installed the event loop runs, and the button may be clicked again.
+        if self._installing or not self._has_packages():
             return
+        self._clicked, self._cancelled = time.monotonic(), False
         try:
             self._ready_runner().start(task)
         except _failures() as error:
@@ -95,7 +97,13 @@ class Session:
 
     def poll(self) -> None:
         """Take what the worker has said since the last look."""
-        for event in self._runner.poll():
+        try:
+            events = self._runner.poll()
+        except SceneError as error:
+            self._panel.show_running(False)
+            self._show_failure(str(error))
+            return
+        for event in events:
             self._handle(event)
         if self.busy:
             return
@@ -115,7 +123,7 @@ class Session:
 
     def _on_announced(self, event: Announced) -> None:
         logging.warning("TrustSeg: %s", event.text)
-        self._panel.show_status(event.text)
+        self._panel.show_notice(event.text)
 
     def _on_logged(self, event: Logged) -> None:
         logging.info("TrustSeg worker: %s", event.text)
@@ -123,7 +131,7 @@ class Session:
     def _on_finished(self, event: Finished) -> None:
         self._panel.show_running(False)
         self._on_results(self._runner.results)
-        device = event.answer.report["provenance"]["device"]
+        device = device_name(event.answer.report["provenance"]["device"])
         text = _("Done in {seconds:.1f} s on {device}.")
         said = [text.format(seconds=time.monotonic() - self._clicked, device=device), *event.answer.notices]
         self._panel.show_status("\n".join(said))
@@ -152,11 +160,14 @@ class Session:
         """Look once, and install with the user's consent what is not there."""
         if self._packages_ready:
             return True
+        self._installing = True
         try:
             self._packages_ready = dependencies.install(dependencies.check())
         except dependencies.DependencyError as error:
             self._show_failure(str(error), error.details)
             return False
+        finally:
+            self._installing = False
         if not self._packages_ready:
             self._panel.show_status(_("Nothing was installed: without its packages TrustSeg cannot segment."))
         return self._packages_ready
