@@ -171,6 +171,9 @@ class ModelDescription:
         License of the weights.
     files : Mapping of str to str
         SHA-256 of every other file of the bundle; `save_bundle` fills it in.
+    family_options : Mapping
+        Options of `TrustSegLib.networks.build`, such as `temperature`. Not written where there are none, so
+        that bundles from before there were any keep their bytes.
     """
 
     name: str
@@ -186,6 +189,7 @@ class ModelDescription:
     training: TrainingRecord
     license: str
     files: Mapping[str, str] = field(default_factory=dict)
+    family_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
@@ -239,7 +243,10 @@ class ModelDescription:
             "network": dict(self.network),
             "training": self.training.to_dict(),
             "files": dict(self.files),
+            "family_options": dict(self.family_options),
         }
+        if not self.family_options:
+            del content["family_options"]
         return json.loads(json.dumps(content))
 
 

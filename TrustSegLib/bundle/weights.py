@@ -53,7 +53,7 @@ def network_with_weights(
     Parameters
     ----------
     description : ModelDescription
-        Says the network's specification, family and propagation.
+        Says the network's specification, family, propagation and options.
     weights : Mapping of str to Tensor
         State dict of exactly that network.
     where : str
@@ -70,22 +70,25 @@ def network_with_weights(
         If the specification is not understood, does not fit the rest of the description, or the weights do
         not fit it.
     """
-    network = _build(description, where)
+    network = _build_without_memory(description, where)
     _check_fit(network.state_dict(), weights, where)
-    network.load_state_dict(weights)
+    network.to_empty(device="cpu").load_state_dict(weights)
     return network.eval()
 
 
-def _build(description: ModelDescription, where: str) -> nn.Module:
+def _build_without_memory(description: ModelDescription, where: str) -> nn.Module:
+    """Build the network with shapes but no values: it may be far larger than the weights that were given."""
     import torch
 
+    from TrustSegLib.bundle.uninitialized import Uninitialized
     from TrustSegLib.networks import NetworkSpec, build
 
     try:
         spec = NetworkSpec.from_dict(dict(description.network))
-        # Loading a model must not move the caller's random numbers.
-        with torch.random.fork_rng(devices=[]):
-            network = build(spec, family=description.family, propagation=description.propagation)
+        with torch.device("meta"), Uninitialized():
+            network = build(
+                spec, description.family, description.propagation, **dict(description.family_options)
+            )
     except OptionError as error:
         raise BundleError(f"{where}: {MODEL_FILE}: {error}") from error
     _check_spec(spec, network.size_divisor, description, where)

@@ -40,9 +40,13 @@ class RandomKernels(nn.Module):
         channels = (in_channels, out_channels) if self.kernel_axis else (out_channels, in_channels)
         self.weight = nn.Parameter(torch.empty(*channels, *(kernel_size,) * dimensions))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.rho = nn.Parameter(torch.empty(out_channels))
+        self.rho = nn.Parameter(self._empty_rho())
         nn.init.normal_(self.weight, std=math.sqrt(2 / (in_channels * kernel_size**dimensions)))
-        self.set_relative_variance(INITIAL_RELATIVE_VARIANCE)
+        if not self.weight.is_meta:  # a bundle's network is built without values first
+            self.set_relative_variance(INITIAL_RELATIVE_VARIANCE)
+
+    def _empty_rho(self) -> Tensor:
+        return torch.empty(self.weight.shape[self.kernel_axis])
 
     @property
     def weight_variance(self) -> Tensor:
@@ -127,8 +131,8 @@ class TransposedConvolution(RandomKernels):
 class ClassConvolution(RandomKernels):
     """The last 1x1 convolution: class logits with their covariance."""
 
-    def __init__(self, in_channels: int, classes: int, dimensions: int = 3) -> None:
-        super().__init__(in_channels, classes, 1, dimensions)
+    def __init__(self, in_channels: int, classes: int, dimensions: int = 3, bias: bool = True) -> None:
+        super().__init__(in_channels, classes, 1, dimensions, bias)
 
     def forward(self, x: Gaussian) -> LogitMoments:
         """(B, C, D, H, W) to moments of (B, K, D, H, W)."""

@@ -1,4 +1,4 @@
-"""Moments of concatenation and of dropout."""
+"""Moments of concatenation, of sums and of dropout."""
 
 from __future__ import annotations
 
@@ -12,6 +12,26 @@ def concatenate(*parts: Gaussian) -> Gaussian:
     return Gaussian(
         torch.cat([part.mean for part in parts], dim=1), torch.cat([part.variance for part in parts], dim=1)
     )
+
+
+def add(*parts: Gaussian) -> Gaussian:
+    """Add Gaussians as if they were independent: means add, variances add.
+
+    The parts of a residual or skip sum are functions of the same weights; their correlation is not carried,
+    so that the sum's variance is off by twice their covariance.
+
+    Parameters
+    ----------
+    *parts : Gaussian
+        All (B, C, ...).
+
+    Returns
+    -------
+    Gaussian
+        (B, C, ...).
+    """
+    means, variances = zip(*parts, strict=True)
+    return Gaussian(sum(means[1:], means[0]), sum(variances[1:], variances[0]))
 
 
 def dropout(x: Gaussian, probability: float) -> Gaussian:

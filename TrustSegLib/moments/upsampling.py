@@ -1,4 +1,4 @@
-"""Moments of interpolation to a finer grid."""
+"""Moments of interpolation and of zero insertion to a finer grid."""
 
 from __future__ import annotations
 
@@ -42,6 +42,29 @@ def upsample_linear(x: Gaussian, scale: int, *, correlation: float = 0.0) -> Gau
         together = F.interpolate(deviation, scale_factor=scale, mode=mode, align_corners=False).square()
         variance = torch.lerp(variance, together, correlation)
     return Gaussian(mean, variance)
+
+
+def insert_zeros(x: Gaussian | Tensor) -> Gaussian | Tensor:
+    """Put a zero before, between and after the voxels of every axis; zeros are certain.
+
+    Value i comes to place 2 i + 1 (Carannante et al., SUPER-Net). A kernel of size 2 without padding sees
+    exactly one value per channel wherever it lies, and makes 2 H voxels of them.
+
+    Parameters
+    ----------
+    x : Gaussian or Tensor
+        (B, C, D, H, W) or (B, C, H, W).
+
+    Returns
+    -------
+    Gaussian or Tensor
+        (B, C, 2 D + 1, 2 H + 1, 2 W + 1) or (B, C, 2 H + 1, 2 W + 1).
+    """
+    if isinstance(x, Gaussian):
+        return Gaussian(insert_zeros(x.mean), insert_zeros(x.variance))
+    finer = x.new_zeros(*x.shape[:2], *(2 * size + 1 for size in x.shape[2:]))
+    finer[(..., *(slice(1, None, 2),) * (x.dim() - 2))] = x
+    return finer
 
 
 def _interpolate_squared(variance: Tensor, scale: int) -> Tensor:

@@ -1,21 +1,16 @@
-"""The layers a network is built from, in a deterministic and in a variational edition.
+"""The layers a network is built from: the interface of the deterministic and of the random editions.
 
-An architecture is written once against this interface. Both editions name their parameters alike, so a
-deterministic checkpoint fits the variational twin, which only adds ``rho``.
+An architecture is written once against this interface. All editions name their parameters alike, so a
+deterministic checkpoint fits the random twins, which only add parameters that begin with ``rho``.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from .. import layers, moments
 from .spec import NetworkSpec
-
-#: Correlation of neighboring voxels' errors under weight noise, measured on U-Nets (.965-.968).
-NEIGHBOR_CORRELATION = 0.97
 
 
 class LayerSet(Protocol):
@@ -24,138 +19,14 @@ class LayerSet(Protocol):
     spec: NetworkSpec
 
     def convolution(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module: ...
+    def strided_convolution(self, in_channels: int, out_channels: int) -> nn.Module: ...
     def normalized_activation(self, channels: int) -> list[nn.Module]: ...
     def pooling(self) -> nn.Module: ...
     def transposed_convolution(self, in_channels: int, out_channels: int) -> nn.Module: ...
+    def zero_insertion(self, in_channels: int, out_channels: int) -> nn.Module: ...
     def interpolation(self) -> nn.Module: ...
     def projection(self, in_channels: int, out_channels: int) -> nn.Module: ...
     def dropout(self) -> nn.Module: ...
     def classification(self, in_channels: int) -> nn.Module: ...
     def concatenate(self, *parts): ...
-
-
-class DeterministicLayers:
-    """Layers of `torch.nn`."""
-
-    def __init__(self, spec: NetworkSpec) -> None:
-        self.spec = spec
-        three = spec.dimensions == 3
-        self._conv = nn.Conv3d if three else nn.Conv2d
-        self._transposed = nn.ConvTranspose3d if three else nn.ConvTranspose2d
-        self._batch_norm = nn.BatchNorm3d if three else nn.BatchNorm2d
-        self._instance_norm = nn.InstanceNorm3d if three else nn.InstanceNorm2d
-        self._max_pool = nn.MaxPool3d if three else nn.MaxPool2d
-        self._average_pool = nn.AvgPool3d if three else nn.AvgPool2d
-        self._linear = "trilinear" if three else "bilinear"
-
-    def convolution(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
-        size = self.spec.kernel_size
-        return _he_normal(self._conv(in_channels, out_channels, size, stride, size // 2))
-
-    def normalized_activation(self, channels: int) -> list[nn.Module]:
-        return [self._normalization(channels), self._activation()]
-
-    def _normalization(self, channels: int) -> nn.Module:
-        kind = self.spec.normalization
-        if kind == "instance":
-            return self._instance_norm(channels, affine=True)
-        if kind == "group":
-            return nn.GroupNorm(self.spec.groups, channels)
-        return self._batch_norm(channels) if kind == "batch" else nn.Identity()
-
-    def _activation(self) -> nn.Module:
-        if self.spec.activation == "relu":
-            return nn.ReLU(inplace=True)
-        return nn.LeakyReLU(self.spec.negative_slope, inplace=True)
-
-    def pooling(self) -> nn.Module:
-        return self._max_pool(2) if self.spec.downsampling == "max" else self._average_pool(2)
-
-    def transposed_convolution(self, in_channels: int, out_channels: int) -> nn.Module:
-        return _he_normal(self._transposed(in_channels, out_channels, 2, 2))
-
-    def interpolation(self) -> nn.Module:
-        linear = self.spec.upsampling == "linear"
-        return nn.Upsample(
-            scale_factor=2,
-            mode=self._linear if linear else "nearest",
-            align_corners=False if linear else None,
-        )
-
-    def projection(self, in_channels: int, out_channels: int) -> nn.Module:
-        return _he_normal(self._conv(in_channels, out_channels, 1))
-
-    def dropout(self) -> nn.Module:
-        return nn.Dropout(self.spec.dropout) if self.spec.dropout else nn.Identity()
-
-    def classification(self, in_channels: int) -> nn.Module:
-        return _he_normal(self._conv(in_channels, self.spec.classes, 1))
-
-    def concatenate(self, *parts: Tensor) -> Tensor:
-        return torch.cat(parts, dim=1)
-
-
-class VariationalLayers:
-    """Layers of `TrustSegLib.layers`, for one propagation mode."""
-
-    def __init__(self, spec: NetworkSpec, propagation: str) -> None:
-        self.spec = spec
-        self._correlation = NEIGHBOR_CORRELATION if propagation == "correlated" else 0.0
-        rectifier = moments.TaylorRectifier if propagation == "taylor" else moments.ExactRectifier
-        self._rectifier = rectifier(0.0 if spec.activation == "relu" else spec.negative_slope)
-
-    def convolution(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
-        size = self.spec.kernel_size
-        return layers.Convolution(
-            in_channels,
-            out_channels,
-            size,
-            self.spec.dimensions,
-            stride=stride,
-            padding=size // 2,
-            correlation=self._correlation,
-        )
-
-    def normalized_activation(self, channels: int) -> list[nn.Module]:
-        kind = self.spec.normalization
-        if kind == "instance":
-            return [layers.InstanceNorm(channels, self._rectifier)]
-        if kind == "group":
-            return [layers.GroupNorm(self.spec.groups, channels, self._rectifier)]
-        activation = layers.Propagate(moments.activate, rectifier=self._rectifier)
-        return [layers.BatchNorm(channels) if kind == "batch" else nn.Identity(), activation]
-
-    def pooling(self) -> nn.Module:
-        if self.spec.downsampling == "max":
-            return layers.Propagate(moments.max_pool, kernel_size=2)
-        return layers.Propagate(moments.average_pool, kernel_size=2, correlation=self._correlation)
-
-    def transposed_convolution(self, in_channels: int, out_channels: int) -> nn.Module:
-        return layers.TransposedConvolution(
-            in_channels, out_channels, 2, self.spec.dimensions, stride=2, correlation=self._correlation
-        )
-
-    def interpolation(self) -> nn.Module:
-        if self.spec.upsampling == "nearest":
-            return layers.Propagate(moments.upsample_nearest, scale=2)
-        return layers.Propagate(moments.upsample_linear, scale=2, correlation=self._correlation)
-
-    def projection(self, in_channels: int, out_channels: int) -> nn.Module:
-        return layers.Convolution(in_channels, out_channels, 1, self.spec.dimensions)
-
-    def dropout(self) -> nn.Module:
-        return layers.Dropout(self.spec.dropout) if self.spec.dropout else nn.Identity()
-
-    def classification(self, in_channels: int) -> nn.Module:
-        return layers.ClassConvolution(in_channels, self.spec.classes, self.spec.dimensions)
-
-    def concatenate(self, *parts):
-        return moments.concatenate(*parts)
-
-
-def _he_normal(layer: nn.Module) -> nn.Module:
-    """The start that `layers.RandomKernels` uses, so that the twins begin alike."""
-    fan_in = layer.in_channels * layer.weight[0, 0].numel()
-    nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
-    nn.init.zeros_(layer.bias)
-    return layer
+    def add(self, *parts): ...

@@ -7,21 +7,32 @@ from dataclasses import asdict, dataclass, fields
 from ..errors import OptionError
 
 _CHOICES = {
-    "architecture": ("unet",),
+    "architecture": ("unet", "vnet", "fcn"),
     "dimensions": (2, 3),
     "normalization": ("instance", "group", "batch", "none"),
     "activation": ("relu", "leaky_relu"),
     "downsampling": ("max", "average", "strided"),
-    "upsampling": ("transposed", "linear", "nearest"),
+    "upsampling": ("transposed", "linear", "nearest", "zero_insertion"),
 }
 
+#: Largest values that a network can be asked for: a model's file must not make the loader work for ever.
+_LARGEST = {
+    "classes": 2**16,
+    "in_channels": 2**16,
+    "convolutions": 16,
+    "kernel_size": 63,
+    "groups": 2**16,
+    "dimensions": 3,
+    "filters": 2**16,
+}
+_MOST_LEVELS = 16
+
 PROPAGATIONS = ("taylor", "exact", "correlated")
-FAMILIES = ("vdp", "deterministic")
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A U-Net of any depth and width.
+    """An encoder-decoder of any depth and width.
 
     Attributes
     ----------
@@ -36,7 +47,7 @@ class NetworkSpec:
     kernel_size : int
         Odd; same along every axis.
     architecture, dimensions, normalization, activation, downsampling, upsampling
-        One of the choices of this module.
+        One of the choices of this module. A V-Net always steps down by strided convolutions of size 2.
     groups : int
         Groups of group normalization.
     negative_slope : float
@@ -69,18 +80,22 @@ class NetworkSpec:
         for key, choices in _CHOICES.items():
             if getattr(self, key) not in choices:
                 raise OptionError(f"network: {key} is {getattr(self, key)!r}; choose one of {choices}")
-        for key in ("classes", "in_channels", "convolutions", "kernel_size", "groups"):
+        for key in ("classes", "in_channels", "convolutions", "kernel_size", "groups", "dimensions"):
             _check_count(key, getattr(self, key))
-        if not isinstance(self.filters, tuple) or not self.filters:
-            raise OptionError(f"network: filters is {self.filters!r}; give one number per level")
-        for count in self.filters:
-            _check_count("filters", count)
+        self._check_filters()
         if self.classes < 2 or self.kernel_size % 2 == 0:
             raise OptionError("network: at least two classes and an odd kernel_size are needed")
         for key in ("dropout", "negative_slope"):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
                 raise OptionError(f"network: {key} is {value!r}; a number in [0, 1) is needed")
+
+    def _check_filters(self) -> None:
+        if not isinstance(self.filters, tuple) or not 1 <= len(self.filters) <= _MOST_LEVELS:
+            shown = f"{self.filters!r:.80}"
+            raise OptionError(f"network: filters is {shown}; give one number per level, 1 to {_MOST_LEVELS}")
+        for count in self.filters:
+            _check_count("filters", count)
         if self.normalization == "group" and any(count % self.groups for count in self.filters):
             raise OptionError(f"network: groups {self.groups} does not divide all of filters {self.filters}")
 
@@ -112,5 +127,6 @@ class NetworkSpec:
 
 
 def _check_count(key: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise OptionError(f"network: {key} is {value!r}; a whole number of at least 1 is needed")
+    most = _LARGEST[key]
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise OptionError(f"network: {key} is {value!r:.40}; a whole number from 1 to {most} is needed")

@@ -106,7 +106,7 @@ WRONG = {
         put("input", "normalization", "method", value="minmax"),
         "normalization: .*minmax",
     ),
-    "unknown family": (put("family", value="ensemble"), "family: 'ensemble' is not one of"),
+    "unknown family": (put("family", value="laplace"), "family: 'laplace' is not one of"),
     "unknown propagation": (put("propagation", value="fast"), "propagation: 'fast' is not one of"),
     "network that is a list": (put("network", value=[]), r"network: \[\] is not of type 'object'"),
     "no validation patients": (drop("training", "patients", "validation"), "training.patients: 'validation'"),

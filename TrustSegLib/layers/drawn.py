@@ -1,0 +1,131 @@
+"""Layers that give one draw of themselves: ordinary tensors in, ordinary tensors out."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import moments
+from ..moments import Gaussian
+from .convolution import RandomKernels
+
+#: Variance of the prior ``N(0, s_p)`` of every weight that is drawn.
+PRIOR_VARIANCE = 1.0
+
+
+class Drawn(nn.Module):
+    """A layer that can be told where its random numbers come from.
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        If given, every call is one draw from it, in evaluation too. Otherwise the layer is random in
+        training only, by the global random numbers.
+    """
+
+    generator: torch.Generator | None = None
+
+
+class DrawnDropout(Drawn):
+    """Dropout of single activations.
+
+    A draw from ``generator`` is one mask for the whole batch, as one network serves all patches of a volume:
+    what a patch is answered does not depend on its place in a batch.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, ...) to (B, C, ...)."""
+        if self.generator is None:
+            return F.dropout(x, self.probability, self.training)
+        keep = 1 - self.probability
+        mask = torch.empty(1, *x.shape[1:], device=x.device).bernoulli_(keep, generator=self.generator)
+        return x * mask.div_(keep).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """The probability."""
+        return f"p={self.probability}"
+
+
+class DrawnConvolution(RandomKernels, Drawn):
+    """2D or 3D convolution whose weights have one variance each, ``s = softplus(rho)``, and are drawn.
+
+    In training every output voxel is drawn (local reparameterization, `moments.draw`); a draw from
+    ``generator`` is one kernel for all voxels; else the means are the weights. ``weight`` and ``bias`` are
+    named as in the deterministic layer.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, dimensions
+        See `RandomKernels`.
+    stride, padding : int
+        As in `torch.nn.Conv3d`.
+
+    References
+    ----------
+    Blundell et al., Weight uncertainty in neural networks, ICML 2015.
+    """
+
+    operations = {2: F.conv2d, 3: F.conv3d}  # noqa: RUF012
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        dimensions: int = 3,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, dimensions)
+        self.options = {"stride": stride, "padding": padding}
+
+    def _empty_rho(self) -> Tensor:
+        # Flat: optimizers decay parameters of several axes, and a variance is no weight to be decayed.
+        return torch.empty(self.weight.numel())
+
+    @property
+    def weight_variance(self) -> Tensor:
+        """s: the variance of every weight, in the shape of ``weight``."""
+        return F.softplus(self.rho).view_as(self.weight)
+
+    @torch.no_grad()
+    def set_relative_variance(self, ratio: float) -> None:
+        """Set s of every weight to ``ratio`` times the mean square of its kernel's weights."""
+        variance = (ratio * self.kernels().square().mean(dim=1)).clamp_min(1e-10).double()
+        shape = [1] * self.weight.dim()
+        shape[self.kernel_axis] = -1
+        self.rho.copy_(variance.expm1().log().view(shape).expand_as(self.weight).flatten())
+
+    def kl_divergence(self) -> Tensor:
+        """Divergence of all weights from ``N(0, PRIOR_VARIANCE)``, in nats; the bias is certain."""
+        each = self.weight.reshape(-1, 1), self.weight_variance.flatten()
+        return moments.gaussian_divergence(*each, PRIOR_VARIANCE)
+
+    def draw_weight(self, generator: torch.Generator) -> Tensor:
+        """One draw of the weights, the same numbers in every precision."""
+        noise = torch.randn(self.weight.shape, generator=generator, device=self.weight.device)
+        return self.weight + self.weight_variance.sqrt() * noise.to(self.weight.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, D, H, W) to (B, K, D', H', W')."""
+        convolve = self.operations[self.weight.dim() - 2]
+        if self.generator is not None:
+            return convolve(x, self.draw_weight(self.generator), self.bias, **self.options)
+        mean = convolve(x, self.weight, self.bias, **self.options)
+        if not self.training:
+            return mean
+        variance = convolve(x.square(), self.weight_variance, None, **self.options)
+        return moments.draw(Gaussian(mean, variance))
+
+
+class DrawnTransposedConvolution(DrawnConvolution):
+    """2D or 3D transposed convolution; see `DrawnConvolution`."""
+
+    kernel_axis = 1
+    operations = {2: F.conv_transpose2d, 3: F.conv_transpose3d}  # noqa: RUF012
