@@ -13,12 +13,13 @@ import torch
 from trustseg_training.cases import find_cases
 from trustseg_training.cli import _parser, main
 from trustseg_training.command import command_line
+from trustseg_training.commands.fit import settings
 from trustseg_training.configuration import FitConfiguration
 from trustseg_training.evaluation import dice, summarize
 from trustseg_training.fit import load_weights
 from trustseg_training.preprocessing import prepare
 from TrustSegLib.bundle import load_bundle
-from TrustSegLib.imaging import read_labels, read_volume
+from TrustSegLib.imaging import Normalization, read_labels, read_volume
 from TrustSegLib.inference import SegmentOptions, segment
 from TrustSegLib.networks import build
 
@@ -57,7 +58,7 @@ def test_bundle_predicts_and_segments_as_the_checkpoint_and_the_table_say(run, d
     assert torch.equal(expected.mean, given.mean)
     assert torch.equal(expected.variance, given.variance)
     # `segment` starts from the file: had training prepared it otherwise, the table would not hold.
-    result = segment(read_volume(case.image), bundle, SegmentOptions(device="cpu"))
+    result = segment(read_volume(case.images[0]), bundle, SegmentOptions(device="cpu"))
     truth = read_labels(case.label).array[0]
     rows = json.loads((tmp_path / "bundle" / "metrics.json").read_text())["validation_patients"]
     for label, name in ((1, "Left half"), (2, "Right half")):
@@ -69,7 +70,7 @@ def test_bundle_predicts_and_segments_as_the_checkpoint_and_the_table_say(run, d
 def test_structure_that_no_patient_gets_is_exported_without_a_distance(run, details, tmp_path, monkeypatch):
     weights = load_weights(run)
     weights["body.head.bias"][:] = torch.tensor([0.0, 0.0, -1e3])
-    monkeypatch.setattr("trustseg_training.export.load_weights", lambda _: weights)
+    monkeypatch.setattr("trustseg_training.members.load_weights", lambda _: weights)
     assert main(["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 0
     measured = json.loads((tmp_path / "bundle" / "metrics.json").read_text())["validation"]["Right half"]
     assert (measured["dice_mean"], measured["hd95_mm_mean"], measured["hd95_missing"]) == (0.0, None, 2)
@@ -91,15 +92,17 @@ def test_command_of_the_card_makes_the_same_configuration():
         patch=(16, 24, 32),
         seed=3,
         learning_rate=1e-3,
+        gradient_clip=None,
+        ema=0.99,
+        class_weights=(0.5, 1.0, 2.0),
+        family_options={"temperature": 2.0},
+        label_map={1: 1, 7: 2},
+        regions={"whole": (1, 2)},
+        normalization=Normalization("window", lower=-100.0, upper=200.0),
     )
     words = shlex.split(command_line(configuration))
     assert words[0] == "trustseg-train"
-    options = vars(_parser().parse_args(words[1:]))
-    assert options["data"] == "data"
-    for name in ("family", "seed", "learning_rate"):
-        assert options[name] == getattr(configuration, name)
-    for name in ("structures", "filters", "spacing", "patch"):
-        assert tuple(options[name]) == getattr(configuration, name)
+    assert FitConfiguration(**settings(_parser().parse_args(words[1:]))) == configuration
 
 
 def _without(key):
@@ -164,3 +167,68 @@ def test_standard_deviation_is_that_of_the_patients():
     ]
     assert summarize(rows)["s"]["dice_std"] == pytest.approx(np.std([0.7, 0.8, 0.9], ddof=1))
     assert summarize(rows)["s"]["dice_min"] == 0.7
+
+
+def _member(dataset: Path, run: Path, *more: str) -> Path:
+    command = ["fit", str(dataset), "-o", str(run), *OPTIONS, "--family", "deterministic", "--epochs", "1"]
+    assert main([*command, *more]) == 0
+    return run
+
+
+def _join(members: list[Path], bundle: Path, details: Path) -> int:
+    names = [str(member) for member in members]
+    return main(["export", "--members", *names, "-o", str(bundle), "--details", str(details)])
+
+
+def test_members_become_an_ensemble_whose_table_is_its_own(dataset, details, tmp_path):
+    members = [_member(dataset, tmp_path / f"m{seed}", "--seed", str(seed)) for seed in (1, 2, 3)]
+    assert _join(members, tmp_path / "bundle", details) == 0
+    bundle = load_bundle(tmp_path / "bundle")
+    assert (bundle.description.family, dict(bundle.description.family_options)) == (
+        "ensemble",
+        {"members": 3},
+    )
+    configuration = FitConfiguration.load(members[0])
+    patch = torch.randn(1, 1, 16, 16, 16)
+    singles = []
+    for member in members:
+        network = build(configuration.network, "deterministic").eval()
+        network.load_state_dict(load_weights(member))
+        with torch.no_grad():
+            singles.append(network.class_moments(patch).mean)
+    with torch.no_grad():
+        together = bundle.network().class_moments(patch)
+    torch.testing.assert_close(together.mean, torch.stack(singles).mean(0))
+    rows = bundle.metrics()["validation_patients"]
+    case = next(case for case in find_cases(dataset) if case.split == "val")
+    answer = segment(read_volume(case.images[0]), bundle, SegmentOptions(device="cpu")).labels.array[0]
+    truth = read_labels(case.label).array[0]
+    assert dice(answer == 1, truth == 1) == pytest.approx(rows[0]["dice"], abs=1e-6)
+    card = bundle.card()
+    assert "`ensemble` of 3 `deterministic` members" in card
+    assert all(f"--seed {seed}" in card for seed in (2, 3))
+    assert bundle.description.training.command.count("trustseg-train fit") == 3
+
+
+def test_runs_that_are_no_ensemble_are_named(run, dataset, details, tmp_path, capsys):
+    first = _member(dataset, tmp_path / "first")
+    others = {
+        "same seed": _member(dataset, tmp_path / "a"),
+        "another filters": _member(dataset, tmp_path / "b", "--seed", "2", "--filters", "4", "6"),
+        "another family": run,
+        "another fold": _member(dataset, tmp_path / "c", "--seed", "2", "--fold", "0"),
+    }
+    for said, other in others.items():
+        assert _join([first, other], tmp_path / "bundle", details) == 2
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert said in error
+    assert _join([run, run], tmp_path / "bundle", details) == 2
+    assert "an ensemble has deterministic members" in capsys.readouterr().err
+    table = others["same seed"] / "splits.csv"
+    table.write_text(table.read_text().replace("case_0,case_0,train", "case_0,case_0,val"))
+    assert _join([first, others["same seed"]], tmp_path / "bundle", details) == 2
+    assert "trained on other patients" in capsys.readouterr().err
+    for words in (["--members", str(first)], [str(first), "--members", str(first), str(run)], []):
+        assert main(["export", *words, "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 2
+        assert "either one run, or two or more" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()

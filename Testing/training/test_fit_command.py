@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,11 +122,11 @@ def _rewrite(path: Path, change) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda data: (data / "splits.csv").unlink(), "splits.csv: not found"),
+        (lambda data: shutil.rmtree(data / "labelsTr"), "labelsTr: not found"),
         (lambda data: (data / "imagesTr" / "case_1.nii.gz").unlink(), "case_1.nii.gz: not found"),
         (
             lambda data: (data / "splits.csv").open("a").write("case_0,val\n"),
-            "patient case_0 stands in it more than once",
+            "case_0 stands in it more than once",
         ),
         (
             lambda data: (data / "splits.csv").write_text("case,split\ncase_0,train\n"),
@@ -141,12 +142,13 @@ def _rewrite(path: Path, change) -> None:
         ),
     ],
 )
-def test_unusable_data_is_named_in_one_line(dataset, tmp_path, capsys, damage, said):
+def test_unusable_data_is_named(dataset, tmp_path, capsys, damage, said):
     damage(dataset)
     assert _fit(dataset, tmp_path / "run", "--epochs", "1") == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("trustseg-train: error: ")
+    error = capsys.readouterr().err
+    assert "trustseg-train: error: " in error
     assert said in error
+    assert "Traceback" not in error
 
 
 def test_options_that_do_not_fit_are_named(dataset, tmp_path, capsys):
@@ -159,3 +161,29 @@ def test_options_that_do_not_fit_are_named(dataset, tmp_path, capsys):
     assert _fit(dataset, tmp_path / "full", "--epochs", "1") == 2
     assert "not empty" in capsys.readouterr().err
     assert (tmp_path / "full" / "notes.txt").read_text() == "mine"
+
+
+PUBLISHED = ["--normalization-layers", "none", "--activation", "relu", "--upsampling", "zero_insertion"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--family", "supernet", "--objective", "gaussian_nll", "--kl-schedule", "linear", *PUBLISHED],
+        ["--family", "variance_head"],
+        ["--family", "bayes_by_backprop", "--architecture", "fcn", "--set", 'family_options={"passes": 2}'],
+        ["--family", "mc_dropout", "--dropout", "0.5", "--set", 'family_options={"passes": 2, "seed": 1}'],
+        ["--family", "vdp", "--dimensions", "2", "--patch", "16", "16", "1", "--objective", "expected"],
+        ["--family", "deterministic", "--architecture", "vnet", "--class-weights", "0.1", "1", "1"],
+    ],
+)
+def test_every_family_trains_and_becomes_a_bundle_that_answers_as_its_run(dataset, tmp_path, more):
+    run, bundle, details = tmp_path / "run", tmp_path / "bundle", tmp_path / "details.json"
+    assert _fit(dataset, run, *more, "--epochs", "1") == 0
+    assert main(["calibrate", str(run), "--device", "cpu"]) == 0
+    details.write_text(json.dumps(_details()))
+    assert main(["export", str(run), "-o", str(bundle), "--details", str(details)]) == 0
+    command = ["evaluate", str(run), str(bundle), "--data", str(dataset), "-o", str(tmp_path / "out")]
+    assert main([*command, "--device", "cpu"]) == 0
+    tables = [(tmp_path / "out" / name / "evaluation.csv").read_text() for name in ("run", "bundle")]
+    assert tables[0].replace("run,", "bundle,") == tables[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -53,7 +55,7 @@ def test_image_and_label_move_together():
 
 
 def test_mirroring_is_left_right_only():
-    transform = augmentation.patches((20, 24, 16)).transforms
+    transform = augmentation.training(replace(CONFIGURATION, patch=(16, 24, 20))).transforms
     (flip,) = [step for step in transform if type(step).__name__ == "RandFlipd"]
     flip.set_random_state(0)
     sample = _block((20, 24, 16))
@@ -81,7 +83,7 @@ def test_small_volume_is_filled_up_with_its_border():
     small = Sample(
         name="s", image=torch.full((1, 9, 10, 11), 3.0), label=torch.ones(1, 9, 10, 11, dtype=torch.uint8)
     )
-    pad = augmentation.patches(configuration.patch_shape).transforms[0]
+    pad = augmentation.training(configuration).transforms[0]
     filled = pad(dict(small))
     assert filled["image"].shape == (1, 16, 16, 16)
     assert (filled["image"] == 3).all()
@@ -156,7 +158,7 @@ def test_whole_numbers_kept_as_floats_are_labels_and_others_are_not(dataset):
 
 def test_image_of_two_channels_is_refused(dataset):
     case = find_cases(dataset)[0]
-    _rewrite(case.image, lambda image: sitk.Compose(image, image))
+    _rewrite(case.images[0], lambda image: sitk.Compose(image, image))
     with pytest.raises(ImageError, match=r"case_0\.nii\.gz: 2 channels"):
         prepare(case, CONFIGURATION)
 
@@ -169,3 +171,54 @@ def test_table_of_a_spreadsheet_is_read_and_one_in_another_encoding_refused(data
     table.write_text(whole.replace("case_0", "fälle_0"), encoding="latin-1")
     with pytest.raises(ImageError, match=r"splits\.csv: cannot be read"):
         find_cases(dataset)
+
+
+def test_processes_together_take_what_one_takes_alone():
+    alone = EpochSampler(11, seed=1)
+    shares = [EpochSampler(11, seed=1, rank=rank, replicas=2) for rank in range(2)]
+    for sampler in (alone, *shares):
+        sampler.set_epoch(3)
+    first, second = (list(sampler) for sampler in shares)
+    assert len(first) == len(second) == len(shares[0]) == 5
+    for batch in range(5):
+        together = {first[batch], second[batch]}
+        assert together == set(list(alone)[2 * batch : 2 * batch + 2])
+
+
+def test_several_patches_of_an_image_differ_and_make_the_epoch_longer():
+    patches = Patches([_block(), _block()], replace(CONFIGURATION, patches_per_patient=3))
+    assert len(patches) == 6
+    assert not torch.equal(patches[0, 0][0], patches[0, 2][0])
+
+
+def test_patch_in_two_dimensions_is_a_slice_of_image_and_label():
+    flat = replace(CONFIGURATION, dimensions=2, patch=(16, 24, 1))
+    plain = Patches([_block()], replace(flat, augmentation="none"))
+    changed = Patches([_block()], flat)
+    for epoch in range(5):
+        image, label = plain[epoch, 0]
+        assert (image.shape, label.shape) == ((1, 24, 16), (24, 16))
+        assert torch.equal(image[0], label.float())
+        image, label = changed[epoch, 0]
+        assert (image.shape, label.shape) == ((1, 24, 16), (24, 16))
+
+
+def test_without_augmentation_the_patch_is_cut_out_only():
+    patches = Patches([_block((20, 24, 16))], replace(CONFIGURATION, augmentation="none"))
+    image, label = patches[0, 0]
+    assert torch.equal(image, _block((20, 24, 16))["image"])
+    assert torch.equal(label, _block((20, 24, 16))["label"][0].long())
+
+
+def test_share_of_patches_around_structures_is_kept():
+    label = torch.zeros(1, 40, 40, 40, dtype=torch.uint8)
+    label[:, 20:22, 20:22, 20:22] = 1
+    sample = Sample(name="small", image=label.float(), label=label)
+    small = replace(CONFIGURATION, patch=(8, 8, 8), augmentation="none", filters=(4,))
+    seen = {}
+    for share in (0.0, 0.5, 1.0):
+        patches = Patches([sample], replace(small, foreground_share=share))
+        seen[share] = sum(bool(patches[epoch, 0][1].any()) for epoch in range(40))
+    assert seen[1.0] == 40
+    assert 10 <= seen[0.5] <= 30
+    assert seen[0.0] < 5

@@ -10,35 +10,59 @@ import math
 
 from monai import transforms
 
+from .configuration import FitConfiguration
+
 _BOTH = ["image", "label"]
 
 
-def patches(patch_shape: tuple[int, int, int]) -> transforms.Compose:
-    """Cut a patch of (D, H, W) out of a sample and change it at random.
+def training(configuration: FitConfiguration) -> transforms.Compose:
+    """Cut a patch out of a sample and, unless ``augmentation`` is ``none``, change it at random.
 
-    Volumes smaller than the patch are filled up with their border voxels, as inference does. Mirroring is
-    left-right only (the last axis in RAS): the data hold both sides of the body.
+    Volumes smaller than the patch are filled up with their border voxels, as inference does. In two
+    dimensions the patch is of one slice, and (C, D, H, W) becomes (C, H, W).
     """
-    return transforms.Compose(
-        [
-            transforms.SpatialPadd(_BOTH, patch_shape, mode="edge"),
-            transforms.RandSpatialCropd(_BOTH, patch_shape, random_size=False),
-            transforms.RandFlipd(_BOTH, prob=0.5, spatial_axis=2),
-            transforms.RandAffined(
-                _BOTH,
-                prob=0.7,
-                rotate_range=math.radians(15),
-                scale_range=0.15,
-                shear_range=0.05,
-                translate_range=2,
-                mode=("bilinear", "nearest"),
-                padding_mode="border",
-            ),
-            transforms.RandAdjustContrastd("image", prob=0.3, gamma=(0.7, 1.4), retain_stats=True),
-            transforms.RandScaleIntensityd("image", prob=0.3, factors=0.15),
-            transforms.RandShiftIntensityd("image", prob=0.3, offsets=0.15),
-            transforms.RandGaussianSmoothd(
-                "image", prob=0.1, sigma_x=(0.25, 0.8), sigma_y=(0.25, 0.8), sigma_z=(0.25, 0.8)
-            ),
-        ]
-    )
+    flat = configuration.dimensions == 2
+    steps = [transforms.SpatialPadd(_BOTH, configuration.patch_shape, mode="edge"), _crop(configuration)]
+    if flat:
+        steps.append(transforms.SqueezeDimd(_BOTH, dim=1))
+    if configuration.augmentation == "default":
+        steps += _changes(left_right=1 if flat else 2)
+    return transforms.Compose(steps)
+
+
+def _crop(configuration: FitConfiguration) -> transforms.MapTransform:
+    """A patch anywhere, or in a share of the draws around a voxel of a structure."""
+    shape, share = configuration.patch_shape, configuration.foreground_share
+    if share == 0:
+        return transforms.RandSpatialCropd(_BOTH, shape, random_size=False)
+    return _AroundStructures(_BOTH, "label", shape, pos=share, neg=1 - share)
+
+
+class _AroundStructures(transforms.RandCropByPosNegLabeld):
+    """MONAI's crop, which answers with a list, for one patch."""
+
+    def __call__(self, data, lazy: bool | None = None):
+        return super().__call__(data, lazy)[0]
+
+
+def _changes(left_right: int) -> list[transforms.Transform]:
+    """Mirroring is left-right only (the last axis in RAS): the data hold both sides of the body."""
+    return [
+        transforms.RandFlipd(_BOTH, prob=0.5, spatial_axis=left_right),
+        transforms.RandAffined(
+            _BOTH,
+            prob=0.7,
+            rotate_range=math.radians(15),
+            scale_range=0.15,
+            shear_range=0.05,
+            translate_range=2,
+            mode=("bilinear", "nearest"),
+            padding_mode="border",
+        ),
+        transforms.RandAdjustContrastd("image", prob=0.3, gamma=(0.7, 1.4), retain_stats=True),
+        transforms.RandScaleIntensityd("image", prob=0.3, factors=0.15),
+        transforms.RandShiftIntensityd("image", prob=0.3, offsets=0.15),
+        transforms.RandGaussianSmoothd(
+            "image", prob=0.1, sigma_x=(0.25, 0.8), sigma_y=(0.25, 0.8), sigma_z=(0.25, 0.8)
+        ),
+    ]

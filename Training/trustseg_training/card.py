@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,11 @@ _LOGGED = ("train/loss", "val/dice_1", "val/dice_2", "val/dice")
 
 
 def model_card(
-    details: Details, configuration: FitConfiguration, run: Path, patients: dict[str, int], summary: dict
+    details: Details,
+    configuration: FitConfiguration,
+    runs: Sequence[Path],
+    patients: dict[str, int],
+    summary: dict,
 ) -> str:
     """Write the card as Markdown.
 
@@ -25,9 +30,9 @@ def model_card(
     details : Details
         What a person said of the model.
     configuration : FitConfiguration
-        Of the run.
-    run : Path
-        Run folder, whose log is shown.
+        Of the first run.
+    runs : sequence of Path
+        Run folders; several are the members of an ensemble. The log of the first one is shown.
     patients : dict
         Number of patients per set.
     summary : dict
@@ -42,8 +47,8 @@ def model_card(
         f"{details.description}\n\n**Research use only.** Not a medical device.",
         "## What was measured\n\n" + _validation_table(patients, summary),
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in details.limits),
-        "## How it was made\n\n" + _making(details, configuration, run, patients),
-        "## Log\n\n" + _log_table(run),
+        "## How it was made\n\n" + _making(details, configuration, runs, patients),
+        "## Log\n\n" + _log_table(runs[0]),
         f"## License\n\nWeights: {details.license}. Data: {details.data_license}.",
     ]
     return "\n\n".join(sections) + "\n"
@@ -68,18 +73,23 @@ def _validation_table(patients: dict[str, int], summary: dict) -> str:
     return "\n".join(lines)
 
 
-def _making(details: Details, configuration: FitConfiguration, run: Path, patients: dict[str, int]) -> str:
-    commands = [command_line(configuration)]
+def _making(
+    details: Details, configuration: FitConfiguration, runs: Sequence[Path], patients: dict[str, int]
+) -> str:
+    commands = [command_line(FitConfiguration.load(run)) for run in runs]
     origin = configuration.initialize_from
     if origin:
         commands.insert(0, command_line(FitConfiguration.load(Path(origin))))
         commands[0] = commands[0].replace("--output RUN", f"--output {Path(origin).name}")
+    family = f"`{configuration.family}`"
+    if len(runs) > 1:
+        family = f"`ensemble` of {len(runs)} {family} members, which differ in their seed, the first one with"
     start = ", started from its deterministic twin" if origin else ""
     return "\n".join(
         [
             f"- Data: {details.data}.",
             f"- Patients: {patients['train']} for training, {patients['validation']} others for validation.",
-            f"- Family `{configuration.family}`, propagation `{configuration.propagation}`, seed "
+            f"- Family {family}, propagation `{configuration.propagation}`, seed "
             f"{configuration.seed}, {configuration.epochs} epochs{start}.",
             "- Commands:\n",
             "```",

@@ -1,99 +1,204 @@
-"""Labelled patients of a data set in the Medical Segmentation Decathlon's layout."""
+"""Labelled images of a data set: a folder in the layout of the Medical Segmentation Decathlon, or a CSV file.
+
+Folder: ``imagesTr/NAME.nii.gz`` (several channels in the fourth dimension, or in ``NAME_0000.nii.gz``,
+``NAME_0001.nii.gz``, ...) and ``labelsTr/NAME.nii.gz``; if it is there, ``splits.csv`` with the columns
+``case``, ``split`` and, where patients have several images, ``patient``; if it is there, ``dataset.json``
+with the names of channels and structures.
+
+CSV file: columns ``image``, or ``image_CHANNEL`` for each channel, and ``label``, with paths that are
+absolute or start at the file's folder; optional ``case``, ``patient`` and ``split``.
+"""
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from TrustSegLib.errors import ImageError
-from TrustSegLib.imaging import Volume, read_labels, read_volume
+from TrustSegLib.imaging.reading import ITK_READERS, suffix_of
 
-SPLITS = ("train", "val")
+from .dataset_json import read_names
+from .tables import read_table
+
+SPLITS = ("train", "val", "test")
+SPLIT_TABLE = "splits.csv"
+_CHANNEL_FILE = re.compile(r"(.+)_(\d{4})")
+
+
+class DatasetError(ImageError):
+    """Files of a data set cannot be used; ``problems`` has one line for each."""
+
+    def __init__(self, data: Path, problems: list[str]) -> None:
+        self.problems = problems
+        several = [f"{data}: {len(problems)} problems", *problems]
+        super().__init__(problems[0] if len(problems) == 1 else "\n  ".join(several))
 
 
 @dataclass(frozen=True)
 class Case:
-    """One patient: an image, its label and the set it belongs to."""
+    """One labelled image of one patient.
+
+    Attributes
+    ----------
+    name : str
+        Of the image, each name once.
+    images : tuple of Path
+        One file with all channels, or one file per channel.
+    label : Path
+        On the same grid.
+    patient : str
+        Whose image it is.
+    split : str or None
+        One of `SPLITS`, or None where the data say nothing.
+    channels : tuple of str
+        Names of the channels, if the data say them.
+    """
 
     name: str
-    image: Path
+    images: tuple[Path, ...]
     label: Path
-    split: str
+    patient: str
+    split: str | None = None
+    channels: tuple[str, ...] = ()
 
-    def read(self, classes: int) -> tuple[Volume, Volume]:
-        """Read image and label and check that they fit together.
-
-        Raises
-        ------
-        ImageError
-            The grids differ, the image has several channels, or a label value is not one of 0 .. classes - 1.
-        """
-        image, label = read_volume(self.image), read_labels(self.label)
-        if image.channels != 1:
-            raise ImageError(f"{self.image}: {image.channels} channels; training takes images of one")
-        if not image.same_grid(label):
-            raise ImageError(
-                f"{self.label}: not on the grid of {self.image.name}; resample one onto the other"
-            )
-        values = np.unique(label.array)
-        if values.min() < 0 or values.max() >= classes:
-            raise ImageError(
-                f"{self.label}: label values {values.tolist()}, but the model has 0 to {classes - 1}; "
-                "name every structure with --structures"
-            )
-        return image, label
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Images and label."""
+        return (*self.images, self.label)
 
 
 def find_cases(data: Path) -> list[Case]:
-    """List the patients of ``splits.csv`` with their files.
+    """List the images of a data set with their files.
 
     Parameters
     ----------
     data : Path
-        Folder with ``imagesTr``, ``labelsTr`` and ``splits.csv`` (columns ``case`` and ``split``, which is
-        ``train`` or ``val``). One row is one patient.
+        Folder or CSV file, see this module.
 
     Raises
     ------
+    DatasetError
+        Files are missing, an image stands in the list twice or a patient in two sets; every such file.
     ImageError
-        A file is missing, a patient stands in the list twice, or a set is empty.
+        The folder or the table is not in its form.
     """
-    table = data / "splits.csv"
-    if not table.is_file():
-        raise ImageError(f"{table}: not found; list every patient in it, with columns case and split")
-    rows = _read_table(table)
-    if not rows or not {"case", "split"} <= set(rows[0]):
-        raise ImageError(f"{table}: needs the columns case and split and at least one row")
-    twice = [name for name, count in Counter(row["case"] for row in rows).items() if count > 1]
-    if twice:
-        raise ImageError(
-            f"{table}: patient {twice[0]} stands in it more than once; a patient has one set only"
-        )
-    cases = [_case(data, table, row["case"], row["split"]) for row in rows]
-    for split in SPLITS:
-        if not any(case.split == split for case in cases):
-            raise ImageError(f"{table}: no patient has split {split}; both {' and '.join(SPLITS)} are needed")
+    cases, problems = list_cases(data)
+    if problems:
+        raise DatasetError(data, problems)
     return cases
 
 
-def _read_table(table: Path) -> list[dict[str, str]]:
-    try:
-        # utf-8-sig: spreadsheets write a byte order mark, which would become part of the first column's name.
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            return list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ImageError(f"{table}: cannot be read ({error}); save it as CSV in UTF-8") from error
+def list_cases(data: Path) -> tuple[list[Case], list[str]]:
+    """As `find_cases`, but with the usable cases and one line per problem instead of an error."""
+    if data.is_dir():
+        cases = _cases_of_folder(data)
+    elif data.suffix.lower() == ".csv":
+        cases = _cases_of_table(data)
+    else:
+        raise ImageError(f"{data}: not a data set; give a folder with imagesTr and labelsTr, or a CSV file")
+    if not cases:
+        raise ImageError(f"{data}: no labelled image; see `trustseg-train init --help` for its layout")
+    problems = [*_repeated(data, cases), *_patients_in_two_splits(data, cases)]
+    whole = []
+    for case in cases:
+        lacking = [path for path in case.files if not path.exists()]
+        problems += [f"{path}: not found, but {case.name} needs it" for path in lacking]
+        whole += [] if lacking else [case]
+    return whole, problems
 
 
-def _case(data: Path, table: Path, name: str, split: str) -> Case:
+def _cases_of_folder(data: Path) -> list[Case]:
+    for folder in ("imagesTr", "labelsTr"):
+        if not (data / folder).is_dir():
+            raise ImageError(f"{data / folder}: not found; a data set has imagesTr and labelsTr")
+    labels = _by_name(data / "labelsTr")
+    images = _images(data / "imagesTr", set(labels))
+    table = data / SPLIT_TABLE
+    if table.is_file():
+        rows = read_table(table, ("case", "split"))
+    else:
+        rows = [{"case": name} for name in sorted({*images, *labels})]
+    channels = read_names(data).channels
+    return [
+        Case(
+            name=row["case"],
+            images=images.get(row["case"], (data / "imagesTr" / f"{row['case']}.nii.gz",)),
+            label=labels.get(row["case"], data / "labelsTr" / f"{row['case']}.nii.gz"),
+            patient=row.get("patient") or row["case"],
+            split=_split(table, row["case"], row["split"]) if "split" in row else None,
+            channels=channels,
+        )
+        for row in rows
+    ]
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Image files by name without suffix; hidden ones are leftovers of an archive, not images."""
+    files = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    return {path.name[: -len(suffix)]: path for path in files if (suffix := suffix_of(path)) in ITK_READERS}
+
+
+def _images(folder: Path, labelled: set[str]) -> dict[str, tuple[Path, ...]]:
+    """The files of every image: one, or one per channel if the name without channel is a label's."""
+    channels: defaultdict[str, list[Path]] = defaultdict(list)
+    for name, path in _by_name(folder).items():
+        match = _CHANNEL_FILE.fullmatch(name)
+        of_channel = match and name not in labelled and match[1] in labelled
+        channels[match[1] if of_channel else name].append(path)
+    return {name: tuple(paths) for name, paths in channels.items()}
+
+
+def _cases_of_table(table: Path) -> list[Case]:
+    rows = read_table(table, ("label",))
+    columns = [name for name in rows[0] if name == "image" or name.startswith("image_")]
+    if not columns or ("image" in columns and len(columns) > 1):
+        raise ImageError(f"{table}: needs a column image, or one column image_CHANNEL for each channel")
+    names = _names(rows, columns[0])
+    channels = tuple(column.removeprefix("image_") for column in columns if column != "image")
+    return [
+        Case(
+            name=name,
+            images=tuple(table.parent / row[column] for column in columns),
+            label=table.parent / row["label"],
+            patient=row.get("patient") or name,
+            split=_split(table, name, row["split"]) if "split" in row else None,
+            channels=channels,
+        )
+        for name, row in zip(names, rows, strict=True)
+    ]
+
+
+def _names(rows: list[dict[str, str]], column: str) -> list[str]:
+    """Of the column ``case``, or of the image files, with their folders where these alone tell them apart."""
+    if "case" in rows[0]:
+        return [row["case"] for row in rows]
+    paths = [Path(row[column]) for row in rows]
+    short = [path.name.removesuffix(suffix_of(path) or "") for path in paths]
+    if len(set(short)) == len(short):
+        return short
+    return [path.as_posix().removesuffix(suffix_of(path) or "") for path in paths]
+
+
+def _split(table: Path, name: str, split: str) -> str:
     if split not in SPLITS:
-        raise ImageError(f"{table}: patient {name} has split {split!r}; use {' or '.join(SPLITS)}")
-    image, label = (data / folder / f"{name}.nii.gz" for folder in ("imagesTr", "labelsTr"))
-    for path in (image, label):
-        if not path.is_file():
-            raise ImageError(f"{path}: not found, but {table.name} lists {name}")
-    return Case(name, image, label, split)
+        raise ImageError(f"{table}: {name} has split {split!r}; use one of {', '.join(SPLITS)}")
+    return split
+
+
+def _repeated(data: Path, cases: list[Case]) -> list[str]:
+    names = Counter(case.name for case in cases)
+    return [f"{data}: patient {name} stands in it more than once" for name, n in names.items() if n > 1]
+
+
+def _patients_in_two_splits(data: Path, cases: list[Case]) -> list[str]:
+    splits: defaultdict[str, dict[str | None, str]] = defaultdict(dict)
+    for case in cases:
+        splits[case.patient].setdefault(case.split, case.name)
+    return [
+        f"{data}: patient {patient} is in two sets ({', '.join(f'{n} in {s}' for s, n in own.items())}); "
+        "a patient has one set only"
+        for patient, own in splits.items()
+        if len(set(own.values())) > 1
+    ]

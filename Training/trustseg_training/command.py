@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from dataclasses import fields
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
+from .commands.fit import STRUCTURED
 from .configuration import FitConfiguration
 
 _PLACES = ("data", "initialize_from")
@@ -16,9 +19,19 @@ def command_line(configuration: FitConfiguration) -> str:
     words = ["trustseg-train", "fit", Path(configuration.data).name]
     for field in fields(configuration):
         value = getattr(configuration, field.name)
-        if field.name == "data" or value == field.default or field.name == "orientation":
-            continue
-        value = Path(value).name if field.name in _PLACES else value
-        values = value if isinstance(value, tuple) else (value,)
-        words += [f"--{field.name.replace('_', '-')}", *(str(part) for part in values)]
+        if field.name != "data" and value != _default(field):
+            words += _option(field.name, value)
     return shlex.join(words) + " --output RUN"
+
+
+def _default(field: Field) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if name in STRUCTURED:
+        content = asdict(value) if is_dataclass(value) else value
+        return ["--set", f"{name}={json.dumps(content)}"]
+    value = Path(value).name if name in _PLACES else value
+    values = value if isinstance(value, tuple) else (value,)
+    return [f"--{name.replace('_', '-')}", *("none" if part is None else str(part) for part in values)]

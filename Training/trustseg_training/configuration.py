@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
-from TrustSegLib.networks import FAMILIES, PROPAGATIONS, NetworkSpec
+from TrustSegLib.networks import NetworkSpec
+
+from .configuration_checks import SettingError, check
 
 FILE = "configuration.json"
 
@@ -20,31 +22,74 @@ class FitConfiguration:
     Attributes
     ----------
     data : str
-        Folder with ``imagesTr``, ``labelsTr`` and ``splits.csv``.
-    family, propagation : str
-        See `TrustSegLib.networks.build`.
-    filters : tuple of int
-        Kernels per level of the U-Net.
+        Folder in the layout of the Medical Segmentation Decathlon, or a CSV file: see `cases.find_cases`.
     structures : tuple of str
-        Names of labels 1, 2, ...
+        Names of labels 1, 2, ... as the network learns them.
+    family, propagation : str
+        See `TrustSegLib.networks.build`; an ensemble's members are trained alone.
+    family_options : dict
+        Further options of `TrustSegLib.networks.build`.
+    architecture, dimensions, filters, normalization_layers, upsampling, activation, dropout
+        See `TrustSegLib.networks.NetworkSpec`; ``filters`` has the kernels per level.
     spacing : tuple of float
         (x, y, z) mm that the network sees.
     orientation : str
         Letters to which the array's x, y and z axes point.
     patch : tuple of int
-        (x, y, z) voxels.
+        (x, y, z) voxels; z is 1 for a network of two dimensions.
+    channels : tuple of str
+        Names of the image's channels, in the order in which the network sees them.
+    normalization : Normalization
+        Of the intensities; a dict of its fields is taken as well.
+    label_map : dict of int to int
+        Value in the label file to label; empty keeps the values. See `label_maps`.
+    regions : dict of str to tuple of int
+        Unions of labels that are judged as one, by name; they change nothing in training.
+    fold, folds : int or None, int
+        Validate on this one of so many equal parts of all patients instead of on the ``val`` patients.
+    train_patients : int or None
+        Train with the first so many of a seeded shuffle; five are among the first ten.
+    validation_fraction : float
+        Share of patients to validate on where the data name no split.
+    split_seed : int
+        Of the split, the folds and the shuffle; ``seed`` is apart, so that an ensemble has one split.
+    augmentation : str
+        ``default``, see `augmentation.patches`, or ``none``.
+    patches_per_patient : int
+        Random patches of each image per epoch.
+    foreground_share : float
+        Share of the patches that are drawn around a structure, for structures much smaller than the image.
     epochs, batch_size, learning_rate, weight_decay, seed
-        Of the optimization with AdamW and a cosine schedule.
+        Of the optimization with AdamW and a cosine schedule; ``batch_size`` is per device.
+    objective : str
+        ``cross_entropy_dice``, ``expected``, ``gaussian_nll``, or ``auto`` for what fits the family.
+    class_weights : tuple of float or None
+        One per class, the background first.
     kl_weight : float
         Tempering of the divergence: the objective has ``kl_weight * KL / (images * voxels)``.
+    kl_schedule : str
+        ``constant``, or ``linear`` to let the weight of the divergence grow.
     logit_samples : int
         Even number of logit samples per step, in antithetic pairs.
     relative_variance : float
         Kernel variance at the start, relative to the mean square of the kernel's weights.
     initialize_from : str or None
         Run folder of a deterministic twin whose best weights are the first means.
+    gradient_clip : float or None
+        Largest norm of the gradient; None lets it be.
+    early_stopping : int or None
+        Epochs without a better validation after which the run ends.
+    ema : float or None
+        Decay of the moving average of the weights, if one shall be kept.
     precision : str
-        Lightning's precision, ``32-true`` or ``bf16-mixed``.
+        Lightning's precision, ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+    devices, num_nodes, strategy
+        Lightning's: processes per machine, machines, and how they work together.
+
+    Raises
+    ------
+    SettingError
+        A value cannot train a network.
     """
 
     data: str
@@ -65,37 +110,54 @@ class FitConfiguration:
     relative_variance: float = 1e-2
     initialize_from: str | None = None
     precision: str = "32-true"
+    architecture: str = "unet"
+    dimensions: int = 3
+    normalization_layers: str = "instance"
+    upsampling: str = "transposed"
+    activation: str = "leaky_relu"
+    dropout: float = 0.0
+    family_options: dict[str, int | float] = field(default_factory=dict)
+    objective: str = "auto"
+    class_weights: tuple[float, ...] | None = None
+    kl_schedule: str = "constant"
+    gradient_clip: float | None = 1.0
+    early_stopping: int | None = None
+    ema: float | None = None
+    fold: int | None = None
+    folds: int = 5
+    train_patients: int | None = None
+    channels: tuple[str, ...] = ("image",)
+    normalization: Normalization = Normalization()  # noqa: RUF009 - immutable
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    label_map: dict[int, int] = field(default_factory=dict)
+    regions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    validation_fraction: float = 0.2
+    split_seed: int = 0
+    augmentation: str = "default"
+    patches_per_patient: int = 1
+    foreground_share: float = 0.0
 
     def __post_init__(self) -> None:
-        divisor = self.network.size_divisor
-        checks = {
-            "family": self.family in FAMILIES,
-            "propagation": self.propagation in PROPAGATIONS,
-            "epochs": self.epochs >= 1,
-            "batch_size": self.batch_size >= 1,
-            "learning_rate": self.learning_rate > 0,
-            "weight_decay": self.weight_decay >= 0,
-            "seed": 0 <= self.seed < 2**32,
-            "kl_weight": self.kl_weight >= 0,
-            "logit_samples": self.logit_samples >= 2 and self.logit_samples % 2 == 0,
-            "relative_variance": self.relative_variance > 0,
-            "spacing": all(value > 0 for value in self.spacing),
-            "patch": all(size > 0 and size % divisor == 0 for size in self.patch),
-            "precision": self.precision in ("32-true", "bf16-mixed"),
-        }
-        for key, valid in checks.items():
-            if not valid:
-                raise OptionError(f"{key.replace('_', '-')} {getattr(self, key)!r} is not valid; see --help")
+        for name, value in _canonical(self).items():
+            object.__setattr__(self, name, value)
+        check(self)
 
     @property
     def network(self) -> NetworkSpec:
         """The network's specification."""
-        return NetworkSpec(classes=len(self.structures) + 1, filters=tuple(self.filters))
-
-    @property
-    def normalization(self) -> Normalization:
-        """Intensity normalization: per-image z-score, which MR without a unit needs."""
-        return Normalization()
+        return NetworkSpec(
+            classes=len(self.structures) + 1,
+            in_channels=len(self.channels),
+            filters=tuple(self.filters),
+            architecture=self.architecture,
+            dimensions=self.dimensions,
+            normalization=self.normalization_layers,
+            upsampling=self.upsampling,
+            activation=self.activation,
+            dropout=self.dropout,
+        )
 
     @property
     def patch_shape(self) -> tuple[int, int, int]:
@@ -108,7 +170,7 @@ class FitConfiguration:
 
     @classmethod
     def load(cls, run: Path) -> FitConfiguration:
-        """Read the configuration of a run folder.
+        """Read the configuration of a run folder; settings that it does not have are the defaults.
 
         Raises
         ------
@@ -125,3 +187,33 @@ class FitConfiguration:
             )
         except (OSError, TypeError, ValueError) as error:
             raise OptionError(f"{path}: not a configuration ({error}); restore it, or train anew") from error
+
+
+def _canonical(configuration: FitConfiguration) -> dict[str, object]:
+    """The values that JSON and YAML write in another form, so that what is read equals what was written."""
+    normalization = configuration.normalization
+    if isinstance(normalization, dict):
+        try:
+            normalization = Normalization.from_dict(normalization)
+        except OptionError as error:
+            raise SettingError("normalization", configuration.normalization, str(error)) from error
+    return {
+        "normalization": normalization,
+        "label_map": _whole_numbers(configuration.label_map),
+        "regions": _regions(configuration.regions),
+    }
+
+
+def _whole_numbers(label_map: dict) -> dict[int, int]:
+    """JSON has text for keys."""
+    try:
+        return {int(value): int(label) for value, label in label_map.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SettingError("label_map", label_map, "map whole numbers to whole numbers") from error
+
+
+def _regions(regions: dict) -> dict[str, tuple[int, ...]]:
+    try:
+        return {str(name): tuple(labels) for name, labels in regions.items()}
+    except (AttributeError, TypeError) as error:
+        raise SettingError("regions", regions, "give a list of labels for every name") from error

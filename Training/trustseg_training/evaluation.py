@@ -7,11 +7,12 @@ from typing import TypedDict
 
 import numpy as np
 import torch
-from monai.metrics import compute_dice, compute_hausdorff_distance
 
 from TrustSegLib.inference.sliding_window import sliding_window
 
 from .configuration import FitConfiguration
+from .lightning_module import volume_network
+from .metrics import dice, hd95
 from .preprocessing import Sample
 
 
@@ -22,23 +23,6 @@ class Row(TypedDict):
     structure: str
     dice: float
     hd95_mm: float | None
-
-
-def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Dice of two masks (D, H, W); two empty masks agree: 1."""
-    masks = (torch.from_numpy(mask)[None, None].float() for mask in (prediction, truth))
-    return float(compute_dice(*masks, ignore_empty=False))
-
-
-def hd95(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float]) -> float | None:
-    """95th percentile of the surface distances in mm (the larger direction); ``spacing`` is (x, y, z) mm."""
-    if not prediction.any() or not truth.any():
-        return None
-    masks = (torch.from_numpy(mask)[None, None].float() for mask in (prediction, truth))
-    distance = compute_hausdorff_distance(
-        *masks, include_background=True, percentile=95, spacing=list(spacing[::-1])
-    )
-    return float(distance)
 
 
 def evaluate(
@@ -62,7 +46,8 @@ def evaluate(
     """
     rows: list[Row] = []
     for sample in samples:
-        mean, _ = sliding_window(sample["image"].numpy(), network, configuration.patch_shape)
+        image = sample["image"].numpy()
+        mean, _ = sliding_window(image, volume_network(network), configuration.patch_shape)
         labels, truth = mean.argmax(axis=0), sample["label"][0].numpy()
         for index, structure in enumerate(configuration.structures, start=1):
             masks = labels == index, truth == index

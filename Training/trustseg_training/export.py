@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from .command import command_line
 from .configuration import FitConfiguration
 from .data import PatientData
 from .evaluation import evaluate, summarize
-from .fit import load_weights
+from .members import Exported, model_of_runs
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,14 @@ class Details:
         return cls(**{**values, "structures": structures})
 
 
-def export(run: Path, bundle: Path, details: Path) -> Bundle:
+def export(runs: Path | Sequence[Path], bundle: Path, details: Path) -> Bundle:
     """Evaluate the best checkpoint on the validation patients and write the bundle.
 
     Parameters
     ----------
-    run : Path
-        Folder that `fit` wrote.
+    runs : Path or sequence of Path
+        Folder that `fit` wrote, with its calibration if `calibrate` wrote one; several become the members of
+        an ensemble.
     bundle : Path
         Folder to write; must not exist.
     details : Path
@@ -80,28 +82,40 @@ def export(run: Path, bundle: Path, details: Path) -> Bundle:
     TrustSegError
         The run, the details or the bundle folder is not usable.
     """
-    configuration, told = FitConfiguration.load(run), Details.read(details)
+    runs = [runs] if isinstance(runs, Path) else list(runs)
+    configuration, told = FitConfiguration.load(runs[0]), Details.read(details)
     if os.path.lexists(bundle):  # save_bundle says so too, but only after the evaluation
         raise BundleError(f"{bundle}: exists already; remove it or choose another folder")
     if [structure.name for structure in told.structures] != list(configuration.structures):
         raise OptionError(
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
         )
-    network = build(configuration.network, configuration.family, configuration.propagation).eval()
-    network.load_state_dict(load_weights(run))
-    data = PatientData(configuration)
+    exported = model_of_runs(runs)
+    network = build(configuration.network, exported.family, configuration.propagation, **exported.options)
+    network.eval().load_state_dict(exported.weights)
+    data = PatientData(configuration, runs[0])
     data.setup()
     rows = evaluate(network, data.samples["val"], configuration)
     summary = summarize(rows)
     patients = {"train": len(data.samples["train"]), "validation": len(data.samples["val"])}
-    card = model_card(told, configuration, run, patients, summary)
-    description = _description(told, configuration, patients)
+    card = model_card(told, configuration, runs, patients, summary)
+    description = _description(told, configuration, exported, patients, _commands(runs))
     metrics = {"validation": summary, "validation_patients": rows}
+    if exported.fitted is not None:
+        metrics["calibration"] = exported.fitted
     return save_bundle(bundle, description, network.state_dict(), card, metrics=metrics)
 
 
+def _commands(runs: Sequence[Path]) -> str:
+    return " && ".join(command_line(FitConfiguration.load(run)) for run in runs)
+
+
 def _description(
-    details: Details, configuration: FitConfiguration, patients: dict[str, int]
+    details: Details,
+    configuration: FitConfiguration,
+    exported: Exported,
+    patients: dict[str, int],
+    command: str,
 ) -> ModelDescription:
     return ModelDescription(
         name=details.name,
@@ -113,11 +127,10 @@ def _description(
         input=ModelInput(
             configuration.spacing, configuration.orientation, configuration.normalization, configuration.patch
         ),
-        family=configuration.family,
+        family=exported.family,
         propagation=configuration.propagation,
         network=configuration.network.to_dict(),
-        training=TrainingRecord(
-            details.data, details.data_license, patients, command_line(configuration), configuration.seed
-        ),
+        training=TrainingRecord(details.data, details.data_license, patients, command, configuration.seed),
         license=details.license,
+        family_options=exported.options,
     )

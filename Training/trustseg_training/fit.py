@@ -9,17 +9,16 @@ from pathlib import Path
 import lightning
 import torch
 from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.networks import start_from_deterministic
 
+from .callbacks import BEST, LAST, callbacks
 from .configuration import FILE, FitConfiguration
 from .data import PatientData
 from .lightning_module import Segmentation
-
-BEST, LAST = "best.ckpt", "last.ckpt"
 
 
 def fit(
@@ -54,13 +53,13 @@ def fit(
     if accelerator == "gpu" and not (CUDAAccelerator.is_available() or MPSAccelerator.is_available()):
         raise OptionError("accelerator gpu: this computer has no GPU that PyTorch can use; use cpu or auto")
     lightning.seed_everything(configuration.seed, workers=True, verbose=False)
-    data = PatientData(configuration)
+    data = PatientData(configuration, run)
     data.setup()
     module = Segmentation(configuration, len(data.samples["train"]))
     if configuration.initialize_from and not resume:
         weights = load_weights(Path(configuration.initialize_from))
         start_from_deterministic(module.network, weights, configuration.relative_variance)
-    _prepare_folder(configuration, run)
+    _prepare_folder(configuration, data, run)
     trainer = _trainer(configuration, run, accelerator)
     checkpoint = run / LAST if resume and (run / LAST).is_file() else None
     try:
@@ -94,6 +93,7 @@ def load_weights(run: Path, checkpoint: str = BEST) -> dict[str, torch.Tensor]:
     return {name.removeprefix("network."): value for name, value in state.items()}
 
 
+@rank_zero_only  # further processes start the same command when the first one has written the folder
 def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None:
     if resume:
         if not (run / FILE).is_file():
@@ -112,33 +112,29 @@ def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None
         raise OptionError(f"{run}: not empty; choose a new folder, or add --resume to continue the run in it")
 
 
-def _prepare_folder(configuration: FitConfiguration, run: Path) -> None:
+@rank_zero_only
+def _prepare_folder(configuration: FitConfiguration, data: PatientData, run: Path) -> None:
     try:
         run.mkdir(parents=True, exist_ok=True)
         configuration.save(run)
+        data.save_split(run)
     except OSError as error:
         raise OutputError(f"{run}: cannot be written ({error.strerror}); choose another folder") from error
-
-
-def _checkpoints(run: Path) -> list[ModelCheckpoint]:
-    """Keep the best epoch, then every last one: `save_last` would write in epochs only that are the best."""
-    best = ModelCheckpoint(
-        run, BEST.removesuffix(".ckpt"), monitor="val/dice", mode="max", enable_version_counter=False
-    )
-    # In this order, so that the last checkpoint knows which one is the best.
-    return [best, ModelCheckpoint(run, LAST.removesuffix(".ckpt"), enable_version_counter=False)]
 
 
 def _trainer(configuration: FitConfiguration, run: Path, accelerator: str) -> lightning.Trainer:
     return lightning.Trainer(
         accelerator=accelerator,
-        devices=1,
+        devices=configuration.devices,
+        num_nodes=configuration.num_nodes,
+        strategy=configuration.strategy,
         max_epochs=configuration.epochs,
         precision=configuration.precision,
-        gradient_clip_val=1.0,
-        callbacks=[*_checkpoints(run), LearningRateMonitor("epoch"), TQDMProgressBar(refresh_rate=5)],
+        gradient_clip_val=configuration.gradient_clip,
+        callbacks=callbacks(configuration, run),
         # A numbered folder per start: into one folder, Lightning would delete the log of the stopped run.
         logger=[CSVLogger(run, "csv"), TensorBoardLogger(run, "tensorboard", version="")],
         log_every_n_steps=10,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the data deal out the patches themselves
     )

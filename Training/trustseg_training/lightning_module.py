@@ -7,15 +7,34 @@ import math
 import lightning
 import numpy as np
 import torch
+from torch import Tensor, nn
 
+from TrustSegLib.inference.planes import PlaneNetwork
 from TrustSegLib.inference.sliding_window import sliding_window
-from TrustSegLib.moments import LogitMoments
 from TrustSegLib.networks import build
 
 from . import objective
 from .configuration import FitConfiguration
-from .evaluation import dice
+from .metrics import dice
 from .preprocessing import Sample
+
+#: Lightning scales the gradients of this precision, and skips a step whose scaled gradient is not finite.
+SCALED_PRECISION = "16-mixed"
+
+
+def network_of(configuration: FitConfiguration) -> nn.Module:
+    """The network that a run trains, with fresh weights."""
+    return build(
+        configuration.network,
+        configuration.family,
+        configuration.propagation,
+        **configuration.family_options,
+    )
+
+
+def volume_network(network: nn.Module) -> nn.Module:
+    """The network as `sliding_window` takes it: for volumes, even if it knows planes only."""
+    return PlaneNetwork(network) if network.spec.dimensions == 2 else network
 
 
 class Segmentation(lightning.LightningModule):
@@ -32,50 +51,102 @@ class Segmentation(lightning.LightningModule):
     def __init__(self, configuration: FitConfiguration, images: int) -> None:
         super().__init__()
         self.configuration, self.images = configuration, images
-        self.network = build(configuration.network, configuration.family, configuration.propagation)
-        if configuration.family == "vdp":
+        self.network = network_of(configuration)
+        # The published network has variances of its own to start with.
+        if hasattr(self.network, "set_relative_variance") and configuration.family != "supernet":
             self.network.set_relative_variance(configuration.relative_variance)
-        self._dice: list[np.ndarray] = []
+        self._dice: dict[int, np.ndarray] = {}
 
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Seed dropout and sampled weights: a resumed run draws what the unbroken one would have drawn."""
+        torch.manual_seed(hash((self.configuration.seed, self.global_step, self.global_rank)) % 2**63)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         """Objective of one batch of patches."""
         image, target = batch
-        logits = self.network(image)
-        if isinstance(logits, LogitMoments):
-            seed = hash((self.configuration.seed, self.global_step)) % 2**63
-            losses = objective.expected_losses(logits, target, self.configuration.logit_samples, seed)
-        else:
-            losses = objective.plain_losses(logits, target)
-        loss = sum(losses)
-        self.log_dict(
-            {"train/cross_entropy": losses[0], "train/dice_loss": losses[1]}, on_step=False, on_epoch=True
-        )
-        if self.network.family == "vdp":
+        terms = self._terms(image, target)
+        logged = {f"train/{name}": value for name, value in terms.items()}
+        if hasattr(self.network, "kl_divergence"):
             divergence = self.network.kl_divergence()
-            weight = self.configuration.kl_weight
-            loss = loss + objective.tempered_divergence(divergence, self.images, target[0].numel(), weight)
-            self.log("train/divergence", divergence, on_step=False, on_epoch=True)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} in epoch {self.current_epoch}")
+            logged["train/divergence"] = divergence
+            terms["divergence"] = self._tempered(divergence, target[0].numel())
+        loss = sum(terms.values())
+        self.log_dict(logged, on_step=False, on_epoch=True, sync_dist=True)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
+        told = ", ".join(f"{name.replace('_', ' ')} {value.item():.4g}" for name, value in terms.items())
+        self._check_finite(loss, f"the loss is {loss.item()} in epoch {self.current_epoch} ({told})")
         return loss
 
-    def validation_step(self, sample: Sample, _: int) -> None:
-        """Dice of every structure of one patient's whole volume."""
+    def _terms(self, image: Tensor, target: Tensor) -> dict[str, Tensor]:
+        configuration = self.configuration
+        weights = configuration.class_weights
+        return objective.losses(
+            configuration.objective,
+            self.network,
+            self.network(image),
+            target,
+            samples=configuration.logit_samples,
+            seed=hash((configuration.seed, self.global_step)) % 2**63,
+            weights=None if weights is None else torch.tensor(weights, device=image.device),
+            gather=objective.alone if self.trainer.world_size == 1 else self._gather,
+        )
+
+    def _tempered(self, divergence: Tensor, voxels: int) -> Tensor:
+        steps = int(self.trainer.estimated_stepping_batches)
+        factor = objective.annealing(self.configuration.kl_schedule, self.global_step, steps)
+        weight = self.configuration.kl_weight * factor
+        return objective.tempered_divergence(divergence, self.images, voxels, weight)
+
+    def _gather(self, batch: Tensor) -> Tensor:
+        return self.all_gather(batch, sync_grads=batch.requires_grad).flatten(0, 1)
+
+    def on_before_optimizer_step(self, _: torch.optim.Optimizer) -> None:
+        """Stop before a gradient that is not finite spoils the weights."""
+        if self.configuration.precision == SCALED_PRECISION:
+            return
+        # A sum is finite only when every term is.
+        sums = [p.grad.sum() for p in self.network.parameters() if p.grad is not None]
+        said = f"the gradient is not finite in epoch {self.current_epoch}, though the loss was"
+        self._check_finite(torch.stack(sums).sum(), said)
+
+    def _check_finite(self, value: Tensor, said: str) -> None:
+        """Stop all processes, if one has to: the others would wait for it."""
+        finite = bool(torch.isfinite(value))
+        if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
+            raise FloatingPointError(f"{said}; try a smaller learning rate, or look at the images")
+
+    def validation_step(self, sample: Sample, index: int) -> dict[str, np.ndarray] | None:
+        """Dice of every structure of one patient's whole volume; the first one's answer goes to callbacks."""
+        if index % self.trainer.world_size != self.global_rank:
+            return None  # another process's turn
         mean, _ = sliding_window(
-            sample["image"].cpu().numpy(), self.network, self.configuration.patch_shape, device=self.device
+            sample["image"].cpu().numpy(),
+            volume_network(self.network),
+            self.configuration.patch_shape,
+            device=self.device,
         )
         labels, truth = mean.argmax(axis=0), sample["label"][0].cpu().numpy()
         structures = range(1, len(self.configuration.structures) + 1)
-        self._dice.append(np.array([dice(labels == index, truth == index) for index in structures]))
+        self._dice[index] = np.array([dice(labels == label, truth == label) for label in structures])
+        return {"labels": labels, "error": 1 - mean.max(axis=0)} if index == 0 else None
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over patients."""
-        mean = np.stack(self._dice).mean(axis=0)
+        mean = self._all_dice().mean(axis=0)
         self._dice.clear()
         values = {f"val/dice_{index}": value for index, value in enumerate(mean, start=1)}
         self.log_dict({key: float(value) for key, value in values.items()})
         self.log("val/dice", float(mean.mean()), prog_bar=True)
+
+    def _all_dice(self) -> np.ndarray:
+        """(patients, structures) of all processes."""
+        if self.trainer.world_size == 1:
+            return np.stack(list(self._dice.values()))
+        table = np.zeros((len(self.trainer.val_dataloaders.dataset), len(self.configuration.structures)))
+        for index, row in self._dice.items():
+            table[index] = row
+        shared = torch.from_numpy(table).float().to(self.device)
+        return self.trainer.strategy.reduce(shared, reduce_op="sum").cpu().numpy()
 
     def configure_optimizers(self) -> dict:
         """AdamW with a short warm-up and a cosine to zero; variances and norms are not decayed."""

@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 import torch
 
-from TrustSegLib.imaging import normalize, orient, resample
+from TrustSegLib.errors import ImageError
+from TrustSegLib.imaging import Volume, normalize, orient, resample
 
-from .cases import Case
+from .cases import Case, DatasetError
 from .configuration import FitConfiguration
+from .dataset_checks import Inspector
+from .label_maps import known_values, remap
 
 
 class Sample(TypedDict):
-    """One patient in memory: ``image`` (C, D, H, W) float32 and ``label`` (1, D, H, W) uint8."""
+    """One image in memory: ``image`` (C, D, H, W) float32 and ``label`` (1, D, H, W) uint8."""
 
     name: str
     image: torch.Tensor
     label: torch.Tensor
 
 
+def inspector(configuration: FitConfiguration) -> Inspector:
+    """The checks that the data of this configuration have to pass."""
+    known = known_values(configuration.label_map, configuration.network.classes)
+    return Inspector(configuration.channels, known)
+
+
 def prepare(case: Case, configuration: FitConfiguration) -> Sample:
-    """Read, orient, resample and normalize one patient."""
-    image, label = case.read(configuration.network.classes)
+    """Read, check, orient, resample and normalize one image.
+
+    Raises
+    ------
+    DatasetError
+        The image or its label cannot be used.
+    """
+    checks = inspector(configuration)
+    volumes = checks.read(case)
+    if volumes is None:
+        raise DatasetError(Path(configuration.data), checks.problems)
+    return to_sample(case, *volumes, configuration)
+
+
+def to_sample(case: Case, image: Volume, label: Volume, configuration: FitConfiguration) -> Sample:
+    """Map the label's values, orient, resample and normalize an image that was read."""
+    label = label.with_array(remap(label.array, configuration.label_map))
     image, label = (orient(volume, configuration.orientation) for volume in (image, label))
     if not np.allclose(image.spacing, configuration.spacing, rtol=1e-3):
         image = resample(image, configuration.spacing)
         label = resample(label, configuration.spacing, "nearest")
-    image = normalize(image, configuration.normalization)
+    try:
+        image = normalize(image, configuration.normalization)
+    except ImageError as error:
+        raise ImageError(f"{case.images[0]}: {error}") from error
     return Sample(
         name=case.name,
         image=torch.from_numpy(np.ascontiguousarray(image.array, np.float32)),

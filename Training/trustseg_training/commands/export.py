@@ -1,0 +1,29 @@
+"""`trustseg-train export`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from TrustSegLib.errors import OptionError
+
+SUMMARY = "write a trained network as a model bundle"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add = parser.add_argument
+    add("run", type=Path, nargs="?", help="run folder of fit")
+    add("--members", type=Path, nargs="+", metavar="RUN", help="instead: runs that become one ensemble")
+    add("-o", "--output", type=Path, required=True, help="bundle folder to write")
+    add("--details", type=Path, required=True, help="JSON with name, version, structures, data and licence")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Evaluate the run, or the ensemble of several, and write the bundle."""
+    from ..export import export
+
+    runs = options.members or []
+    if (options.run is None) == (not runs) or len(runs) == 1:
+        raise OptionError("export: name either one run, or two or more with --members")
+    export(runs or options.run, options.output, options.details)

@@ -1,0 +1,193 @@
+"""`trustseg-train evaluate`: how well models segment the patients of a data set, as a person would get it.
+
+Every image is segmented by `TrustSegLib.inference.segment`, and judged on its own grid.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from TrustSegLib.errors import ImageError, OptionError, OutputError
+from TrustSegLib.imaging import Volume
+from TrustSegLib.inference import SegmentOptions, segment
+
+from .cases import SPLIT_TABLE, Case, DatasetError, find_cases
+from .dataset_checks import Inspector
+from .label_maps import known_values, region_masks, remap
+from .metrics import Agreement, agreement
+from .splits import apply_saved, assign
+from .subject import Subject, load_subject
+
+TABLE, SUMMARY = "evaluation.csv", "evaluation.json"
+MEASURES = tuple(field.name for field in fields(Agreement))
+SPLITS = ("train", "val", "test", "all")
+
+Row = dict[str, Any]
+"""``model``, ``case``, ``patient``, ``structure`` and `MEASURES`; None where a measure is not defined."""
+
+
+def evaluate_models(
+    paths: Sequence[Path], data: Path, split: str, output: Path, device: str = "auto"
+) -> dict[str, dict]:
+    """Judge runs and bundles and write a table and a summary of each.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Run folders, bundle folders or bundle archives.
+    data : Path
+        See `cases.find_cases`.
+    split : str
+        One of `SPLITS`.
+    output : Path
+        Folder for ``evaluation.csv`` and ``evaluation.json``; with several models, for one folder each.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Returns
+    -------
+    dict
+        By model name, what `summarize` says.
+
+    Raises
+    ------
+    OptionError
+        Two models have one name, or the output folder holds an evaluation already.
+    TrustSegError
+        A model or the data cannot be used.
+    OutputError
+        The folder cannot be written.
+    """
+    subjects = [load_subject(path) for path in paths]
+    folders = _folders(subjects, output)
+    told = {}
+    for subject in subjects:
+        rows = judge(subject, choose_cases(subject, data, split), data, device)
+        told[subject.name] = summarize(rows)
+        header = {"model": subject.name, "sha256": subject.model.sha256, "data": data.name, "split": split}
+        _write(folders[subject.name], rows, {**header, "summary": told[subject.name], "cases": rows})
+    return told
+
+
+def choose_cases(subject: Subject, data: Path, split: str) -> list[Case]:
+    """The cases of a set: as the run drew them if it did, else as the data name them.
+
+    Raises
+    ------
+    ImageError
+        The set is empty.
+    """
+    cases = find_cases(data)
+    if split == "all":
+        return cases
+    if subject.run is not None and _split_by_run(subject, cases, data):
+        table = subject.run.run / SPLIT_TABLE
+        saved = table.is_file()
+        cases = apply_saved(cases, table) if saved else assign(cases, subject.run.configuration)
+    chosen = [case for case in cases if case.split == split]
+    if not chosen:
+        raise ImageError(f"{data}: no patient has split {split}; name another with --split, or all")
+    return chosen
+
+
+def judge(subject: Subject, cases: list[Case], data: Path, device: str = "auto") -> list[Row]:
+    """Segment and measure every case.
+
+    Raises
+    ------
+    DatasetError
+        Images or labels cannot be used: every one.
+    """
+    checks = Inspector(
+        subject.model.description.channels, known_values(subject.label_map, len(subject.structures) + 1)
+    )
+    rows: list[Row] = []
+    for case in tqdm(cases, desc=f"evaluating {subject.name}", unit="image", disable=None):
+        volumes = checks.read(case)
+        if volumes is not None:
+            rows += _judge_case(subject, case, *volumes, device)
+    if checks.problems:
+        raise DatasetError(data, checks.problems)
+    return rows
+
+
+def summarize(rows: list[Row]) -> dict[str, dict[str, dict[str, float | int | None]]]:
+    """Mean, standard deviation and median over patients, by structure and measure.
+
+    A patient with several images counts once, with their mean. ``missing`` patients have no value.
+    """
+    table: dict[str, dict[str, dict[str, list[float | None]]]] = {}
+    for row in rows:
+        for measure in MEASURES:
+            patients = table.setdefault(row["structure"], {}).setdefault(measure, {})
+            patients.setdefault(row["patient"], []).append(row[measure])
+    return {
+        structure: {measure: _statistics(list(patients.values())) for measure, patients in measures.items()}
+        for structure, measures in table.items()
+    }
+
+
+def _judge_case(subject: Subject, case: Case, image: Volume, label: Volume, device: str) -> list[Row]:
+    answer = segment(image, subject.model, SegmentOptions(device=device)).labels.array[0]
+    truth = remap(label.array, subject.label_map)[0]
+    structures = {name: (index,) for index, name in enumerate(subject.structures, start=1)}
+    unions = {**structures, **subject.regions}
+    masks, truths = region_masks(answer, unions), region_masks(truth, unions)
+    header = {"model": subject.name, "case": case.name, "patient": case.patient}
+    return [
+        {**header, "structure": name, **asdict(agreement(masks[name], truths[name], label.spacing))}
+        for name in unions
+    ]
+
+
+def _statistics(patients: list[list[float | None]]) -> dict[str, float | int | None]:
+    known = [[value for value in values if value is not None] for values in patients]
+    means = np.array([np.mean(values) for values in known if values])
+    found = len(means)
+    return {
+        "patients": found,
+        "missing": len(patients) - found,
+        "mean": float(means.mean()) if found else None,
+        "std": float(means.std(ddof=1)) if found > 1 else None,
+        "median": float(np.median(means)) if found else None,
+    }
+
+
+def _split_by_run(subject: Subject, cases: list[Case], data: Path) -> bool:
+    """Whether the run's split holds: for its own data, and where the data's own would mix up the sets."""
+    configuration = subject.run.configuration
+    own = Path(configuration.data).resolve() == data.resolve()
+    return own or configuration.fold is not None or any(case.split is None for case in cases)
+
+
+def _folders(subjects: list[Subject], output: Path) -> dict[str, Path]:
+    names = [subject.name for subject in subjects]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise OptionError(f"two models are named {repeated[0]}; rename one of the folders")
+    folders = {name: output if len(names) == 1 else output / name for name in names}
+    for folder in folders.values():
+        if (folder / TABLE).exists():
+            raise OptionError(f"{folder}: holds an evaluation already; choose another folder")
+    return folders
+
+
+def _write(folder: Path, rows: list[Row], content: dict[str, Any]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+        with (folder / TABLE).open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, ["model", "case", "patient", "structure", *MEASURES])
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error

@@ -1,0 +1,110 @@
+"""What is judged: a run or a bundle, as a model that `TrustSegLib.inference.segment` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from TrustSegLib.bundle import ModelDescription, load_bundle
+from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminology, TrainingRecord
+from TrustSegLib.bundle.hashing import sha256_of
+from TrustSegLib.inference.segmentation import Model
+
+from .calibrate import calibrated
+from .callbacks import BEST
+from .configuration import FILE, FitConfiguration
+from .fit import load_weights
+from .lightning_module import network_of
+
+_ANYTHING = Terminology(*2 * (Code("SCT", "123037004", "Anatomical Structure"),))
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """The best checkpoint of a run, with its calibration if it has one, without a bundle on disk."""
+
+    run: Path
+    configuration: FitConfiguration
+    sha256: str
+
+    @property
+    def description(self) -> ModelDescription:
+        """What a bundle of this run would say, as far as the network and its input go."""
+        c = self.configuration
+        named = enumerate(c.structures, start=1)
+        structures = (Structure(label, name, (255, 255, 255), _ANYTHING) for label, name in named)
+        return ModelDescription(
+            name=self.run.name,
+            version="0.0.0",
+            description="",
+            modality="OT",
+            channels=c.channels,
+            structures=tuple(structures),
+            input=ModelInput(c.spacing, c.orientation, c.normalization, c.patch),
+            family=c.family,
+            propagation=c.propagation,
+            network=c.network.to_dict(),
+            training=TrainingRecord("", "", {}, "", c.seed),
+            license="",
+            family_options=c.family_options,
+        )
+
+    def network(self) -> nn.Module:
+        """The network with its weights, on the CPU, in evaluation mode."""
+        with torch.random.fork_rng(devices=[]):
+            network = network_of(self.configuration).eval()
+        network.load_state_dict(load_weights(self.run))
+        return network
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under judgment.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    model : Model
+        For `segment`.
+    structures : tuple of str
+        Names of labels 1, 2, ...
+    regions : mapping of str to sequence of int
+        Unions of labels that are judged too.
+    label_map : mapping of int to int
+        From the values in label files to the model's labels.
+    run : RunModel or None
+        If it is a run.
+    """
+
+    name: str
+    model: Model
+    structures: tuple[str, ...]
+    regions: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    label_map: Mapping[int, int] = field(default_factory=dict)
+    run: RunModel | None = None
+
+
+def load_subject(path: Path) -> Subject:
+    """Load a run folder, or a bundle folder or archive.
+
+    Raises
+    ------
+    TrustSegError
+        It is neither, or damaged.
+    """
+    path = path.absolute()
+    if not (path / FILE).is_file():
+        bundle = load_bundle(path)
+        names = tuple(structure.name for structure in bundle.description.structures)
+        return Subject(path.stem if path.is_file() else path.name, bundle, names)
+    configuration = calibrated(FitConfiguration.load(path), path)
+    load_weights(path)  # says what is wrong with the checkpoint before anything else is read
+    run = RunModel(path, configuration, sha256_of(path / BEST))
+    return Subject(
+        path.name, run, configuration.structures, configuration.regions, configuration.label_map, run
+    )

@@ -1,0 +1,153 @@
+"""Configurations as YAML files that people read and change: every mistake is named with its line."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+import yaml
+
+from TrustSegLib.errors import OptionError
+from TrustSegLib.imaging import Normalization
+
+from .configuration import FitConfiguration
+from .configuration_checks import SettingError
+from .typed_values import convert
+
+_PLACES = ("data", "initialize_from")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value of a YAML file and the line, counted from 1, on which it stands."""
+
+    value: object
+    line: int
+
+
+def load(path: Path, overrides: dict[str, object] | None = None) -> FitConfiguration:
+    """Read a configuration.
+
+    Parameters
+    ----------
+    path : Path
+        YAML file, a mapping of the settings of `FitConfiguration`. Relative places of the data and of a run
+        to start from begin at the file's folder.
+    overrides : dict, optional
+        Settings that hold instead of those of the file.
+
+    Raises
+    ------
+    OptionError
+        The file cannot be read, or a setting is unknown, missing, twice in it or has a bad value: with file,
+        line and what is allowed.
+    """
+    settings, overrides = read_settings(path), overrides or {}
+    values = {name: setting.value for name, setting in settings.items()}
+    for name in _PLACES:
+        if values.get(name) is not None:
+            values[name] = str(path.parent / values[name])
+    values |= overrides
+    for name in ("data", "structures"):
+        if name not in values:
+            raise OptionError(f"{path}: {name} is missing; add it")
+    try:
+        return FitConfiguration(**values)
+    except SettingError as error:
+        if error.setting in overrides:
+            raise
+        line = f", line {settings[error.setting].line}" if error.setting in settings else ""
+        raise OptionError(f"{path}{line}: {_with_own_name(error)}") from error
+
+
+def read_settings(path: Path, more: dict[str, type] | None = None) -> dict[str, Setting]:
+    """Read the settings of a YAML file, each of the type that it has in `FitConfiguration` or in ``more``.
+
+    Raises
+    ------
+    OptionError
+        As `load`; but no setting is missing, and their values are not compared with each other.
+    """
+    hints, settings = {**get_type_hints(FitConfiguration), **(more or {})}, {}
+    loader = yaml.SafeLoader(_text(path))
+    try:
+        for name, line, node in _entries(path, loader):
+            if name not in hints:
+                raise OptionError(f"{path}, line {line}: unknown setting {name!r}; {_near(name, hints)}")
+            value = loader.construct_object(node, deep=True)
+            settings[name] = Setting(_converted(path, line, name, value, hints[name]), line)
+    except yaml.YAMLError as error:
+        raise _not_yaml(path, error) from error
+    finally:
+        loader.dispose()
+    return settings
+
+
+def to_yaml(value: object) -> str:
+    """One value as YAML writes it, on one line."""
+    if isinstance(value, Normalization):
+        value = value.to_dict()
+    plain = _plain(value)
+    text = yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
+    return text.removesuffix("...\n").strip()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, (tuple, list)) else value
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path}: cannot be read ({error}); give a YAML file in UTF-8") from error
+
+
+def _entries(path: Path, loader: yaml.SafeLoader) -> list[tuple[str, int, yaml.Node]]:
+    """Name, line and value of every setting."""
+    node = loader.get_single_node()
+    if node is None:
+        return []
+    if not isinstance(node, yaml.MappingNode):
+        raise OptionError(f"{path}: not a configuration; write one `setting: value` per line")
+    _refuse_repeated(path, node)
+    return [(str(key.value), key.start_mark.line + 1, value) for key, value in node.value]
+
+
+def _refuse_repeated(path: Path, node: yaml.MappingNode) -> None:
+    """YAML forbids a key that stands twice in a mapping, but PyYAML would let the last one hold."""
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        name, line = str(key.value), key.start_mark.line + 1
+        if name in lines:
+            raise OptionError(f"{path}, line {line}: {name} stands on line {lines[name]} already; keep one")
+        lines[name] = line
+        if isinstance(value, yaml.MappingNode):
+            _refuse_repeated(path, value)
+
+
+def _converted(path: Path, line: int, name: str, value: object, hint: object) -> object:
+    try:
+        return convert(value, hint)
+    except (ValueError, OptionError) as error:
+        raise OptionError(f"{path}, line {line}: {name} is {value!r}; {error}") from error
+
+
+def _near(name: str, known: dict[str, object]) -> str:
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+
+
+def _not_yaml(path: Path, error: yaml.YAMLError) -> OptionError:
+    mark = getattr(error, "problem_mark", None)
+    where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
+    return OptionError(f"{where}: not YAML ({getattr(error, 'problem', None) or error}); mend it")
+
+
+def _with_own_name(error: SettingError) -> str:
+    """The files have underscores where the command line has hyphens."""
+    return str(error).replace(error.setting.replace("_", "-"), error.setting, 1)
