@@ -145,3 +145,10 @@ def test_view_that_came_later_never_has_a_legend(case, application):
         scene.RemoveNode(late.composite)
         scene.RemoveNode(late.node)
         application.application_logic.GetSliceLogics().RemoveItem(late.logic)
+
+
+def test_a_map_has_no_name_or_another_than_in_the_report(scene):
+    from TrustSegLib.uncertainty import MAP_NAMES, map_title
+    from TrustSegModule.map_scale import map_titles
+
+    assert map_titles() == {name: map_title(name) for name in MAP_NAMES}

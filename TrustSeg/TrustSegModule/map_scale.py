@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import slicer
+from slicer.i18n import tr as _
 
 MAP_ATTRIBUTE = "TrustSeg.Map"
 CLASSES_ATTRIBUTE = "TrustSeg.Classes"
@@ -80,9 +81,20 @@ def lacks_calibration(map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
 def scale_of(map_node: slicer.vtkMRMLScalarVolumeNode) -> MapScale:
     """Return the scale of a volume that `describe_map` was called for."""
     # Here and not above: Slicer opens the module before the library is importable.
-    from TrustSegLib.uncertainty import map_range, map_title, map_unit
+    from TrustSegLib.uncertainty import map_range, map_unit
 
     name, classes = map_name(map_node), int(map_node.GetAttribute(CLASSES_ATTRIBUTE))
     low, high = map_range(name, classes)
     factor, unit = (100.0, "%") if name == PERCENT_MAP else (1.0, map_unit(name))
-    return MapScale(map_title(name), unit, factor, low, high, limit=max(high, 1.0))
+    return MapScale(map_titles()[name], unit, factor, low, high, limit=max(high, 1.0))
+
+
+def map_titles() -> dict[str, str]:
+    """Return what people call each map, in their language; the library knows the English names only."""
+    return {
+        "error_probability": _("Error probability"),
+        "predictive_variance": _("Predictive variance"),
+        "entropy": _("Predictive entropy"),
+        "epistemic": _("Epistemic uncertainty"),
+        "aleatoric": _("Aleatoric uncertainty"),
+    }
