@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from source_tree import ROOT, Import, files, imports
+from walls import broken, circle, imports_of, room, room_of, rooms, where
 
 LIBRARY = "TrustSegLib"
 
@@ -36,56 +37,31 @@ PICKLING = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "sh
 
 
 def library_imports() -> list[tuple[Path, Import]]:
-    return [(path, found) for path in files(LIBRARY, "*.py") for found in imports(path, ROOT)]
+    return imports_of(LIBRARY)
 
 
 def module_imports() -> list[tuple[Path, Import]]:
     return [(path, found) for path in files("TrustSeg", "*.py") for found in imports(path, ROOT / "TrustSeg")]
 
 
-def room(module: str) -> str:
-    """The room a dotted name of the library stands in: `TrustSegLib.moments.gaussian` is in `moments`."""
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
-
-
-def room_of(path: Path) -> str:
-    return path.relative_to(ROOT / LIBRARY).with_suffix("").parts[0]
-
-
-def where(path: Path, found: Import) -> str:
-    return f"{path.relative_to(ROOT)}:{found.line} imports {found.path}"
-
-
 def test_every_room_of_the_library_has_its_walls():
-    rooms = {room_of(path) for path in files(LIBRARY, "*.py")}
-    assert rooms <= set(MAY_KNOW), "say in MAY_KNOW what it may know"
+    assert rooms(LIBRARY) <= set(MAY_KNOW), "say in MAY_KNOW what it may know"
 
 
 def test_no_room_knows_more_than_it_may():
-    broken = [
-        where(path, found)
-        for path, found in library_imports()
-        if found.package == LIBRARY
-        and room(found.path) not in MAY_KNOW.get(room_of(path), set()) | {room_of(path)}
-    ]
-    assert not broken, "\n".join(broken)
+    found = broken(LIBRARY, MAY_KNOW)
+    assert not found, "\n".join(found)
 
 
 def test_the_walls_stand_without_a_circle():
-    rest = dict(MAY_KNOW)
-    while rest:
-        free = [name for name, known in rest.items() if not known & set(rest)]
-        assert free, f"these know each other in a circle: {sorted(rest)}"
-        for name in free:
-            del rest[name]
+    assert not circle(MAY_KNOW)
 
 
 def test_uncertainty_knows_of_imaging_only_the_volume():
     broken = [
         where(path, found)
         for path, found in library_imports()
-        if room_of(path) == "uncertainty"
+        if room_of(path, LIBRARY) == "uncertainty"
         and room(found.path) == "imaging"
         and found.path != "TrustSegLib.imaging.Volume"
     ]
@@ -97,7 +73,7 @@ def test_the_mathematics_knows_only_torch():
     broken = [
         where(path, found)
         for path, found in library_imports()
-        if room_of(path) in {"moments", "layers", "networks"} and found.package not in known
+        if room_of(path, LIBRARY) in {"moments", "layers", "networks"} and found.package not in known
     ]
     assert not broken, "\n".join(broken)
 
@@ -106,7 +82,7 @@ def test_uncertainty_reads_arrays_and_not_tensors():
     broken = [
         where(path, found)
         for path, found in library_imports()
-        if room_of(path) == "uncertainty" and found.package == "torch"
+        if room_of(path, LIBRARY) == "uncertainty" and found.package == "torch"
     ]
     assert not broken, "\n".join(broken)
 

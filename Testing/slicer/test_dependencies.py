@@ -39,7 +39,8 @@ def asked(slicer_application, torch, monkeypatch):
     # While our own folder is still on the path.
     importlib.import_module("TrustSegModule.dependencies")
     monkeypatch.setattr(sys, "path", [str(torch)])
-    for name in ("torch", "scipy", "jsonschema", "safetensors"):  # other tests of this process may have imported them
+    # Other tests of this process may have imported them.
+    for name in ("torch", "scipy", "jsonschema", "safetensors"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(slicer_application, "restarts", 0)
     dialogs.clear()

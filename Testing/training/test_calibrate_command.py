@@ -10,14 +10,13 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
-from trustseg_training import near_voxels
-from trustseg_training.calibrate import LIMITS, fit_scales, scores
 from trustseg_training.cli import main
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.data import PatientData
-from trustseg_training.fit import load_weights
-from trustseg_training.lightning_module import network_of
-from trustseg_training.near_voxels import NearVoxels, collect, near_mask
+from trustseg_training.judging import near_voxels
+from trustseg_training.judging.calibration import LIMITS, fit_scales, scores
+from trustseg_training.judging.near_voxels import NearVoxels, collect, near_mask
+from trustseg_training.loading import PatientData
+from trustseg_training.run import load_weights, network_of
 from TrustSegLib.bundle import load_bundle
 from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.moments import LogitMoments, sample_logits

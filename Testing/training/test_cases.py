@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from trustseg_training.cases import DatasetError, find_cases, list_cases
-from trustseg_training.dataset_json import read_names
-from trustseg_training.reading import read_image
+from trustseg_training.dataset import DatasetError, find_cases, list_cases
+from trustseg_training.dataset.dataset_json import read_names
+from trustseg_training.dataset.reading import read_image
 from TrustSegLib.errors import ImageError
 
 

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from trustseg_training.cases import DatasetError, find_cases
 from trustseg_training.cli import main
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.data import PatientData
-from trustseg_training.dataset_checks import Inspector
-from trustseg_training.preprocessing import prepare
+from trustseg_training.dataset import DatasetError, Inspector, find_cases
+from trustseg_training.loading import PatientData
+from trustseg_training.loading.preprocessing import prepare
 
 
 def _rewrite(path: Path, change) -> None:

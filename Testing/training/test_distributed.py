@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trustseg_training.fit import load_weights
+from trustseg_training.run import load_weights
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
 OPTIONS += ["--accelerator", "cpu", "--epochs", "1", "--gradient-clip", "none"]
@@ -21,7 +21,7 @@ TWO = ["--devices", "2", "--strategy", "ddp", "--batch-size", "1"]
 SCRIPT = """
 import sys
 import torch
-from trustseg_training import lightning_module
+from trustseg_training.run import lightning_module
 from trustseg_training.cli import main
 
 def keep(self, optimizer):
@@ -78,7 +78,7 @@ def test_a_value_that_is_not_finite_in_one_process_ends_both(dataset, tmp_path):
     script = tmp_path / "spoil.py"
     script.write_text(
         "import sys\n"
-        "from trustseg_training import lightning_module\n"
+        "from trustseg_training.run import lightning_module\n"
         "from trustseg_training.cli import main\n"
         "original = lightning_module.Segmentation._terms\n"
         "def terms(self, image, target):\n"

@@ -12,10 +12,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from trustseg_training import judging
 from trustseg_training.cli import main
 from trustseg_training.configuration import FitConfiguration
 from trustseg_training.judging import MEASURES
+from trustseg_training.judging.evaluation import summarize
 from TrustSegLib.bundle import load_bundle
 from TrustSegLib.imaging import read_labels, read_volume
 from TrustSegLib.inference import SegmentOptions, segment
@@ -132,7 +132,7 @@ def test_a_patient_with_several_images_counts_once_in_the_summary():
     blank = dict.fromkeys(MEASURES, 0.0)
     rows = [{"patient": "a", "structure": "s", **blank, **values, "dice": dice} for dice in (0.2, 0.4)]
     rows.append({"patient": "b", "structure": "s", **blank, "dice": 0.9})
-    summary = judging.summarize(rows)["s"]
+    summary = summarize(rows)["s"]
     assert summary["dice"]["mean"] == pytest.approx(0.6)
     assert (summary["hd95_mm"]["patients"], summary["hd95_mm"]["missing"]) == (1, 1)
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_judged_is_named(run, dataset, tmp_path, capsys):
 
 
 def test_run_is_described_with_what_its_network_and_input_need(tmp_path):
-    from trustseg_training.subject import RunModel
+    from trustseg_training.judging.subject import RunModel
 
     configuration = FitConfiguration(data="d", structures=("A", "B"), channels=("T1", "T2"), seed=4)
     description = RunModel(tmp_path, configuration, "0" * 64).description

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from trustseg_training.cases import find_cases
+from trustseg_training.bundles import command_line
+from trustseg_training.bundles.validation import summarize
 from trustseg_training.cli import _parser, main
-from trustseg_training.command import command_line
 from trustseg_training.commands.fit import settings
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.evaluation import dice, summarize
-from trustseg_training.fit import load_weights
-from trustseg_training.preprocessing import prepare
+from trustseg_training.dataset import find_cases
+from trustseg_training.loading.preprocessing import prepare
+from trustseg_training.measures import dice
+from trustseg_training.run import load_weights
 from TrustSegLib.bundle import load_bundle
 from TrustSegLib.imaging import Normalization, read_labels, read_volume
 from TrustSegLib.inference import SegmentOptions, segment
@@ -70,7 +71,7 @@ def test_bundle_predicts_and_segments_as_the_checkpoint_and_the_table_say(run, d
 def test_structure_that_no_patient_gets_is_exported_without_a_distance(run, details, tmp_path, monkeypatch):
     weights = load_weights(run)
     weights["body.head.bias"][:] = torch.tensor([0.0, 0.0, -1e3])
-    monkeypatch.setattr("trustseg_training.members.load_weights", lambda _: weights)
+    monkeypatch.setattr("trustseg_training.bundles.members.load_weights", lambda _: weights)
     assert main(["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 0
     measured = json.loads((tmp_path / "bundle" / "metrics.json").read_text())["validation"]["Right half"]
     assert (measured["dice_mean"], measured["hd95_mm_mean"], measured["hd95_missing"]) == (0.0, None, 2)

@@ -11,9 +11,9 @@ import SimpleITK as sitk
 import torch
 
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.fingerprint import PERCENTILES, Fingerprint, measure
-from trustseg_training.planning import choose, place_of
-from trustseg_training.step_memory import step_memory
+from trustseg_training.configuration.planning import choose, place_of
+from trustseg_training.configuration.step_memory import step_memory
+from trustseg_training.dataset.fingerprint import PERCENTILES, Fingerprint, measure
 from TrustSegLib.errors import OptionError
 from TrustSegLib.networks import build
 

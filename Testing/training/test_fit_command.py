@@ -15,7 +15,7 @@ import SimpleITK as sitk
 import torch
 
 from trustseg_training.cli import main
-from trustseg_training.fit import load_weights
+from trustseg_training.run import load_weights
 from TrustSegLib.bundle import load_bundle
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
@@ -44,7 +44,7 @@ def test_training_as_a_process_learns_and_leaves_log_and_checkpoints(dataset, tm
 
 
 def test_stopped_run_goes_on_to_the_weights_of_an_unbroken_one(dataset, tmp_path, monkeypatch):
-    from trustseg_training import lightning_module
+    from trustseg_training.run import lightning_module
 
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     assert _fit(dataset, unbroken, "--epochs", "3") == 0

@@ -11,8 +11,8 @@ import SimpleITK as sitk
 
 from trustseg_training.cli import main
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.configuration_template import settings_of_template
-from trustseg_training.yaml_configuration import load
+from trustseg_training.configuration.template import settings_of_template
+from trustseg_training.configuration.yaml_file import load
 
 
 def _init(data: Path, output: Path, *more: str) -> int:

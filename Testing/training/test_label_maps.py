@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trustseg_training.label_maps import BRATS_REGIONS, known_values, region_masks, remap
+from trustseg_training.dataset.label_maps import BRATS_REGIONS, known_values, region_masks, remap
 
 
 def test_values_become_the_labels_of_the_map_and_others_stay():

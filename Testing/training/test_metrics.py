@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
-from trustseg_training.metrics import agreement, dice, hd95, iou
+from trustseg_training.measures import agreement, dice, hd95, iou
 
 SPACING = (0.5, 1.0, 2.0)
 

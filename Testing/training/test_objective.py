@@ -9,8 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trustseg_training import objective
-from trustseg_training.evaluation import dice, hd95, summarize
+from trustseg_training.bundles.validation import summarize
+from trustseg_training.measures import dice, hd95
+from trustseg_training.run import objective
 from TrustSegLib.errors import OptionError
 from TrustSegLib.moments import ClassMoments, LogitMoments
 from TrustSegLib.networks import NetworkSpec, build

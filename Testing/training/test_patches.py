@@ -10,11 +10,11 @@ import SimpleITK as sitk
 import torch
 from monai.data import set_track_meta
 
-from trustseg_training import augmentation
-from trustseg_training.cases import find_cases
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.data import EpochSampler, Patches, PatientData
-from trustseg_training.preprocessing import Sample, prepare
+from trustseg_training.dataset import find_cases
+from trustseg_training.loading import augmentation
+from trustseg_training.loading.data import EpochSampler, Patches, PatientData
+from trustseg_training.loading.preprocessing import Sample, prepare
 from TrustSegLib.errors import ImageError
 
 CONFIGURATION = FitConfiguration(data="", structures=("A", "B"), patch=(16, 24, 20), filters=(4, 8))

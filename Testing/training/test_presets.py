@@ -10,13 +10,14 @@ import yaml
 
 from trustseg_training import presets
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.label_maps import BRATS_REGIONS
-from trustseg_training.step_memory import step_memory
+from trustseg_training.configuration.step_memory import step_memory
+from trustseg_training.configuration.yaml_file import settings_of_preset
+from trustseg_training.dataset.label_maps import BRATS_REGIONS
 from TrustSegLib.networks import build
 
 
 def _configuration(name: str) -> FitConfiguration:
-    values = presets.settings_of(name)
+    values = settings_of_preset(name)
     values.pop("kl_factor", None)
     return FitConfiguration(**{"data": "data", "structures": ("A",), **values})
 
@@ -42,7 +43,7 @@ def test_published_settings(name, filters, classes, channels, epochs, batch, kl_
     network = configuration.network
     assert (network.filters, network.classes, network.in_channels) == (filters, classes, channels)
     assert (configuration.epochs, configuration.batch_size) == (epochs, batch)
-    assert (presets.settings_of(name)["kl_factor"], configuration.learning_rate) == (kl_factor, 1e-3)
+    assert (settings_of_preset(name)["kl_factor"], configuration.learning_rate) == (kl_factor, 1e-3)
     assert (configuration.family, configuration.propagation) == ("supernet", "taylor")
     assert (configuration.objective, configuration.dimensions) == ("gaussian_nll", 2)
     assert (network.normalization, network.activation) == ("none", "relu")
@@ -53,7 +54,7 @@ def test_brats_is_judged_by_its_three_regions():
 
 
 def test_our_preset_leaves_to_the_data_what_depends_on_them():
-    settings = presets.settings_of("our-3d")
+    settings = settings_of_preset("our-3d")
     assert not {"structures", "channels", "spacing", "patch", "filters", "normalization"} & set(settings)
     assert settings["family"] == "vdp"
 

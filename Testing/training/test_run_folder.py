@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from trustseg_training import fit as fitting
-from trustseg_training import lightning_module
-from trustseg_training.card import _log_table
+from trustseg_training.bundles.card import _log_table
 from trustseg_training.cli import main
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.fit import load_weights
+from trustseg_training.run import fitting, lightning_module, load_weights
 from TrustSegLib.errors import OptionError
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from trustseg_training.cases import Case
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.data import PatientData
-from trustseg_training.splits import apply_saved, assign, save_split, shuffled
+from trustseg_training.dataset import Case
+from trustseg_training.loading import PatientData
+from trustseg_training.loading.splits import apply_saved, assign, save_split, shuffled
 from TrustSegLib.errors import ImageError, OptionError
 
 CONFIGURATION = FitConfiguration(data="data", structures=("A",))

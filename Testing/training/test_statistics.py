@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from trustseg_training.statistics import bootstrap_mean, paired_difference
+from trustseg_training.measures import bootstrap_mean, paired_difference
 
 
 def test_interval_has_the_width_that_theory_gives_and_repeats_with_its_seed():

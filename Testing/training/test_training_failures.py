@@ -12,10 +12,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from trustseg_training import lightning_module
-from trustseg_training.callbacks import error_colors, side_by_side
 from trustseg_training.cli import main
-from trustseg_training.fit import load_weights
+from trustseg_training.run import lightning_module, load_weights
+from trustseg_training.run.callbacks import error_colors, side_by_side
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu"]

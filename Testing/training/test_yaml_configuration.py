@@ -9,7 +9,7 @@ import pytest
 
 from trustseg_training.cli import main
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.yaml_configuration import load, read_settings, to_yaml
+from trustseg_training.configuration.yaml_file import load, read_settings, to_yaml
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
 

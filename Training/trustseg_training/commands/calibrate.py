@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Fit, and say what it changed."""
-    from ..calibrate import calibrate
+    from trustseg_training.judging import calibrate
 
     found = calibrate(options.run, options.data, options.device)
     scale = "" if found.variance_scale is None else f", variance scale {found.variance_scale:.3g}"

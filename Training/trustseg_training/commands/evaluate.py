@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write a table and a summary per model, and say the Dice."""
-    from ..judging import evaluate_models
+    from trustseg_training.judging import evaluate_models
 
     told = evaluate_models(options.models, options.data, options.split, options.output, options.device)
     for model, structures in told.items():

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate the run, or the ensemble of several, and write the bundle."""
-    from ..export import export
+    from trustseg_training.bundles import export
 
     runs = options.members or []
     if (options.run is None) == (not runs) or len(runs) == 1:

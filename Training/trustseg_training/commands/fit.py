@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..configuration import FitConfiguration
+    from trustseg_training.configuration import FitConfiguration
 
 SUMMARY = "train a network on a folder of labelled images"
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, or continue a run."""
-    from ..fit import fit
+    from trustseg_training.run import fit
 
     fit(configured(options), options.output, resume=options.resume, accelerator=options.accelerator)
 
@@ -57,10 +57,9 @@ def configured(options: argparse.Namespace) -> FitConfiguration:
     OptionError
         A value is not valid, or data or structures are named nowhere.
     """
+    from trustseg_training.configuration import FitConfiguration
+    from trustseg_training.configuration.yaml_file import load
     from TrustSegLib.errors import OptionError
-
-    from ..configuration import FitConfiguration
-    from ..yaml_configuration import load
 
     given = settings(options)
     if "config" in options:
@@ -73,7 +72,7 @@ def configured(options: argparse.Namespace) -> FitConfiguration:
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of `FitConfiguration` that the command line gives."""
-    from ..configuration import FitConfiguration
+    from trustseg_training.configuration import FitConfiguration
 
     names = FitConfiguration.__dataclass_fields__
     given = {name: value for name, value in vars(options).items() if name in names}

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from .. import presets
+from trustseg_training import presets
 
 SUMMARY = "look at a data set, check it and write a configuration to train with"
 
@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure the data and write the configuration."""
+    from trustseg_training.configuration.planning import choose, place_of
+    from trustseg_training.configuration.template import to_text
+    from trustseg_training.configuration.yaml_file import settings_of_preset
+    from trustseg_training.dataset.fingerprint import measure
     from TrustSegLib.errors import OptionError, OutputError
-
-    from ..configuration_template import to_text
-    from ..fingerprint import measure
-    from ..planning import choose, place_of
 
     output: Path = options.output
     if os.path.lexists(output):
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.memory > 0:
         raise OptionError(f"memory {options.memory:g} is not valid; give GiB above 0")
     fingerprint = measure(options.data, tuple(options.channels))
-    preset = presets.settings_of(options.preset) if options.preset else {}
+    preset = settings_of_preset(options.preset) if options.preset else {}
     plan = choose(place_of(options.data, output), fingerprint, preset, options.memory)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

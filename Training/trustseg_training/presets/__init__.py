@@ -28,23 +28,6 @@ def path_of(name: str) -> Path:
     return _FOLDER / f"{name}.yaml"
 
 
-def settings_of(name: str) -> dict[str, object]:
-    """The settings of a preset, and ``kl_factor`` where the divergence was weighted so.
-
-    ``kl_factor * KL`` stands beside a mean over voxels, so that `FitConfiguration` needs
-    ``kl_weight = kl_factor * images * voxels``, which depends on the data.
-
-    Raises
-    ------
-    OptionError
-        There is none of this name.
-    """
-    from ..yaml_configuration import read_settings
-
-    settings = read_settings(path_of(name), more={"kl_factor": float})
-    return {key: setting.value for key, setting in settings.items()}
-
-
 def description(name: str) -> list[str]:
     """What the head of a preset's file says, line by line."""
     lines = path_of(name).read_text(encoding="utf-8").splitlines()

@@ -12,7 +12,7 @@ from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume, orient
 
 from .cases import Case, DatasetError, list_cases
-from .dataset_checks import Inspector
+from .checks import Inspector
 from .dataset_json import DatasetNames, read_names
 from .reading import read_channels
 

@@ -9,11 +9,12 @@ from typing import get_type_hints
 
 import yaml
 
+from trustseg_training import presets
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
 
-from .configuration import FitConfiguration
-from .configuration_checks import SettingError
+from .checks import SettingError
+from .settings import FitConfiguration
 from .typed_values import convert
 
 _PLACES = ("data", "initialize_from")
@@ -83,6 +84,21 @@ def read_settings(path: Path, more: dict[str, type] | None = None) -> dict[str, 
     finally:
         loader.dispose()
     return settings
+
+
+def settings_of_preset(name: str) -> dict[str, object]:
+    """The settings of a preset, and ``kl_factor`` where the divergence was weighted so.
+
+    ``kl_factor * KL`` stands beside a mean over voxels, so that `FitConfiguration` needs
+    ``kl_weight = kl_factor * images * voxels``, which depends on the data.
+
+    Raises
+    ------
+    OptionError
+        There is none of this name.
+    """
+    settings = read_settings(presets.path_of(name), more={"kl_factor": float})
+    return {key: setting.value for key, setting in settings.items()}
 
 
 def to_yaml(value: object) -> str:

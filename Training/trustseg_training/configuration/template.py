@@ -7,14 +7,14 @@ from dataclasses import MISSING, fields
 
 import numpy as np
 
+from trustseg_training import presets
+from trustseg_training.dataset.fingerprint import PERCENTILES, Fingerprint
 from TrustSegLib.networks import PROPAGATIONS
 
-from . import presets
-from .configuration import FitConfiguration
-from .configuration_checks import OBJECTIVES, TRAINED_FAMILIES
-from .fingerprint import PERCENTILES, Fingerprint
+from .checks import OBJECTIVES, TRAINED_FAMILIES
 from .planning import Plan
-from .yaml_configuration import to_yaml
+from .settings import FitConfiguration
+from .yaml_file import to_yaml
 
 _WIDTH = 100
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trustseg_training.configuration import FitConfiguration
+
 from .command import command_line
-from .configuration import FitConfiguration
 
 if TYPE_CHECKING:
-    from .export import Details
+    from .exporting import Details
 
 _LOGGED = ("train/loss", "val/dice_1", "val/dice_2", "val/dice")
 
@@ -36,7 +37,7 @@ def model_card(
     patients : dict
         Number of patients per set.
     summary : dict
-        Of `evaluation.summarize`, on the validation patients.
+        Of `validation.summarize`, on the validation patients.
 
     Returns
     -------

@@ -12,12 +12,12 @@ from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from trustseg_training.configuration import FILE, FitConfiguration
+from trustseg_training.loading import PatientData
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.networks import start_from_deterministic
 
 from .callbacks import BEST, LAST, callbacks
-from .configuration import FILE, FitConfiguration
-from .data import PatientData
 from .lightning_module import Segmentation
 
 

@@ -10,7 +10,7 @@ import math
 
 from monai import transforms
 
-from .configuration import FitConfiguration
+from trustseg_training.configuration import FitConfiguration
 
 _BOTH = ["image", "label"]
 

@@ -8,12 +8,11 @@ from typing import TypedDict
 import numpy as np
 import torch
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.loading import Sample
+from trustseg_training.measures import dice, hd95
+from trustseg_training.run import volume_network
 from TrustSegLib.inference.sliding_window import sliding_window
-
-from .configuration import FitConfiguration
-from .lightning_module import volume_network
-from .metrics import dice, hd95
-from .preprocessing import Sample
 
 
 class Row(TypedDict):

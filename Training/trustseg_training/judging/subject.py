@@ -9,16 +9,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from trustseg_training.configuration import FILE, FitConfiguration
+from trustseg_training.run import BEST, load_weights, network_of
 from TrustSegLib.bundle import ModelDescription, load_bundle
 from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminology, TrainingRecord
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.inference.segmentation import Model
 
-from .calibrate import calibrated
-from .callbacks import BEST
-from .configuration import FILE, FitConfiguration
-from .fit import load_weights
-from .lightning_module import network_of
+from .calibration import calibrated
 
 _ANYTHING = Terminology(*2 * (Code("SCT", "123037004", "Anatomical Structure"),))
 

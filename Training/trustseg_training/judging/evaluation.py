@@ -15,15 +15,22 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from trustseg_training.dataset import (
+    SPLIT_TABLE,
+    Case,
+    DatasetError,
+    Inspector,
+    find_cases,
+    known_values,
+    region_masks,
+    remap,
+)
+from trustseg_training.loading import apply_saved, assign
+from trustseg_training.measures import Agreement, agreement
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentOptions, segment
 
-from .cases import SPLIT_TABLE, Case, DatasetError, find_cases
-from .dataset_checks import Inspector
-from .label_maps import known_values, region_masks, remap
-from .metrics import Agreement, agreement
-from .splits import apply_saved, assign
 from .subject import Subject, load_subject
 
 TABLE, SUMMARY = "evaluation.csv", "evaluation.json"
@@ -44,7 +51,7 @@ def evaluate_models(
     paths : sequence of Path
         Run folders, bundle folders or bundle archives.
     data : Path
-        See `cases.find_cases`.
+        See `dataset.find_cases`.
     split : str
         One of `SPLITS`.
     output : Path

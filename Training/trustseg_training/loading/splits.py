@@ -6,11 +6,10 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.dataset import SPLIT_TABLE, Case
+from trustseg_training.dataset.tables import read_table, write_table
 from TrustSegLib.errors import ImageError, OptionError
-
-from .cases import SPLIT_TABLE, Case
-from .configuration import FitConfiguration
-from .tables import read_table, write_table
 
 
 def assign(cases: list[Case], configuration: FitConfiguration) -> list[Case]:
@@ -23,7 +22,7 @@ def assign(cases: list[Case], configuration: FitConfiguration) -> list[Case]:
     Parameters
     ----------
     cases : list of Case
-        Of `cases.find_cases`.
+        Of `dataset.find_cases`.
     configuration : FitConfiguration
         Of the run.
 

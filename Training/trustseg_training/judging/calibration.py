@@ -19,16 +19,14 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 from torchmetrics.functional.classification import multiclass_calibration_error
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.loading import PatientData
+from trustseg_training.run import BEST, load_weights, network_of
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.moments import LogitMoments
 
-from .callbacks import BEST
-from .configuration import FitConfiguration
-from .data import PatientData
-from .fit import load_weights
-from .lightning_module import network_of
 from .near_voxels import MARGIN, NearVoxels, collect
 
 FILE = "calibration.json"

@@ -8,8 +8,7 @@ from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from .commands.fit import STRUCTURED
-from .configuration import FitConfiguration
+from trustseg_training.configuration import FitConfiguration
 
 _PLACES = ("data", "initialize_from")
 
@@ -29,7 +28,7 @@ def _default(field: Field) -> Any:
 
 
 def _option(name: str, value: Any) -> list[str]:
-    if name in STRUCTURED:
+    if isinstance(value, dict) or is_dataclass(value):  # has parts: see `--set`
         content = asdict(value) if is_dataclass(value) else value
         return ["--set", f"{name}={json.dumps(content)}"]
     value = Path(value).name if name in _PLACES else value

@@ -12,11 +12,11 @@ from monai.data import set_track_meta
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.dataset import SPLIT_TABLE, Case, DatasetError, list_cases
 from TrustSegLib.errors import ImageError, OptionError
 
 from . import augmentation
-from .cases import SPLIT_TABLE, Case, DatasetError, list_cases
-from .configuration import FitConfiguration
 from .preprocessing import Sample, inspector, to_sample
 from .splits import apply_saved, assign, save_split
 

@@ -13,14 +13,12 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
+from trustseg_training.loading import Sample
+from trustseg_training.run import objective, volume_network
 from TrustSegLib.inference.blending import gaussian_weight
 from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.inference.windows import pad_to_patch, patch_starts
 from TrustSegLib.moments import LogitMoments
-
-from . import objective
-from .lightning_module import volume_network
-from .preprocessing import Sample
 
 #: Voxels from truth or prediction that count as near.
 MARGIN = 3

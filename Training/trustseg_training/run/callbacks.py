@@ -18,8 +18,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from matplotlib import colormaps
 
-from .configuration import FitConfiguration
-from .preprocessing import Sample
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.loading import Sample
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 

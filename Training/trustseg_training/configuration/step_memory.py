@@ -11,7 +11,7 @@ import torch
 from TrustSegLib.moments import LogitMoments
 from TrustSegLib.networks import build
 
-from .configuration import FitConfiguration
+from .settings import FitConfiguration
 
 _FLOAT = 4  # bytes
 _STATES = 4  # a weight, its gradient and the two moments of Adam

@@ -10,7 +10,7 @@ from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
 from TrustSegLib.networks import NetworkSpec
 
-from .configuration_checks import SettingError, check
+from .checks import SettingError, check
 
 FILE = "configuration.json"
 
@@ -22,7 +22,7 @@ class FitConfiguration:
     Attributes
     ----------
     data : str
-        Folder in the layout of the Medical Segmentation Decathlon, or a CSV file: see `cases.find_cases`.
+        Folder in the layout of the Medical Segmentation Decathlon, or a CSV file: see `dataset.find_cases`.
     structures : tuple of str
         Names of labels 1, 2, ... as the network learns them.
     family, propagation : str
@@ -42,7 +42,7 @@ class FitConfiguration:
     normalization : Normalization
         Of the intensities; a dict of its fields is taken as well.
     label_map : dict of int to int
-        Value in the label file to label; empty keeps the values. See `label_maps`.
+        Value in the label file to label; empty keeps the values. See `dataset.label_maps`.
     regions : dict of str to tuple of int
         Unions of labels that are judged as one, by name; they change nothing in training.
     fold, folds : int or None, int
@@ -54,7 +54,7 @@ class FitConfiguration:
     split_seed : int
         Of the split, the folds and the shuffle; ``seed`` is apart, so that an ensemble has one split.
     augmentation : str
-        ``default``, see `augmentation.patches`, or ``none``.
+        ``default``, see `loading.augmentation`, or ``none``.
     patches_per_patient : int
         Random patches of each image per epoch.
     foreground_share : float

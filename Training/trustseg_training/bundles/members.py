@@ -9,13 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.dataset import SPLIT_TABLE
+from trustseg_training.judging import calibrated, read_fit
+from trustseg_training.run import load_weights
 from TrustSegLib.errors import OptionError
 from TrustSegLib.networks import join_members
-
-from .calibrate import calibrated, read_fit
-from .cases import SPLIT_TABLE
-from .configuration import FitConfiguration
-from .fit import load_weights
 
 #: In what the members of an ensemble may differ: where they start, and the computer.
 _OWN = ("seed", "data", "initialize_from", "precision", "devices", "num_nodes", "strategy")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.loading import PatientData
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
 from TrustSegLib.bundle.description import ModelInput, Structure, TrainingRecord
 from TrustSegLib.errors import BundleError, OptionError
@@ -15,10 +17,8 @@ from TrustSegLib.networks import build
 
 from .card import model_card
 from .command import command_line
-from .configuration import FitConfiguration
-from .data import PatientData
-from .evaluation import evaluate, summarize
 from .members import Exported, model_of_runs
+from .validation import evaluate, summarize
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from TrustSegLib.imaging import Normalization
 from TrustSegLib.networks import FAMILIES, PROPAGATIONS, NetworkSpec
 
 if TYPE_CHECKING:
-    from .configuration import FitConfiguration
+    from .settings import FitConfiguration
 
 OBJECTIVES = ("auto", "cross_entropy_dice", "expected", "gaussian_nll")
 KL_SCHEDULES = ("constant", "linear")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from trustseg_training.dataset import known_values
+from trustseg_training.dataset.fingerprint import ORIENTATION, PERCENTILES, Fingerprint
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
 
-from .configuration import FitConfiguration
-from .fingerprint import ORIENTATION, PERCENTILES, Fingerprint
-from .label_maps import known_values
+from .settings import FitConfiguration
 from .step_memory import step_memory
 
 _FIRST_FILTERS, _MOST_LEVELS = 12, 5
@@ -57,7 +57,7 @@ def choose(data: str, fingerprint: Fingerprint, preset: dict[str, object], memor
     fingerprint : Fingerprint
         Of the data.
     preset : dict
-        Settings that are given and not chosen; see `presets.settings_of`.
+        Settings that are given and not chosen; see `yaml_file.settings_of_preset`.
     memory_gib : float
         What a training step may take.
 

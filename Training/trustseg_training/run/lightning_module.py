@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.loading import Sample
+from trustseg_training.measures import dice
 from TrustSegLib.inference.planes import PlaneNetwork
 from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.networks import build
 
 from . import objective
-from .configuration import FitConfiguration
-from .metrics import dice
-from .preprocessing import Sample
 
 #: Lightning scales the gradients of this precision, and skips a step whose scaled gradient is not finite.
 SCALED_PRECISION = "16-mixed"

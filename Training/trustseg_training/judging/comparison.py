@@ -8,10 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from trustseg_training.measures.statistics import (
+    CONFIDENCE,
+    RESAMPLES,
+    Difference,
+    Mean,
+    bootstrap_mean,
+    paired_difference,
+)
 from TrustSegLib.errors import OptionError, OutputError
 
-from .judging import MEASURES, TABLE
-from .statistics import CONFIDENCE, RESAMPLES, Difference, Mean, bootstrap_mean, paired_difference
+from .evaluation import MEASURES, TABLE
 
 #: What the table compares; volumes themselves say nothing of a model.
 COMPARED = tuple(name for name in MEASURES if name not in ("volume_ml", "true_volume_ml"))

@@ -8,13 +8,10 @@ from typing import TypedDict
 import numpy as np
 import torch
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.dataset import Case, DatasetError, Inspector, known_values, remap
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume, normalize, orient, resample
-
-from .cases import Case, DatasetError
-from .configuration import FitConfiguration
-from .dataset_checks import Inspector
-from .label_maps import known_values, remap
 
 
 class Sample(TypedDict):

@@ -1,0 +1,17 @@
+"""A folder of labelled images: its cases, its files and what is wrong with them."""
+
+from .cases import SPLIT_TABLE, Case, DatasetError, find_cases, list_cases
+from .checks import Inspector
+from .label_maps import known_values, region_masks, remap
+
+__all__ = [
+    "SPLIT_TABLE",
+    "Case",
+    "DatasetError",
+    "Inspector",
+    "find_cases",
+    "known_values",
+    "list_cases",
+    "region_masks",
+    "remap",
+]

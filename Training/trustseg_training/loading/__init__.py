@@ -1,0 +1,12 @@
+"""Patients as a network sees them: who trains, on which grid and in which patches."""
+
+from .data import PatientData
+from .preprocessing import Sample
+from .splits import apply_saved, assign
+
+__all__ = [
+    "PatientData",
+    "Sample",
+    "apply_saved",
+    "assign",
+]

@@ -1,0 +1,16 @@
+"""Measures of two masks, and statistics of measures."""
+
+from .metrics import Agreement, agreement, dice, hd95, iou
+from .statistics import Difference, Mean, bootstrap_mean, paired_difference
+
+__all__ = [
+    "Agreement",
+    "Difference",
+    "Mean",
+    "agreement",
+    "bootstrap_mean",
+    "dice",
+    "hd95",
+    "iou",
+    "paired_difference",
+]
