@@ -29,7 +29,7 @@ HIGHEST_ERROR = 0.5
 
 def callbacks(configuration: FitConfiguration, run: Path) -> list[Callback]:
     """All callbacks of a run; Lightning calls the checkpoints last, whatever their place."""
-    chosen: list[Callback] = [LearningRateMonitor("epoch"), TQDMProgressBar(refresh_rate=5), Pictures()]
+    chosen: list[Callback] = [LearningRateMonitor("epoch"), ProgressBar(refresh_rate=5), Pictures()]
     if configuration.ema is not None:
         # Validation, the best checkpoint and the exported weights are those of the average.
         chosen.append(EMAWeightAveraging(decay=configuration.ema))
@@ -46,6 +46,18 @@ def checkpoints(run: Path) -> list[ModelCheckpoint]:
     )
     # In this order, so that the last checkpoint knows which one is the best.
     return [best, ModelCheckpoint(run, LAST.removesuffix(".ckpt"), enable_version_counter=False)]
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's, closed when a run ends early: an open bar is drawn again when the process exits."""
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Close what is open."""
+        for bar in (self._train_progress_bar, self._val_progress_bar):
+            if bar is not None:
+                bar.close()
 
 
 class Pictures(Callback):
