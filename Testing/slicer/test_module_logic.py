@@ -25,8 +25,10 @@ def voxels(nodes) -> dict[str, np.ndarray]:
 
 def check_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
     assert found.keys() == expected.keys()
+    np.testing.assert_array_equal(found["mask"], expected["mask"])
     for name, array in found.items():
-        np.testing.assert_array_equal(array, expected[name])
+        # Not bit for bit: on a busy machine, threads may add up in another order.
+        np.testing.assert_allclose(array, expected[name], rtol=0, atol=1e-5)
 
 
 def test_a_script_gets_something_else_than_a_click(panel, image, module):

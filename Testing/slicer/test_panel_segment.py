@@ -46,7 +46,9 @@ def test_the_result_is_not_that_of_the_command_line(panel, image, command_line):
     segment(panel)
     nodes = results(image)
     np.testing.assert_array_equal(mask(nodes.segmentation), command_line.mask)
-    np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.maps[ERROR_MAP]), command_line.error)
+    # Not bit for bit: on a busy machine, threads of two processes may add up in another order.
+    error = slicer.util.arrayFromVolume(nodes.maps[ERROR_MAP])
+    np.testing.assert_allclose(error, command_line.error, rtol=0, atol=1e-5)
     assert table(panel) == [
         [row["name"], f"{row['volume_ml']:.2f}", f"{100 * row['mean_uncertainty']:.1f}"]
         for row in command_line.report["structures"]

@@ -74,7 +74,8 @@ def test_it_is_the_mask_and_the_map_of_the_library(worker, sample, request_of_sa
     assert answer.labels.any()
     assert answer.maps.keys() == expected.maps.keys()
     for name, values in expected.maps.items():
-        np.testing.assert_array_equal(answer.maps[name], values.array[0])
+        # Not bit for bit: on a busy machine, threads of two processes may add up in another order.
+        np.testing.assert_allclose(answer.maps[name], values.array[0], rtol=0, atol=1e-5)
     jsonschema.validate(answer.report, report_schema())
     assert answer.report["image"] == "sample"
     assert answer.report["structures"][0]["volume_ml"] == expected.structures[0].volume_ml
