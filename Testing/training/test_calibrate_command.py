@@ -192,3 +192,12 @@ def test_calibration_of_other_weights_or_a_damaged_one_is_not_exported(run, tmp_
 def test_a_run_that_is_none_is_named(tmp_path, capsys):
     assert main(["calibrate", str(tmp_path)]) == 2
     assert "no training run" in capsys.readouterr().err
+
+
+def test_scales_that_the_data_did_not_settle_are_taken_for_a_calibration():
+    from trustseg_training.judging.calibration import Calibration, Scores, at_their_limits
+
+    scores = Scores(1.0, 0.1), Scores(0.9, 0.05)
+    assert at_their_limits(Calibration(19.999999, 0.0100001, *scores)) == ["temperature", "variance scale"]
+    assert at_their_limits(Calibration(0.05, None, *scores)) == ["temperature"]
+    assert at_their_limits(Calibration(1.5, 21.0, *scores)) == []

@@ -165,3 +165,11 @@ def test_run_is_described_with_what_its_network_and_input_need(tmp_path):
     description = RunModel(tmp_path, configuration, "0" * 64).description
     assert (description.channels, description.classes) == (("T1", "T2"), 3)
     assert description.patch_shape == configuration.patch_shape
+
+
+def test_a_bundled_model_is_not_found_by_its_name(dataset, tmp_path):
+    assert _evaluate(Path("hippocampus-t1"), dataset, tmp_path / "out") == 0
+    assert {row["structure"] for row in _rows(tmp_path / "out")} == {
+        "Anterior hippocampus",
+        "Posterior hippocampus",
+    }

@@ -19,9 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Fit, and say what it changed."""
     from trustseg_training.judging import calibrate
+    from trustseg_training.judging.calibration import at_their_limits
 
     found = calibrate(options.run, options.data, options.device)
     scale = "" if found.variance_scale is None else f", variance scale {found.variance_scale:.3g}"
     print(f"temperature {found.temperature:.3g}{scale}")
+    for name in at_their_limits(found):
+        print(
+            f"warning: {name} is at the end of its range: too few patients, or a network that is not trained"
+        )
     for name in ("nll", "ece"):
         print(f"{name.upper()} {getattr(found.before, name):.4f} -> {getattr(found.after, name):.4f}")

@@ -11,7 +11,13 @@ SUMMARY = "judge runs or bundles on the patients of a data set"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add = parser.add_argument
-    add("models", type=Path, nargs="+", metavar="RUN|BUNDLE", help="run folders of fit, or model bundles")
+    add(
+        "models",
+        type=Path,
+        nargs="+",
+        metavar="RUN|BUNDLE",
+        help="run folders of fit, model bundles, or names of bundled models",
+    )
     add("--data", type=Path, required=True, help="data set with labels, as for fit")
     add("--split", choices=["train", "val", "test", "all"], default="val", help="default: val")
     add("-o", "--output", type=Path, required=True, help="folder; with several models, one in it for each")

@@ -27,3 +27,4 @@ def run(options: argparse.Namespace) -> None:
     if (options.run is None) == (not runs) or len(runs) == 1:
         raise OptionError("export: name either one run, or two or more with --members")
     export(runs or options.run, options.output, options.details)
+    print(f"{options.output}: a model that `trustseg segment --model` and Slicer take")

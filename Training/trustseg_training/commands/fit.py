@@ -46,7 +46,10 @@ def run(options: argparse.Namespace) -> None:
     """Train, or continue a run."""
     from trustseg_training.run import fit
 
-    fit(configured(options), options.output, resume=options.resume, accelerator=options.accelerator)
+    configuration = configured(options)
+    score = fit(configuration, options.output, resume=options.resume, accelerator=options.accelerator)
+    print(f"best epoch: mean Dice {score:.3f} on the validation patients; judge it with")
+    print(f"  trustseg-train evaluate {options.output} --data {configuration.data} -o DIR")
 
 
 def configured(options: argparse.Namespace) -> FitConfiguration:

@@ -224,11 +224,9 @@ def _sampling(
     reasons["patches_per_patient"] = (
         f"Random patches of an image per epoch; an image holds about {images:.1f}."
     )
-    reasons["epochs"] = f"About {_STEPS} steps of {steps} per epoch. Try few first."
-    chosen: dict[str, object] = {
-        "patches_per_patient": count,
-        "epochs": min(max(math.ceil(_STEPS / steps), 20), 500),
-    }
+    epochs = min(max(math.ceil(_STEPS / steps), 20), 500)
+    reasons["epochs"] = f"{epochs * steps} steps, {steps} per epoch. Try few first."
+    chosen: dict[str, object] = {"patches_per_patient": count, "epochs": epochs}
     if images > 1.5:
         chosen["foreground_share"] = 0.33
         reasons["foreground_share"] = (

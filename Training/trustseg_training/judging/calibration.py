@@ -92,6 +92,16 @@ def calibrate(run: Path, data: Path | None = None, device: str = "auto") -> Cali
     return calibration
 
 
+def at_their_limits(calibration: Calibration) -> list[str]:
+    """Names of the scales that stopped at the end of their range: the data did not settle them."""
+    found = {name: getattr(calibration, name) for name in LIMITS}
+    return [
+        name.replace("_", " ")
+        for name, (low, high) in LIMITS.items()
+        if found[name] is not None and not 1.01 * low < found[name] < 0.99 * high
+    ]
+
+
 def fit_scales(network: nn.Module, voxels: NearVoxels) -> Calibration:
     """Minimize the negative log-likelihood over the logarithms of temperature and variance scale."""
     names = ["temperature", "variance_scale"] if _depends_on_variance(network, voxels) else ["temperature"]

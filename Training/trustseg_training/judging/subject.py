@@ -11,7 +11,7 @@ from torch import nn
 
 from trustseg_training.configuration import FILE, FitConfiguration
 from trustseg_training.run import BEST, load_weights, network_of
-from TrustSegLib.bundle import ModelDescription, load_bundle
+from TrustSegLib.bundle import ModelDescription, find_bundle, load_bundle
 from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminology, TrainingRecord
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.inference.segmentation import Model
@@ -88,18 +88,19 @@ class Subject:
 
 
 def load_subject(path: Path) -> Subject:
-    """Load a run folder, or a bundle folder or archive.
+    """Load a run folder, or a bundle: a folder, an archive, or the name of a bundled model.
 
     Raises
     ------
     TrustSegError
         It is neither, or damaged.
     """
-    path = path.absolute()
     if not (path / FILE).is_file():
+        path = find_bundle(path).absolute()
         bundle = load_bundle(path)
         names = tuple(structure.name for structure in bundle.description.structures)
         return Subject(path.stem if path.is_file() else path.name, bundle, names)
+    path = path.absolute()
     configuration = calibrated(FitConfiguration.load(path), path)
     load_weights(path)  # says what is wrong with the checkpoint before anything else is read
     run = RunModel(path, configuration, sha256_of(path / BEST))

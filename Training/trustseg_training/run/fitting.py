@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -20,10 +24,17 @@ from TrustSegLib.networks import start_from_deterministic
 from .callbacks import BEST, LAST, callbacks
 from .lightning_module import Segmentation
 
+#: Warnings that a user can do nothing about: the folder is the run's own, the interval is ours.
+LIGHTNING_ONLY = (
+    r"Checkpoint directory .* exists and is not empty",
+    r".*treespec, LeafSpec.* is deprecated",
+    r"The number of training batches .* is smaller than the logging interval",
+)
+
 
 def fit(
     configuration: FitConfiguration, run: Path, *, resume: bool = False, accelerator: str = "auto"
-) -> None:
+) -> float:
     """Train and keep the best and the last checkpoint in ``run``.
 
     Parameters
@@ -37,6 +48,11 @@ def fit(
         Continue from ``last.ckpt`` with the same configuration; from the start if no epoch was finished.
     accelerator : str
         Lightning's accelerator: ``auto``, ``cpu`` or ``gpu``.
+
+    Returns
+    -------
+    float
+        Mean Dice of the validation patients in the best epoch.
 
     Raises
     ------
@@ -63,13 +79,28 @@ def fit(
     trainer = _trainer(configuration, run, accelerator)
     checkpoint = run / LAST if resume and (run / LAST).is_file() else None
     try:
-        # weights_only: a checkpoint is data, never code
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        with _what_concerns_the_user():
+            # weights_only: a checkpoint is data, never code
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:
         # Lightning makes an exit of Ctrl-C; the command has its own word and exit code for that.
         if trainer.interrupted:
             raise KeyboardInterrupt from stop
         raise
+    return float(trainer.checkpoint_callback.best_model_score)
+
+
+@contextmanager
+def _what_concerns_the_user() -> Iterator[None]:
+    """Keep back what Lightning says of its own workings."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in LIGHTNING_ONLY:
+            warnings.filterwarnings("ignore", message=message)
+        yield
+    logger.setLevel(level)
 
 
 def load_weights(run: Path, checkpoint: str = BEST) -> dict[str, torch.Tensor]:
