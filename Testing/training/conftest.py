@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -32,3 +33,15 @@ def dataset(tmp_path: Path) -> Path:
     rows = [f"{name},{'train' if index < 4 else 'val'}" for index, name in enumerate(names)]
     (data / "splits.csv").write_text("\n".join(["case,split", *rows]) + "\n")
     return data
+
+
+@pytest.fixture
+def details(tmp_path) -> Path:
+    """The example that ships, for the structures of the test."""
+    shipped = Path(__file__).parents[2] / "Training" / "models" / "hippocampus-t1.json"
+    told = json.loads(shipped.read_text(encoding="utf-8"))
+    for structure, name in zip(told["structures"], ("Left half", "Right half"), strict=True):
+        structure["name"] = name
+    path = tmp_path / "details.json"
+    path.write_text(json.dumps(told), encoding="utf-8")
+    return path

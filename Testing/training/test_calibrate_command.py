@@ -142,17 +142,7 @@ def run(dataset, tmp_path) -> Path:
     return tmp_path / "run"
 
 
-def _details(tmp_path: Path) -> Path:
-    shipped = Path(__file__).parents[2] / "Training" / "models" / "hippocampus-t1.json"
-    told = json.loads(shipped.read_text(encoding="utf-8"))
-    for structure, name in zip(told["structures"], ("Left half", "Right half"), strict=True):
-        structure["name"] = name
-    path = tmp_path / "details.json"
-    path.write_text(json.dumps(told), encoding="utf-8")
-    return path
-
-
-def test_calibration_is_written_into_the_run_and_from_there_into_the_bundle(run, tmp_path, capsys):
+def test_calibration_is_written_into_the_run_and_from_there_into_the_bundle(details, run, tmp_path, capsys):
     assert main(["calibrate", str(run), "--device", "cpu"]) == 0
     assert "temperature " in capsys.readouterr().out
     written = json.loads((run / "calibration.json").read_text())
@@ -165,7 +155,7 @@ def test_calibration_is_written_into_the_run_and_from_there_into_the_bundle(run,
     voxels = collect(network, samples, configuration.patch_shape)
     p = voxels.probabilities(network, written["temperature"], written["variance_scale"])
     assert scores(p, voxels.target).nll == pytest.approx(written["after"]["nll"], rel=1e-6)
-    command = ["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(_details(tmp_path))]
+    command = ["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]
     assert main(command) == 0
     bundle = load_bundle(tmp_path / "bundle")
     expected = {name: written[name] for name in LIMITS}
@@ -174,8 +164,8 @@ def test_calibration_is_written_into_the_run_and_from_there_into_the_bundle(run,
     assert bundle.metrics()["calibration"] == written
 
 
-def test_calibration_of_other_weights_or_a_damaged_one_is_not_exported(run, tmp_path, capsys):
-    command = ["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(_details(tmp_path))]
+def test_calibration_of_other_weights_or_a_damaged_one_is_not_exported(details, run, tmp_path, capsys):
+    command = ["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]
     (run / "calibration.json").write_text('{"temperature": 2.0}')
     assert main(command) == 2
     assert "calibration.json: not a calibration" in capsys.readouterr().err

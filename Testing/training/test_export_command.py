@@ -35,18 +35,6 @@ def run(dataset, tmp_path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.fixture
-def details(tmp_path) -> Path:
-    """The example that ships, for the structures of the test."""
-    shipped = Path(__file__).parents[2] / "Training" / "models" / "hippocampus-t1.json"
-    told = json.loads(shipped.read_text(encoding="utf-8"))
-    for structure, name in zip(told["structures"], ("Left half", "Right half"), strict=True):
-        structure["name"] = name
-    path = tmp_path / "details.json"
-    path.write_text(json.dumps(told), encoding="utf-8")
-    return path
-
-
 def test_bundle_predicts_and_segments_as_the_checkpoint_and_the_table_say(run, details, dataset, tmp_path):
     assert main(["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 0
     bundle, configuration = load_bundle(tmp_path / "bundle"), FitConfiguration.load(run)
