@@ -90,3 +90,12 @@ def dialogs(slicer_application):
     from qt_stand_ins.dialogs import dialogs
 
     return dialogs
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """A result comes into the scene as a large one does: a slice per piece, and a piece per call."""
+    from TrustSegModule import geometry, placement
+
+    monkeypatch.setattr(geometry, "PIECE_BYTES", 1)
+    monkeypatch.setattr(placement, "STEP_SECONDS", 0.0)

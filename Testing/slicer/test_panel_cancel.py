@@ -97,3 +97,31 @@ def test_a_second_press_on_cancel_starts_again(panel):
     panel.ui.segmentButton.click()
     wait_until(lambda: not panel.widget.session.busy)
     assert panel.ui.statusLabel.text.startswith("Stopped")
+
+
+def test_cancel_while_the_result_comes_into_the_scene_leaves_something(panel, image, small_pieces):
+    before = node_names()
+    panel.ui.segmentButton.click()
+    wait_until(lambda: panel.widget.session.placing)
+    assert panel.widget.session._timer.interval < 50, "a large result would come late"
+    assert panel.ui.segmentButton.text == "Cancel"
+    panel.ui.segmentButton.click()
+    assert panel.ui.statusLabel.text == "Stopping..."
+    wait_for_end(panel)
+    assert node_names() == before
+    assert panel.ui.statusLabel.text == "Stopped: the scene is as it was."
+    assert panel.ui.inputSection.enabled
+    assert panel.widget.session._timer.interval == 500
+    segment(panel)
+    assert results(image) is not None
+
+
+def test_the_panel_ends_while_the_result_comes_into_the_scene(image, shared_worker, small_pieces):
+    from qt_stand_ins.panel import open_panel
+
+    with open_panel(PANEL) as panel:
+        panel.ui.segmentButton.click()
+        wait_until(lambda: panel.widget.session.placing)
+        session = panel.widget.session
+    assert not session.busy
+    assert results(image) is None

@@ -46,6 +46,20 @@ def test_closing_the_scene_during_a_run_leaves_something(panel, scene, dialogs):
     assert not panel.ui.showOverlayCheckBox.checked
 
 
+def test_closing_the_scene_while_the_result_comes_leaves_something(panel, scene, dialogs, small_pieces):
+    panel.ui.segmentButton.click()
+    wait_until(lambda: panel.widget.session.placing)
+    scene.Clear(0)
+    before = node_names()
+    wait_for_end(panel)
+    assert node_names() == before
+    assert panel.ui.resultsSection.isHidden()
+    assert dialogs.shown == []
+    again = load_image()
+    segment(panel)
+    assert results(again) is not None
+
+
 def test_closing_the_scene_leaves_a_result_in_the_panel(panel, scene):
     segment(panel)
     for _ in range(2):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from TrustSegModule.errors import SceneError
 
 LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 RIGHT_ANGLE = 1e-3
 """Largest deviation of the axes' cosines from unit vectors at right angles, as the library accepts it."""
+PIECE_BYTES = 2**22
+"""Copied per step: a few ms, also on a machine that does much else."""
 
 
 class ImageGeometry(NamedTuple):
@@ -64,11 +67,26 @@ def ijk_to_ras(volume_node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
-def image_from_array(array: np.ndarray, image: vtk.vtkImageData) -> vtk.vtkImageData:
-    """Fill an image with a copy of an array (D, H, W) and return it."""
-    image.SetDimensions(*array.shape[::-1])
+def copy_steps(array: np.ndarray, dtype: type[np.generic], image: vtk.vtkImageData) -> Iterator[None]:
+    """Fill an image with a copy of an array, a piece per step; before the last step it has no voxels.
+
+    Parameters
+    ----------
+    array : ndarray (D, H, W)
+        Must not change between the steps.
+    dtype : numpy type
+        Of the voxels.
+    image : vtkImageData
+        Gets the size and the voxels.
+    """
     # A copy: VTK does not keep the array alive.
-    scalars = numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True)
+    scalars = vtk.vtkDataArray.CreateDataArray(get_vtk_array_type(dtype))
     scalars.SetName("ImageScalars")
+    scalars.SetNumberOfValues(array.size)
+    voxels = vtk_to_numpy(scalars).reshape(array.shape)
+    thickness = max(PIECE_BYTES // voxels[0].nbytes, 1)
+    for first in range(0, len(array), thickness):
+        voxels[first : first + thickness] = array[first : first + thickness]
+        yield
+    image.SetDimensions(*array.shape[::-1])
     image.GetPointData().SetScalars(scalars)
-    return image

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import slicer
 import vtk
 
 from TrustSegModule.color_tables import COLOR_MAPS, color_table
-from TrustSegModule.geometry import image_from_array
 from TrustSegModule.map_scale import describe_map, map_name, scale_of
 
 
@@ -41,7 +39,7 @@ def create_map(
 
 def fill_map(
     node: slicer.vtkMRMLScalarVolumeNode,
-    values: np.ndarray,
+    image: vtk.vtkImageData,
     input_node: slicer.vtkMRMLVolumeNode,
     classes: int,
 ) -> None:
@@ -51,16 +49,16 @@ def fill_map(
     ----------
     node : vtkMRMLScalarVolumeNode
         From `create_map`.
-    values : ndarray (D, H, W)
-        On the grid of the image; kept as float32.
+    image : vtkImageData of float
+        The voxels, on the grid of the input; the node keeps it.
     input_node : vtkMRMLVolumeNode
-        The image.
+        What was segmented.
     classes : int
         Number of classes of the model, background included.
     """
     describe_map(node, map_name(node), classes)
     node.CopyOrientation(input_node)
-    node.SetAndObserveImageData(image_from_array(values.astype(np.float32, copy=False), vtk.vtkImageData()))
+    node.SetAndObserveImageData(image)
     scale = scale_of(node)
     node.GetDisplayNode().SetWindowLevelMinMax(scale.low, scale.high)
 

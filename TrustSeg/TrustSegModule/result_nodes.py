@@ -6,32 +6,24 @@ import json
 from collections.abc import Container, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule import overlay, surface
+from TrustSegModule import overlay, slice_position, surface
 from TrustSegModule.errors import SceneError
 from TrustSegModule.hierarchy import place_beside
 from TrustSegModule.input_volume import image_array
 from TrustSegModule.map_scale import map_name, set_calibrated
 from TrustSegModule.map_volume import create_map, fill_map, remove_map
 from TrustSegModule.nodes import nodes_of_class
+from TrustSegModule.prepared_result import Answer, PreparedResult, prepare
 from TrustSegModule.segmentation import create_segmentation, fill_segmentation
 
 INPUT_ROLE = "TrustSeg.Input"
 """From the nodes of a result to the image."""
 REPORT_ATTRIBUTE = "TrustSeg.Report"
-
-
-class Answer(Protocol):
-    """What the worker gives back: `labels` and `maps` by name, (D, H, W), and `report`."""
-
-    labels: np.ndarray
-    maps: dict[str, np.ndarray]
-    report: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,14 +52,13 @@ def put_result(
     answer: Answer,
     model: dict[str, Any],
 ) -> ResultNodes:
-    """Put a result beside the image; the nodes of an earlier result on the same image get the new content.
+    """Put a result beside the image at once, for scripts: `prepare`, then `put_prepared`.
 
     Parameters
     ----------
     scene : vtkMRMLScene
     input_node : vtkMRMLVolumeNode
-        The image that was segmented. Its parent transform and its place in the subject hierarchy are given to
-        the result.
+        The image that was segmented.
     answer : SegmentAnswer
         Mask and maps on the grid of the image, and the report.
     model : dict
@@ -82,14 +73,46 @@ def put_result(
     SceneError
         The image has another size than the one that was segmented; the scene is as it was.
     """
-    _require_same_size(input_node, answer)
-    _remove_other_maps(scene, input_node, answer.maps)
-    nodes = _make_nodes(scene, input_node, answer.maps, classes=len(model["structures"]) + 1)
+    return put_prepared(scene, input_node, prepare(answer), model)
+
+
+def put_prepared(
+    scene: slicer.vtkMRMLScene,
+    input_node: slicer.vtkMRMLVolumeNode,
+    result: PreparedResult,
+    model: dict[str, Any],
+) -> ResultNodes:
+    """Put a result beside the image; the nodes of an earlier result on the same image get the new content.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    input_node : vtkMRMLVolumeNode
+        The image that was segmented. Its parent transform and its place in the subject hierarchy are given to
+        the result.
+    result : PreparedResult
+        Its images become those of the nodes: it can be put once.
+    model : dict
+        `model.json`.
+
+    Returns
+    -------
+    ResultNodes
+
+    Raises
+    ------
+    SceneError
+        The image has another size than the one that was segmented; the scene is as it was.
+    """
+    _require_same_size(input_node, result)
+    _remove_other_maps(scene, input_node, result.maps)
+    nodes = _make_nodes(scene, input_node, result.maps, classes=len(model["structures"]) + 1)
     surface_shown = surface.is_shown(nodes.segmentation)
     with ExitStack() as batch:
-        for node in nodes.all:
+        # Their display nodes too: who hears of a change finds all of it.
+        for node in (*nodes.all, *filter(None, (node.GetDisplayNode() for node in nodes.all))):
             batch.enter_context(slicer.util.NodeModify(node))
-        _fill(nodes, input_node, answer, model)
+        _fill(nodes, input_node, result, model)
     for node in nodes.all:
         place_beside(scene, node, input_node)
     if surface_shown:
@@ -115,8 +138,8 @@ def report_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, An
     return json.loads(segmentation_node.GetAttribute(REPORT_ATTRIBUTE))
 
 
-def _require_same_size(input_node: slicer.vtkMRMLVolumeNode, answer: Answer) -> None:
-    if image_array(input_node).shape[1:] != answer.labels.shape:
+def _require_same_size(input_node: slicer.vtkMRMLVolumeNode, result: PreparedResult) -> None:
+    if image_array(input_node).shape[:0:-1] != result.labelmap.GetDimensions():
         message = _("'{name}' was changed while it was segmented; segment it again")
         raise SceneError(message.format(name=input_node.GetName()))
 
@@ -134,12 +157,13 @@ def _make_nodes(scene: slicer.vtkMRMLScene, input_node, names: Iterable[str], cl
     return ResultNodes(segmentation, maps)
 
 
-def _fill(nodes: ResultNodes, input_node, answer: Answer, model: dict[str, Any]) -> None:
-    fill_segmentation(nodes.segmentation, answer.labels, input_node, model)
-    nodes.segmentation.SetAttribute(REPORT_ATTRIBUTE, json.dumps(answer.report))
+def _fill(nodes: ResultNodes, input_node, result: PreparedResult, model: dict[str, Any]) -> None:
+    fill_segmentation(nodes.segmentation, result.labelmap, input_node, model)
+    slice_position.keep_middle(nodes.segmentation, result.middle)
+    nodes.segmentation.SetAttribute(REPORT_ATTRIBUTE, json.dumps(result.report))
     for name, node in nodes.maps.items():
-        fill_map(node, answer.maps[name], input_node, classes=len(model["structures"]) + 1)
-        set_calibrated(node, answer.report["calibration"] is not None)
+        fill_map(node, result.maps[name], input_node, classes=len(model["structures"]) + 1)
+        set_calibrated(node, result.report["calibration"] is not None)
 
 
 def _remove_other_maps(scene: slicer.vtkMRMLScene, input_node, names: Container[str]) -> None:

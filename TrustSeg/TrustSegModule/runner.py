@@ -12,11 +12,12 @@ from TrustSegModule import result_nodes
 from TrustSegModule.errors import SceneError
 from TrustSegModule.input_volume import image_array, request_geometry
 from TrustSegModule.models import Model
+from TrustSegModule.placement import Placement
 from TrustSegModule.region import roi_text
 from TrustSegModule.result_nodes import ResultNodes
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker import Event, Finished, SegmentRequest, Worker
+    from TrustSegLib.worker import Event, SegmentRequest, Worker
 
 DEFAULT_MAP = "error_probability"
 
@@ -60,13 +61,19 @@ class Runner:
     def __init__(self, scene: slicer.vtkMRMLScene, worker: Worker) -> None:
         self._scene, self.worker = scene, worker
         self._task: Task | None = None
+        self._placement: Placement | None = None
         self.results: ResultNodes | None = None
         """Of the last task that was finished."""
 
     @property
     def busy(self) -> bool:
         """Whether a task is not yet over."""
-        return self.worker.busy
+        return self.worker.busy or self.placing
+
+    @property
+    def placing(self) -> bool:
+        """Whether a result is there and on its way into the scene: `poll` it often."""
+        return self._placement is not None
 
     def start(self, task: Task) -> None:
         """Hand a task to the worker; `poll` carries on.
@@ -85,20 +92,29 @@ class Runner:
     def poll(self) -> list[Event]:
         """What has happened since the last call; a result is in the scene when its `Finished` is returned.
 
-        Never waits. A result whose image has left the scene, or has got another size, is dropped: `Stopped`
-        takes its place.
-        """
-        from TrustSegLib.worker import Finished, Stopped
+        Never waits, and puts a large result into the scene in many calls. A result whose image has left the
+        scene, or has got another size, is dropped: `Stopped` takes its place.
 
-        events = self.worker.poll()
-        for place, event in enumerate(events):
-            if isinstance(event, Finished) and not self._take(event):
-                events[place] = Stopped(event.id)
-        return events
+        Raises
+        ------
+        SceneError
+            The result does not fit its image any more.
+        """
+        from TrustSegLib.worker import Finished
+
+        events: list[Event] = []
+        for event in self.worker.poll():
+            if isinstance(event, Finished):
+                self._placement = Placement(self._scene, self._task, event)
+            else:
+                events.append(event)
+        return events + self._go_on()
 
     def cancel(self) -> None:
         """Ask the running task to stop; `Stopped` follows within about a second of polling."""
         self.worker.cancel()
+        if self._placement is not None:
+            self._placement.cancel()
 
     def run(self, task: Task) -> ResultNodes:
         """Carry a task out and wait for it: for scripts and batch.
@@ -115,22 +131,19 @@ class Runner:
         return self.results
 
     def close(self) -> None:
-        """End the worker process."""
+        """End the worker process; a result that is not yet in the scene is dropped."""
+        self._placement = None
         self.worker.close()
 
-    def _take(self, event: Finished) -> bool:
-        task, self._task = self._task, None
-        if not self._still_there(task.input_node, event.answer.labels.shape):
-            return False
-        model = task.model.description
-        self.results = result_nodes.put_result(self._scene, task.input_node, event.answer, model)
-        return True
-
-    def _still_there(self, node: slicer.vtkMRMLScalarVolumeNode, shape: tuple[int, ...]) -> bool:
-        """Whether the image has neither been removed nor replaced by one of another size."""
-        if self._scene.IsNodePresent(node) == 0 or node.GetImageData() is None:
-            return False
-        return node.GetImageData().GetDimensions() == shape[::-1]
+    def _go_on(self) -> list[Event]:
+        placement, self._placement = self._placement, None
+        ended = placement.go_on() if placement is not None else None
+        if ended is not None:
+            self._task, self.results = None, placement.results
+            return [ended]
+        # Put back only now: one that failed is over.
+        self._placement = placement
+        return []
 
 
 def _request(task: Task) -> SegmentRequest:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import slicer
 import vtk
-
-from TrustSegModule.geometry import image_from_array
 
 # The contexts that Slicer's own terminology selector offers first.
 CATEGORY_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
@@ -32,7 +29,7 @@ def create_segmentation(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRML
 
 def fill_segmentation(
     node: slicer.vtkMRMLSegmentationNode,
-    labels: np.ndarray,
+    labelmap: slicer.vtkOrientedImageData,
     input_node: slicer.vtkMRMLVolumeNode,
     model: dict[str, Any],
 ) -> None:
@@ -41,8 +38,8 @@ def fill_segmentation(
     Parameters
     ----------
     node : vtkMRMLSegmentationNode
-    labels : ndarray of uint8 (D, H, W)
-        0 is background.
+    labelmap : vtkOrientedImageData of unsigned char
+        The labels, 0 is background; the segments keep it, and it gets its place here.
     input_node : vtkMRMLVolumeNode
         The image; the mask lies on its grid, which becomes the reference geometry.
     model : dict
@@ -50,10 +47,10 @@ def fill_segmentation(
     """
     node.SetReferenceImageGeometryParameterFromVolumeNode(input_node)
     segmentation = node.GetSegmentation()
-    segmentation.RemoveAllSegments()
+    _remove_segments(segmentation)
     segmentation.SetSourceRepresentationName(_binary_labelmap())
     # One image for all: a voxel has one label, and the segments share a layer.
-    labelmap = _labelmap(labels, input_node)
+    _place(labelmap, input_node)
     for structure in model["structures"]:
         segmentation.AddSegment(_segment(structure, labelmap, model), segment_id(structure))
 
@@ -106,12 +103,17 @@ def _segment(
     return segment
 
 
-def _labelmap(labels: np.ndarray, input_node: slicer.vtkMRMLVolumeNode) -> slicer.vtkOrientedImageData:
-    labelmap = image_from_array(labels.astype(np.uint8, copy=False), slicer.vtkOrientedImageData())
+def _remove_segments(segmentation: slicer.vtkSegmentation) -> None:
+    # Without their images first: else each segment is erased, voxel by voxel, from the one they share.
+    for index in range(segmentation.GetNumberOfSegments()):
+        segmentation.GetNthSegment(index).RemoveAllRepresentations()
+    segmentation.RemoveAllSegments()
+
+
+def _place(labelmap: slicer.vtkOrientedImageData, input_node: slicer.vtkMRMLVolumeNode) -> None:
     matrix = vtk.vtkMatrix4x4()
     input_node.GetIJKToRASMatrix(matrix)
     labelmap.SetImageToWorldMatrix(matrix)
-    return labelmap
 
 
 def _binary_labelmap() -> str:

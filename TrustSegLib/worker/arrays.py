@@ -1,21 +1,36 @@
-"""Arrays as `.npy` files: written at once, read a piece at a time so that nobody waits for a large one."""
+"""Arrays as `.npy` files, written and read a piece at a time so that nobody waits for a large one."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from TrustSegLib.worker.protocol import ProtocolError
 
-PIECE_BYTES = 2**25
-"""Read per step: about 20 ms."""
+PIECE_BYTES = 2**22
+"""Moved per step: a few ms, also on a machine that does much else."""
+
+MOMENT_SECONDS = 0.02
+"""For which pieces are moved before the caller has its turn again."""
+
+
+def for_a_moment(step: Callable[[], bool]) -> bool:
+    """Take steps until the last one, which answers True, or until the moment is over, which answers False."""
+    end = time.monotonic() + MOMENT_SECONDS
+    while not step():
+        if time.monotonic() >= end:
+            return False
+    return True
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array; pickled objects are refused on both sides."""
-    with path.open("wb") as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+    """Write an array at once; pickled objects are refused on both sides."""
+    writer = ArrayWriter(path, array)
+    while not writer.step():
+        pass
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -23,6 +38,51 @@ def read_array(path: Path) -> np.ndarray:
     array = np.load(path, allow_pickle=False)
     path.unlink()
     return array
+
+
+class ArrayWriter:
+    """Writes one array in steps; between them no file is open.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is whole only after the last step.
+    array : np.ndarray
+        At least three axes; it must not change meanwhile, need not be contiguous, and is never copied whole.
+    """
+
+    def __init__(self, path: Path, array: np.ndarray) -> None:
+        if array.dtype.hasobject:
+            raise ValueError("an array of Python objects cannot be written")
+        self._path, self._array = path, array
+        volumes, depth = int(np.prod(array.shape[:-3])), array.shape[-3]
+        rows = max(1, PIECE_BYTES // max(array[..., 0, :, :].nbytes // max(volumes, 1), 1))
+        self._blocks = [
+            (*np.unravel_index(volume, array.shape[:-3]), slice(first, first + rows))
+            for volume in range(volumes)
+            for first in range(0, depth, rows)
+        ]
+        self._done = 0
+
+    def step(self) -> bool:
+        """Write one more piece; True when the file is whole.
+
+        Raises
+        ------
+        OSError
+            When the disk is full or the folder is gone.
+        """
+        if self._done == 0:
+            self._write_header()
+        with self._path.open("ab") as file:
+            file.write(np.ascontiguousarray(self._array[self._blocks[self._done]]).data)
+        self._done += 1
+        return self._done == len(self._blocks)
+
+    def _write_header(self) -> None:
+        header = np.lib.format.header_data_from_array_1_0(np.empty(0, self._array.dtype))
+        with self._path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {**header, "shape": self._array.shape})
 
 
 class ArrayReader:

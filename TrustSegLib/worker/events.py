@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from TrustSegLib.worker.request import SegmentAnswer
 
-FailureKind = Literal["input", "memory", "crash", "start", "protocol"]
+FailureKind = Literal["input", "memory", "crash", "start", "protocol", "disk"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class Failed:
         The request's.
     kind : str
         `input`: something the user can mend; `memory`: there is not enough; `crash`: the process ended;
-        `start`: it cannot work, such as for want of PyTorch; `protocol`: the two sides do not fit together.
+        `start`: it cannot work, such as for want of PyTorch; `protocol`: the two sides do not fit together;
+        `disk`: the image could not be written.
     message : str
         One line for people.
     details : str

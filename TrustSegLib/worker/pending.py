@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from TrustSegLib.worker.arrays import ArrayReader
+from TrustSegLib.worker.arrays import ArrayReader, for_a_moment
 from TrustSegLib.worker.protocol import ProtocolError
 from TrustSegLib.worker.request import SegmentAnswer, SegmentRequest
 
@@ -82,16 +82,19 @@ class Pending:
         self._readers = [self._labels, *self._maps.values()]
 
     def answer_ready(self) -> bool:
-        """Read one more piece; True when all is read."""
-        if self._readers and self._readers[-1].step():
-            self._readers.pop()
-        return self.reading and not self._readers
+        """Read for a moment; True when all is read."""
+        return self.reading and for_a_moment(self._read_piece)
 
     @property
     def answer(self) -> SegmentAnswer:
         """The answer, once it is ready."""
         maps = {name: reader.array for name, reader in self._maps.items()}
         return SegmentAnswer(self._labels.array, maps, **self._message)
+
+    def _read_piece(self) -> bool:
+        if self._readers and self._readers[-1].step():
+            self._readers.pop()
+        return not self._readers
 
     def _reader(self, folder: Path, name: str, dtype: type[np.generic]) -> ArrayReader:
         if Path(name).name != name or not name.startswith(f"{self.id}-"):

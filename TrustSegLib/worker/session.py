@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from TrustSegLib.worker.arrays import write_array
+from TrustSegLib.worker.arrays import ArrayWriter, for_a_moment
 from TrustSegLib.worker.connection import Connection, Ended
 from TrustSegLib.worker.events import Announced, Event, Failed, Finished, Logged, Stopped
 from TrustSegLib.worker.parsing import parse_failed, parse_progress, parse_ready
@@ -41,6 +41,7 @@ class Session:
         self._settings = (python, environment, idle_seconds)
         self.connection: Connection | None = None
         self.pending: Pending | None = None
+        self._writer: ArrayWriter | None = None
 
     @property
     def alive(self) -> bool:
@@ -54,7 +55,7 @@ class Session:
             self.connection = Connection.open(*self._settings)
 
     def submit(self, pending: Pending) -> None:
-        """Hand a request over."""
+        """Hand a request over, or begin to: a large image goes over in `collect`."""
         self._submit(pending)
         self.pending = pending
 
@@ -68,11 +69,12 @@ class Session:
         if self.pending is None or self.pending.cancel_deadline is not None:
             return
         self.pending.cancel_deadline = time.monotonic() + CANCEL_SECONDS
-        if self.connection is not None:
+        if self.connection is not None and self._writer is None:
             self.connection.send({"type": "cancel", "id": self.pending.id})
 
     def end(self, kill: bool = False) -> None:
         """End the process, at once if `kill`, else within a second."""
+        self._writer = None
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close(kill=kill)
@@ -87,6 +89,7 @@ class Session:
                 for message in messages:
                     if self.connection is not None:
                         events += self._handle(message)
+                events += self._hand_over()
                 events += self._read_answer()
                 if ended is not None and self.connection is not None:
                     events += self._handle_end(ended)
@@ -98,15 +101,31 @@ class Session:
 
     def _submit(self, pending: Pending) -> None:
         self.start()
-        file = f"{pending.id}-image.npy"
+        self._writer = ArrayWriter(self.connection.folder.path / _file_of(pending), pending.request.array)
         try:
-            write_array(self.connection.folder.path / file, pending.request.array)
+            self._write_on(pending)
         except OSError as error:
-            reason = error.strerror or type(error).__name__
             self.end(kill=True)
-            text = f"the image cannot be handed over ({reason}); free space on the disk"
-            raise WorkerError(text) from error
-        self.connection.send(pending.request.message(pending.id, file))
+            raise WorkerError(_not_handed_over(error)) from error
+
+    def _write_on(self, pending: Pending) -> None:
+        """Write the image for a moment; when it is whole, say so to the process."""
+        if for_a_moment(self._writer.step):
+            self._writer = None
+            self.connection.send(pending.request.message(pending.id, _file_of(pending)))
+
+    def _hand_over(self) -> list[Event]:
+        """Go on with an image that is not yet handed over."""
+        if self._writer is None or self.pending is None:
+            return []
+        if self.pending.cancel_deadline is not None:
+            self._writer = None
+            return self._finish(Stopped(self.pending.id))
+        try:
+            self._write_on(self.pending)
+        except OSError as error:
+            return self._drop("disk", _not_handed_over(error))
+        return []
 
     def _handle(self, message: dict[str, Any]) -> list[Event]:
         try:
@@ -194,8 +213,8 @@ class Session:
 
     def _enforce_accept(self) -> list[Event]:
         """Give up on a process that talks and does not listen: some launchers do not pass its input on."""
-        pending = self.pending
-        if pending is None or pending.accepted or self.connection is None or not self.connection.was_ready:
+        pending, listens = self.pending, self.connection is not None and self.connection.was_ready
+        if pending is None or pending.accepted or not listens or self._writer is not None:
             return []
         now = time.monotonic()
         pending.accept_deadline = pending.accept_deadline or now + ACCEPT_SECONDS
@@ -209,3 +228,12 @@ class Session:
             return []
         self.end(kill=True)
         return self._finish(Stopped(pending.id))
+
+
+def _file_of(pending: Pending) -> str:
+    return f"{pending.id}-image.npy"
+
+
+def _not_handed_over(error: OSError) -> str:
+    reason = error.strerror or type(error).__name__
+    return f"the image cannot be handed over ({reason}); free space on the disk"

@@ -15,6 +15,7 @@ from PySide6 import QtCore, QtWidgets
 from qt_stand_ins import ctk_widgets, mrml_widgets, parameter_node, qt_namespace, sample_data, scripted_module
 from qt_stand_ins.application_object import ApplicationObject
 from qt_stand_ins.dialogs import answer_instead_of_waiting
+from qt_stand_ins.none_references import keep_none_alive
 from qt_stand_ins.registry import STAND_INS, foreign_attribute
 from qt_stand_ins.ui_loader import UiLoader
 from source_tree import ROOT, files
@@ -63,6 +64,7 @@ def install(application) -> ApplicationObject:
     """
     if isinstance(getattr(slicer, "app", None), ApplicationObject):
         return slicer.app
+    keep_none_alive()
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
     _keep_settings_away_from_the_users_own()
     answer_instead_of_waiting()

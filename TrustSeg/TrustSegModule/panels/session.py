@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from TrustSegModule.models import Model
     from TrustSegModule.result_nodes import ResultNodes
 
-RUNNING_MS, IDLE_MS = 50, 500
-"""Between two looks at the worker: while it segments, and while it is only warm."""
+PLACING_MS, RUNNING_MS, IDLE_MS = 1, 50, 500
+"""Between two pieces of a result; between two looks at the worker: while it segments, while it is warm."""
 
 
 class Session:
@@ -53,8 +53,13 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether a segmentation runs."""
+        """Whether a segmentation runs, or its result is not yet in the scene."""
         return self._runner is not None and self._runner.busy
+
+    @property
+    def placing(self) -> bool:
+        """Whether a result is on its way into the scene."""
+        return self._runner is not None and self._runner.placing
 
     def warm(self, model: Model, device: str) -> None:
         """Start the worker before the first click, where its packages are there already."""
@@ -106,8 +111,8 @@ class Session:
         for event in events:
             self._handle(event)
         if self.busy:
-            return
-        if self._runner.worker.alive:
+            self._timer.setInterval(PLACING_MS if self.placing else RUNNING_MS)
+        elif self._runner.worker.alive:
             self._timer.setInterval(IDLE_MS)
         else:
             self._timer.stop()

@@ -1,0 +1,10 @@
+"""A long test run ends in the middle without a word: see `qt_stand_ins/none_references.py`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def test_a_process_runs_out_of_references_to_none(slicer_application):
+    assert sys.getrefcount(None) > 2**30
+    slicer_application.processEvents()
