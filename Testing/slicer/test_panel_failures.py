@@ -54,12 +54,26 @@ def test_a_killed_worker_takes_the_panel_along(panel, image, shared_worker, dial
     assert results(image) is not None
 
 
-def test_a_worker_that_dies_unasked_is_a_pop_up(panel, image, shared_worker, dialogs):
+def test_a_worker_that_dies_unasked_is_told_without_a_pop_up(panel, image, shared_worker, dialogs):
     panel.widget.session.poll()
     os.kill(shared_worker.pid, signal.SIGKILL)
     wait_until(lambda: "SIGKILL" in panel.ui.statusLabel.text)
     assert dialogs.shown == []
     assert panel.ui.segmentButton.enabled
+
+
+def test_last_words_of_a_worker_do_not_hide_its_end(panel, image, shared_worker):
+    """Its log comes first, its end with the next look: there has to be one."""
+    wait_until(lambda: shared_worker._session.connection.was_ready)
+    session = panel.widget.session
+    session._timer.stop()
+    process = shared_worker._session.connection.process
+    os.kill(shared_worker.pid, signal.SIGKILL)
+    wait_until(lambda: process.exit_code() is not None)
+    said = iter([b"last words\n"])
+    process.read_log = lambda: next(said, b"")
+    session._timer.start(1)
+    wait_until(lambda: "SIGKILL" in panel.ui.statusLabel.text)
 
 
 def change_voxels(image, change) -> None:

@@ -54,6 +54,11 @@ class Worker:
         return self._session.alive
 
     @property
+    def silent(self) -> bool:
+        """Whether `poll` has nothing more to tell: there is no process, and the end of the last one was told."""
+        return self._session.connection is None and not self._events
+
+    @property
     def busy(self) -> bool:
         """Whether a request is not yet answered."""
         return self._session.pending is not None

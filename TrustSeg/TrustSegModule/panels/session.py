@@ -112,10 +112,10 @@ class Session:
             self._handle(event)
         if self.busy:
             self._timer.setInterval(PLACING_MS if self.placing else RUNNING_MS)
-        elif self._runner.worker.alive:
-            self._timer.setInterval(IDLE_MS)
-        else:
+        elif self._runner.worker.silent:
             self._timer.stop()
+        else:
+            self._timer.setInterval(IDLE_MS)
 
     def _handle(self, event: Event) -> None:
         getattr(self, f"_on_{type(event).__name__.lower()}")(event)
