@@ -2,6 +2,7 @@
 
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.inference.options import SegmentOptions
+from TrustSegLib.inference.prediction import class_moments
 from TrustSegLib.inference.result import Cancelled, Case, Progress, SegmentationResult
 from TrustSegLib.inference.roi import Roi
 from TrustSegLib.inference.segmentation import segment
@@ -18,6 +19,7 @@ __all__ = [
     "SegmentationResult",
     "Storage",
     "choose_device",
+    "class_moments",
     "segment",
     "sliding_window",
 ]

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
-from TrustSegLib.errors import BundleError, ImageError
-from TrustSegLib.imaging import Volume, normalize, orient, resample
+from TrustSegLib.imaging import Volume
 from TrustSegLib.inference.device import choose_device, device_title
 from TrustSegLib.inference.grid import Box, Grid
 from TrustSegLib.inference.options import SegmentOptions
-from TrustSegLib.inference.planes import PlaneNetwork
-from TrustSegLib.inference.restore import Restorer, restorer
+from TrustSegLib.inference.prediction import Model, predict
+from TrustSegLib.inference.restore import Restorer
 from TrustSegLib.inference.result import SegmentationResult
 from TrustSegLib.inference.roi import Roi
-from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
-from TrustSegLib.inference.storage import Storage
 from TrustSegLib.inference.windows import patch_starts, window_shape
 from TrustSegLib.uncertainty import labels, structure_rows, uncertainty_map
 from TrustSegLib.version import __version__
@@ -31,21 +28,8 @@ if TYPE_CHECKING:
 ROW_MAP = "error_probability"
 """The map whose mean every structure's row tells, whichever maps were asked for."""
 
-SAME_SPACING = 1e-3
-"""Spacings that differ by less than this fraction are the same: headers round, and interpolation blurs."""
-
 CHUNK_BYTES = 128_000_000
 """Class moments that are brought back to the input's grid at a time."""
-
-
-class Model(Protocol):
-    """What `segment` needs of a bundle."""
-
-    description: ModelDescription
-    sha256: str
-
-    def network(self) -> torch.nn.Module:
-        """Network with its weights, in evaluation mode."""
 
 
 def segment(
@@ -67,8 +51,8 @@ def segment(
     ----------
     volume : Volume
         `(C, D, H, W)` with the channels that the model names.
-    bundle : Bundle
-        The model; any object with `description`, `sha256` and `network()` will do.
+    bundle : Model
+        A bundle, or any object with `description`, `sha256` and `network()`.
     options : SegmentOptions, optional
         The defaults if None.
     progress : callable, optional
@@ -97,34 +81,12 @@ def segment(
     """
     options = options or SegmentOptions()
     description = bundle.description
-    _check_image(volume, description)
     device = choose_device(options.device)
     grid = Grid.of(volume)
     box = Box((0, 0, 0), grid.shape) if options.roi is None else options.roi.box(grid)
     stages = Stages(progress, cancelled)
-    with stages.stage("prepare"):
-        prepared = _prepare(volume, description)
-        region = _region(Grid.of(prepared), grid.crop(box), description.patch_shape)
-        source = Grid.of(prepared).crop(region)
-        array = prepared.array[(slice(None), *region.slices)]
-        stages.report("prepare", 1, 1)
-    with stages.stage("predict"):
-        mean, variance = sliding_window(
-            array,
-            _network(bundle),
-            description.patch_shape,
-            overlap=options.overlap,
-            batch_size=options.batch_size,
-            device=device,
-            precision=options.precision,
-            storage=Storage(options.memory_gb),
-            progress=progress,
-            cancelled=cancelled,
-        )
-        _check_classes(mean, description)
-    del prepared, array
+    back, shape = predict(volume, bundle, box, options, device, stages)
     with stages.stage("restore"):
-        back = restorer(mean, variance, source, grid.crop(box))
         mask, maps = _mask_and_maps(back, volume, box, options, stages, description.classes)
     with stages.stage("measure"):
         rows = structure_rows(mask, maps[ROW_MAP], description.structures)
@@ -134,53 +96,8 @@ def segment(
         maps={name: maps[name] for name in options.maps},
         structures=rows,
         model={"name": description.name, "version": description.version, "sha256": bundle.sha256},
-        provenance=_provenance(description, options, device, stages, source.shape),
+        provenance=_provenance(description, options, device, stages, shape),
     )
-
-
-def _check_image(volume: Volume, description: ModelDescription) -> None:
-    expected, found = len(description.channels), volume.channels
-    if found != expected:
-        raise ImageError(
-            f"the image has {found} channel{'s' * (found != 1)}, model {description.name} expects {expected} "
-            f"({', '.join(description.channels)}); give the image it was made for, or choose another model"
-        )
-    # Plane by plane: a mask of the whole image would cost a quarter of its memory.
-    if not all(np.isfinite(plane).all() for channel in volume.array for plane in channel):
-        raise ImageError("the image holds NaN or infinite voxels; replace them before it is segmented")
-
-
-def _prepare(volume: Volume, description: ModelDescription) -> Volume:
-    """Image as the network knows it; each step replaces the one before, to have at most two in memory."""
-    wanted = description.input
-    volume = orient(volume, wanted.orientation)
-    if not np.allclose(volume.spacing, wanted.spacing_mm, rtol=SAME_SPACING, atol=0.0):
-        volume = resample(volume, wanted.spacing_mm, "linear")
-    return normalize(volume, wanted.normalization)
-
-
-def _region(model_grid: Grid, target: Grid, patch_shape: tuple[int, int, int]) -> Box:
-    """Part of the model's grid to pass through the network for a target.
-
-    A quarter of a patch is added around it, so that the target's border is not a patch's border, and it is
-    never smaller than a patch while the image goes on.
-    """
-    margin = tuple(size // 4 for size in patch_shape)
-    return model_grid.box_around(target.corners(), margin).grown_to(patch_shape, model_grid.shape)
-
-
-def _network(bundle: Model) -> torch.nn.Module:
-    network = bundle.network()
-    is_planar = bundle.description.network.get("dimensions", 3) == 2
-    return PlaneNetwork(network) if is_planar else network
-
-
-def _check_classes(mean: np.ndarray, description: ModelDescription) -> None:
-    if len(mean) != description.classes:
-        raise BundleError(
-            f"model {description.name}: its network answers {len(mean)} classes, its description names "
-            f"{description.classes}; get the model again"
-        )
 
 
 def _mask_and_maps(

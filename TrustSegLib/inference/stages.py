@@ -24,13 +24,15 @@ class Stages:
 
     Attributes
     ----------
+    progress, cancelled
+        The callbacks.
     times : dict of str to float
         Seconds of each finished stage.
     """
 
     def __init__(self, progress: ProgressCallback | None, cancelled: CancelledCallback | None) -> None:
-        self._progress = progress
-        self._cancelled = cancelled
+        self.progress = progress
+        self.cancelled = cancelled
         self.times: dict[str, float] = {}
 
     @contextmanager
@@ -43,10 +45,10 @@ class Stages:
 
     def check(self) -> None:
         """Raise Cancelled when the user has stopped the work."""
-        if self._cancelled is not None and self._cancelled():
+        if self.cancelled is not None and self.cancelled():
             raise Cancelled
 
     def report(self, name: str, done: int, total: int) -> None:
         """Say how far a stage is."""
-        if self._progress is not None:
-            self._progress(Progress(name, done, total))
+        if self.progress is not None:
+            self.progress(Progress(name, done, total))

@@ -1,0 +1,168 @@
+"""The network's part of a segmentation: an image and a model to class moments on the image's own grid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from TrustSegLib.errors import BundleError, ImageError, OptionError
+from TrustSegLib.imaging import Volume, normalize, orient, resample
+from TrustSegLib.inference.device import choose_device
+from TrustSegLib.inference.grid import Box, Grid
+from TrustSegLib.inference.options import SegmentOptions
+from TrustSegLib.inference.planes import PlaneNetwork
+from TrustSegLib.inference.restore import Restorer, restorer
+from TrustSegLib.inference.sliding_window import sliding_window
+from TrustSegLib.inference.stages import Stages
+from TrustSegLib.inference.storage import Storage
+
+if TYPE_CHECKING:
+    from TrustSegLib.bundle import ModelDescription
+
+SAME_SPACING = 1e-3
+"""Spacings that differ by less than this fraction are the same: headers round, and interpolation blurs."""
+
+
+class Model(Protocol):
+    """What `segment` needs of a bundle."""
+
+    description: ModelDescription
+    sha256: str
+
+    def network(self) -> torch.nn.Module:
+        """Network with its weights, in evaluation mode."""
+
+
+def class_moments(
+    volume: Volume, bundle: Model, options: SegmentOptions | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `segment` makes mask and maps of, for those who want to look at the probabilities themselves.
+
+    Parameters
+    ----------
+    volume, bundle, options
+        As `segment` takes them; a ROI is refused.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Mean and variance `(K, D, H, W)` float32 of the class probabilities on the image's own grid.
+
+    Raises
+    ------
+    TrustSegError
+        As `segment`.
+    """
+    options = options or SegmentOptions()
+    if options.roi is not None:
+        raise OptionError("roi: the class moments are those of a whole image; leave it out")
+    box = Box((0, 0, 0), Grid.of(volume).shape)
+    device = choose_device(options.device)
+    back, _ = predict(volume, bundle, box, options, device, Stages(None, None))
+    return back.rows(0, box.shape[0])
+
+
+def predict(
+    volume: Volume,
+    bundle: Model,
+    box: Box,
+    options: SegmentOptions,
+    device: torch.device,
+    stages: Stages,
+) -> tuple[Restorer, tuple[int, int, int]]:
+    """Pass the part of an image that a box needs through the network.
+
+    Parameters
+    ----------
+    volume, bundle, options
+        As `segment` takes them.
+    box : Box
+        Part of the image's grid that is asked for.
+    device : torch.device
+        Where the network runs.
+    stages : Stages
+        Told of the stages `prepare` and `predict`.
+
+    Returns
+    -------
+    Restorer
+        Answers the class moments of the box.
+    tuple of int
+        (D, H, W) voxels of the model's grid that went through the network.
+
+    Raises
+    ------
+    TrustSegError
+        As `segment`.
+    """
+    description = bundle.description
+    _check_image(volume, description)
+    target = Grid.of(volume).crop(box)
+    with stages.stage("prepare"):
+        prepared = prepare_image(volume, description)
+        region = _region(Grid.of(prepared), target, description.patch_shape)
+        source = Grid.of(prepared).crop(region)
+        array = prepared.array[(slice(None), *region.slices)]
+        stages.report("prepare", 1, 1)
+    with stages.stage("predict"):
+        mean, variance = sliding_window(
+            array,
+            _network(bundle),
+            description.patch_shape,
+            overlap=options.overlap,
+            batch_size=options.batch_size,
+            device=device,
+            precision=options.precision,
+            storage=Storage(options.memory_gb),
+            progress=stages.progress,
+            cancelled=stages.cancelled,
+        )
+        _check_classes(mean, description)
+    return restorer(mean, variance, source, target), source.shape
+
+
+def _check_image(volume: Volume, description: ModelDescription) -> None:
+    expected, found = len(description.channels), volume.channels
+    if found != expected:
+        raise ImageError(
+            f"the image has {found} channel{'s' * (found != 1)}, model {description.name} expects {expected} "
+            f"({', '.join(description.channels)}); give the image it was made for, or choose another model"
+        )
+    # Plane by plane: a mask of the whole image would cost a quarter of its memory.
+    if not all(np.isfinite(plane).all() for channel in volume.array for plane in channel):
+        raise ImageError("the image holds NaN or infinite voxels; replace them before it is segmented")
+
+
+def prepare_image(volume: Volume, description: ModelDescription) -> Volume:
+    """Image as the network knows it; each step replaces the one before, to have at most two in memory."""
+    wanted = description.input
+    volume = orient(volume, wanted.orientation)
+    if not np.allclose(volume.spacing, wanted.spacing_mm, rtol=SAME_SPACING, atol=0.0):
+        volume = resample(volume, wanted.spacing_mm, "linear")
+    return normalize(volume, wanted.normalization)
+
+
+def _region(model_grid: Grid, target: Grid, patch_shape: tuple[int, int, int]) -> Box:
+    """Part of the model's grid to pass through the network for a target.
+
+    A quarter of a patch is added around it, so that the target's border is not a patch's border, and it is
+    never smaller than a patch while the image goes on.
+    """
+    margin = tuple(size // 4 for size in patch_shape)
+    return model_grid.box_around(target.corners(), margin).grown_to(patch_shape, model_grid.shape)
+
+
+def _network(bundle: Model) -> torch.nn.Module:
+    network = bundle.network()
+    is_planar = bundle.description.network.get("dimensions", 3) == 2
+    return PlaneNetwork(network) if is_planar else network
+
+
+def _check_classes(mean: np.ndarray, description: ModelDescription) -> None:
+    if len(mean) != description.classes:
+        raise BundleError(
+            f"model {description.name}: its network answers {len(mean)} classes, its description names "
+            f"{description.classes}; get the model again"
+        )
