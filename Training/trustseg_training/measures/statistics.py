@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 RESAMPLES = 10_000
+
+#: A statistic of all cases is called once for each draw, which for an area under a curve takes a while.
+STATISTIC_RESAMPLES = 2000
+
 CONFIDENCE = 0.95
 
 
@@ -29,6 +34,27 @@ class Difference:
 
     mean: Mean
     p_value: float | None
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A statistic of all patients' cases with its bootstrap interval.
+
+    Attributes
+    ----------
+    value : float or None
+        Of all patients; None where it is not defined.
+    low, high : float or None
+        None without a value, for fewer than two patients, or if most draws are undefined.
+    undefined : float
+        Share of the draws in which the statistic is not defined, such as an AUROC without a failure. The
+        interval leaves them out: it is that of the statistic where there is one.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    undefined: float
 
 
 def bootstrap_mean(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> Mean:
@@ -67,3 +93,102 @@ def paired_difference(values: np.ndarray, reference: np.ndarray, seed: int = 0) 
     if not difference.any():
         return Difference(mean, 1.0)
     return Difference(mean, float(stats.wilcoxon(difference).pvalue))
+
+
+def bootstrap_statistic(
+    values_by_patient: Mapping[str, np.ndarray],
+    statistic: Callable[[np.ndarray], float | None],
+    seed: int = 0,
+    resamples: int = STATISTIC_RESAMPLES,
+    strata: Mapping[str, Hashable] | None = None,
+) -> Statistic:
+    """Any statistic of cases with its percentile interval; patients are drawn, each with all of its cases.
+
+    Cases of one patient are alike: were they drawn one by one, the interval would come out too narrow.
+
+    Parameters
+    ----------
+    values_by_patient : mapping of str to np.ndarray
+        (cases,) or (cases, columns) of every patient. Its order has no influence.
+    statistic : callable
+        Takes the cases of all drawn patients, joined along the first axis; None where it is not defined.
+    seed : int
+        The same seed gives the same interval.
+    resamples : int
+        Number of draws.
+    strata : mapping of str to hashable, optional
+        The stratum of every patient, such as its data set: as many are drawn of each as there are.
+
+    Raises
+    ------
+    ValueError
+        There is no patient.
+    """
+    if not values_by_patient:
+        raise ValueError("a statistic needs at least one patient")
+    names = sorted(values_by_patient)
+    cases = [np.asarray(values_by_patient[name]) for name in names]
+    value = statistic(np.concatenate(cases))
+    if value is None or len(cases) < 2:
+        return Statistic(None if value is None else float(value), None, None, 0.0)
+    groups = _groups([strata[name] for name in names] if strata else [0] * len(names))
+    generator = np.random.default_rng(seed)
+    drawn = [
+        statistic(np.concatenate([cases[i] for i in _draw(groups, generator)])) for _ in range(resamples)
+    ]
+    defined = np.array([each for each in drawn if each is not None], float)
+    undefined = 1 - len(defined) / resamples
+    if undefined > 0.5:
+        return Statistic(float(value), None, None, undefined)
+    low, high = np.percentile(defined, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    return Statistic(float(value), float(low), float(high), undefined)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P-values of several tests, corrected for their number (Holm).
+
+    Any false finding among them stays as rare as one p-value says. The k-th smallest of n is multiplied by n
+    - k + 1, and none may be below a smaller one's.
+
+    Parameters
+    ----------
+    p_values : sequence of float or None
+        Of the tests that answer one question together; None where there was no test, which counts as none.
+
+    Returns
+    -------
+    list of float or None
+        In the same order, at most 1; None stays None.
+
+    Raises
+    ------
+    ValueError
+        A p-value is outside of [0, 1].
+
+    References
+    ----------
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6,
+    1979.
+    """
+    known = [place for place, p in enumerate(p_values) if p is not None]
+    values = np.array([p_values[place] for place in known], float)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("a p-value is outside of [0, 1]")
+    order = np.argsort(values)
+    raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    corrected: list[float | None] = [None] * len(p_values)
+    for rank, p in zip(order, np.minimum(raised, 1), strict=True):
+        corrected[known[rank]] = float(p)
+    return corrected
+
+
+def _groups(strata: Sequence[Hashable]) -> list[np.ndarray]:
+    """Indices of each stratum's patients."""
+    members: dict[Hashable, list[int]] = {}
+    for index, stratum in enumerate(strata):
+        members.setdefault(stratum, []).append(index)
+    return [np.array(indices) for indices in members.values()]
+
+
+def _draw(groups: Sequence[np.ndarray], generator: np.random.Generator) -> np.ndarray:
+    return np.concatenate([generator.choice(group, len(group)) for group in groups])

@@ -1,0 +1,157 @@
+"""Whether uncertainty finds what is wrong: voxels with a wrong label, or cases that failed.
+
+Nothing here depends on the scale of the uncertainty, only on its order, so that models whose maps have
+different units can be compared. A measure that needs both right and wrong voxels is None where one is absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ErrorDetection:
+    """Uncertainty against error, over a set of voxels.
+
+    Attributes
+    ----------
+    voxels, errors : int
+        How many there are, and how many of them are wrong. ``errors / voxels`` is the average precision of an
+        uninformative map: it has to be told with the average precision.
+    auroc : float or None
+        Chance that a wrong voxel is more uncertain than a right one, ties counted as half.
+    average_precision : float or None
+        Area under precision and recall of wrong voxels.
+    overlap : float or None
+        Largest Dice of uncertain and wrong voxels over all thresholds.
+    overlap_threshold : float or None
+        Where it is reached: voxels at least so uncertain count as uncertain.
+    mean_correct, mean_wrong : float or None
+        Mean uncertainty of the right and of the wrong voxels.
+    """
+
+    voxels: int
+    errors: int
+    auroc: float | None
+    average_precision: float | None
+    overlap: float | None
+    overlap_threshold: float | None
+    mean_correct: float | None
+    mean_wrong: float | None
+
+
+def error_detection(uncertainty: np.ndarray, wrong: np.ndarray) -> ErrorDetection:
+    """Every measure of how well uncertainty finds wrong voxels.
+
+    Parameters
+    ----------
+    uncertainty : np.ndarray
+        float (N,), higher is less certain.
+    wrong : np.ndarray
+        bool (N,), whether the label is wrong.
+
+    Raises
+    ------
+    ValueError
+        The arrays are not of the same voxels, or an uncertainty is not a number.
+    """
+    _check(uncertainty, wrong)
+    overlap, threshold = best_overlap(uncertainty, wrong)
+    return ErrorDetection(
+        voxels=len(wrong),
+        errors=int(wrong.sum()),
+        auroc=auroc(uncertainty, wrong),
+        average_precision=average_precision(uncertainty, wrong),
+        overlap=overlap,
+        overlap_threshold=threshold,
+        mean_correct=_mean(uncertainty[~wrong]),
+        mean_wrong=_mean(uncertainty[wrong]),
+    )
+
+
+def auroc(scores: np.ndarray, positive: np.ndarray) -> float | None:
+    """Area under the receiver operating characteristic; None unless there are both positives and negatives.
+
+    The chance that a positive scores above a negative, a tie counted as half (Mann and Whitney's U).
+
+    Parameters
+    ----------
+    scores : np.ndarray
+        (N,).
+    positive : np.ndarray
+        bool (N,).
+    """
+    _check(scores, positive)
+    if positive.all() or not positive.any():
+        return None
+    _, hits, selected = _by_threshold(scores, positive)
+    found, alarms = np.append(0, hits), np.append(0, selected - hits)
+    area = (np.diff(alarms) * (found[1:] + found[:-1]) / 2).sum()
+    return float(area / (found[-1] * alarms[-1]))
+
+
+def average_precision(scores: np.ndarray, positive: np.ndarray) -> float | None:
+    """Average precision, ``sum_t (recall_t - recall_t-1) precision_t``; None unless both classes are there.
+
+    The area under the precision-recall curve without the interpolation that makes it too good (Davis and
+    Goadrich, ICML 2006). Equal scores are one threshold.
+
+    Parameters
+    ----------
+    scores : np.ndarray
+        (N,).
+    positive : np.ndarray
+        bool (N,).
+    """
+    _check(scores, positive)
+    if positive.all() or not positive.any():
+        return None
+    _, hits, selected = _by_threshold(scores, positive)
+    return float((np.diff(hits, prepend=0) * hits / selected).sum() / hits[-1])
+
+
+def best_overlap(uncertainty: np.ndarray, wrong: np.ndarray) -> tuple[float | None, float | None]:
+    """Largest Dice of ``uncertainty >= threshold`` and ``wrong`` over all thresholds, and the threshold.
+
+    The higher threshold where two are equally good; (None, None) unless both right and wrong voxels are
+    there.
+
+    Parameters
+    ----------
+    uncertainty : np.ndarray
+        (N,).
+    wrong : np.ndarray
+        bool (N,).
+    """
+    _check(uncertainty, wrong)
+    if wrong.all() or not wrong.any():
+        return None, None
+    thresholds, hits, selected = _by_threshold(uncertainty, wrong)
+    overlap = 2 * hits / (selected + hits[-1])
+    best = overlap.argmax()
+    return float(overlap[best]), float(thresholds[best])
+
+
+def _by_threshold(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct scores from high to low, and how many positives and voxels score at least so."""
+    order = np.argsort(scores)[::-1]
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    return ranked[last], np.cumsum(positive[order])[last], last + 1
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean(dtype=np.float64)) if len(values) else None
+
+
+def _check(scores: np.ndarray, positive: np.ndarray) -> None:
+    if scores.ndim != 1 or scores.shape != positive.shape:
+        raise ValueError(f"two arrays (N,) are needed, not {scores.shape} and {positive.shape}")
+    if positive.dtype != bool:
+        raise ValueError(
+            f"what is wrong is to be bool, not {positive.dtype}: as an index it would be a number"
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError("a score is not a finite number")
