@@ -1,0 +1,158 @@
+"""`report.html`: one file that needs nothing else, for the screen and for paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from trustseg_training.verification import Suite, Verified
+from trustseg_training.verification.tables import Tables
+from TrustSegLib.report.files import write_atomically
+from TrustSegLib.report.json_report import INTENDED_USE
+
+from . import sentences
+from .comparisons import Comparison, comparison_table, comparisons_of
+from .definitions import DEFINITIONS
+from .drawing import Picture
+from .example_pictures import example_picture
+from .examples import Example, choose_examples, examples_of
+from .gallery import chapters
+from .named_conditions import ARTIFACTS, ATTACKS, CLEAN_GROUP, NOISE, NamedCondition, named_conditions
+from .pool_table import pool_table
+from .provenance import provenance
+from .readings import Summary, patients, structures_of
+from .skipped import skipped_lines
+from .voxel_table import HEADS, voxel_table
+
+REPORT = "report.html"
+
+
+def report_of(verified: Verified, output: Path, device: str = "cpu") -> Path:
+    """Write the report of a verification, with pictures of two cases; ``device`` is for these.
+
+    Raises
+    ------
+    TrustSegError
+        A case cannot be read any more, or the file cannot be written.
+    """
+    names, shown = choose_examples(verified.tables, verified.suite)
+    cases = [case for case in verified.cases if case.name in names]
+    examples = examples_of(verified.subjects, cases, shown, verified.seed, device)
+    return write_report(output, verified.tables, verified.summary, verified.suite, examples)
+
+
+def write_report(
+    output: Path, tables: Tables, summary: Mapping[str, Any], suite: Suite, examples: Sequence[Example] = ()
+) -> Path:
+    """Write the report of a verification.
+
+    Parameters
+    ----------
+    output : Path
+        Folder that it goes to.
+    tables : Tables
+        Everything that was measured.
+    summary : mapping
+        As ``summary.json`` has it: what `verification.summary.summarize` says, with ``models``
+        (their SHA-256), ``suite``, ``title``, ``seed`` and ``cases``; ``command``, ``data``, ``split`` and
+        ``versions`` are shown if they are there.
+    suite : Suite
+        The conditions.
+    examples : sequence of Example
+        From `examples_of`; without any, the report says so.
+
+    Returns
+    -------
+    Path
+        ``report.html`` in the folder.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    conditions = named_conditions(suite)
+    comparisons = comparisons_of(summary)
+    text = _template().render(
+        title=summary["title"],
+        intended_use=INTENDED_USE,
+        first=next(iter(summary["conditions"])),
+        structures=structures_of(summary),
+        **_sentences(summary, tables, conditions, comparisons),
+        rows=comparison_table(summary, tables, conditions, comparisons),
+        skipped=skipped_lines(tables, conditions),
+        voxel_heads=HEADS,
+        voxel_rows=voxel_table(summary, conditions),
+        chapters=chapters(summary, tables, conditions),
+        pool=pool_table(summary),
+        examples=_pictures(examples, conditions, tables),
+        definitions=DEFINITIONS,
+        provenance=provenance(summary),
+    )
+    path = output / REPORT
+    write_atomically(path, text.encode("utf-8"))
+    return path
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("trustseg_training.reporting", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Of our own making; names are escaped where they are drawn.
+    environment.filters["drawn"] = lambda picture: Markup(picture.html)
+    return environment.get_template("report.html.jinja")
+
+
+def _sentences(
+    summary: Summary,
+    tables: Tables,
+    conditions: Sequence[NamedCondition],
+    comparisons: Sequence[Comparison],
+) -> dict[str, Any]:
+    """The physician's summary, part by part."""
+    models, number = list(summary["conditions"]), patients(tables)
+    groups = (CLEAN_GROUP, NOISE, ARTIFACTS, ATTACKS)
+    told = {
+        "best": [sentences.best(summary, conditions, group) for group in groups],
+        "proven": [sentences.proven(comparisons, model, models[0]) for model in models[1:]],
+        "failures": [sentences.failures(summary, conditions, model) for model in models],
+        "warnings": [_warning(summary, conditions, model) for model in models],
+    }
+    return {
+        "measured": sentences.measured(summary, conditions, number, summary["title"], summary.get("split")),
+        "caution": sentences.caution(number),
+        **{name: [each for each in lines if each] for name, lines in told.items()},
+    }
+
+
+def _warning(summary: Summary, conditions: Sequence[NamedCondition], model: str) -> str:
+    parts = (
+        sentences.warns(summary, model),
+        sentences.wrong_voxels(summary, conditions, model),
+        sentences.no_variance(summary, model),
+    )
+    return " ".join(part for part in parts if part)
+
+
+def _pictures(
+    examples: Sequence[Example], conditions: Sequence[NamedCondition], tables: Tables
+) -> list[Picture]:
+    titles = {each.key: each.title for each in conditions}
+    means = tables.cases.groupby("case")["dice"].mean()
+    worst = means.idxmin()
+    return [
+        example_picture(
+            each,
+            titles.get(each.condition, each.condition),
+            "the case with the lowest Dice" if each.case == worst else "the case nearest the median Dice",
+        )
+        for each in examples
+    ]

@@ -1,0 +1,177 @@
+"""`trustseg-train verify` from models and a data set to tables, a summary and a report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trustseg_training.dataset import Case
+from trustseg_training.judging import Subject, choose_cases, load_subject, passed_through
+from TrustSegLib.errors import OptionError, OutputError
+
+from .running import Task, carry_out
+from .suite import Suite, load_suite
+from .summary import summarize
+from .tables import Tables, tables_of
+
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Verified:
+    """A verification that is done.
+
+    Attributes
+    ----------
+    subjects : tuple of Subject
+        The models, the first one that to which the others are compared.
+    cases : tuple of Case
+        The images of the first model.
+    suite : Suite
+        The conditions.
+    seed : int
+        Of the whole verification.
+    tables : Tables
+        Everything that was measured.
+    summary : dict
+        Content of ``summary.json``.
+    """
+
+    subjects: tuple[Subject, ...]
+    cases: tuple[Case, ...]
+    suite: Suite
+    seed: int
+    tables: Tables
+    summary: dict[str, Any]
+
+
+def verify(
+    models: Sequence[Path],
+    data: Path,
+    suites: Sequence[str],
+    output: Path,
+    *,
+    split: str = "val",
+    jobs: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    most: int | None = None,
+) -> Verified | None:
+    """Put models under every condition of the suites; called again, it goes on where it stopped.
+
+    Parameters
+    ----------
+    models : sequence of Path
+        Run folders, bundles or names of bundled models; the others are compared with the first.
+    data : Path
+        Data set with labels.
+    suites : sequence of str
+        See `load_suite`; several are joined.
+    output : Path
+        Folder for the parts, ``structures.csv``, ``cases.csv`` and ``summary.json``.
+    split : str
+        The patients to verify on.
+    jobs : int
+        Processes at a time.
+    seed : int
+        Of all corruptions and attacks.
+    device : str
+        ``cpu``, ``cuda`` or ``cuda:N``.
+    most : int, optional
+        At most so many cases, the first ones.
+
+    Returns
+    -------
+    Verified or None
+        None while other ranks still have parts to measure.
+
+    Raises
+    ------
+    TrustSegError
+        A model, a suite or the data cannot be used, or the folder cannot be written.
+    """
+    subjects = [load_subject(path) for path in models]
+    return verify_subjects(subjects, data, joined(suites), output, split, jobs, seed, device, most)
+
+
+def verify_subjects(
+    subjects: Sequence[Subject],
+    data: Path,
+    suite: Suite,
+    output: Path,
+    split: str = "val",
+    jobs: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    most: int | None = None,
+) -> Verified | None:
+    """As `verify`, of what is loaded already."""
+    _check_same(subjects)
+    cases = {subject.name: choose_cases(subject, data, split)[:most] for subject in subjects}
+    tasks = [Task(each, case, suite, seed, device, output) for each in subjects for case in cases[each.name]]
+    if carry_out(tasks, jobs):
+        return None
+    tables = tables_of([task.part for task in tasks], output)
+    tables.write(output)
+    header = {
+        "suite": suite.name,
+        "title": suite.title,
+        "data": data.name,
+        "split": split,
+        "seed": seed,
+        "command": _command(subjects, data, suite, split, seed, most),
+        "models": {subject.name: subject.model.sha256 for subject in subjects},
+        "networks": {subject.name: passed_through(subject) for subject in subjects},
+        "cases": len(cases[subjects[0].name]),
+    }
+    summary = {**header, **summarize(tables, suite)}
+    _write_summary(output / SUMMARY, summary)
+    return Verified(tuple(subjects), tuple(cases[subjects[0].name]), suite, seed, tables, summary)
+
+
+def _command(
+    subjects: Sequence[Subject], data: Path, suite: Suite, split: str, seed: int, most: int | None
+) -> str:
+    """The command that repeats it; places by their last name."""
+    words = ["trustseg-train", "verify", *(subject.name for subject in subjects), "--data", data.name]
+    words += ["--suite", *suite.name.split("+"), "--split", split, "--seed", str(seed)]
+    words += [] if most is None else ["--cases", str(most)]
+    return f"{shlex.join(words)} --output DIR"
+
+
+def joined(names: Sequence[str]) -> Suite:
+    """Several suites as one; what is in two of them is measured once."""
+    found = [load_suite(name) for name in names]
+    if len(found) == 1:
+        return found[0]
+    return Suite(
+        "+".join(suite.name for suite in found),
+        "; ".join(suite.title for suite in found),
+        tuple(dict.fromkeys(each for suite in found for each in suite.corruptions)),
+        tuple(dict.fromkeys(each for suite in found for each in suite.attacks)),
+    )
+
+
+def _check_same(subjects: Sequence[Subject]) -> None:
+    """Models are compared structure by structure."""
+    names = [subject.name for subject in subjects]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise OptionError(f"two models are named {repeated[0]}; rename one of the folders")
+    first = subjects[0]
+    for other in subjects[1:]:
+        if (other.structures, dict(other.regions)) != (first.structures, dict(first.regions)):
+            raise OptionError(
+                f"{other.name} has other structures than {first.name} ({', '.join(other.structures)}); "
+                "verify it alone"
+            )
+
+
+def _write_summary(path: Path, summary: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); make room, then go on") from error
