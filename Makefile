@@ -1,4 +1,4 @@
-# make demo | test | test-slicer-preview | bench | pictures | clean     (another Python: make PYTHON=python3.12 demo)
+# make demo | test | test-slicer-preview | bench | families | pictures | clean     (another Python: make PYTHON=python3.12 demo)
 #
 # Each target makes .venv, installs what it needs at the versions of constraints.txt, and runs. A second call
 # installs nothing unless a pyproject.toml or constraints.txt has changed.
@@ -6,8 +6,10 @@
 PYTHON ?= python3
 SAMPLE ?= TrustSeg/Resources/SampleData/hippocampus_223.nii.gz
 OUTPUT ?= demo-output
-# Options for the benchmark: make bench ARGS=--help
+# Options for the benchmark and the study: make bench ARGS=--help, make families ARGS='--jobs 2'
 ARGS ?=
+# A folder with imagesTr, labelsTr and splits.csv for `make families`
+DATA ?=
 
 VENV := .venv
 CONSTRAINTS := constraints.txt
@@ -19,7 +21,7 @@ LIBRARY := $(VENV)/.library-installed
 EVERYTHING := $(VENV)/.everything-installed
 PREVIEW := build/slicer-preview
 
-.PHONY: help demo test test-slicer test-slicer-preview bench pictures clean
+.PHONY: help demo test test-slicer test-slicer-preview bench families pictures clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,10 +44,18 @@ test-slicer: $(EVERYTHING)
 test-slicer-preview: $(PREVIEW).txt
 	$(MAKE) VENV=$(PREVIEW) CONSTRAINTS=$(PREVIEW).txt test-slicer
 
-# The second part opens the panel of the Slicer module and clicks on Segment.
+# The second part opens the panel of the Slicer module and clicks on Segment; the third on a large image.
 bench: $(EVERYTHING)
 	$(BIN)/python Testing/benchmarks/bench.py $(ARGS)
 	$(BIN)/python Testing/benchmarks/click.py
+	$(BIN)/python Testing/benchmarks/click.py --size 512 512 300
+
+# Every family of networks on the hippocampus, with one budget: half a day on two cores. It goes on where it stopped.
+families: $(EVERYTHING)
+	@test -n "$(DATA)" || { echo "Name the data: make families DATA=FOLDER (Task04_Hippocampus of the Medical" \
+	"Segmentation Decathlon)"; exit 2; }
+	$(BIN)/trustseg-train study Training/studies/hippocampus-families.yaml --data "$(DATA)" \
+	-o runs/hippocampus-families $(ARGS)
 
 # The pictures of the README that show the Slicer module; a test compares them.
 pictures: $(EVERYTHING)

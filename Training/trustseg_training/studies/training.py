@@ -1,0 +1,111 @@
+"""Train the networks of a study, several at a time, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from tqdm import tqdm
+
+from trustseg_training.configuration import FILE, FitConfiguration
+from trustseg_training.configuration.yaml_file import to_yaml
+from TrustSegLib.errors import OptionError, OutputError
+
+LOG = "fit.log"
+
+#: Seconds between two looks at the processes.
+_LOOK = 0.5
+
+
+def train(networks: Mapping[str, FitConfiguration], runs: Path, jobs: int, accelerator: str = "auto") -> None:
+    """Train what is not trained yet; what was begun is continued.
+
+    Parameters
+    ----------
+    networks : mapping of str to FitConfiguration
+        By name, those to start from before those that start from them.
+    runs : Path
+        Folder of the run folders; what each process says is in ``NAME.fit.log`` beside them.
+    jobs : int
+        Processes at a time; they share the computer's cores.
+    accelerator : str
+        Lightning's.
+
+    Raises
+    ------
+    OptionError
+        A training failed; its last line says why. The others that had begun were stopped and can go on.
+    OutputError
+        The folder cannot be written.
+    """
+    waiting, running, done = dict(networks), {}, set()
+    with tqdm(total=len(networks), desc="training", unit="network", disable=None) as bar:
+        try:
+            while waiting or running:
+                for name in _ready(waiting, done)[: jobs - len(running)]:
+                    running[name] = _start(name, waiting.pop(name), runs, jobs, accelerator)
+                finished = [name for name, process in running.items() if process.poll() is not None]
+                for name in finished:
+                    _check(name, running.pop(name), runs)
+                    done.add(name)
+                    bar.update()
+                if not finished:
+                    time.sleep(_LOOK)
+        finally:
+            _stop(running)
+
+
+def _ready(waiting: Mapping[str, FitConfiguration], done: set[str]) -> list[str]:
+    """Networks whose start is trained."""
+    origins = {name: each.initialize_from for name, each in waiting.items()}
+    return [name for name, origin in origins.items() if origin is None or Path(origin).name in done]
+
+
+def _start(
+    name: str, configuration: FitConfiguration, runs: Path, jobs: int, accelerator: str
+) -> subprocess.Popen:
+    run = runs / name
+    settings = runs / f"{name}.yaml"
+    command = [sys.executable, "-m", "trustseg_training", "fit", "--config", str(settings), "-o", str(run)]
+    command += ["--accelerator", accelerator, *(["--resume"] if (run / FILE).is_file() else [])]
+    threads = str(max((os.cpu_count() or 1) // jobs, 1))
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        settings.write_text(_text(configuration), encoding="utf-8")
+        with (runs / f"{name}.{LOG}").open("a", encoding="utf-8") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **os.environ},
+            )
+    except OSError as error:
+        raise OutputError(f"{runs}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _text(configuration: FitConfiguration) -> str:
+    """The configuration as `fit --config` reads it."""
+    names = [field.name for field in fields(configuration)]
+    return "".join(f"{name}: {to_yaml(getattr(configuration, name))}\n" for name in names)
+
+
+def _check(name: str, process: subprocess.Popen, runs: Path) -> None:
+    if process.returncode == 0:
+        return
+    log = runs / f"{name}.{LOG}"
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["nothing"]
+    raise OptionError(f"{name}: the training ended with code {process.returncode}: {said[-1]} (see {log})")
+
+
+def _stop(running: Mapping[str, subprocess.Popen]) -> None:
+    """End what is still training; its last checkpoint stays."""
+    for process in running.values():
+        process.terminate()
+    for process in running.values():
+        process.wait()
