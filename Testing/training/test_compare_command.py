@@ -49,6 +49,33 @@ def test_table_has_means_intervals_and_the_paired_difference_to_the_first(tmp_pa
     assert "| b | 8 | 0.7585 [" in written
 
 
+def test_p_values_are_corrected_for_the_models_of_one_table_and_no_others(tmp_path):
+    """Eight patients: all are better (p 2/256), all but the smallest (4/256), every other one."""
+    base = {str(i): [0.5] for i in range(8)}
+    steps = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08]
+    signs = {"b": [1] * 8, "c": [-1] + [1] * 7, "d": [1, -1] * 4}
+    folders = [_evaluation(tmp_path / "a", "a", base)]
+    for name, sign in signs.items():
+        dice = {str(i): [0.5 + steps[i] * sign[i]] for i in range(8)}
+        folders.append(_evaluation(tmp_path / name, name, dice))
+    assert main(["compare", *map(str, folders), "-o", str(tmp_path / "out")]) == 0
+    lines = _lines(tmp_path / "out")
+    raw = {name: float(lines[name, "dice"]["p_value"]) for name in signs}
+    assert (raw["b"], raw["c"]) == pytest.approx((2 / 256, 4 / 256))
+    expected = {"b": 3 * raw["b"], "c": 2 * raw["c"], "d": raw["d"]}
+    for name, p in expected.items():
+        assert float(lines[name, "dice"]["p_value_holm"]) == pytest.approx(p), name
+        assert lines[name, "iou"]["p_value_holm"] == "1.0"
+    assert lines["a", "dice"]["p_value_holm"] == ""
+    written = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    assert "| p (Holm) |" in written
+    assert "corrected by Holm's method for the number of models in its table" in written
+    (row,) = (
+        line for line in written.split("## liver: dice")[1].split("##")[0].splitlines() if "| c |" in line
+    )
+    assert row.endswith(f"| {2 * raw['c']:.3g} |")
+
+
 def test_a_folder_of_several_evaluations_is_taken_whole_and_repeats_bit_for_bit(tmp_path):
     for name in ("b", "a", "c"):
         _evaluation(tmp_path / "all" / name, name, {str(i): [0.1 * i] for i in range(4)})

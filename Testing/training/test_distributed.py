@@ -51,12 +51,14 @@ def _gradients(tmp_path: Path, name: str, step: int, rank: int = 0) -> dict[str,
 def _validated(run: Path) -> list[float]:
     (log,) = run.glob("csv/*/metrics.csv")
     with log.open(encoding="utf-8") as stream:
-        return [float(row["val/dice_1"]) for row in csv.DictReader(stream) if row["val/dice_1"]]
+        rows = [row for row in csv.DictReader(stream) if row["val/dice"]]
+    return [float(row[f"val/dice{name}"]) for row in rows for name in ("", "_1", "_ball")]
 
 
 def test_two_processes_step_and_validate_as_one_with_twice_the_batch(dataset, tmp_path):
     """Three patients train, three validate: neither number is even."""
     more = ("--class-weights", "0.2", "1", "3", "--fold", "0", "--folds", "2", "--learning-rate", "1e-4")
+    more += ("--set", 'regions={"ball": [1, 2]}')
     two = _run(tmp_path, "two", dataset, *TWO, *more)
     assert two.returncode == 0, two.stderr[-3000:]
     one = _run(tmp_path, "one", dataset, "--batch-size", "2", *more)

@@ -59,7 +59,7 @@ def test_bundle_predicts_and_segments_as_the_checkpoint_and_the_table_say(run, d
 def test_structure_that_no_patient_gets_is_exported_without_a_distance(run, details, tmp_path, monkeypatch):
     weights = load_weights(run)
     weights["body.head.bias"][:] = torch.tensor([0.0, 0.0, -1e3])
-    monkeypatch.setattr("trustseg_training.bundles.members.load_weights", lambda _: weights)
+    monkeypatch.setattr("trustseg_training.bundles.members.load_weights", lambda *_: weights)
     assert main(["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 0
     measured = json.loads((tmp_path / "bundle" / "metrics.json").read_text())["validation"]["Right half"]
     assert (measured["dice_mean"], measured["hd95_mm_mean"], measured["hd95_missing"]) == (0.0, None, 2)

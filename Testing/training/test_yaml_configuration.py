@@ -74,7 +74,7 @@ def test_number_with_an_exponent_is_a_number(tmp_path, number):
         ("label_map:\n  1: 1\n  1: 2\n", "line 3: 1 stands on line 2 already"),
         ("epochs: [\n", "not YAML"),
         ("data: !!python/name:os.system\n", "not YAML"),
-        ("- a\n", "not a configuration"),
+        ("- a\n", "line 1: not a mapping"),
         ("? [a]\n: 1\n", "line 1: unknown setting"),
     ],
 )

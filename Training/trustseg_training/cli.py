@@ -7,7 +7,7 @@ import sys
 
 from TrustSegLib.errors import TrustSegError
 
-from .commands import calibrate, compare, evaluate, export, fit, init
+from .commands import calibrate, compare, evaluate, export, fit, init, study, verify
 
 # In the order in which a person uses them.
 COMMANDS = {
@@ -17,6 +17,8 @@ COMMANDS = {
     "evaluate": evaluate,
     "compare": compare,
     "export": export,
+    "study": study,
+    "verify": verify,
 }
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustseg_training.configuration import FitConfiguration
+from trustseg_training.run import BEST
 
 from .command import command_line
 
 if TYPE_CHECKING:
     from .exporting import Details
 
-_LOGGED = ("train/loss", "val/dice_1", "val/dice_2", "val/dice")
+_LOSS, _SCORE = "train/loss", "val/dice"
 
 
 def model_card(
@@ -23,6 +24,7 @@ def model_card(
     runs: Sequence[Path],
     patients: dict[str, int],
     summary: dict,
+    checkpoint: str,
 ) -> str:
     """Write the card as Markdown.
 
@@ -38,15 +40,18 @@ def model_card(
         Number of patients per set.
     summary : dict
         Of `validation.summarize`, on the validation patients.
+    checkpoint : str
+        Whose weights these are, `run.BEST` or `run.LAST`.
 
     Returns
     -------
     str
     """
+    chosen = _choice_of_epoch(configuration, checkpoint)
     sections = [
         f"# {details.name} {details.version}",
         f"{details.description}\n\n**Research use only.** Not a medical device.",
-        "## What was measured\n\n" + _validation_table(patients, summary),
+        "## What was measured\n\n" + _validation_table(patients, summary, chosen),
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in details.limits),
         "## How it was made\n\n" + _making(details, configuration, runs, patients),
         "## Log\n\n" + _log_table(runs[0]),
@@ -55,9 +60,18 @@ def model_card(
     return "\n\n".join(sections) + "\n"
 
 
-def _validation_table(patients: dict[str, int], summary: dict) -> str:
+def _choice_of_epoch(configuration: FitConfiguration, checkpoint: str) -> str:
+    """What the patients of the table had to do with the weights."""
+    if checkpoint == BEST:
+        return "the epoch was chosen on them"
+    if configuration.early_stopping is not None:
+        return "the weights are of the last epoch, but early stopping ended the run by them"
+    return "the weights are of the last epoch, which was not chosen on them"
+
+
+def _validation_table(patients: dict[str, int], summary: dict, chosen: str) -> str:
     lines = [
-        f"{patients['validation']} validation patients, who trained no weight; the epoch was chosen on them. "
+        f"{patients['validation']} validation patients, who trained no weight; {chosen}. "
         "Per whole volume, mean over patients.\n",
         "| structure | DSC mean | DSC sd | DSC lowest | HD95, mm |",
         "|---|---|---|---|---|",
@@ -107,11 +121,21 @@ def _log_table(run: Path) -> str:
         with path.open(newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
                 if row["epoch"]:
-                    known = {key: value for key, value in row.items() if key in _LOGGED and value}
+                    known = {key: value for key, value in row.items() if _is_logged(key) and value}
                     epochs.setdefault(int(row["epoch"]), {}).update(known)
-    columns = [name for name in _LOGGED if any(name in row for row in epochs.values())]
+    found = {name for row in epochs.values() for name in row}
+    columns = sorted(found, key=lambda name: (name != _LOSS, name == _SCORE, _is_region(name), name))
     lines = ["| epoch | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for epoch, row in sorted(epochs.items()):
         cells = (f"{float(row[name]):.4f}" if name in row else "" for name in columns)
         lines.append(f"| {epoch + 1} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _is_logged(name: str) -> bool:
+    """The loss, and the Dice of every structure and region."""
+    return name in (_LOSS, _SCORE) or name.startswith(f"{_SCORE}_")
+
+
+def _is_region(name: str) -> bool:
+    return not name.removeprefix(f"{_SCORE}_").isdigit()

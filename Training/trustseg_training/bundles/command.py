@@ -10,7 +10,7 @@ from typing import Any
 
 from trustseg_training.configuration import FitConfiguration
 
-_PLACES = ("data", "initialize_from")
+_PLACES = ("data", "initialize_from", "cache")
 
 
 def command_line(configuration: FitConfiguration) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.loading import PatientData
+from trustseg_training.loading import PatientData, cache_at_hand
+from trustseg_training.run import BEST
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
 from TrustSegLib.bundle.description import ModelInput, Structure, TrainingRecord
 from TrustSegLib.errors import BundleError, OptionError
@@ -59,8 +60,8 @@ class Details:
         return cls(**{**values, "structures": structures})
 
 
-def export(runs: Path | Sequence[Path], bundle: Path, details: Path) -> Bundle:
-    """Evaluate the best checkpoint on the validation patients and write the bundle.
+def export(runs: Path | Sequence[Path], bundle: Path, details: Path, checkpoint: str = BEST) -> Bundle:
+    """Evaluate a checkpoint on the validation patients and write the bundle.
 
     Parameters
     ----------
@@ -71,6 +72,8 @@ def export(runs: Path | Sequence[Path], bundle: Path, details: Path) -> Bundle:
         Folder to write; must not exist.
     details : Path
         JSON of `Details`.
+    checkpoint : str
+        `run.BEST` or `run.LAST`, of every run.
 
     Returns
     -------
@@ -90,17 +93,16 @@ def export(runs: Path | Sequence[Path], bundle: Path, details: Path) -> Bundle:
         raise OptionError(
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
         )
-    exported = model_of_runs(runs)
+    exported = model_of_runs(runs, checkpoint)
     network = build(configuration.network, exported.family, configuration.propagation, **exported.options)
     network.eval().load_state_dict(exported.weights)
-    data = PatientData(configuration, runs[0])
-    data.setup()
-    rows = evaluate(network, data.samples["val"], configuration)
+    data = PatientData(cache_at_hand(configuration), runs[0])
+    rows = evaluate(network, data.read("val"), configuration)
     summary = summarize(rows)
-    patients = {"train": len(data.samples["train"]), "validation": len(data.samples["val"])}
-    card = model_card(told, configuration, runs, patients, summary)
+    patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
+    card = model_card(told, configuration, runs, patients, summary, checkpoint)
     description = _description(told, configuration, exported, patients, _commands(runs))
-    metrics = {"validation": summary, "validation_patients": rows}
+    metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
     if exported.fitted is not None:
         metrics["calibration"] = exported.fitted
     return save_bundle(bundle, description, network.state_dict(), card, metrics=metrics)

@@ -11,17 +11,19 @@ SUMMARY = "fit a run's temperature and variance scale on its validation patients
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add = parser.add_argument
-    add("run", type=Path, help="run folder of fit; calibration.json is written into it")
+    add("run", type=Path, help="run folder of fit; calibration.json or calibration-last.json goes into it")
     add("--data", type=Path, help="data set, if it is not where it was when the run began")
     add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add("--checkpoint", choices=["best", "last"], default="best", help="of the run; default: best")
 
 
 def run(options: argparse.Namespace) -> None:
     """Fit, and say what it changed."""
     from trustseg_training.judging import calibrate
     from trustseg_training.judging.calibration import at_their_limits
+    from trustseg_training.run import CHECKPOINTS
 
-    found = calibrate(options.run, options.data, options.device)
+    found = calibrate(options.run, options.data, options.device, CHECKPOINTS[options.checkpoint])
     scale = "" if found.variance_scale is None else f", variance scale {found.variance_scale:.3g}"
     print(f"temperature {found.temperature:.3g}{scale}")
     for name in at_their_limits(found):

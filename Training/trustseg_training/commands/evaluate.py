@@ -22,13 +22,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--split", choices=["train", "val", "test", "all"], default="val", help="default: val")
     add("-o", "--output", type=Path, required=True, help="folder; with several models, one in it for each")
     add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add("--checkpoint", choices=["best", "last"], default="best", help="of the runs; default: best")
 
 
 def run(options: argparse.Namespace) -> None:
     """Write a table and a summary per model, and say the Dice."""
     from trustseg_training.judging import evaluate_models
+    from trustseg_training.run import CHECKPOINTS
 
-    told = evaluate_models(options.models, options.data, options.split, options.output, options.device)
+    told = evaluate_models(
+        options.models,
+        options.data,
+        options.split,
+        options.output,
+        options.device,
+        CHECKPOINTS[options.checkpoint],
+    )
     for model, structures in told.items():
         for structure, measures in structures.items():
             dice = measures["dice"]

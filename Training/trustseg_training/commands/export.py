@@ -17,14 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--members", type=Path, nargs="+", metavar="RUN", help="instead: runs that become one ensemble")
     add("-o", "--output", type=Path, required=True, help="bundle folder to write")
     add("--details", type=Path, required=True, help="JSON with name, version, structures, data and licence")
+    add("--checkpoint", choices=["best", "last"], default="best", help="of the runs; default: best")
 
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate the run, or the ensemble of several, and write the bundle."""
     from trustseg_training.bundles import export
+    from trustseg_training.run import CHECKPOINTS
 
     runs = options.members or []
     if (options.run is None) == (not runs) or len(runs) == 1:
         raise OptionError("export: name either one run, or two or more with --members")
-    export(runs or options.run, options.output, options.details)
+    export(runs or options.run, options.output, options.details, CHECKPOINTS[options.checkpoint])
     print(f"{options.output}: a model that `trustseg segment --model` and Slicer take")

@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> None:
 
     configuration = configured(options)
     score = fit(configuration, options.output, resume=options.resume, accelerator=options.accelerator)
-    print(f"best epoch: mean Dice {score:.3f} on the validation patients; judge it with")
+    of_regions = " of the regions" if configuration.regions else ""
+    print(f"best epoch: mean Dice {score:.3f}{of_regions} on the validation patients; judge it with")
     print(f"  trustseg-train evaluate {options.output} --data {configuration.data} -o DIR")
 
 
@@ -113,7 +114,8 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     add("--train-patients", type=int, metavar="N", help="train with the first so many of a seeded shuffle")
     add("--validation-fraction", type=float, help="where the data name no split; default: 0.2")
     add("--split-seed", type=int, help="of split, folds and shuffle; default: 0")
-    add("--augmentation", choices=["default", "none"], help="default: default")
+    add("--cache", metavar="FOLDER", help="keep prepared images there, not all in memory")
+    add("--augmentation", choices=["default", "strong", "none"], help="default: default")
     add("--patches-per-patient", type=int, metavar="N", help="per epoch; default: 1")
     add("--foreground-share", type=float, help="of the patches, drawn around a structure; default: 0")
 
@@ -152,7 +154,8 @@ def _add_optimization(group: argparse._ArgumentGroup) -> None:
     add("--weight-decay", type=float, help="default: 0.0001")
     add("--seed", type=int, help="default: 1")
     add("--gradient-clip", type=number_or_none, help="largest norm of the gradient, or none; default: 1")
-    add("--early-stopping", type=int, metavar="EPOCHS", help="end after so many without a better Dice")
+    add("--validation-every", type=int, metavar="EPOCHS", help="a divisor of the epochs; default: 1")
+    add("--early-stopping", type=int, metavar="N", help="end after so many validations without a better one")
     add("--ema", type=float, metavar="DECAY", help="validate and keep a moving average of the weights")
 
 

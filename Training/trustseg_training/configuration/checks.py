@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 OBJECTIVES = ("auto", "cross_entropy_dice", "expected", "gaussian_nll")
 KL_SCHEDULES = ("constant", "linear")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-AUGMENTATIONS = ("default", "none")
+AUGMENTATIONS = ("default", "strong", "none")
 #: Families that are trained as they are: the members of an ensemble are trained one by one.
 TRAINED_FAMILIES = tuple(family for family in FAMILIES if family != "ensemble")
 
@@ -88,6 +88,7 @@ def _choices(c: FitConfiguration) -> dict[str, tuple[bool, str]]:
         "precision": _one_of(c.precision, PRECISIONS),
         "augmentation": _one_of(c.augmentation, AUGMENTATIONS),
         "strategy": (isinstance(c.strategy, str) and c.strategy != "", "a strategy of Lightning, or auto"),
+        "cache": (c.cache is None or c.cache != "", "a folder, or none, is needed"),
         "normalization": (isinstance(c.normalization, Normalization), "give its method and limits"),
     }
 
@@ -100,9 +101,11 @@ def _counts(c: FitConfiguration) -> dict[str, tuple[bool, str]]:
         rules[name] = (value is None or value >= 1, "a whole number of at least 1, or none, is needed")
     for name in ("seed", "split_seed"):
         rules[name] = (0 <= getattr(c, name) < 2**32, "a whole number from 0 to 2**32 - 1 is needed")
+    every = c.validation_every >= 1 and c.epochs % max(c.validation_every, 1) == 0
     even = c.logit_samples >= 2 and c.logit_samples % 2 == 0
     return {
         **rules,
+        "validation_every": (every, "a divisor of the number of epochs is needed"),
         "logit_samples": (even, "an even number of at least 2 is needed"),
         "folds": (c.folds >= 2, "a whole number of at least 2 is needed"),
         "fold": (c.fold is None or 0 <= c.fold < c.folds, f"use 0 to {c.folds - 1} (folds is {c.folds})"),
@@ -147,6 +150,9 @@ def _labels(c: FitConfiguration) -> dict[str, tuple[bool, str]]:
     weights, several = c.class_weights, "give one name each, every name once"
     weighted = weights is None or (len(weights) == classes and min(weights) >= 0 and max(weights) > 0)
     unions = all(labels and set(labels) <= set(known) for labels in c.regions.values())
+    # Scores and tables have structures and regions side by side; a structure's score has its number.
+    apart = all(name and not name.isdigit() and name not in c.structures for name in c.regions)
+    own_names = "its name is no number and no structure's"
     named = 0 < len(c.structures) < _MOST_CLASSES and len(set(c.structures)) == len(c.structures)
     return {
         "structures": (named, several),
@@ -156,5 +162,5 @@ def _labels(c: FitConfiguration) -> dict[str, tuple[bool, str]]:
             set(c.label_map.values()) <= set(known),
             f"map every value in the files to a label, 0 to {classes - 1}",
         ),
-        "regions": (unions, f"give labels, 0 to {classes - 1}, for every region"),
+        "regions": (unions and apart, f"give labels, 0 to {classes - 1}, for every region; {own_names}"),
     }

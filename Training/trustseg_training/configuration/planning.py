@@ -13,6 +13,7 @@ from trustseg_training.dataset.fingerprint import ORIENTATION, PERCENTILES, Fing
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
 
+from .image_memory import machine_bytes, prepared_bytes, reason_for_cache
 from .settings import FitConfiguration
 from .step_memory import step_memory
 
@@ -30,7 +31,7 @@ _AIR = -500.0  # HU that only CT has
 
 @dataclass(frozen=True)
 class Plan:
-    """Chosen settings, the reasons by setting, and the memory that a step is estimated to take.
+    """Chosen settings, the reasons by setting, and the memory that a step and all images take, estimated.
 
     Attributes
     ----------
@@ -40,11 +41,14 @@ class Plan:
         Why a setting has its value.
     step_bytes : int
         Of `step_memory.step_memory`.
+    image_bytes : int
+        Of `image_memory.prepared_bytes`.
     """
 
     configuration: FitConfiguration
     reasons: dict[str, str]
     step_bytes: int
+    image_bytes: int
 
 
 def choose(data: str, fingerprint: Fingerprint, preset: dict[str, object], memory_gib: float) -> Plan:
@@ -82,7 +86,10 @@ def choose(data: str, fingerprint: Fingerprint, preset: dict[str, object], memor
             configuration, kl_weight=_kl_weight(kl_factor, fingerprint, configuration, reasons)
         )
     memory = step_memory(configuration).of(configuration.patch, configuration.batch_size)
-    return Plan(configuration, reasons, memory)
+    images = prepared_bytes(fingerprint, configuration)
+    if (reason := reason_for_cache(images, machine_bytes())) is not None:
+        reasons["cache"] = reason
+    return Plan(configuration, reasons, memory, images)
 
 
 def _labels(fingerprint: Fingerprint, reasons: dict[str, str]) -> dict[str, object]:

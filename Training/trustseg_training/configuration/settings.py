@@ -44,7 +44,8 @@ class FitConfiguration:
     label_map : dict of int to int
         Value in the label file to label; empty keeps the values. See `dataset.label_maps`.
     regions : dict of str to tuple of int
-        Unions of labels that are judged as one, by name; they change nothing in training.
+        Unions of labels that are judged as one, by name. They change no objective; the best epoch is that of
+        the highest mean Dice over the regions, if there are any, and over the structures else.
     fold, folds : int or None, int
         Validate on this one of so many equal parts of all patients instead of on the ``val`` patients.
     train_patients : int or None
@@ -53,8 +54,12 @@ class FitConfiguration:
         Share of patients to validate on where the data name no split.
     split_seed : int
         Of the split, the folds and the shuffle; ``seed`` is apart, so that an ensemble has one split.
+    cache : str or None
+        Folder for the prepared images of a data set that is larger than the memory, see `loading.cache`; None
+        keeps all of them in memory. The results are the same.
     augmentation : str
-        ``default``, see `loading.augmentation`, or ``none``.
+        ``default``, see `loading.augmentation`; ``strong``, which adds `loading.strong_augmentation` and so
+        trains on some families of the verification suite; or ``none``.
     patches_per_patient : int
         Random patches of each image per epoch.
     foreground_share : float
@@ -77,8 +82,10 @@ class FitConfiguration:
         Run folder of a deterministic twin whose best weights are the first means.
     gradient_clip : float or None
         Largest norm of the gradient; None lets it be.
+    validation_every : int
+        Epochs from one validation to the next, a divisor of ``epochs``: for families of many passes.
     early_stopping : int or None
-        Epochs without a better validation after which the run ends.
+        Validations without a better one after which the run ends.
     ema : float or None
         Decay of the moving average of the weights, if one shall be kept.
     precision : str
@@ -121,6 +128,7 @@ class FitConfiguration:
     class_weights: tuple[float, ...] | None = None
     kl_schedule: str = "constant"
     gradient_clip: float | None = 1.0
+    validation_every: int = 1
     early_stopping: int | None = None
     ema: float | None = None
     fold: int | None = None
@@ -138,6 +146,7 @@ class FitConfiguration:
     augmentation: str = "default"
     patches_per_patient: int = 1
     foreground_share: float = 0.0
+    cache: str | None = None
 
     def __post_init__(self) -> None:
         for name, value in _canonical(self).items():

@@ -29,7 +29,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "structures": "Names of labels 1, 2, ...",
         "channels": "In the order in which the network sees them.",
         "label_map": "Value in the label files: label that the network learns. Empty: as they are.",
-        "regions": "Unions of labels that are judged as one, such as {whole: [1, 2]}.",
+        "regions": "Unions of labels that are judged as one, such as {whole: [1, 2]}; they choose the epoch.",
         "spacing": "x y z in mm.",
         "orientation": "Where the axes x, y and z point.",
         "normalization": "{method: zscore} with two percentiles, or {method: window} with two intensities.",
@@ -38,6 +38,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "fold": "Validate on this part, 0 to folds - 1, of all patients; null for the split as it is.",
         "folds": "",
         "train_patients": "Train with so few patients; null for all.",
+        "cache": "Folder for the prepared images; null to keep all of them in memory.",
     },
     "Network": {
         "family": _choice(TRAINED_FAMILIES),
@@ -57,7 +58,10 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "patch": "x y z in voxels, multiples of 2 to the power of (levels - 1).",
         "patches_per_patient": "Random patches of an image per epoch.",
         "foreground_share": "Share of the patches that are drawn around a structure.",
-        "augmentation": "default, or none.",
+        "augmentation": (
+            "default; strong, which adds elastic deformation, anisotropy, bias field and gamma, of which the "
+            "last three are judged by the verification suite; or none."
+        ),
     },
     "Objective": {
         "objective": f"{_choice(OBJECTIVES)} auto is what fits the family.",
@@ -72,7 +76,8 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "learning_rate": "",
         "weight_decay": "",
         "gradient_clip": "Largest norm; null for none.",
-        "early_stopping": "Epochs without a better validation; null to go on to the end.",
+        "validation_every": "Epochs from one validation to the next; 1 but for families of many passes.",
+        "early_stopping": "Validations without a better one; null to go on to the end.",
         "ema": "Decay of a moving average of the weights, such as 0.999; null for none.",
         "seed": "",
     },
@@ -149,6 +154,7 @@ def _facts(plan: Plan, fingerprint: Fingerprint, preset: str | None) -> list[str
             f"  {value} {name}: in {len(own)} images, {own.min():.3g}/{np.median(own):.3g}/{own.max():.3g} ml"
         )
     lines.append(f"Memory of a training step, estimated: {plan.step_bytes / 2**30:.2f} GiB in float32")
+    lines.append(f"Memory of all prepared images: {plan.image_bytes / 2**30:.3g} GiB")
     if fingerprint.notes:
         lines += ["Look at:", *(f"  {note}" for note in fingerprint.notes)]
     return lines

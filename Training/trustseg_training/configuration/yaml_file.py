@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -17,7 +19,7 @@ from .checks import SettingError
 from .settings import FitConfiguration
 from .typed_values import convert
 
-_PLACES = ("data", "initialize_from")
+_PLACES = ("data", "initialize_from", "cache")
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ def load(path: Path, overrides: dict[str, object] | None = None) -> FitConfigura
     Parameters
     ----------
     path : Path
-        YAML file, a mapping of the settings of `FitConfiguration`. Relative places of the data and of a run
-        to start from begin at the file's folder.
+        YAML file, a mapping of the settings of `FitConfiguration`. Relative places of the data, a cache and a
+        run to start from begin at the file's folder.
     overrides : dict, optional
         Settings that hold instead of those of the file.
 
@@ -71,18 +73,45 @@ def read_settings(path: Path, more: dict[str, type] | None = None) -> dict[str, 
     OptionError
         As `load`; but no setting is missing, and their values are not compared with each other.
     """
-    hints, settings = {**get_type_hints(FitConfiguration), **(more or {})}, {}
+    known = {**get_type_hints(FitConfiguration), **(more or {})}
+    with opened(path) as (loader, node):
+        return settings_of_node(path, loader, node, known)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[yaml.SafeLoader, yaml.Node | None]]:
+    """A YAML file as a node that knows its lines, and the loader that makes values of its parts.
+
+    Raises
+    ------
+    OptionError
+        The file cannot be read, or is not YAML; also if this is found while its values are made.
+    """
     loader = yaml.SafeLoader(_text(path))
     try:
-        for name, line, node in _entries(path, loader):
-            if name not in hints:
-                raise OptionError(f"{path}, line {line}: unknown setting {name!r}; {_near(name, hints)}")
-            value = loader.construct_object(node, deep=True)
-            settings[name] = Setting(_converted(path, line, name, value, hints[name]), line)
+        yield loader, loader.get_single_node()
     except yaml.YAMLError as error:
         raise _not_yaml(path, error) from error
     finally:
         loader.dispose()
+
+
+def settings_of_node(
+    path: Path, loader: yaml.SafeLoader, node: yaml.Node | None, known: dict[str, object]
+) -> dict[str, Setting]:
+    """The settings of a mapping, each of the type that ``known`` has for it.
+
+    Raises
+    ------
+    OptionError
+        The node is no mapping, or a setting is unknown, twice in it or has a bad value: with file and line.
+    """
+    settings = {}
+    for name, line, part in entries(path, node):
+        if name not in known:
+            raise OptionError(f"{path}, line {line}: unknown setting {name!r}; {_near(name, known)}")
+        value = loader.construct_object(part, deep=True)
+        settings[name] = Setting(_converted(path, line, name, value, known[name]), line)
     return settings
 
 
@@ -123,13 +152,19 @@ def _text(path: Path) -> str:
         raise OptionError(f"{path}: cannot be read ({error}); give a YAML file in UTF-8") from error
 
 
-def _entries(path: Path, loader: yaml.SafeLoader) -> list[tuple[str, int, yaml.Node]]:
-    """Name, line and value of every setting."""
-    node = loader.get_single_node()
+def entries(path: Path, node: yaml.Node | None) -> list[tuple[str, int, yaml.Node]]:
+    """Name, line and value of every entry of a mapping; none of an empty file.
+
+    Raises
+    ------
+    OptionError
+        The node is no mapping, or a name is twice in it.
+    """
     if node is None:
         return []
     if not isinstance(node, yaml.MappingNode):
-        raise OptionError(f"{path}: not a configuration; write one `setting: value` per line")
+        line = node.start_mark.line + 1
+        raise OptionError(f"{path}, line {line}: not a mapping; write one `setting: value` per line")
     _refuse_repeated(path, node)
     return [(str(key.value), key.start_mark.line + 1, value) for key, value in node.value]
 

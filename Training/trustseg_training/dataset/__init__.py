@@ -1,13 +1,14 @@
 """A folder of labelled images: its cases, its files and what is wrong with them."""
 
 from .cases import SPLIT_TABLE, Case, DatasetError, find_cases, list_cases
-from .checks import Inspector
+from .checks import Findings, Inspector
 from .label_maps import known_values, region_masks, remap
 
 __all__ = [
     "SPLIT_TABLE",
     "Case",
     "DatasetError",
+    "Findings",
     "Inspector",
     "find_cases",
     "known_values",

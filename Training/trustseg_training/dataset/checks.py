@@ -16,6 +16,22 @@ from .cases import Case
 from .reading import read_image
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What the checks found in a case that can be used.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the image's voxels as they were read.
+    notes : tuple of str
+        One line for every file that a person may want to look at.
+    """
+
+    digest: str
+    notes: tuple[str, ...]
+
+
 @dataclass
 class Inspector:
     """Read cases one by one and keep what is wrong with them.
@@ -30,27 +46,40 @@ class Inspector:
         One line for every file that cannot be used.
     notes : list of str
         One line for every file that can be used but that a person may want to look at.
+    findings : dict of Case to Findings
+        Of the cases that can be used.
     """
 
     channels: tuple[str, ...]
     known: set[int] | None = None
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _seen: defaultdict[bytes, list[Case]] = field(default_factory=lambda: defaultdict(list))
+    findings: dict[Case, Findings] = field(default_factory=dict)
+    _seen: defaultdict[str, list[Case]] = field(default_factory=lambda: defaultdict(list))
 
     def read(self, case: Case) -> tuple[Volume, Volume] | None:
         """Image (C, D, H, W) and label (1, D, H, W) of a case, or None if it has a problem."""
-        before = len(self.problems)
+        before, noted = len(self.problems), len(self.notes)
         image = self._try(read_image, case, self.channels)
         label = self._try(read_labels, case.label)
         if image is not None:
-            self._seen[hashlib.sha256(image.array.tobytes()).digest()].append(case)
+            digest = hashlib.sha256(image.array.tobytes()).hexdigest()
+            self._seen[digest].append(case)
         if label is not None:
             self._look_at_values(case, label)
         if image is not None and label is not None and not image.same_grid(label):
             first = case.images[0].name
             self.problems.append(f"{case.label}: not on the grid of {first}; resample one onto the other")
-        return (image, label) if len(self.problems) == before else None
+        if len(self.problems) > before:
+            return None
+        self.findings[case] = Findings(digest, tuple(self.notes[noted:]))
+        return image, label
+
+    def recall(self, case: Case, findings: Findings) -> None:
+        """Take what was found in a case before, instead of reading it again."""
+        self.findings[case] = findings
+        self._seen[findings.digest].append(case)
+        self.notes += findings.notes
 
     def _try(self, reader, *arguments):
         try:

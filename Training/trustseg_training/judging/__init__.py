@@ -1,15 +1,31 @@
-"""How good a trained model is: calibrate, evaluate and compare."""
+"""How good a trained model is: calibrate, evaluate, compare, and what it costs."""
 
 from .calibration import calibrate, calibrated, read_fit
 from .comparison import compare
-from .evaluation import MEASURES, TABLE, evaluate_models
+from .cost import Cost, costs
+from .ensemble import check_members, ensemble_subject
+from .evaluation import MEASURES, TABLE, choose_cases, evaluate_models, evaluate_subjects
+from .loaded import LoadedModel
+from .subject import Subject, load_subject
+from .variants import passed_through, varied
 
 __all__ = [
     "MEASURES",
     "TABLE",
+    "Cost",
+    "LoadedModel",
+    "Subject",
     "calibrate",
     "calibrated",
+    "check_members",
+    "choose_cases",
     "compare",
+    "costs",
+    "ensemble_subject",
     "evaluate_models",
+    "evaluate_subjects",
+    "load_subject",
+    "passed_through",
     "read_fit",
+    "varied",
 ]

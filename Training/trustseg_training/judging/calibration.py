@@ -3,7 +3,8 @@
 The two minimize the negative log-likelihood of the true labels at the voxels within `near_voxels.MARGIN`
 voxels of truth or prediction: far from every structure all probabilities are 0 or 1, and would hide the
 rest. The temperature divides the logits, ``mu / T`` and ``Sigma / T^2``; the scale multiplies their
-covariance. They are written into the run, from where `export` takes them.
+covariance. They are written into the run, from where `evaluate` and `export` take them: a file for each of
+its checkpoints, whose weights they were fitted to.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from torch import Tensor, nn
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.loading import PatientData
-from trustseg_training.run import BEST, load_weights, network_of
+from trustseg_training.loading import PatientData, cache_at_hand
+from trustseg_training.run import BEST, LAST, load_weights, network_of
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.inference.device import choose_device
@@ -29,7 +30,7 @@ from TrustSegLib.moments import LogitMoments
 
 from .near_voxels import MARGIN, NearVoxels, collect
 
-FILE = "calibration.json"
+FILES = {BEST: "calibration.json", LAST: "calibration-last.json"}
 BINS = 15
 LIMITS = {"temperature": (0.05, 20.0), "variance_scale": (0.01, 100.0)}
 
@@ -55,8 +56,10 @@ class Calibration:
     after: Scores
 
 
-def calibrate(run: Path, data: Path | None = None, device: str = "auto") -> Calibration:
-    """Fit on the validation patients of a run and write ``calibration.json`` into it.
+def calibrate(
+    run: Path, data: Path | None = None, device: str = "auto", checkpoint: str = BEST
+) -> Calibration:
+    """Fit on the validation patients of a run and write one of `FILES` into it.
 
     Parameters
     ----------
@@ -66,6 +69,8 @@ def calibrate(run: Path, data: Path | None = None, device: str = "auto") -> Cali
         Data set, if it is not where it was when the run began.
     device : str
         Of the passes.
+    checkpoint : str
+        `run.BEST` or `run.LAST`.
 
     Raises
     ------
@@ -76,19 +81,19 @@ def calibrate(run: Path, data: Path | None = None, device: str = "auto") -> Cali
     OutputError
         The run folder cannot be written.
     """
-    configuration = FitConfiguration.load(run)
+    configuration = cache_at_hand(FitConfiguration.load(run))
     if data is not None:
         configuration = replace(configuration, data=str(data))
     plain = {k: v for k, v in configuration.family_options.items() if k not in LIMITS}
     network = network_of(replace(configuration, family_options=plain)).eval()
-    network.load_state_dict(load_weights(run))
+    network.load_state_dict(load_weights(run, checkpoint))
     place = choose_device(device)
     samples = PatientData(configuration, run).read("val")
     voxels = collect(network.to(place), samples, configuration.patch_shape, place)
     if voxels is None:
         raise OptionError(f"{configuration.data}: no validation patient has a structure; calibrate on others")
     calibration = fit_scales(network, voxels)
-    _write(run, configuration, calibration, voxels)
+    _write(run, checkpoint, configuration, calibration, voxels)
     return calibration
 
 
@@ -127,39 +132,41 @@ def scores(p: Tensor, target: Tensor) -> Scores:
     return Scores(_nll(p, target), float(error))
 
 
-def read_fit(run: Path) -> dict[str, Any] | None:
-    """Content of a run's ``calibration.json``; None if it has none.
+def read_fit(run: Path, checkpoint: str = BEST) -> dict[str, Any] | None:
+    """Content of a run's calibration of a checkpoint; None if it has none.
 
     Raises
     ------
     OptionError
         The file is damaged, or was fitted to other weights than those of the run now.
     """
-    path = run / FILE
+    path = run / FILES[checkpoint]
     if not path.is_file():
         return None
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        checkpoint = content["checkpoint_sha256"]
+        fitted_to = content["checkpoint_sha256"]
         damaged = [name for name in LIMITS if not isinstance(content[name], float | None)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OptionError(f"{path}: not a calibration ({error!r}); calibrate the run again") from error
     if damaged:
         raise OptionError(f"{path}: {damaged[0]} is no number; calibrate the run again")
-    if checkpoint != sha256_of(run / BEST):
-        raise OptionError(f"{path}: was fitted to other weights than {BEST} has now; calibrate the run again")
+    if fitted_to != sha256_of(run / checkpoint):
+        raise OptionError(
+            f"{path}: was fitted to other weights than {checkpoint} has now; calibrate the run again"
+        )
     return content
 
 
-def calibrated(configuration: FitConfiguration, run: Path) -> FitConfiguration:
-    """The configuration of a run with its calibration, if it has one, among the family's options.
+def calibrated(configuration: FitConfiguration, run: Path, checkpoint: str = BEST) -> FitConfiguration:
+    """The configuration of a run with a checkpoint's calibration, if it has one, among the family's options.
 
     Raises
     ------
     OptionError
         See `read_fit`.
     """
-    content = read_fit(run) or {}
+    content = read_fit(run, checkpoint) or {}
     fitted = {name: content[name] for name in LIMITS if content.get(name) is not None}
     return replace(configuration, family_options={**configuration.family_options, **fitted})
 
@@ -182,7 +189,13 @@ def _simplex(dimensions: int) -> np.ndarray:
     return np.vstack([np.zeros(dimensions), 0.5 * np.eye(dimensions)])
 
 
-def _write(run: Path, configuration: FitConfiguration, calibration: Calibration, voxels: NearVoxels) -> None:
+def _write(
+    run: Path,
+    checkpoint: str,
+    configuration: FitConfiguration,
+    calibration: Calibration,
+    voxels: NearVoxels,
+) -> None:
     content = {
         "temperature": calibration.temperature,
         "variance_scale": calibration.variance_scale,
@@ -193,9 +206,10 @@ def _write(run: Path, configuration: FitConfiguration, calibration: Calibration,
         "data": Path(configuration.data).name,
         "patients": voxels.patients,
         "voxels": len(voxels.target),
-        "checkpoint_sha256": sha256_of(run / BEST),
+        "checkpoint": checkpoint,
+        "checkpoint_sha256": sha256_of(run / checkpoint),
     }
-    path = run / FILE
+    path = run / FILES[checkpoint]
     try:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:

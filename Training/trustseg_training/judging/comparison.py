@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from trustseg_training.measures.statistics import (
     Difference,
     Mean,
     bootstrap_mean,
+    holm,
     paired_difference,
 )
 from TrustSegLib.errors import OptionError, OutputError
@@ -24,7 +25,7 @@ from .evaluation import MEASURES, TABLE
 COMPARED = tuple(name for name in MEASURES if name not in ("volume_ml", "true_volume_ml"))
 
 CSV_COLUMNS = ("model", "structure", "measure", "patients", "mean", "low", "high")
-CSV_COLUMNS += ("difference", "difference_low", "difference_high", "p_value")
+CSV_COLUMNS += ("difference", "difference_low", "difference_high", "p_value", "p_value_holm")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the comparison; ``difference`` is None for the first model."""
+    """One row of the comparison.
+
+    ``difference`` is None for the first model; ``corrected`` is its p-value, corrected for the number of
+    models that are compared to the first one by the same structure and measure.
+    """
 
     model: str
     structure: str
@@ -68,6 +73,7 @@ class Line:
     patients: int
     mean: Mean
     difference: Difference | None
+    corrected: float | None = None
 
 
 def compare(paths: list[Path], output: Path, seed: int = 0) -> list[Line]:
@@ -112,7 +118,7 @@ def comparison(evaluations: list[Evaluation], seed: int = 0) -> list[Line]:
     lines = []
     for structure in structures:
         for measure in COMPARED:
-            lines += [_line(each, first, structure, measure, seed) for each in evaluations]
+            lines += _corrected([_line(each, first, structure, measure, seed) for each in evaluations])
     return [line for line in lines if line.patients]
 
 
@@ -123,12 +129,13 @@ def markdown(lines: list[Line], seed: int) -> str:
         "# Comparison\n\n"
         f"Mean over patients with its {percent} % interval (bootstrap over patients, {RESAMPLES} draws, "
         f"seed {seed}); difference to the first model, patient by patient, with its interval; p-value of "
-        "Wilcoxon's signed-rank test, not corrected for the number of tests. A patient without a value, such "
-        "as a surface distance of an empty mask, is left out; a difference needs both values."
+        "Wilcoxon's signed-rank test, corrected by Holm's method for the number of models in its table (not "
+        "for the number of tables; comparison.csv has it without the correction too). A patient without a "
+        "value, such as a surface distance of an empty mask, is left out; a difference needs both values."
     ]
     for structure, measure in dict.fromkeys((line.structure, line.measure) for line in lines):
         rows = [line for line in lines if (line.structure, line.measure) == (structure, measure)]
-        header = "| model | patients | mean | difference | p |\n|---|---|---|---|---|"
+        header = "| model | patients | mean | difference | p (Holm) |\n|---|---|---|---|---|"
         parts.append("\n".join([f"## {structure}: {measure}\n", header, *map(_markdown_row, rows)]))
     return "\n\n".join(parts) + "\n"
 
@@ -194,10 +201,16 @@ def _line(evaluation: Evaluation, first: Evaluation, structure: str, measure: st
     return Line(evaluation.name, structure, measure, len(known), mean, difference)
 
 
+def _corrected(lines: list[Line]) -> list[Line]:
+    """The rows of one structure and measure with Holm's p-values."""
+    p_values = [None if line.difference is None else line.difference.p_value for line in lines]
+    return [replace(line, corrected=p) for line, p in zip(lines, holm(p_values), strict=True)]
+
+
 def _markdown_row(line: Line) -> str:
     cells = [line.model, str(line.patients), _interval(line.mean), "", ""]
     if line.difference is not None:
-        p = line.difference.p_value
+        p = line.corrected
         cells[3:] = [_interval(line.difference.mean, "+"), "" if p is None else f"{p:.3g}"]
     return "| " + " | ".join(cells) + " |"
 
@@ -214,9 +227,9 @@ def _write_csv(lines: list[Line], path: Path) -> None:
         for line in lines:
             other = line.difference
             paired = (
-                [None] * 4
+                [None] * 5
                 if other is None
-                else [other.mean.value, other.mean.low, other.mean.high, other.p_value]
+                else [other.mean.value, other.mean.low, other.mean.high, other.p_value, line.corrected]
             )
             mean = [line.mean.value, line.mean.low, line.mean.high]
             writer.writerow([line.model, line.structure, line.measure, line.patients, *mean, *paired])

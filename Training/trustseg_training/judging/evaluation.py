@@ -27,11 +27,13 @@ from trustseg_training.dataset import (
 )
 from trustseg_training.loading import apply_saved, assign
 from trustseg_training.measures import Agreement, agreement
+from trustseg_training.run import BEST
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentOptions, segment
 
 from .subject import Subject, load_subject
+from .variants import passed_through
 
 TABLE, SUMMARY = "evaluation.csv", "evaluation.json"
 MEASURES = tuple(field.name for field in fields(Agreement))
@@ -42,7 +44,12 @@ Row = dict[str, Any]
 
 
 def evaluate_models(
-    paths: Sequence[Path], data: Path, split: str, output: Path, device: str = "auto"
+    paths: Sequence[Path],
+    data: Path,
+    split: str,
+    output: Path,
+    device: str = "auto",
+    checkpoint: str = BEST,
 ) -> dict[str, dict]:
     """Judge runs and bundles and write a table and a summary of each.
 
@@ -58,6 +65,8 @@ def evaluate_models(
         Folder for ``evaluation.csv`` and ``evaluation.json``; with several models, for one folder each.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    checkpoint : str
+        Of the runs, `run.BEST` or `run.LAST`.
 
     Returns
     -------
@@ -73,13 +82,21 @@ def evaluate_models(
     OutputError
         The folder cannot be written.
     """
-    subjects = [load_subject(path) for path in paths]
+    return evaluate_subjects([load_subject(path, checkpoint) for path in paths], data, split, output, device)
+
+
+def evaluate_subjects(
+    subjects: Sequence[Subject], data: Path, split: str, output: Path, device: str = "auto"
+) -> dict[str, dict]:
+    """As `evaluate_models`, of what is loaded already."""
     folders = _folders(subjects, output)
     told = {}
     for subject in subjects:
         rows = judge(subject, choose_cases(subject, data, split), data, device)
         told[subject.name] = summarize(rows)
         header = {"model": subject.name, "sha256": subject.model.sha256, "data": data.name, "split": split}
+        header["checkpoint"] = None if subject.run is None else subject.run.checkpoint
+        header["network"] = passed_through(subject)
         _write(folders[subject.name], rows, {**header, "summary": told[subject.name], "cases": rows})
     return told
 
@@ -175,7 +192,7 @@ def _split_by_run(subject: Subject, cases: list[Case], data: Path) -> bool:
     return own or configuration.fold is not None or any(case.split is None for case in cases)
 
 
-def _folders(subjects: list[Subject], output: Path) -> dict[str, Path]:
+def _folders(subjects: Sequence[Subject], output: Path) -> dict[str, Path]:
     names = [subject.name for subject in subjects]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

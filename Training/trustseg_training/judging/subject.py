@@ -14,7 +14,8 @@ from trustseg_training.run import BEST, load_weights, network_of
 from TrustSegLib.bundle import ModelDescription, find_bundle, load_bundle
 from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminology, TrainingRecord
 from TrustSegLib.bundle.hashing import sha256_of
-from TrustSegLib.inference.segmentation import Model
+from TrustSegLib.errors import OptionError
+from TrustSegLib.inference.prediction import Model
 
 from .calibration import calibrated
 
@@ -23,11 +24,12 @@ _ANYTHING = Terminology(*2 * (Code("SCT", "123037004", "Anatomical Structure"),)
 
 @dataclass(frozen=True)
 class RunModel:
-    """The best checkpoint of a run, with its calibration if it has one, without a bundle on disk."""
+    """A checkpoint of a run, with its calibration if it has one, without a bundle on disk."""
 
     run: Path
     configuration: FitConfiguration
     sha256: str
+    checkpoint: str = BEST
 
     @property
     def description(self) -> ModelDescription:
@@ -55,7 +57,7 @@ class RunModel:
         """The network with its weights, on the CPU, in evaluation mode."""
         with torch.random.fork_rng(devices=[]):
             network = network_of(self.configuration).eval()
-        network.load_state_dict(load_weights(self.run))
+        network.load_state_dict(load_weights(self.run, self.checkpoint))
         return network
 
 
@@ -87,23 +89,34 @@ class Subject:
     run: RunModel | None = None
 
 
-def load_subject(path: Path) -> Subject:
+def load_subject(path: Path, checkpoint: str = BEST) -> Subject:
     """Load a run folder, or a bundle: a folder, an archive, or the name of a bundled model.
+
+    Parameters
+    ----------
+    path : Path
+        Of it.
+    checkpoint : str
+        Of a run, `run.BEST` or `run.LAST`.
 
     Raises
     ------
+    OptionError
+        The last checkpoint is asked for, of a bundle: it has one set of weights only.
     TrustSegError
         It is neither, or damaged.
     """
     if not (path / FILE).is_file():
         path = find_bundle(path).absolute()
+        if checkpoint != BEST:
+            raise OptionError(f"{path}: a bundle has no {checkpoint}; judge it without --checkpoint")
         bundle = load_bundle(path)
         names = tuple(structure.name for structure in bundle.description.structures)
         return Subject(path.stem if path.is_file() else path.name, bundle, names)
     path = path.absolute()
-    configuration = calibrated(FitConfiguration.load(path), path)
-    load_weights(path)  # says what is wrong with the checkpoint before anything else is read
-    run = RunModel(path, configuration, sha256_of(path / BEST))
+    load_weights(path, checkpoint)  # says what is wrong with the checkpoint before anything else is read
+    configuration = calibrated(FitConfiguration.load(path), path, checkpoint)
+    run = RunModel(path, configuration, sha256_of(path / checkpoint), checkpoint)
     return Subject(
         path.name, run, configuration.structures, configuration.regions, configuration.label_map, run
     )

@@ -1,5 +1,6 @@
 """Patients as a network sees them: who trains, on which grid and in which patches."""
 
+from .cache import cache_at_hand, disk_is_full
 from .data import PatientData
 from .preprocessing import Sample
 from .splits import apply_saved, assign
@@ -9,4 +10,6 @@ __all__ = [
     "Sample",
     "apply_saved",
     "assign",
+    "cache_at_hand",
+    "disk_is_full",
 ]

@@ -1,4 +1,4 @@
-"""Random changes that keep a scan plausible, through MONAI.
+"""Random changes that keep a scan plausible, through MONAI; further ones, through TorchIO, are ``strong``.
 
 There is no noise among them: robustness that comes from training on the test's own corruption is not
 robustness.
@@ -25,8 +25,12 @@ def training(configuration: FitConfiguration) -> transforms.Compose:
     steps = [transforms.SpatialPadd(_BOTH, configuration.patch_shape, mode="edge"), _crop(configuration)]
     if flat:
         steps.append(transforms.SqueezeDimd(_BOTH, dim=1))
-    if configuration.augmentation == "default":
+    if configuration.augmentation != "none":
         steps += _changes(left_right=1 if flat else 2)
+    if configuration.augmentation == "strong":
+        from .strong_augmentation import ThroughTorchIO  # which takes a second to load
+
+        steps.append(ThroughTorchIO())
     return transforms.Compose(steps)
 
 

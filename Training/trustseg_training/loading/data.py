@@ -13,10 +13,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm import tqdm
 
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.dataset import SPLIT_TABLE, Case, DatasetError, list_cases
+from trustseg_training.dataset import SPLIT_TABLE, Case, DatasetError, Inspector, list_cases
 from TrustSegLib.errors import ImageError, OptionError
 
 from . import augmentation
+from .cache import ImageCache
 from .preprocessing import Sample, inspector, to_sample
 from .splits import apply_saved, assign, save_split
 
@@ -77,7 +78,7 @@ class EpochSampler(Sampler):
 
 
 class PatientData(lightning.LightningDataModule):
-    """All images in memory, split by patient.
+    """All images, split by patient: in memory, or on a disk with the setting ``cache``.
 
     The Trainer needs ``use_distributed_sampler=False``: with several processes, each takes its share of the
     training patches by itself, and each validates all patients.
@@ -95,6 +96,8 @@ class PatientData(lightning.LightningDataModule):
         self.configuration, self.run = configuration, run
         self.samples: dict[str, list[Sample]] = {}
         self.cases: list[Case] = []
+        place = configuration.cache
+        self.cache = None if place is None else ImageCache(Path(place), configuration)
 
     def setup(self, stage: str | None = None) -> None:
         """Read, check and prepare every image of the sets ``train`` and ``val`` once.
@@ -103,6 +106,8 @@ class PatientData(lightning.LightningDataModule):
         ------
         DatasetError
             Some files cannot be used: every one, with the reason.
+        OutputError
+            The cache cannot be written.
         TrustSegError
             The data set or its split is not usable as a whole.
         """
@@ -130,6 +135,10 @@ class PatientData(lightning.LightningDataModule):
             raise ImageError(f"{self.configuration.data}: no patient has split {split}")
         return self.samples[split]
 
+    def count(self, split: str) -> int:
+        """How many images a set has, without reading them; after `setup` or `read`."""
+        return sum(case.split == split for case in self.cases)
+
     def save_split(self, run: Path) -> None:
         """Write who trains and who validates into a run folder, unless it says so already."""
         if not (run / SPLIT_TABLE).is_file():
@@ -154,15 +163,27 @@ class PatientData(lightning.LightningDataModule):
     def _read(self, *splits: str) -> dict[str, list[Sample]]:
         checks, prepared = inspector(self.configuration), {split: [] for split in splits}
         for case in _progress([case for case in self.cases if case.split in splits]):
-            volumes = checks.read(case)
-            if volumes is not None and not checks.problems:
-                prepared[case.split].append(to_sample(case, *volumes, self.configuration))
+            sample = self._prepared(case, checks)
+            if sample is not None:
+                prepared[case.split].append(sample)
         checks.finish()
         if checks.problems:
             raise DatasetError(Path(self.configuration.data), checks.problems)
         for note in checks.notes:
             rank_zero_info(f"note: {note}")
         return prepared
+
+    def _prepared(self, case: Case, checks: Inspector) -> Sample | None:
+        """An image as the network sees it, from the cache if it is there; None once files have problems."""
+        if self.cache is not None and (found := self.cache.find(case)) is not None:
+            sample, findings = found
+            checks.recall(case, findings)
+            return sample
+        volumes = checks.read(case)
+        if volumes is None or checks.problems:
+            return None
+        sample = to_sample(case, *volumes, self.configuration)
+        return sample if self.cache is None else self.cache.store(case, sample, checks.findings[case])
 
     def train_dataloader(self) -> DataLoader:
         """Augmented patches in shuffled batches: this process's share."""

@@ -1,11 +1,13 @@
 """One training run: its objective, its steps and its checkpoints."""
 
-from .callbacks import BEST, LAST
-from .fitting import fit, load_weights
+from .callbacks import BEST, CHECKPOINTS, LAST
+from .fitting import fit
 from .lightning_module import Segmentation, network_of, volume_network
+from .weights import load_weights
 
 __all__ = [
     "BEST",
+    "CHECKPOINTS",
     "LAST",
     "Segmentation",
     "fit",

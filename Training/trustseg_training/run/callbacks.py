@@ -23,6 +23,9 @@ from trustseg_training.loading import Sample
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
+#: By the names that the command line has for them.
+CHECKPOINTS = {"best": BEST, "last": LAST}
+
 #: An error probability of this and more has the brightest color, as in Slicer and the reports.
 HIGHEST_ERROR = 0.5
 
@@ -44,8 +47,12 @@ def checkpoints(run: Path) -> list[ModelCheckpoint]:
     best = ModelCheckpoint(
         run, BEST.removesuffix(".ckpt"), monitor="val/dice", mode="max", enable_version_counter=False
     )
-    # In this order, so that the last checkpoint knows which one is the best.
-    return [best, ModelCheckpoint(run, LAST.removesuffix(".ckpt"), enable_version_counter=False)]
+    # In this order, so that the last checkpoint knows which one is the best; after every epoch, also after
+    # those without a validation.
+    last = ModelCheckpoint(
+        run, LAST.removesuffix(".ckpt"), enable_version_counter=False, save_on_train_epoch_end=True
+    )
+    return [best, last]
 
 
 class ProgressBar(TQDMProgressBar):

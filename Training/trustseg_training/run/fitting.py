@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import logging
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 import lightning
-import torch
 from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from trustseg_training.configuration import FILE, FitConfiguration
-from trustseg_training.loading import PatientData
+from trustseg_training.loading import PatientData, disk_is_full
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.networks import start_from_deterministic
 
-from .callbacks import BEST, LAST, callbacks
+from .callbacks import LAST, callbacks
+from .ending import ending_of
 from .lightning_module import Segmentation
+from .weights import load_weights
 
 #: Warnings that a user can do nothing about: the folder is the run's own, the interval is ours.
 LIGHTNING_ONLY = (
@@ -45,14 +45,15 @@ def fit(
         Run folder, written once the data are read. One that holds a run is continued with ``resume`` and
         refused without.
     resume : bool
-        Continue from ``last.ckpt`` with the same configuration; from the start if no epoch was finished.
+        Continue from ``last.ckpt`` with the same configuration; from the start if no epoch was finished. A
+        run that is finished, or that early stopping ended, stays as it is.
     accelerator : str
         Lightning's accelerator: ``auto``, ``cpu`` or ``gpu``.
 
     Returns
     -------
     float
-        Mean Dice of the validation patients in the best epoch.
+        Mean Dice of the validation patients in the best epoch, over the regions if there are any.
 
     Raises
     ------
@@ -61,11 +62,16 @@ def fit(
     ImageError
         A patient cannot be used.
     OutputError
-        The run folder cannot be written.
+        The run folder or the cache cannot be written, or the disk is full; the last checkpoint is whole.
     KeyboardInterrupt
         The person stopped the run.
     """
     _check_run(configuration, run, resume)
+    if resume and (run / LAST).is_file():
+        ending = ending_of(configuration, run / LAST)
+        if ending is not None:
+            rank_zero_info(f"{run}: {ending}")
+            return ending.score
     if accelerator == "gpu" and not (CUDAAccelerator.is_available() or MPSAccelerator.is_available()):
         raise OptionError("accelerator gpu: this computer has no GPU that PyTorch can use; use cpu or auto")
     lightning.seed_everything(configuration.seed, workers=True, verbose=False)
@@ -87,6 +93,11 @@ def fit(
         if trainer.interrupted:
             raise KeyboardInterrupt from stop
         raise
+    except OSError as error:
+        if disk_is_full(error):
+            said = "the disk is full; make room, then the same command with --resume goes on"
+            raise OutputError(f"{run}: {said}") from error
+        raise
     return float(trainer.checkpoint_callback.best_model_score)
 
 
@@ -96,32 +107,13 @@ def _what_concerns_the_user() -> Iterator[None]:
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for message in LIGHTNING_ONLY:
-            warnings.filterwarnings("ignore", message=message)
-        yield
-    logger.setLevel(level)
-
-
-def load_weights(run: Path, checkpoint: str = BEST) -> dict[str, torch.Tensor]:
-    """The network's weights from a checkpoint of a run.
-
-    Raises
-    ------
-    OptionError
-        The run has no such checkpoint, or a damaged one.
-    """
-    path = run / checkpoint
-    if not path.is_file():
-        raise OptionError(f"{path}: not found; train with `trustseg-train fit` first")
-    damaged = OptionError(f"{path}: not a checkpoint of a run, or damaged; train anew")
-    if not zipfile.is_zipfile(path):
-        raise damaged
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, EOFError, KeyError, RuntimeError) as error:
-        raise damaged from error
-    return {name.removeprefix("network."): value for name, value in state.items()}
+        with warnings.catch_warnings():
+            for message in LIGHTNING_ONLY:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:  # also where a run fails: what comes after it in this process has something to say
+        logger.setLevel(level)
 
 
 @rank_zero_only  # further processes start the same command when the first one has written the folder
@@ -130,7 +122,8 @@ def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None
         if not (run / FILE).is_file():
             raise OptionError(f"{run}: nothing to resume ({FILE} is missing); start without --resume")
         started = FitConfiguration.load(run)
-        names = [field.name for field in fields(FitConfiguration)]
+        # Where prepared images lie changes nothing: a run may go on with room elsewhere.
+        names = [field.name for field in fields(FitConfiguration) if field.name != "cache"]
         other = [name for name in names if getattr(started, name) != getattr(configuration, name)]
         if other:
             raise OptionError(
@@ -166,6 +159,7 @@ def _trainer(configuration: FitConfiguration, run: Path, accelerator: str) -> li
         # A numbered folder per start: into one folder, Lightning would delete the log of the stopped run.
         logger=[CSVLogger(run, "csv"), TensorBoardLogger(run, "tensorboard", version="")],
         log_every_n_steps=10,
+        check_val_every_n_epoch=configuration.validation_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # the data deal out the patches themselves
     )

@@ -37,8 +37,21 @@ def volume_network(network: nn.Module) -> nn.Module:
     return PlaneNetwork(network) if network.spec.dimensions == 2 else network
 
 
+def judged_unions(configuration: FitConfiguration) -> dict[str, tuple[int, ...]]:
+    """Labels of every mask that validation judges, by the name of its score: structures, then regions.
+
+    A structure's score is ``val/dice_1``, ``val/dice_2``, ...; a region's has the region's name.
+    """
+    labels = range(1, len(configuration.structures) + 1)
+    structures = {f"val/dice_{label}": (label,) for label in labels}
+    return structures | {f"val/dice_{name}": union for name, union in configuration.regions.items()}
+
+
 class Segmentation(lightning.LightningModule):
     """Fit a network of any family and watch the Dice of whole validation volumes.
+
+    ``val/dice``, which chooses the best epoch and ends a run early, is the mean over the regions where the
+    configuration has some, for these are what such a data set is judged by, and over the structures else.
 
     Parameters
     ----------
@@ -55,6 +68,7 @@ class Segmentation(lightning.LightningModule):
         # The published network has variances of its own to start with.
         if hasattr(self.network, "set_relative_variance") and configuration.family != "supernet":
             self.network.set_relative_variance(configuration.relative_variance)
+        self._unions = judged_unions(configuration)
         self._dice: dict[int, np.ndarray] = {}
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -116,7 +130,7 @@ class Segmentation(lightning.LightningModule):
             raise FloatingPointError(f"{said}; try a smaller learning rate, or look at the images")
 
     def validation_step(self, sample: Sample, index: int) -> dict[str, np.ndarray] | None:
-        """Dice of every structure of one patient's whole volume; the first one's answer goes to callbacks."""
+        """Dice of every structure and region of a patient's volume; the first answer goes to callbacks."""
         if index % self.trainer.world_size != self.global_rank:
             return None  # another process's turn
         mean, _ = sliding_window(
@@ -126,23 +140,23 @@ class Segmentation(lightning.LightningModule):
             device=self.device,
         )
         labels, truth = mean.argmax(axis=0), sample["label"][0].cpu().numpy()
-        structures = range(1, len(self.configuration.structures) + 1)
-        self._dice[index] = np.array([dice(labels == label, truth == label) for label in structures])
+        masks = ([np.isin(volume, union) for volume in (labels, truth)] for union in self._unions.values())
+        self._dice[index] = np.array([dice(*pair) for pair in masks])
         return {"labels": labels, "error": 1 - mean.max(axis=0)} if index == 0 else None
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means over patients."""
+        """Log the means over patients, and the score of the epoch."""
         mean = self._all_dice().mean(axis=0)
         self._dice.clear()
-        values = {f"val/dice_{index}": value for index, value in enumerate(mean, start=1)}
-        self.log_dict({key: float(value) for key, value in values.items()})
-        self.log("val/dice", float(mean.mean()), prog_bar=True)
+        self.log_dict({name: float(value) for name, value in zip(self._unions, mean, strict=True)})
+        scored = mean[len(self.configuration.structures) :] if self.configuration.regions else mean
+        self.log("val/dice", float(scored.mean()), prog_bar=True)
 
     def _all_dice(self) -> np.ndarray:
-        """(patients, structures) of all processes."""
+        """(patients, structures and regions) of all processes."""
         if self.trainer.world_size == 1:
             return np.stack(list(self._dice.values()))
-        table = np.zeros((len(self.trainer.val_dataloaders.dataset), len(self.configuration.structures)))
+        table = np.zeros((len(self.trainer.val_dataloaders.dataset), len(self._unions)))
         for index, row in self._dice.items():
             table[index] = row
         shared = torch.from_numpy(table).float().to(self.device)

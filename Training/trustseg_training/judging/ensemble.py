@@ -1,0 +1,98 @@
+"""Several deterministic runs under judgment as one ensemble, without a bundle on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from torch import nn
+
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.dataset import SPLIT_TABLE
+from trustseg_training.run import BEST, load_weights
+from TrustSegLib.bundle import ModelDescription
+from TrustSegLib.errors import OptionError
+from TrustSegLib.networks import build, join_members
+
+from .subject import RunModel, Subject, load_subject
+
+MEMBER_FAMILY = "deterministic"
+
+#: In what members may differ: where they start, and the computer.
+_OWN = ("seed", "data", "initialize_from", "precision", "devices", "num_nodes", "strategy", "cache")
+
+
+@dataclass(frozen=True)
+class EnsembleModel:
+    """Runs as the members of one ensemble; their own calibrations are left out."""
+
+    name: str
+    members: tuple[RunModel, ...]
+    checkpoint: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the members' hashes, in their order."""
+        return hashlib.sha256("".join(member.sha256 for member in self.members).encode()).hexdigest()
+
+    @property
+    def description(self) -> ModelDescription:
+        """What a bundle of this ensemble would say, as far as the network and its input go."""
+        options = {"members": len(self.members)}
+        return replace(self.members[0].description, name=self.name, family="ensemble", family_options=options)
+
+    def network(self) -> nn.Module:
+        """The network with its weights, on the CPU, in evaluation mode."""
+        spec = self.members[0].configuration.network
+        network = build(spec, "ensemble", members=len(self.members)).eval()
+        network.load_state_dict(
+            join_members([load_weights(run.run, self.checkpoint) for run in self.members])
+        )
+        return network
+
+
+def ensemble_subject(name: str, runs: Sequence[Path], checkpoint: str = BEST) -> Subject:
+    """Load runs as one subject.
+
+    Raises
+    ------
+    OptionError
+        A run has no usable checkpoint, or the runs cannot be members of one ensemble.
+    """
+    check_members(runs, [FitConfiguration.load(run) for run in runs])
+    subjects = [load_subject(run, checkpoint) for run in runs]
+    model = EnsembleModel(name, tuple(subject.run for subject in subjects), checkpoint)
+    return replace(subjects[0], name=name, model=model)
+
+
+def check_members(runs: Sequence[Path], configurations: Sequence[FitConfiguration]) -> None:
+    """Refuse runs that differ in more than their seed: those of the table were seen by none.
+
+    Raises
+    ------
+    OptionError
+        Naming the run and the difference.
+    """
+    first = configurations[0]
+    if first.family != MEMBER_FAMILY:
+        raise OptionError(f"{runs[0]}: family {first.family}; an ensemble has {MEMBER_FAMILY} members")
+    for run, other in zip(runs[1:], configurations[1:], strict=True):
+        for field in fields(FitConfiguration):
+            if field.name not in _OWN and getattr(first, field.name) != getattr(other, field.name):
+                raise OptionError(
+                    f"{run}: has another {field.name.replace('_', '-')} than {runs[0].name}; the members of "
+                    "an ensemble differ in their seed only"
+                )
+        if _split(run) != _split(runs[0]):
+            raise OptionError(f"{run}: trained on other patients than {runs[0].name}; use one split for all")
+    seeds = [configuration.seed for configuration in configurations]
+    if len(set(seeds)) < len(seeds):
+        raise OptionError(f"{runs[0]}: two members have the same seed; train each with its own --seed")
+
+
+def _split(run: Path) -> bytes | None:
+    """The table of who trained; runs from before there was one have None."""
+    table = run / SPLIT_TABLE
+    return table.read_bytes() if table.is_file() else None
