@@ -12,7 +12,8 @@ from walls import broken, circle, rooms
 PACKAGE, SOURCE = "trustseg_training", ROOT / "Training"
 MAY_KNOW: dict[str, set[str]] = {
     "__init__": set(),
-    "presets": set(),
+    "shipped": set(),
+    "presets": {"shipped"},
     "dataset": set(),
     "measures": set(),
     "configuration": {"presets", "dataset"},
@@ -23,7 +24,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "studies": {"dataset", "configuration", "judging"},
     "corruptions": set(),
     "attacks": set(),
-    "suites": set(),
+    "suites": {"shipped"},
     "verification": {
         "attacks",
         "configuration",

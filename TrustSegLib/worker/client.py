@@ -55,7 +55,7 @@ class Worker:
 
     @property
     def silent(self) -> bool:
-        """Whether `poll` has nothing more to tell: there is no process, and the end of the last one was told."""
+        """Whether `poll` has nothing more to tell: no process, and the end of the last one was told."""
         return self._session.connection is None and not self._events
 
     @property

@@ -5,27 +5,19 @@ from __future__ import annotations
 from itertools import takewhile
 from pathlib import Path
 
-from TrustSegLib.errors import OptionError
+from trustseg_training import shipped
 
 _FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
     """Every preset."""
-    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+    return shipped.names(_FOLDER)
 
 
 def path_of(name: str) -> Path:
-    """The YAML file of a preset.
-
-    Raises
-    ------
-    OptionError
-        There is none of this name.
-    """
-    if name not in names():
-        raise OptionError(f"preset {name!r}: not known; use one of {', '.join(names())}")
-    return _FOLDER / f"{name}.yaml"
+    """The YAML file of a preset; see `shipped.path_of`."""
+    return shipped.path_of(_FOLDER, "preset", name)
 
 
 def description(name: str) -> list[str]:
