@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas
 import pytest
 
 from trustseg_training import reporting
@@ -88,11 +89,12 @@ def test_verification_goes_from_models_to_tables_and_goes_on_where_it_stopped(co
     lost, damaged = sorted(before)[:2]
     lost.unlink()
     damaged.write_text("{", encoding="utf-8")
-    text = (out / "structures.csv").read_text()
+    table = pandas.read_csv(out / "structures.csv")
     assert main([*command, "--jobs", "2"]) == 0
     after = {path: path.stat().st_mtime_ns for path in out.glob("parts/*/*.json")}
     assert {path for path in before if after[path] != before[path]} == {lost, damaged}
-    assert (out / "structures.csv").read_text() == text, "a part that was measured anew says something else"
+    # Up to the rounding of sums: another process may have another number of threads.
+    pandas.testing.assert_frame_equal(pandas.read_csv(out / "structures.csv"), table, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture
