@@ -56,6 +56,15 @@ def test_missed_structure_counts_near_its_truth(truth):
     assert record["scores"]["expected_dice"] == 1.0
 
 
+def test_structure_that_is_ruled_out_everywhere_is_expected_to_be_missed(truth):
+    """Its empty mask agrees with its probabilities of 0; but every image has the structure."""
+    labels = np.where(truth == 2, 0, truth)
+    mean, variance = answer(labels, sure=1.0, variance=0.0)
+    record = assess(mean, variance, truth, (1.0, 1.0, 1.0), {"One": (1,), "Two": (2,)})
+    assert record["structures"][1]["expected_dice"] == 1.0
+    assert record["scores"]["expected_dice"] == pytest.approx(0.5)
+
+
 def test_expected_dice_and_parts_are_those_of_the_formulas(truth):
     mean, variance = answer(truth)
     record = assess(mean, variance, truth, (1.0, 1.0, 1.0), UNIONS)
