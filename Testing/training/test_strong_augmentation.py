@@ -16,7 +16,7 @@ from trustseg_training.corruptions import NAMES
 from trustseg_training.loading import strong_augmentation
 from trustseg_training.loading.data import Patches
 from trustseg_training.loading.preprocessing import Sample
-from trustseg_training.loading.strong_augmentation import TOUCHED, ThroughTorchIO
+from trustseg_training.loading.strong_augmentation import TOUCHED, TOUCHED_WITH_NOISE, ThroughTorchIO
 
 STRONG = FitConfiguration(
     data="", structures=("A", "B"), patch=(16, 24, 20), filters=(4, 8), augmentation="strong"
@@ -154,6 +154,7 @@ def test_constant_and_flat_patches_stay_what_they_are():
 def test_most_families_of_the_verification_suite_are_kept_out():
     assert set(TOUCHED) <= set(NAMES)
     assert len(TOUCHED) < len(NAMES) / 2
+    assert len(TOUCHED_WITH_NOISE) < len(NAMES) / 2
     assert not {"gaussian", "rician", "poisson", "speckle", "salt_and_pepper"} & set(TOUCHED)
 
 
@@ -164,6 +165,23 @@ def test_default_has_none_of_it(monkeypatch):
     strong = Patches([_sample()], STRONG).transform.transforms
     assert [type(step).__name__ for step in strong] == [*names, "ThroughTorchIO"]
     assert FitConfiguration(data="", structures=("A",)).augmentation == "default"
+
+
+def test_noise_is_added_to_less_or_more_than_some_of_the_patches():
+    sample = _sample()
+    patches = Patches([sample] * 40, replace(STRONG, augmentation="noise"))
+    strong = Patches([sample] * 40, STRONG)
+    assert [type(step).__name__ for step in patches.transform.transforms[:-1]] == [
+        type(step).__name__ for step in strong.transform.transforms
+    ]
+    noise = patches.transform.transforms[-1]
+    noise.set_random_state(0)
+    flat = torch.zeros(1, 24, 20, 16)
+    spread = torch.tensor([float(noise({"image": flat.clone()})["image"].std()) for _ in range(200)])
+    noisy = spread > 0
+    assert 50 < noisy.sum() < 110
+    assert spread.max() < 1.05
+    assert spread[noisy].min() < 0.1 < 0.9 < spread.max()
 
 
 def test_strong_augmentation_trains(dataset, tmp_path):

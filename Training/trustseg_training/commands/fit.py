@@ -115,7 +115,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     add("--validation-fraction", type=float, help="where the data name no split; default: 0.2")
     add("--split-seed", type=int, help="of split, folds and shuffle; default: 0")
     add("--cache", metavar="FOLDER", help="keep prepared images there, not all in memory")
-    add("--augmentation", choices=["default", "strong", "none"], help="default: default")
+    add("--augmentation", choices=["default", "strong", "noise", "none"], help="default: default")
     add("--patches-per-patient", type=int, metavar="N", help="per epoch; default: 1")
     add("--foreground-share", type=float, help="of the patches, drawn around a structure; default: 0")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 OBJECTIVES = ("auto", "cross_entropy_dice", "expected", "gaussian_nll")
 KL_SCHEDULES = ("constant", "linear")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-AUGMENTATIONS = ("default", "strong", "none")
+AUGMENTATIONS = ("default", "strong", "noise", "none")
 #: Families that are trained as they are: the members of an ensemble are trained one by one.
 TRAINED_FAMILIES = tuple(family for family in FAMILIES if family != "ensemble")
 

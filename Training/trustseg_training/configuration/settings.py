@@ -59,7 +59,8 @@ class FitConfiguration:
         keeps all of them in memory. The results are the same.
     augmentation : str
         ``default``, see `loading.augmentation`; ``strong``, which adds `loading.strong_augmentation` and so
-        trains on some families of the verification suite; or ``none``.
+        trains on some families of the verification suite; ``noise``, which adds Gaussian noise to these; or
+        ``none``.
     patches_per_patient : int
         Random patches of each image per epoch.
     foreground_share : float
