@@ -60,7 +60,8 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "foreground_share": "Share of the patches that are drawn around a structure.",
         "augmentation": (
             "default; strong, which adds elastic deformation, anisotropy, bias field and gamma, of which the "
-            "last three are judged by the verification suite; noise, which adds Gaussian noise to these; or none."
+            "last three are judged by the verification suite; noise, which adds Gaussian noise to these; or "
+            "none."
         ),
     },
     "Objective": {

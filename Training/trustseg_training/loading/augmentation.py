@@ -1,8 +1,8 @@
 """Random changes that keep a scan plausible, through MONAI; further ones, through TorchIO, are ``strong``.
 
 There is no noise among them: robustness that comes from training on the test's own corruption is not
-robustness. ``noise`` adds that of one family, Gaussian, to the strong ones: what such a network bears of it is
-reported as trained, what it bears of the other noises is not.
+robustness. ``noise`` adds that of one family, Gaussian, to the strong ones: what such a network bears of it
+is reported as trained, what it bears of the other noises is not.
 """
 
 from __future__ import annotations

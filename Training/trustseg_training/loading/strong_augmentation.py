@@ -3,8 +3,8 @@
 Of the families of the verification suite, training with ``strong`` touches five: bias_field, downsampling (as
 anisotropy) and gamma here, and blur, gamma and gain by what the default augmentation does already. A network
 that was trained so is not judged on unseen corruptions there. It sees nothing of the other eight: gaussian,
-rician, poisson, speckle and salt_and_pepper noise, motion, ghosting and spike. ``noise`` takes gaussian out of
-these.
+rician, poisson, speckle and salt_and_pepper noise, motion, ghosting and spike. ``noise`` takes gaussian out
+of these.
 """
 
 from __future__ import annotations
