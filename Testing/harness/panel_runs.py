@@ -100,12 +100,18 @@ def results(image):
 
 
 def mask(segmentation) -> np.ndarray:
-    """The labels of a segmentation, (D, H, W), on the grid of its segments."""
+    """The labels of a segmentation, (D, H, W), on the grid of the image that was segmented."""
+    from TrustSegModule.result_nodes import INPUT_ROLE
     from vtk.util.numpy_support import vtk_to_numpy
 
     labelmap = segmentation.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
     voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())
-    return voxels.reshape(labelmap.GetDimensions()[::-1])
+    shape = segmentation.GetNodeReference(INPUT_ROLE).GetImageData().GetDimensions()[::-1]
+    whole = np.zeros(shape, voxels.dtype)
+    extent = labelmap.GetExtent()
+    box = tuple(slice(extent[2 * axis], extent[2 * axis + 1] + 1) for axis in (2, 1, 0))
+    whole[box] = voxels.reshape(labelmap.GetDimensions()[::-1])
+    return whole
 
 
 def node_names() -> list[str]:

@@ -86,6 +86,16 @@ def test_voxels_of_the_segments_are_not_those_of_the_labels(scene):
         np.testing.assert_array_equal(found, labels == structure["label"])
 
 
+def test_segments_are_as_large_as_the_image(scene):
+    """A large image with a small structure: its surface would be made of all voxels."""
+    labels = np.zeros(sample_answer().labels.shape, np.uint8)
+    labels[20:24, 10:13, 5] = 1
+    node = put(scene, made_up_answer(labels))
+    labelmap = node.GetSegmentation().GetSegment("Segment_1").GetRepresentation("Binary labelmap")
+    assert labelmap.GetExtent() == (4, 6, 9, 13, 19, 24)
+    np.testing.assert_array_equal(voxels(node, "Segment_1"), labels == 1)
+
+
 def test_reference_geometry_is_not_that_of_the_image(scene):
     node = put(scene)
     image = scene.GetFirstNodeByName("MR")
@@ -99,11 +109,13 @@ def voxels(node, segment_id: str) -> np.ndarray:
     """Return one segment on the grid of the image, as Slicer exports it."""
     from vtk.util.numpy_support import vtk_to_numpy
 
-    image = slicer.vtkOrientedImageData()
-    labelmap = node.GetSegmentation().GetSegment(segment_id)
+    converter = slicer.vtkSegmentationConverter
+    geometry = node.GetSegmentation().GetConversionParameter(
+        converter.GetReferenceImageGeometryParameterName()
+    )
+    image, whole, result = (slicer.vtkOrientedImageData() for _ in range(3))
+    converter.DeserializeImageGeometry(geometry, whole)
     node.GetBinaryLabelmapRepresentation(segment_id, image)
-    whole = labelmap.GetRepresentation("Binary labelmap")
-    result = slicer.vtkOrientedImageData()
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, whole, result)
     scalars = vtk_to_numpy(result.GetPointData().GetScalars())
     return scalars.reshape(whole.GetDimensions()[::-1]) > 0

@@ -11,6 +11,7 @@ import slicer
 import vtk
 
 from TrustSegModule.geometry import copy_steps
+from TrustSegModule.mask_box import box_steps
 from TrustSegModule.mask_middle import middle_steps
 
 
@@ -29,19 +30,23 @@ class PreparedResult:
     Attributes
     ----------
     labelmap : vtkOrientedImageData
-        The mask; where it lies is not yet known.
+        The mask, cut to its structures: its extent says which voxels (i, j, k) of the image it holds. Where
+        the image lies is not yet known.
     maps : dict of str to vtkImageData
         By the name of the map.
     middle : tuple of 3 ints or None
         Voxel (i, j, k) in the middle of the mask; None for an empty one.
     report : dict
         As `TrustSegLib.report.report_json` made it.
+    shape : tuple of 3 ints
+        (D, H, W) of the image that was segmented.
     """
 
     labelmap: slicer.vtkOrientedImageData
     maps: dict[str, vtk.vtkImageData]
     middle: tuple[int, int, int] | None
     report: dict[str, Any]
+    shape: tuple[int, ...]
 
 
 def prepare_steps(answer: Answer) -> Generator[None, None, PreparedResult]:
@@ -52,13 +57,21 @@ def prepare_steps(answer: Answer) -> Generator[None, None, PreparedResult]:
     answer : SegmentAnswer
         Mask and maps on the grid of the image, and the report; must not change between the steps.
     """
-    labelmap = slicer.vtkOrientedImageData()
-    yield from copy_steps(answer.labels, np.uint8, labelmap)
+    labelmap = yield from _labelmap_steps(answer.labels)
     maps = {name: vtk.vtkImageData() for name in answer.maps}
     for name, image in maps.items():
         yield from copy_steps(answer.maps[name], np.float32, image)
     middle = yield from middle_steps(answer.labels)
-    return PreparedResult(labelmap, maps, middle, answer.report)
+    return PreparedResult(labelmap, maps, middle, answer.report, answer.labels.shape)
+
+
+def _labelmap_steps(labels: np.ndarray) -> Generator[None, None, slicer.vtkOrientedImageData]:
+    # Cut as Slicer's own editor does: what is made of it, surfaces above all, takes as long as it is large.
+    box = yield from box_steps(labels)
+    labelmap = slicer.vtkOrientedImageData()
+    yield from copy_steps(labels[box], np.uint8, labelmap)
+    labelmap.SetExtent(*(index for axis in reversed(box) for index in (axis.start, axis.stop - 1)))
+    return labelmap
 
 
 def prepare(answer: Answer) -> PreparedResult:

@@ -11,7 +11,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule import overlay, slice_position, surface
+from TrustSegModule import overlay, review, slice_position, surface
 from TrustSegModule.errors import SceneError
 from TrustSegModule.hierarchy import place_beside
 from TrustSegModule.input_volume import image_array
@@ -139,7 +139,7 @@ def report_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, An
 
 
 def _require_same_size(input_node: slicer.vtkMRMLVolumeNode, result: PreparedResult) -> None:
-    if image_array(input_node).shape[:0:-1] != result.labelmap.GetDimensions():
+    if image_array(input_node).shape[1:] != result.shape:
         message = _("'{name}' was changed while it was segmented; segment it again")
         raise SceneError(message.format(name=input_node.GetName()))
 
@@ -161,6 +161,7 @@ def _fill(nodes: ResultNodes, input_node, result: PreparedResult, model: dict[st
     fill_segmentation(nodes.segmentation, result.labelmap, input_node, model)
     slice_position.keep_middle(nodes.segmentation, result.middle)
     nodes.segmentation.SetAttribute(REPORT_ATTRIBUTE, json.dumps(result.report))
+    review.begin(nodes.segmentation).log("segmented", details=f"{model['name']} {model['version']}")
     for name, node in nodes.maps.items():
         fill_map(node, result.maps[name], input_node, classes=len(model["structures"]) + 1)
         set_calibrated(node, result.report["calibration"] is not None)

@@ -39,7 +39,8 @@ def fill_segmentation(
     ----------
     node : vtkMRMLSegmentationNode
     labelmap : vtkOrientedImageData of unsigned char
-        The labels, 0 is background; the segments keep it, and it gets its place here.
+        The labels, 0 is background; its extent is in voxels of the image. The segments keep it, and it gets
+        its place here.
     input_node : vtkMRMLVolumeNode
         The image; the mask lies on its grid, which becomes the reference geometry.
     model : dict
