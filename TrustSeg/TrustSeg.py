@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -37,7 +36,8 @@ class TrustSeg(ScriptedLoadableModule):
 <p>Segments an image and shows how sure the model is of every voxel: one pass of a network that carries the
 mean and the variance of each activation from the image to the mask.</p>
 <p>Choose an image and a model and click Segment. The mask appears as an outline, the probability that a voxel
-is labeled wrong as colors over the image; the key U hides the colors. For research use only: not a medical
+is labeled wrong as colors over the image; the key U hides the colors. The keys N and P go to the next and the
+previous region that is worth a look. For research use only: not a medical
 device.</p>
 """)
         self.parent.acknowledgementText = _("""
@@ -62,13 +62,12 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.parameters = self.settings = None
-        self.shortcut = None
         self.closed = False
 
     def setup(self) -> None:
         super().setup()
         from TrustSegModule.models import bundled_models
-        from TrustSegModule.panels import OverlayPanel, ResultsPanel, RunPanel
+        from TrustSegModule.panels import Keys, OverlayPanel, ResultsPanel, ReviewPanel, RunPanel
         from TrustSegModule.panels.session import Session
 
         panel = slicer.util.loadUI(self.resourcePath("UI/TrustSeg.ui"))
@@ -78,7 +77,15 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = TrustSegLogic()
         self.runPanel = RunPanel(self.ui, bundled_models(), self.onSegmentButton)
         self.overlayPanel = OverlayPanel(self.ui, slicer.mrmlScene)
-        self.resultsPanel = ResultsPanel(self.ui)
+        self.reviewPanel = ReviewPanel(self.ui, slicer.mrmlScene, self.onReviewed, self.onRevealed)
+        self.resultsPanel = ResultsPanel(self.ui, self.reviewPanel.choose_structure)
+        self.keys = Keys(
+            {
+                "U": self.overlayPanel.toggle,
+                "N": self.reviewPanel.next,
+                "P": self.reviewPanel.previous,
+            }
+        )
         self.session = Session(slicer.mrmlScene, self.runPanel, self.onResults)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneReplaced)
@@ -88,24 +95,19 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.followScene()
 
     def enter(self) -> None:
-        """The panel is opened: its key works, and the worker warms up."""
+        """The panel is opened: its keys work, and the worker warms up."""
         if self.closed:
             return
         self.followScene()
         self.chooseImage()
-        window = slicer.util.mainWindow()
-        if window is not None:
-            self.shortcut = qt.QShortcut(qt.QKeySequence("U"), window)
-            self.shortcut.activated.connect(self.overlayPanel.toggle)
+        self.reviewPanel.come_back()
+        self.keys.hold()
         if self.runPanel.model is not None:
             self.session.warm(self.runPanel.model, self.runPanel.device)
 
     def exit(self) -> None:
-        """Another module is opened: a running segmentation goes on, the key is given back."""
-        if self.shortcut is not None:
-            self.shortcut.setEnabled(False)
-            self.shortcut.deleteLater()
-            self.shortcut = None
+        """Another module is opened: a running segmentation goes on, the keys are given back."""
+        self.keys.release()
 
     def cleanup(self) -> None:
         """The panel is taken down; on a reload, without `exit`. Slicer may come back to it all the same."""
@@ -145,6 +147,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                     "inputVolume": self.ui.inputSelector,
                     "region": self.ui.regionSelector,
                     "allMaps": self.ui.allMapsCheckBox,
+                    "revealLater": self.ui.revealLaterCheckBox,
                 }
             )
         return self.settings
@@ -162,6 +165,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameters = None
         self.runPanel.follow(None)
         self.overlayPanel.follow(None)
+        self.reviewPanel.show(None, None)
         self.resultsPanel.show(None, {})
         self.shownInput = self.shownResults = None
 
@@ -195,7 +199,10 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.showResults(self.logic.resultsOf(self.shownInput))
             # Else the numbers of one image would stand beside the picture of another.
             if was_shown and self.shownResults is not None and self.shownResults.maps:
-                self.overlayPanel.reveal()
+                self.showUncertainty()
+        if self.reviewPanel.concealed:
+            self.reviewPanel.follow_settings(self.parameters)
+            self.onReviewed()
         self.runPanel.refresh()
 
     def onSegmentButton(self) -> None:
@@ -212,7 +219,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         first = self.shownResults is None
         self.showResults(self.logic.resultsOf(self.parameters.inputVolume))
         if self.shownResults == results:
-            self.overlayPanel.reveal()
+            self.showUncertainty()
             # Once: whoever segments again is looking at a place, and wants to see that place.
             if first:
                 slice_position.jump_to(slicer.mrmlScene, results.segmentation)
@@ -221,7 +228,25 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show a result, or None, in the lower parts of the panel."""
         self.shownResults = results
         self.overlayPanel.show_results(results)
-        self.resultsPanel.show(*self.logic.reportAndColors(results))
+        self.reviewPanel.show(results, self.parameters)
+        self.onReviewed()
+
+    def showUncertainty(self) -> None:
+        """Lay the uncertainty over the image, unless the person wants a first look without it."""
+        if not self.reviewPanel.concealed:
+            self.overlayPanel.reveal()
+
+    def onRevealed(self) -> None:
+        """The person has asked for the uncertainty."""
+        if self.shownResults.maps:
+            self.overlayPanel.reveal()
+
+    def onReviewed(self) -> None:
+        """A decision, a mask or the chosen place has changed: the numbers follow."""
+        review, concealed = self.reviewPanel.review, self.reviewPanel.concealed
+        self.overlayPanel.conceal(concealed)
+        self.resultsPanel.show(*self.logic.reportAndColors(self.shownResults), review, concealed)
+        self.resultsPanel.follow_choice(self.reviewPanel.chosen)
 
 
 class TrustSegLogic(ScriptedLoadableModuleLogic):

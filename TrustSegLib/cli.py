@@ -23,19 +23,25 @@ SEGMENT_TEXT = """\
 Segment images and show how sure the model is of every voxel.
 
 An image is a NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a directory that
-holds one DICOM series. For each image these files are written:
+holds one DICOM series. A directory with image files directly in it is a batch of these images; what an
+earlier run has written there is left out. For each image these files are written:
 
   mask.nii.gz         label of each voxel
   uncertainty.nii.gz  probability (0 to 1) that the label is wrong
   overlay.png         three slices with the mask and its uncertainty, to look at
+  report.html         everything in one page to read and print, with pictures of the places to look at
   report.json         volumes, mean uncertainties, model and settings, to read by program
+
+With several images a failed one does not keep the others from being done (the exit code is 2 at the end).
+cases.csv and cases.json list the images, the one that most likely failed first; structures.csv has one row
+per image and structure.
 
 Research use only."""
 
 SEGMENT_EXAMPLES = """\
 examples:
   trustseg segment scan.nii.gz -o results
-  trustseg segment patients/*.nii.gz -o results --model hippocampus-t1
+  trustseg segment patients -o results --model hippocampus-t1
   trustseg segment dicom/series5 -o results --device cuda:0 --maps entropy,epistemic
   trustseg segment head.nrrd -o results --roi -40,-10,-50,0,-40,0
   trustseg segment scan.nii.gz -o results --json | jq .structures"""
@@ -108,7 +114,10 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="image file, or folder of one DICOM series"
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="image file, or folder of one DICOM series or of several images",
     )
     parser.add_argument(
         "-o",
@@ -183,7 +192,8 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help='print one line of JSON per image: its report, or {"error": ...}; no progress bar',
+        help='print one line of JSON per image: its report, or {"error": ...}; with several images one more '
+        'line, {"cases": [...]}; no progress bar',
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 

@@ -101,8 +101,9 @@ def results(image):
 
 def mask(segmentation) -> np.ndarray:
     """The labels of a segmentation, (D, H, W), on the grid of the image that was segmented."""
-    from TrustSegModule.result_nodes import INPUT_ROLE
     from vtk.util.numpy_support import vtk_to_numpy
+
+    from TrustSegModule.result_nodes import INPUT_ROLE
 
     labelmap = segmentation.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
     voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())

@@ -37,12 +37,25 @@ def calibrated_answer(image, regions: int = 3) -> MadeUpAnswer:
     answer = sample_answer()
     first, second = answer.report["structures"]
     rows = [
-        {**first, "volume_interval_ml": [1.38, 1.7], "expected_dsc": 0.87, "expected_dsc_interval": [0.8, 0.91]},
-        {**second, "volume_interval_ml": [0.9, 2.1], "expected_dsc": 0.62, "expected_dsc_interval": [0.41, 0.78]},
+        {
+            **first,
+            "volume_interval_ml": [1.38, 1.7],
+            "expected_dsc": 0.87,
+            "expected_dsc_interval": [0.8, 0.91],
+        },
+        {
+            **second,
+            "volume_interval_ml": [0.9, 2.1],
+            "expected_dsc": 0.62,
+            "expected_dsc_interval": [0.41, 0.78],
+        },
     ]
     rows[1]["flag"] = FLAG
     report = {
         **answer.report,
+        "intended_use": "research use only",
+        "model": {"name": MODEL["name"], "version": MODEL["version"], "sha256": "0" * 64},
+        "provenance": {"device": "cpu", "command": "made up"},
         "structures": rows,
         "regions": _regions(image, answer.labels, regions),
         "calibration": CALIBRATION,
@@ -69,6 +82,13 @@ def erase(segmentation, segment: str, planes: int = 3) -> None:
     logic.SetBinaryLabelmapToSegment(labelmap, segmentation, segment)
     # The logic leaves it to its caller to tell of the change.
     segmentation.GetSegmentation().InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
+
+
+def type_text(field, text: str) -> None:
+    """Type into a text field; ASCII, as Qt's own tests can do no more."""
+    from PySide6 import QtTest
+
+    QtTest.QTest.keyClicks(field, text)
 
 
 def _voxels(labelmap) -> np.ndarray:

@@ -7,7 +7,7 @@ import sys
 
 from TrustSegLib.errors import TrustSegError
 
-from .commands import calibrate, compare, evaluate, export, fit, init, study, verify
+from .commands import calibrate, compare, evaluate, export, fit, init, moments, results, study, verify
 
 # In the order in which a person uses them.
 COMMANDS = {
@@ -19,6 +19,8 @@ COMMANDS = {
     "export": export,
     "study": study,
     "verify": verify,
+    "results": results,
+    "moments": moments,
 }
 
 

@@ -29,6 +29,19 @@ def offer_restart(reason: str) -> None:
         slicer.util.restart()
 
 
+def open_module(name: str) -> None:
+    """Switch the application to another module, such as "SegmentEditor", if it has a window."""
+    if slicer.util.mainWindow() is not None:
+        slicer.util.selectModule(name)
+
+
+def choose_folder(title: str) -> str:
+    """Ask for a folder to write into; an empty string when the person cancels."""
+    import qt
+
+    return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title)
+
+
 def torch_installer() -> object | None:
     """Return the `PyTorchUtilsLogic` of the PyTorch extension; None when the extension is not installed."""
     if getattr(slicer.modules, "pytorchutils", None) is None:

@@ -23,6 +23,8 @@ class TrustSegParameterNode:
         "auto", "cpu" or "cuda:N".
     allMaps : bool
         Whether to make every uncertainty map.
+    revealLater : bool
+        Whether the uncertainty of a new result is hidden until the person asks for it.
     map : str
         Name of the map that is shown.
     opacity : float
@@ -38,6 +40,7 @@ class TrustSegParameterNode:
     region: slicer.vtkMRMLMarkupsROINode
     device: str = "auto"
     allMaps: bool = False
+    revealLater: bool = False
     map: str = "error_probability"
     opacity: float = 0.5
     colorMap: str = COLOR_MAPS[0]

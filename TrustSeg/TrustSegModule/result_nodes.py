@@ -138,6 +138,11 @@ def report_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, An
     return json.loads(segmentation_node.GetAttribute(REPORT_ATTRIBUTE))
 
 
+def image_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """Return the image that a result belongs to; None once it has left the scene."""
+    return segmentation_node.GetNodeReference(INPUT_ROLE)
+
+
 def _require_same_size(input_node: slicer.vtkMRMLVolumeNode, result: PreparedResult) -> None:
     if image_array(input_node).shape[1:] != result.shape:
         message = _("'{name}' was changed while it was segmented; segment it again")

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from TrustSegLib.bundle.archive import SUFFIX, unpack
+from TrustSegLib.bundle.calibration import check_calibration
 from TrustSegLib.bundle.description import (
     CALIBRATION_FILE,
     CARD_FILE,
@@ -72,7 +73,10 @@ class Bundle:
             raise BundleError(f"{self.source}: {CARD_FILE} is not UTF-8 text; get the model again") from error
 
     def calibration(self) -> dict[str, Any] | None:
-        """Return the content of `calibration.json`, None if the model is not calibrated."""
+        """Return the content of `calibration.json`, None if the model is not calibrated.
+
+        `TrustSegLib.uncertainty.Calibration.parse` makes a `Calibration` of it.
+        """
         return self._json(CALIBRATION_FILE)
 
     def metrics(self) -> dict[str, Any] | None:
@@ -115,7 +119,8 @@ def load_bundle(path: str | Path) -> Bundle:
     Returns
     -------
     Bundle
-        Every listed file is there and has its SHA-256, no other file is, and `model.json` fits the schema.
+        Every listed file is there and has its SHA-256, no other file is, and `model.json` and
+        `calibration.json`, if there is one, fit their schemas and each other.
 
     Raises
     ------
@@ -147,11 +152,10 @@ def verify_bundle(path: str | Path) -> Bundle:
     Raises
     ------
     BundleError
-        If the bundle cannot be loaded, or its calibration, metrics, card or weights cannot be used.
+        If the bundle cannot be loaded, or its metrics, card or weights cannot be used.
     """
     bundle = load_bundle(path)
     bundle.card()
-    bundle.calibration()
     bundle.metrics()
     bundle.network()
     return bundle
@@ -166,7 +170,11 @@ def _load_folder(folder: Path, source: Path) -> Bundle:
         _check_hashes(folder, description, source)
     except OSError as error:
         raise BundleError(f"{source}: cannot be read ({error.strerror}); check its permissions") from error
-    return Bundle(folder, description, hashlib.sha256(content).hexdigest(), source)
+    bundle = Bundle(folder, description, hashlib.sha256(content).hexdigest(), source)
+    calibration = bundle.calibration()
+    if CALIBRATION_FILE in description.files:
+        check_calibration(calibration, description, f"{source}: {CALIBRATION_FILE}")
+    return bundle
 
 
 def _read_model_file(folder: Path, source: Path) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from TrustSegLib.bundle.calibration import check_calibration
 from TrustSegLib.bundle.description import (
     CALIBRATION_FILE,
     CARD_FILE,
@@ -61,12 +62,17 @@ def save_bundle(
     Raises
     ------
     BundleError
-        If `folder` exists or cannot be written, the description is not valid or the weights do not fit it.
+        If `folder` exists or cannot be written, the description or the calibration is not valid or the
+        weights do not fit it.
     """
     target = Path(folder).absolute()
     if os.path.lexists(target):
         raise BundleError(f"{target}: exists already; remove it or choose another folder")
     network_with_weights(description, weights, str(target))
+    if calibration is not None:
+        # As it will be read: a tuple is written as a list.
+        written = json.loads(json.dumps(calibration))
+        check_calibration(written, description, f"{target}: {CALIBRATION_FILE}")
     temporary = target.with_name(f".{target.name}.{token_hex(8)}.partial")
     try:
         # Not mkdtemp, whose folders only their owner may read.

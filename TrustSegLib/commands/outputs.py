@@ -6,7 +6,6 @@ at the end, the report last: where there is a report, the files beside it belong
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import unicodedata
@@ -15,12 +14,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from TrustSegLib.commands.batch_folder import IMAGE_EXTENSIONS, images_of_batch, written_before
 from TrustSegLib.errors import ImageError, OptionError, OutputError
-from TrustSegLib.report.files import MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.uncertainty import MAP_NAMES
 
-IMAGE_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-OWN_FILES = (REPORT_FILE, MASK_FILE, OVERLAY_FILE, *(map_file(name) for name in MAP_NAMES))
+OWN_FILES = (REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE, *(map_file(name) for name in MAP_NAMES))
 """Every name that a result can have."""
 PRIVATE_PREFIX = ".trustseg-"
 
@@ -39,7 +38,7 @@ def plan_targets(images: Sequence[str], output: str) -> list[Target]:
     Parameters
     ----------
     images : sequence of str
-        Files, or directories that each hold a DICOM series.
+        Files, or directories: of one DICOM series, or of images that are a batch (see `batch_folder`).
     output : str
         Folder for the results of one image; of several, the folder of one folder per image.
 
@@ -53,9 +52,10 @@ def plan_targets(images: Sequence[str], output: str) -> list[Target]:
     for image in images:
         if not Path(image).exists():
             raise ImageError(f"{image}: no such file or directory; check the path")
-    if len(images) == 1:
-        return [Target(Path(images[0]), Path(output))]
-    targets = [Target(Path(image), Path(output) / image_name(Path(image))) for image in images]
+    found = [path for image in images for path in images_of_batch(Path(image)) or [Path(image)]]
+    if found == [Path(images[0])]:
+        return [Target(found[0], Path(output))]
+    targets = [Target(path, Path(output) / image_name(path)) for path in found]
     _check_different(targets)
     return targets
 
@@ -113,9 +113,9 @@ def _check_folder(folder: Path, images: Sequence[Path], overwrite: bool) -> None
             existing = [name for name in OWN_FILES if (folder / name).exists()]
     except OSError as error:
         raise _not_writable(folder, error) from error
-    written_before = _written_before(folder)
+    ours = written_before(folder)
     for name in existing:
-        _check_replaceable(folder / name, images, may_replace=overwrite or name in written_before)
+        _check_replaceable(folder / name, images, may_replace=overwrite or name in ours)
 
 
 def publish(staging: Path, folder: Path) -> None:
@@ -164,17 +164,6 @@ def _check_replaceable(existing: Path, images: Sequence[Path], may_replace: bool
         raise OutputError(
             f"{existing}: was not written by trustseg; choose another output folder or give --overwrite"
         )
-
-
-def _written_before(folder: Path) -> set[str]:
-    """Names that the report in `folder` lists as its files; none where there is no report of ours."""
-    try:
-        report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
-        if not report["schema"].startswith("trustseg-report/"):
-            return set()
-        return {*report["files"].values(), *(entry["file"] for entry in report["maps"])}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return set()  # No report, or one of another program: then nothing here is known to be ours.
 
 
 def _move(source: Path, destination: Path, undo: ExitStack) -> None:

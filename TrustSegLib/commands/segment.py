@@ -10,14 +10,15 @@ from pathlib import Path
 import torch
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
+from TrustSegLib.commands.batch import Batch, check_tables
 from TrustSegLib.commands.console import EXIT_MENDABLE, ProgressBar, print_error, print_json
 from TrustSegLib.commands.outputs import Target, check_targets, private_folder, publish
 from TrustSegLib.commands.summary import print_summary
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume, write_volume
 from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
-from TrustSegLib.report import write_overlay, write_report
-from TrustSegLib.report.files import DEFAULT_MAP, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+from TrustSegLib.report import write_html_report, write_overlay, write_report
+from TrustSegLib.report.files import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 
 LARGEST_SEED = 2**63 - 1
 """What PyTorch's generator takes."""
@@ -60,24 +61,29 @@ def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
     job = Job(bundle, options, arguments.seed, arguments.command_line, arguments.json, arguments.quiet)
     with private_folder(arguments.output) as private:
         check_targets(targets, arguments.overwrite)
-        if len(targets) == 1:
+        output = Path(arguments.output)
+        if targets[0].folder == output:  # A batch has one folder for each image inside it.
             _segment_image(job, targets[0], private / "0")
             return 0
-        return _segment_images(job, targets, private)
+        check_tables(output, arguments.overwrite)
+        return _segment_batch(job, targets, private, output)
 
 
-def _segment_images(job: Job, targets: Sequence[Target], private: Path) -> int:
-    failures = 0
+def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: Path) -> int:
+    batch = Batch(output)
     for number, target in enumerate(targets):
         try:
-            _segment_image(job, target, private / str(number))
+            batch.add(_segment_image(job, target, private / str(number)), target.folder)
         except TrustSegError as error:
-            failures += 1
+            batch.add_failure(target.image, str(error))
             print_error(str(error), job.as_json, image=str(target.image))
-    return EXIT_MENDABLE if failures else 0
+    batch.write()
+    if not job.quiet:
+        batch.say(job.as_json)
+    return EXIT_MENDABLE if batch.failures else 0
 
 
-def _segment_image(job: Job, target: Target, staging: Path) -> None:
+def _segment_image(job: Job, target: Target, staging: Path) -> dict[str, object]:
     try:
         volume = read_volume(target.image)
         result = _result(job, target, volume)
@@ -92,6 +98,7 @@ def _segment_image(job: Job, target: Target, staging: Path) -> None:
         print_json({**report, "folder": str(target.folder)})
     elif not job.quiet:
         print_summary(result, target.image, target.folder)
+    return report
 
 
 def _result(job: Job, target: Target, volume: Volume) -> SegmentationResult:
@@ -109,15 +116,26 @@ def _write_results(
         write_volume(values, staging / map_file(name))
     description = job.bundle.description
     normalization = description.input.normalization
+    window = (normalization.lower, normalization.upper) if normalization.method == "window" else None
     write_overlay(
         volume,
         result,
         staging / OVERLAY_FILE,
         structures=description.structures,
         image_name=target.image.name or str(target.image.resolve()),
-        window=(normalization.lower, normalization.upper) if normalization.method == "window" else None,
+        window=window,
     )
-    return write_report(result, staging / REPORT_FILE, image_path=target.image, command=job.command)
+    report = write_report(result, staging / REPORT_FILE, image_path=target.image, command=job.command)
+    write_html_report(
+        report,
+        staging / HTML_FILE,
+        image=volume,
+        labels=result.labels,
+        error=result.maps[DEFAULT_MAP],
+        colors={structure.label: structure.color for structure in description.structures},
+        window=window,
+    )
+    return report
 
 
 def _options(arguments: argparse.Namespace) -> SegmentOptions:

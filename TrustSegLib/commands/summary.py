@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from TrustSegLib.report.files import MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.report.json_report import INTENDED_USE
 
 if TYPE_CHECKING:
@@ -14,25 +14,69 @@ if TYPE_CHECKING:
     from TrustSegLib.uncertainty import StructureRow
 
 HEADINGS = ("structure", "volume (ml)", "mean uncertainty (%)")
+CALIBRATED_HEADINGS = ("structure", "volume (ml)", "interval (ml)", "mean uncertainty (%)", "expected DSC")
+NOTHING = "-"
 
 
 def print_summary(result: SegmentationResult, image: Path, folder: Path) -> None:
-    """Print the table of the structures, the case's warnings and where the files are."""
+    """Print the table of the structures, what to look out for and where the files are."""
     model = result.model
     print(f"{image} ({model['name']} {model['version']})")
-    for line in _table([HEADINGS, *(_cells(row) for row in result.structures)]):
+    for line in _table(_rows(result)):
         print(f"  {line}")
+    for row in result.structures:
+        if row.flag is not None:
+            print(f"  {row.name}: {row.flag}")
     for warning in result.case.warnings:
         print(f"  warning: {warning}")
-    files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, REPORT_FILE]
+    files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, HTML_FILE, REPORT_FILE]
     print(f"  results in {folder}: {', '.join(files)}")
-    trust = "not calibrated" if result.calibration is None else "calibrated"
-    print(f"  {INTENDED_USE}; uncertainty is {trust}", flush=True)
+    print(f"  {INTENDED_USE}; uncertainty is {_trust(result.calibration)}", flush=True)
 
 
-def _cells(row: StructureRow) -> tuple[str, str, str]:
-    uncertainty = "-" if row.mean_uncertainty is None else f"{100 * row.mean_uncertainty:.1f}"
-    return row.name, f"{row.volume_ml:.2f}", uncertainty
+def _rows(result: SegmentationResult) -> list[tuple[str, ...]]:
+    if result.calibration is None:
+        return [HEADINGS, *((row.name, _volume(row), _uncertainty(row)) for row in result.structures)]
+    rows = (
+        (row.name, _volume(row), _interval(row), _uncertainty(row), _expected(row))
+        for row in result.structures
+    )
+    return [CALIBRATED_HEADINGS, *rows]
+
+
+def _volume(row: StructureRow) -> str:
+    return f"{row.volume_ml:.2f}"
+
+
+def _uncertainty(row: StructureRow) -> str:
+    return NOTHING if row.mean_uncertainty is None else f"{100 * row.mean_uncertainty:.1f}"
+
+
+def _interval(row: StructureRow) -> str:
+    if row.volume_interval_ml is None:
+        return NOTHING
+    low, high = row.volume_interval_ml
+    return f"{low:.2f}-{high:.2f}"
+
+
+def _expected(row: StructureRow) -> str:
+    if row.expected_dsc is None or row.expected_dsc_interval is None:
+        return NOTHING
+    low, high = row.expected_dsc_interval
+    return f"{row.expected_dsc:.2f} ({low:.2f}-{high:.2f})"
+
+
+def _trust(calibration: Mapping[str, Any] | None) -> str:
+    """What was calibrated, and on how many patients; the record stands wherever an interval does."""
+    if calibration is None:
+        return "not calibrated"
+    record = calibration["record"]
+    held = [
+        f"label {one['label']}: {100 * one['coverage']:.0f} % of {one['cases']} volumes in the "
+        f"{100 * one['level']:.0f} % interval"
+        for one in calibration["volumes"]
+    ]
+    return "; ".join([f"calibrated on {record['patients']} patients, {record['cases']} cases", *held])
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

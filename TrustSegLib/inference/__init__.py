@@ -8,6 +8,7 @@ from TrustSegLib.inference.roi import Roi
 from TrustSegLib.inference.segmentation import segment
 from TrustSegLib.inference.sliding_window import Predictor, sliding_window
 from TrustSegLib.inference.storage import Storage
+from TrustSegLib.inference.uncalibrated import Uncalibrated
 
 __all__ = [
     "Cancelled",
@@ -18,6 +19,7 @@ __all__ = [
     "SegmentOptions",
     "SegmentationResult",
     "Storage",
+    "Uncalibrated",
     "choose_device",
     "class_moments",
     "segment",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -33,6 +34,9 @@ class Model(Protocol):
 
     def network(self) -> torch.nn.Module:
         """Network with its weights, in evaluation mode."""
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """Content of a valid `calibration.json`; None when the model has none, which must be said."""
 
 
 def class_moments(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
-    from TrustSegLib.uncertainty import StructureRow
+    from TrustSegLib.uncertainty import StructureRow, StructureScores
 
 
 class Cancelled(Exception):  # not an error: the user asked for it
@@ -29,7 +29,7 @@ class Case:
     Attributes
     ----------
     quality : float or None
-        Expected DSC of the whole mask; None without a calibration.
+        Expected DSC of the worst structure; None without a calibration, or if a part was segmented only.
     warnings : tuple of str
         Sentences for the reader.
     """
@@ -47,17 +47,20 @@ class SegmentationResult:
     labels : Volume
         `(1, D, H, W)` uint8, 0 is background.
     maps : dict of str to Volume
-        Uncertainty maps by name, `(1, D, H, W)` float32, 0 outside the region of interest.
+        Uncertainty maps by name, `(1, D, H, W)` float32, 0 outside the region of interest. The error
+        probability is calibrated if the model's calibration has a curve for it, else raw.
     structures : tuple of StructureRow
         One row per structure of the model; their mean uncertainty is the mean error probability.
     model : dict
         `name`, `version` and `sha256` of the bundle.
+    scores : tuple of StructureScores
+        Raw scores of each structure, never calibrated, in the order of `structures`.
     regions : tuple
         Places to look at, the most uncertain first.
     case : Case
         Quality and warnings of the case.
     calibration : dict or None
-        What the probabilities were calibrated with.
+        Record and cross-validated figures of the model's calibration; see `Calibration.summary`.
     provenance : dict
         Versions, device, precision, engine, seconds per stage, patch, overlap, number of patches.
     """
@@ -66,6 +69,7 @@ class SegmentationResult:
     maps: dict[str, Volume]
     structures: tuple[StructureRow, ...]
     model: dict[str, str]
+    scores: tuple[StructureScores, ...] = ()
     regions: tuple[Any, ...] = ()
     case: Case = Case()
     calibration: dict[str, Any] | None = None

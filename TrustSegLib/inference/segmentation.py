@@ -10,26 +10,20 @@ import SimpleITK as sitk
 import torch
 
 from TrustSegLib.imaging import Volume
+from TrustSegLib.inference.case_warnings import case_warnings
 from TrustSegLib.inference.device import choose_device, device_title
-from TrustSegLib.inference.grid import Box, Grid
+from TrustSegLib.inference.mask_and_maps import ROW_MAP, Area, calibrate_map, mask_and_maps
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.prediction import Model, predict
-from TrustSegLib.inference.restore import Restorer
-from TrustSegLib.inference.result import SegmentationResult
-from TrustSegLib.inference.roi import Roi
+from TrustSegLib.inference.result import Case, SegmentationResult
 from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
 from TrustSegLib.inference.windows import patch_starts, window_shape
-from TrustSegLib.uncertainty import labels, structure_rows, uncertainty_map
+from TrustSegLib.uncertainty import Calibration, calibrated_rows, case_quality, structure_rows
+from TrustSegLib.uncertainty.regions import find_regions
 from TrustSegLib.version import __version__
 
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
-
-ROW_MAP = "error_probability"
-"""The map whose mean every structure's row tells, whichever maps were asked for."""
-
-CHUNK_BYTES = 128_000_000
-"""Class moments that are brought back to the input's grid at a time."""
 
 
 def segment(
@@ -47,12 +41,17 @@ def segment(
     are normalized by the statistics of the whole image even when only a region of interest is segmented, so
     that the region's choice does not change what the network sees.
 
+    A model's calibration is applied: the map `error_probability` is the calibrated one, and the rows have
+    intervals and expected Dice coefficients, unless only a part of the image was segmented: they hold for
+    whole images. With a model without one (see `Uncalibrated`) the map is the raw one. The scores are raw
+    with any model.
+
     Parameters
     ----------
     volume : Volume
         `(C, D, H, W)` with the channels that the model names.
     bundle : Model
-        A bundle, or any object with `description`, `sha256` and `network()`.
+        A bundle, or any object with `description`, `sha256`, `network()` and `calibration()`.
     options : SegmentOptions, optional
         The defaults if None.
     progress : callable, optional
@@ -63,8 +62,9 @@ def segment(
     Returns
     -------
     SegmentationResult
-        On the image's own grid; outside the ROI, and where the resampled image does not reach, background
-        with uncertainty 0.
+        On the image's own grid. Outside the ROI it is background with uncertainty 0, and a warning of the
+        case says that this does not mean sure; where the resampled image does not reach, it is background
+        of probability 1.
 
     Raises
     ------
@@ -80,56 +80,35 @@ def segment(
         When the network's answer is not finite.
     """
     options = options or SegmentOptions()
-    description = bundle.description
+    description, content = bundle.description, bundle.calibration()
+    calibration = None if content is None else Calibration.parse(content)
     device = choose_device(options.device)
-    grid = Grid.of(volume)
-    box = Box((0, 0, 0), grid.shape) if options.roi is None else options.roi.box(grid)
+    area = Area.of(volume, options.roi)
     stages = Stages(progress, cancelled)
-    back, shape = predict(volume, bundle, box, options, device, stages)
+    back, shape = predict(volume, bundle, area.box, options, device, stages)
     with stages.stage("restore"):
-        mask, maps = _mask_and_maps(back, volume, box, options, stages, description.classes)
+        mask, maps, sums = mask_and_maps(back, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
+        scores = sums.scores(mask, maps[ROW_MAP])  # of the raw map
+        if calibration is not None:
+            calibrate_map(maps[ROW_MAP], area, calibration)
         rows = structure_rows(mask, maps[ROW_MAP], description.structures)
+        if calibration is not None and area.is_whole:
+            rows = calibrated_rows(rows, scores, calibration)
+        regions = find_regions(maps[ROW_MAP], mask, description.structures)
         stages.report("measure", 1, 1)
+    maps = {name: maps[name] for name in options.maps}
     return SegmentationResult(
         labels=mask,
-        maps={name: maps[name] for name in options.maps},
+        maps=maps,
         structures=rows,
         model={"name": description.name, "version": description.version, "sha256": bundle.sha256},
+        scores=scores,
+        regions=regions,
+        case=Case(case_quality(rows), case_warnings(maps, area.is_whole, calibration)),
+        calibration=None if calibration is None else calibration.summary(),
         provenance=_provenance(description, options, device, stages, shape),
     )
-
-
-def _mask_and_maps(
-    back: Restorer, volume: Volume, box: Box, options: SegmentOptions, stages: Stages, classes: int
-) -> tuple[Volume, dict[str, Volume]]:
-    """Mask and maps on the image's grid, a few rows at a time: all would not fit into memory."""
-    grid = Grid.of(volume)
-    mask = np.zeros((1, *grid.shape), dtype=np.uint8)
-    maps = {name: np.zeros((1, *grid.shape), dtype=np.float32) for name in {*options.maps, ROW_MAP}}
-    rows, *plane = box.shape
-    step = max(1, CHUNK_BYTES // (8 * classes * plane[0] * plane[1]))
-    for first in range(0, rows, step):
-        stages.check()
-        last = min(first + step, rows)
-        mean, variance = back.rows(first, last)
-        part = box.rows(first, last)
-        outside = _outside(options.roi, grid, part)
-        _put(mask, labels(mean), part, outside)
-        for name, values in maps.items():
-            _put(values, uncertainty_map(name, mean, variance), part, outside)
-        stages.report("restore", last, rows)
-    return volume.with_array(mask), {name: volume.with_array(values) for name, values in maps.items()}
-
-
-def _outside(roi: Roi | None, grid: Grid, part: Box) -> np.ndarray | bool:
-    """Voxels of a part that are not in the ROI, bool `(D, H, W)`."""
-    return False if roi is None else ~roi.inside(grid, part)
-
-
-def _put(target: np.ndarray, values: np.ndarray, part: Box, outside: np.ndarray | bool) -> None:
-    """Write values `(D, H, W)` into a part of a volume `(1, D, H, W)`, 0 where they are outside."""
-    target[(0, *part.slices)] = np.where(outside, values.dtype.type(0), values)
 
 
 def _provenance(

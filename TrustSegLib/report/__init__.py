@@ -1,15 +1,16 @@
-"""From a result to what is read: `report.json` for programs, `overlay.png` for people."""
+"""From a result to what is read: `report.json` for programs, `overlay.png` and `report.html` for people."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from TrustSegLib.report.html_report import write_html_report
 from TrustSegLib.report.json_report import report_json, report_schema, write_report
 
 if TYPE_CHECKING:
     from TrustSegLib.report.overlay import write_overlay
 
-__all__ = ["report_json", "report_schema", "write_overlay", "write_report"]
+__all__ = ["report_json", "report_schema", "write_html_report", "write_overlay", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,10 @@ DEFAULT_MAP = "error_probability"
 MASK_FILE = "mask.nii.gz"
 OVERLAY_FILE = "overlay.png"
 REPORT_FILE = "report.json"
+HTML_FILE = "report.html"
+CASES_CSV_FILE = "cases.csv"
+CASES_JSON_FILE = "cases.json"
+STRUCTURES_CSV_FILE = "structures.csv"
 
 
 def map_file(name: str) -> str:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from TrustSegLib.report.files import MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file, write_atomically
+from TrustSegLib.report.files import (
+    HTML_FILE,
+    MASK_FILE,
+    OVERLAY_FILE,
+    REPORT_FILE,
+    map_file,
+    write_atomically,
+)
 from TrustSegLib.uncertainty import map_title, map_unit
 
 if TYPE_CHECKING:
@@ -43,6 +50,7 @@ def report_json(result: SegmentationResult, image_path: str | os.PathLike, comma
     dict
         Valid under `report.schema.json`. Volumes in ml, positions in RAS mm; `mean_uncertainty` and the
         values of the maps in the unit given beside each map (the default map is a probability from 0 to 1).
+        The `scores` of a structure are raw, whatever else is calibrated.
         A number that is not finite becomes null.
     """
     return {
@@ -50,11 +58,11 @@ def report_json(result: SegmentationResult, image_path: str | os.PathLike, comma
         "image": os.fspath(image_path),
         "intended_use": INTENDED_USE,
         "model": _plain(result.model),
-        "structures": _plain(result.structures),
+        "structures": _structures(result),
         "regions": _plain(result.regions),
         "case": _plain(result.case),
         "calibration": _plain(result.calibration),
-        "files": {"mask": MASK_FILE, "overlay": OVERLAY_FILE, "report": REPORT_FILE},
+        "files": {"mask": MASK_FILE, "overlay": OVERLAY_FILE, "report": REPORT_FILE, "html": HTML_FILE},
         "maps": [_map_entry(name) for name in result.maps],
         "provenance": {**_plain(result.provenance), "command": command},
     }
@@ -84,6 +92,14 @@ def write_report(
 def report_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) that every report fits."""
     return json.loads(files("TrustSegLib.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
+
+
+def _structures(result: SegmentationResult) -> list[dict[str, Any]]:
+    """Rows, each with the raw scores of its structure: null where a result has none."""
+    scores = {one.label: _plain(one) for one in result.scores}
+    for entry in scores.values():
+        del entry["label"]
+    return [{**_plain(row), "scores": scores.get(row.label)} for row in result.structures]
 
 
 def _map_entry(name: str) -> dict[str, str]:

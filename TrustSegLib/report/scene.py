@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,64 @@ class Scene:
         return plane.extent(tuple(n * step for n, step in zip(self.image.shape, self.spacing, strict=True)))
 
 
+@dataclass(frozen=True)
+class Oriented:
+    """Image, labels and uncertainty with the axes of the radiological view: made once for many scenes.
+
+    Attributes
+    ----------
+    image, labels, uncertainty : Volume
+        On one grid, oriented `DISPLAY_ORIENTATION`.
+    """
+
+    image: Volume
+    labels: Volume
+    uncertainty: Volume
+
+    @classmethod
+    def of(cls, image: Volume, labels: Volume, uncertainty: Volume) -> Oriented:
+        """Turn three volumes that lie on one grid, of any orientation."""
+        return cls(*(orient(volume, DISPLAY_ORIENTATION) for volume in (image, labels, uncertainty)))
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Voxels of any structure, bool (D, H, W)."""
+        return self.labels.array[0] > 0
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """(z, y, x) in mm."""
+        return self.image.spacing[::-1]
+
+    def index_of(self, point_ras: Sequence[float]) -> tuple[int, int, int]:
+        """Index (z, y, x) of the voxel at a place, or of the nearest one."""
+        point_lps = np.asarray(point_ras, dtype=float) * (-1.0, -1.0, 1.0)
+        index = np.linalg.solve(self.image.index_to_lps, (*point_lps, 1))[:3][::-1]
+        return tuple(
+            int(np.clip(round(float(at)), 0, size - 1))
+            for at, size in zip(index, self.image.shape, strict=True)
+        )
+
+    def scene(
+        self,
+        index: tuple[int, int, int],
+        view: tuple[slice, slice, slice],
+        window: tuple[float, float] | None = None,
+    ) -> Scene:
+        """Cut out a part, with the planes through one voxel; the window is as in `make_scene`."""
+        shown = self.image.array[0][view]
+        return Scene(
+            image=shown,
+            labels=self.labels.array[0][view],
+            uncertainty=self.uncertainty.array[0][view],
+            spacing=self.spacing,
+            index=tuple(at - part.start for at, part in zip(index, view, strict=True)),
+            point_ras=_position_ras(self.image, index),
+            window=window or _percentile_window(shown),
+            oblique=_oblique(self.image),
+        )
+
+
 def make_scene(
     volume: Volume, labels: Volume, uncertainty: Volume, window: tuple[float, float] | None = None
 ) -> Scene:
@@ -60,22 +119,9 @@ def make_scene(
     window : tuple of float, optional
         Image values shown black and white; default: percentiles .5 and 99.5 of what is shown.
     """
-    image = orient(volume, DISPLAY_ORIENTATION)
-    mask = orient(labels, DISPLAY_ORIENTATION).array[0]
-    spacing = image.spacing[::-1]
-    center = center_index(mask > 0)
-    view = field_of_view(mask > 0, spacing)
-    shown = image.array[0][view]
-    return Scene(
-        image=shown,
-        labels=mask[view],
-        uncertainty=orient(uncertainty, DISPLAY_ORIENTATION).array[0][view],
-        spacing=spacing,
-        index=tuple(at - part.start for at, part in zip(center, view, strict=True)),
-        point_ras=_position_ras(image, center),
-        window=window or _percentile_window(shown),
-        oblique=_oblique(image),
-    )
+    oriented = Oriented.of(volume, labels, uncertainty)
+    mask = oriented.mask
+    return oriented.scene(center_index(mask), field_of_view(mask, oriented.spacing), window)
 
 
 def _position_ras(volume: Volume, index: tuple[int, int, int]) -> np.ndarray:

@@ -42,6 +42,8 @@ class StructureRow:
         Mean of the uncertainty map over its voxels, in the map's unit; None for an empty structure.
     expected_dsc : float or None
         Predicted Dice coefficient, 0 to 1; None without a calibration.
+    expected_dsc_interval : tuple of float or None
+        Lowest and highest plausible Dice coefficient; None without a calibration.
     flag : str or None
         Why a person should look at it; None if there is no reason, or no calibration.
     """
@@ -52,6 +54,7 @@ class StructureRow:
     volume_interval_ml: tuple[float, float] | None = None
     mean_uncertainty: float | None = None
     expected_dsc: float | None = None
+    expected_dsc_interval: tuple[float, float] | None = None
     flag: str | None = None
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -20,10 +22,15 @@ class LoadedModel:
     description: ModelDescription
     sha256: str
     loaded_network: nn.Module
+    loaded_calibration: Mapping[str, Any] | None = None
 
     def network(self) -> nn.Module:
         """Return the network, the same object each time; it stays on the device it was last brought to."""
         return self.loaded_network
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """Return the content of `calibration.json`, None if the model is not calibrated."""
+        return self.loaded_calibration
 
     @property
     def title(self) -> str:
@@ -73,7 +80,7 @@ class WarmModel:
         if self._model is not None and bundle.sha256 == self._model.sha256:
             return self._model, False
         self._model = None  # two large networks need not fit into memory together
-        return LoadedModel(bundle.description, bundle.sha256, bundle.network()), True
+        return LoadedModel(bundle.description, bundle.sha256, bundle.network(), bundle.calibration()), True
 
 
 def _fingerprint(path: Path) -> Fingerprint:

@@ -66,6 +66,48 @@ CONTENT = {
     "license": "CC-BY-SA 4.0",
     "files": {"weights.safetensors": "0" * 64, "MODEL_CARD.md": "1" * 64},
 }
+CALIBRATION = {
+    "schema": "trustseg-calibration/1",
+    "record": {"data": "Task04", "patients": 40, "conditions": ["clean"], "cases": 40, "folds": 5},
+    "error_probability": {
+        "raw": [0.0, 0.25, 0.5],
+        "calibrated": [0.01, 0.2, 0.6],
+        "ece_before": 0.05,
+        "ece_after": 0.02,
+    },
+    "volumes": [
+        {
+            "label": 1,
+            "level": 0.9,
+            "center": "mask",
+            "quantile": 1.5,
+            "floor_ml": 0.1,
+            "coverage": 0.9,
+            "mean_width_ml": 0.5,
+            "mean_width_without_uncertainty_ml": 0.6,
+            "cases": 40,
+        }
+    ],
+    "quality": [
+        {
+            "label": 1,
+            "features": ["expected_dice", "mean_error"],
+            "center": [0.9, 0.05],
+            "scale": [0.05, 0.02],
+            "coefficients": [0.5, -0.2],
+            "intercept": 1.8,
+            "low": -0.4,
+            "high": 0.5,
+            "level": 0.9,
+            "fail_below": 0.8,
+            "cases": 200,
+            "coverage": 0.9,
+            "mean_absolute_error": 0.03,
+            "failure_auroc": 0.98,
+        }
+    ],
+    "input": {"cases": 160, "facts": {"spacing_x": {"low": 0.9, "high": 1.1, "unit": "mm"}}},
+}
 CARD = "# Hippocampus\n\nEntworfen für Tests: µ, σ².\n"
 
 
@@ -73,6 +115,12 @@ CARD = "# Hippocampus\n\nEntworfen für Tests: µ, σ².\n"
 def content() -> dict[str, Any]:
     """Content of a valid `model.json`, free to be changed."""
     return copy.deepcopy(CONTENT)
+
+
+@pytest.fixture
+def calibration() -> dict[str, Any]:
+    """Content of a valid `calibration.json`, free to be changed."""
+    return copy.deepcopy(CALIBRATION)
 
 
 @pytest.fixture
@@ -100,7 +148,7 @@ def original(tmp_path_factory: pytest.TempPathFactory, trained: dict[str, Tensor
     """A valid bundle with every optional file."""
     folder = tmp_path_factory.mktemp("original") / "hippocampus"
     description = ModelDescription.from_dict(CONTENT)
-    save_bundle(folder, description, trained, CARD, calibration={"temperature": 1.2}, metrics={"dsc": [0.88]})
+    save_bundle(folder, description, trained, CARD, calibration=CALIBRATION, metrics={"dsc": [0.88]})
     return folder
 
 

@@ -39,23 +39,23 @@ def load_network(path: Path) -> torch.nn.Module:
     return load_bundle(path).network()
 
 
-def test_loaded_bundle_tells_what_was_saved(folder: Path) -> None:
+def test_loaded_bundle_tells_what_was_saved(folder: Path, calibration: dict[str, Any]) -> None:
     bundle = load_bundle(folder)
     assert bundle.description.name == "hippocampus-t1"
     assert bundle.path == bundle.source == folder
     assert bundle.sha256 == hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
     assert bundle.card().startswith("# Hippocampus\n\nEntworfen für")
-    assert bundle.calibration() == {"temperature": 1.2}
+    assert bundle.calibration() == calibration
     assert bundle.metrics() == {"dsc": [0.88]}
 
 
 def test_relative_path_holds_after_a_change_of_directory(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, calibration: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.parent)
     bundle = load_bundle(folder.name)
     monkeypatch.chdir("/")
-    assert bundle.calibration() == {"temperature": 1.2}
+    assert bundle.calibration() == calibration
 
 
 @pytest.mark.parametrize("name", LISTED)
@@ -257,7 +257,7 @@ def test_weights_that_are_empty_or_no_safetensors_file_are_refused(
     refused(folder, "weights.safetensors(:| is not)", load_network)
 
 
-@pytest.mark.parametrize("name", ["calibration.json", "metrics.json", "MODEL_CARD.md"])
+@pytest.mark.parametrize("name", ["metrics.json", "MODEL_CARD.md"])
 def test_verifying_reads_what_loading_leaves(name: str, folder: Path, edit_model: Edit) -> None:
     (folder / name).write_bytes(b"\xff")
     edit_model(lambda content: None)
@@ -269,11 +269,11 @@ def test_whole_bundle_passes_verification(folder: Path) -> None:
     assert verify_bundle(folder) == load_bundle(folder)
 
 
-def test_archive_gives_the_same_model(archive: Path, folder: Path) -> None:
+def test_archive_gives_the_same_model(archive: Path, folder: Path, calibration: dict[str, Any]) -> None:
     bundle = load_bundle(archive)
     assert bundle.sha256 == load_bundle(folder).sha256
     assert bundle.source == archive
-    assert bundle.calibration() == {"temperature": 1.2}
+    assert bundle.calibration() == calibration
     assert not bundle.network().training
 
 

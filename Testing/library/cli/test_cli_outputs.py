@@ -13,7 +13,7 @@ from TrustSegLib.commands import segment as command
 from TrustSegLib.commands.outputs import OWN_FILES, image_name, plan_targets, publish
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 
-RESULTS = ["mask.nii.gz", "overlay.png", "report.json", "uncertainty.nii.gz"]
+RESULTS = ["mask.nii.gz", "overlay.png", "report.html", "report.json", "uncertainty.nii.gz"]
 
 
 def run(image: Path, output: Path, model: Path, *options: str) -> int:
@@ -137,7 +137,9 @@ def test_a_folder_where_a_result_goes_is_said_before_the_work(image, model, outp
     assert "mask.nii.gz: is a folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("step", ["segment", "write_volume", "write_overlay", "write_report"])
+@pytest.mark.parametrize(
+    "step", ["segment", "write_volume", "write_overlay", "write_report", "write_html_report"]
+)
 def test_an_interrupt_at_any_step_leaves_nothing(step, image, model, output, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -149,7 +151,7 @@ def test_an_interrupt_at_any_step_leaves_nothing(step, image, model, output, mon
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("fails_at", range(8))
+@pytest.mark.parametrize("fails_at", range(10))
 def test_a_failure_between_the_moves_brings_the_earlier_results_back(fails_at, error, tmp_path, monkeypatch):
     folder, staging = tmp_path / "folder", tmp_path / "private" / "0"
     staging.mkdir(parents=True)

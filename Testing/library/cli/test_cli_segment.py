@@ -100,9 +100,10 @@ def test_several_images_get_a_folder_each(new_volume, model, output, tmp_path, c
     for path in images:
         write_volume(new_volume(), path)
     assert run(images, output, model, "--json") == 0
-    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    *reports, batch = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [report["image"] for report in reports] == [str(path) for path in images]
-    assert sorted(os.listdir(output)) == ["first scan", "é 日本"]
+    assert sorted(os.listdir(output)) == ["cases.csv", "cases.json", "first scan", "structures.csv", "é 日本"]
+    assert batch["folder"] == str(output)
     for report in reports:
         jsonschema.validate(report, report_schema())
         assert "mask.nii.gz" in os.listdir(report["folder"])
@@ -112,11 +113,12 @@ def test_one_bad_image_does_not_keep_the_others_from_being_done(image, model, ou
     bad = tmp_path / "bad.nii.gz"
     bad.write_text("no image")
     assert run([bad, image], output, model, "--json") == 2
-    failed, report = map(json.loads, capsys.readouterr().out.splitlines())
+    failed, report, batch = map(json.loads, capsys.readouterr().out.splitlines())
     assert failed["image"] == str(bad)
     assert str(bad) in failed["error"]
     assert report["image"] == str(image)
-    assert sorted(os.listdir(output)) == ["image"]
+    assert sorted(os.listdir(output)) == ["cases.csv", "cases.json", "image", "structures.csv"]
+    assert [case["error"] is None for case in batch["cases"]] == [False, True]
 
 
 def test_a_person_is_told_volumes_doubt_files_and_limits(image, model, output, capsys):
@@ -129,7 +131,10 @@ def test_a_person_is_told_volumes_doubt_files_and_limits(image, model, output, c
         assert line.split()[1:] == [f"{row['volume_ml']:.2f}", doubt]
     assert "volume (ml)" in said
     assert "mean uncertainty (%)" in said
-    assert f"results in {output}: mask.nii.gz, uncertainty.nii.gz, overlay.png, report.json\n" in said
+    assert (
+        f"results in {output}: mask.nii.gz, uncertainty.nii.gz, overlay.png, report.html, report.json\n"
+        in said
+    )
     assert "research use only; uncertainty is not calibrated" in said
 
 

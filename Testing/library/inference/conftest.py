@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +84,7 @@ def make_model() -> Callable[..., SimpleNamespace]:
         patch: tuple[int, int, int] = (8, 8, 8),
         normalization: Normalization = KEEP,
         dimensions: int = 3,
+        calibration: Mapping[str, Any] | None = None,
     ) -> SimpleNamespace:
         code = Code("SCT", "123037004", "Anatomical Structure")
         description = ModelDescription(
@@ -102,7 +104,12 @@ def make_model() -> Callable[..., SimpleNamespace]:
             training=TrainingRecord("none", "none", {"train": 1}, "none", 0),
             license="none",
         )
-        return SimpleNamespace(description=description, sha256="0" * 64, network=lambda: network)
+        return SimpleNamespace(
+            description=description,
+            sha256="0" * 64,
+            network=lambda: network,
+            calibration=lambda: calibration,
+        )
 
     return make
 

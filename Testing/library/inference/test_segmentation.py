@@ -154,7 +154,7 @@ def test_rows_brought_back_in_chunks_are_those_brought_back_at_once(
     image, model = make_volume(), make_model(context, structures=2, spacing=(1.0, 1.2, 0.9))
     steps: list[Progress] = []
     whole = segment(image, model)
-    monkeypatch.setattr("TrustSegLib.inference.segmentation.CHUNK_BYTES", 10_000)
+    monkeypatch.setattr("TrustSegLib.inference.mask_and_maps.CHUNK_BYTES", 10_000)
     chunked = segment(image, model, progress=steps.append)
     assert sum(step.stage == "restore" for step in steps) > 3
     np.testing.assert_array_equal(chunked.labels.array, whole.labels.array)
@@ -238,7 +238,7 @@ def test_cancelling_works_within_every_stage(
     monkeypatch: pytest.MonkeyPatch,
     stage: str,
 ) -> None:
-    monkeypatch.setattr("TrustSegLib.inference.segmentation.CHUNK_BYTES", 10_000)
+    monkeypatch.setattr("TrustSegLib.inference.mask_and_maps.CHUNK_BYTES", 10_000)
     steps: list[Progress] = []
     with pytest.raises(Cancelled):
         segment(

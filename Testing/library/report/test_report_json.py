@@ -13,16 +13,28 @@ import numpy as np
 import pytest
 
 from TrustSegLib.errors import OutputError
+from TrustSegLib.inference import Case
 from TrustSegLib.report import report_json, report_schema, write_report
+from TrustSegLib.uncertainty import StructureScores
+
+SCORES = StructureScores(2, 0.36, 0.4, 0.05, 0.9, 0.95, 0.3, 0.06)
+CALIBRATION = {
+    "record": {"data": "Task04", "patients": 40, "conditions": ["clean"], "cases": 80, "folds": 5},
+    "error_probability": {"ece_after": 0.02},
+    "volumes": [{"label": 1, "level": 0.9, "coverage": 0.91, "cases": 80}],
+    "quality": [{"label": 1, "coverage": 0.9, "mean_absolute_error": 0.03, "cases": 80}],
+}
 
 
 @dataclass(frozen=True)
 class Region:
-    """A place to look at, as a later version will report it."""
+    """A place to look at."""
 
     rank: int = 1
     position_ras_mm: tuple[float, float, float] = (1.0, -2.0, 3.0)
+    index: tuple[int, int, int] = (4, 5, 6)
     volume_ml: float = 0.5
+    expected_wrong_ml: float = 0.2
     peak: float = 0.6
     mean: float = 0.4
     structures: tuple[str, ...] = ("Front",)
@@ -42,17 +54,60 @@ def test_a_report_fits_its_schema(result):
 
 def test_a_full_report_of_a_calibrated_model_fits_its_schema(result):
     rows = [
-        dataclasses.replace(row, volume_interval_ml=(0.1, 0.3), expected_dsc=0.9, flag="review")
+        dataclasses.replace(
+            row,
+            volume_interval_ml=(0.1, 0.3),
+            expected_dsc=0.9,
+            expected_dsc_interval=(0.8, 0.95),
+            flag="review",
+        )
         for row in result.structures
     ]
     full = dataclasses.replace(
-        result, structures=tuple(rows), regions=(Region(),), calibration={"temperature": np.float64(1.3)}
+        result,
+        structures=tuple(rows),
+        scores=(SCORES,),
+        regions=(Region(),),
+        case=Case(0.9),
+        calibration=CALIBRATION,
     )
     report = report_json(full, Path("scan.nii.gz"), "trustseg segment")
     jsonschema.validate(report, report_schema())
     assert report["structures"][0]["volume_interval_ml"] == [0.1, 0.3]
     assert report["regions"][0]["position_ras_mm"] == [1.0, -2.0, 3.0]
-    assert report["calibration"] == {"temperature": 1.3}
+    assert report["regions"][0]["index"] == [4, 5, 6]
+    assert report["structures"][0]["expected_dsc_interval"] == [0.8, 0.95]
+    assert (report["case"]["quality"], report["calibration"]) == (0.9, CALIBRATION)
+
+
+def test_scores_stand_with_their_own_structure(result):
+    report = report_json(dataclasses.replace(result, scores=(SCORES,)), "scan.nii.gz", "trustseg segment")
+    jsonschema.validate(report, report_schema())
+    front, back, missing = (row["scores"] for row in report["structures"])
+    assert (front, missing) == (None, None)
+    assert back == {
+        "volume_ml": 0.36,
+        "expected_volume_ml": 0.4,
+        "volume_spread_ml": 0.05,
+        "expected_dice": 0.9,
+        "sampled_dice": 0.95,
+        "boundary_uncertainty": 0.3,
+        "mean_error": 0.06,
+    }
+
+
+@pytest.mark.parametrize("interval", [[0.5], [0.5, 1.2], "0.5-0.9"])
+def test_odd_interval_of_the_expected_dsc_is_refused_by_the_schema(result, interval):
+    report = report_json(result, "scan.nii.gz", "trustseg segment")
+    report["structures"][0]["expected_dsc_interval"] = interval
+    assert not valid(report)
+
+
+def test_report_of_an_earlier_version_still_fits_the_schema(result):
+    report = report_json(result, "scan.nii.gz", "trustseg segment")
+    for row in report["structures"]:
+        del row["scores"], row["expected_dsc_interval"]
+    assert valid(report)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +150,9 @@ def test_the_figures_of_a_structure_arrive_unchanged(result):
         "volume_interval_ml": None,
         "mean_uncertainty": pytest.approx(0.3),
         "expected_dsc": None,
+        "expected_dsc_interval": None,
         "flag": None,
+        "scores": None,
     }
     assert back["label"] == 2
     assert (missing["volume_ml"], missing["mean_uncertainty"]) == (0.0, None)

@@ -2,8 +2,11 @@
 
 from .command import command_line
 from .exporting import export
+from .recalibrating import check_new, recalibrated
 
 __all__ = [
+    "check_new",
     "command_line",
     "export",
+    "recalibrated",
 ]

@@ -16,6 +16,7 @@ from TrustSegLib.bundle.description import ModelInput, Structure, TrainingRecord
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.networks import build
 
+from .calibration_section import calibration_section, with_section
 from .card import model_card
 from .command import command_line
 from .members import Exported, model_of_runs
@@ -100,12 +101,15 @@ def export(runs: Path | Sequence[Path], bundle: Path, details: Path, checkpoint:
     rows = evaluate(network, data.read("val"), configuration)
     summary = summarize(rows)
     patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
+    fitted = exported.fitted or {}
+    calibration, figures = fitted.get("calibration"), fitted.get("figures", {})
     card = model_card(told, configuration, runs, patients, summary, checkpoint)
+    card = with_section(card, calibration_section(calibration, figures))
     description = _description(told, configuration, exported, patients, _commands(runs))
     metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
     if exported.fitted is not None:
         metrics["calibration"] = exported.fitted
-    return save_bundle(bundle, description, network.state_dict(), card, metrics=metrics)
+    return save_bundle(bundle, description, network.state_dict(), card, calibration, metrics)
 
 
 def _commands(runs: Sequence[Path]) -> str:

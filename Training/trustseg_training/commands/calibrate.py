@@ -5,25 +5,89 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SUMMARY = "fit a run's temperature and variance scale on its validation patients"
+from TrustSegLib.errors import OptionError
+
+SUMMARY = "fit what makes a model's uncertainty hold, on its validation patients"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add = parser.add_argument
-    add("run", type=Path, help="run folder of fit; calibration.json or calibration-last.json goes into it")
-    add("--data", type=Path, help="data set, if it is not where it was when the run began")
+    add(
+        "model",
+        type=Path,
+        metavar="RUN|BUNDLE",
+        help="run folder of fit, into which calibration.json (of the last checkpoint: calibration-last.json) "
+        "goes for export; or a bundle, of which a calibrated copy is made",
+    )
+    add("--data", type=Path, help="data set, if not where it was when the run began; a bundle needs it")
+    add("-o", "--output", type=Path, metavar="NEW_BUNDLE", help="folder of a bundle's calibrated copy")
     add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add("--checkpoint", choices=["best", "last"], default="best", help="of the run; default: best")
+    add(
+        "--conditions", nargs="+", metavar="CORRUPTION", help="beside clean, such as gaussian-2dB or motion-5"
+    )
+    add("--cases", type=int, metavar="N", help="at most so many validation images; default: all")
+    add("--jobs", type=int, default=1, metavar="N", help="processes; default: 1")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Fit, and say what it changed."""
-    from trustseg_training.judging import calibrate
-    from trustseg_training.judging.calibration import at_their_limits
+    """Fit, write, and say how it did on patients that were left out."""
+    from TrustSegLib.bundle.description import MODEL_FILE
+
+    if min(options.jobs, 1 if options.cases is None else options.cases) < 1:
+        raise OptionError("--jobs and --cases: give 1 or more")
+    is_bundle = (options.model / MODEL_FILE).is_file() or not options.model.is_dir()
+    (_calibrate_bundle if is_bundle else _calibrate_run)(options)
+
+
+def _calibrate_run(options: argparse.Namespace) -> None:
+    from trustseg_training.calibrating import write_into_run
+    from trustseg_training.configuration import FitConfiguration
+    from trustseg_training.judging import calibrate, load_subject
     from trustseg_training.run import CHECKPOINTS
 
-    found = calibrate(options.run, options.data, options.device, CHECKPOINTS[options.checkpoint])
+    if options.output is not None:
+        raise OptionError(f"{options.model}: the calibration of a run goes into it; leave out --output")
+    checkpoint = CHECKPOINTS[options.checkpoint]
+    _tell_scales(calibrate(options.model, options.data, options.device, checkpoint))
+    data = options.data or Path(FitConfiguration.load(options.model).data)
+    fitted = _fitted(load_subject(options.model, checkpoint), data, options)
+    write_into_run(options.model, checkpoint, fitted)
+
+
+def _calibrate_bundle(options: argparse.Namespace) -> None:
+    from trustseg_training.bundles import check_new, recalibrated
+    from trustseg_training.judging import load_subject
+    from trustseg_training.run import CHECKPOINTS
+
+    if options.output is None or options.data is None:
+        raise OptionError(f"{options.model}: a bundle needs --data, and --output for its calibrated copy")
+    check_new(options.output)
+    subject = load_subject(options.model, CHECKPOINTS[options.checkpoint])
+    fitted = _fitted(subject, options.data, options)
+    if fitted.content is None:
+        raise OptionError(f"{options.data}: too few patients to calibrate on; {'; '.join(fitted.left_out)}")
+    recalibrated(options.model, fitted.content, fitted.figures, options.output)
+    print(f"{options.output}: the same weights, temperature and variance scale, with this calibration")
+
+
+def _fitted(subject, data: Path, options: argparse.Namespace):
+    from trustseg_training.calibrating import DEFAULT, collect_answers, conditions_of, fit_all, lines
+
+    corruptions = conditions_of(DEFAULT if options.conditions is None else options.conditions)
+    answers = collect_answers(subject, data, corruptions, options.cases, options.jobs, options.device)
+    fitted = fit_all(answers, data.resolve().name, dict(enumerate(subject.structures, start=1)))
+    for line in lines(fitted):
+        print(line)
+    for reason in fitted.left_out:
+        print(f"warning: {reason}")
+    return fitted
+
+
+def _tell_scales(found) -> None:
+    from trustseg_training.judging.calibration import at_their_limits
+
     scale = "" if found.variance_scale is None else f", variance scale {found.variance_scale:.3g}"
     print(f"temperature {found.temperature:.3g}{scale}")
     for name in at_their_limits(found):

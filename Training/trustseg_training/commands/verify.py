@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from trustseg_training import suites
@@ -14,7 +15,16 @@ SUMMARY = "prove models under noise, artifacts and attacks"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add = parser.add_argument
-    add("models", type=Path, nargs="+", metavar="RUN|BUNDLE", help="the others are compared with the first")
+    add("models", type=Path, nargs="*", metavar="RUN|BUNDLE", help="the others are compared with the first")
+    words = {"action": "append", "nargs": "+", "default": [], "metavar": ("NAME", "RUN")}
+    add("--ensemble", **words, help="runs as the members of one ensemble; can be given several times")
+    variant = "a run passed through with another propagation: NAME=RUN:taylor|exact|correlated"
+    add("--variant", action="append", default=[], metavar="NAME=RUN:MODE", help=variant)
+    tempered = "judge these with a temperature too, which is fitted on the other half of the patients"
+    add("--temperature", nargs="+", default=[], metavar="NAME", help=f"{tempered}; named NAME+T")
+    add("--checkpoint", choices=["best", "last"], default="best", help="of every run; default: best")
+    words["metavar"] = ("GROUP", "NAME")
+    add("--seeds", **words, help="models that differ in their seed only, for mean and range; repeatable")
     add("--data", type=Path, required=True, help="data set with labels, as for fit")
     add("-o", "--output", type=Path, required=True, help="folder; the same command goes on in it")
     known = f"{', '.join(suites.names())}, or a .yaml file"
@@ -29,13 +39,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Verify, and say where the report is."""
     from trustseg_training.reporting import report_of
-    from trustseg_training.verification import verify
+    from trustseg_training.verification import Roster, parse_group, parse_variant, verify
 
     for name in ("jobs", "cases"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise OptionError(f"{name} {value}: give a whole number of at least 1")
-    done = verify(
+    roster = Roster(
         options.models,
+        {name: [Path(run) for run in runs] for name, runs in _groups(options, "ensemble", parse_group)},
+        dict(map(parse_variant, options.variant)),
+        options.temperature,
+        f"{options.checkpoint}.ckpt",
+    )
+    if not (roster.models or roster.ensembles or roster.variants):
+        raise OptionError("no model is given; name a run, a bundle or an --ensemble of runs")
+    done = verify(
+        roster,
         options.data,
         options.suite,
         options.output,
@@ -44,8 +63,18 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         device=options.device,
         most=options.cases,
+        seeds=dict(_groups(options, "seeds", parse_group)),
     )
     if done is None:
         print("this share is done; other ranks still measure theirs")
     else:
         print(report_of(done, options.output, options.device))
+
+
+def _groups(options: argparse.Namespace, name: str, parse: Callable) -> list[tuple[str, list[str]]]:
+    """Every use of an option that takes a name and members; a name is used once."""
+    found = [parse(words, f"--{name}") for words in getattr(options, name)]
+    names = [group for group, _ in found]
+    if repeated := [group for group in names if names.count(group) > 1]:
+        raise OptionError(f"--{name} {repeated[0]}: is given twice; choose another name")
+    return found

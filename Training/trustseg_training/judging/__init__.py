@@ -3,7 +3,7 @@
 from .calibration import calibrate, calibrated, read_fit
 from .comparison import compare
 from .cost import Cost, costs
-from .ensemble import check_members, ensemble_subject
+from .ensemble import EnsembleModel, check_members, ensemble_subject
 from .evaluation import MEASURES, TABLE, choose_cases, evaluate_models, evaluate_subjects
 from .loaded import LoadedModel
 from .subject import Subject, load_subject
@@ -13,6 +13,7 @@ __all__ = [
     "MEASURES",
     "TABLE",
     "Cost",
+    "EnsembleModel",
     "LoadedModel",
     "Subject",
     "calibrate",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -26,11 +27,15 @@ _OWN = ("seed", "data", "initialize_from", "precision", "devices", "num_nodes", 
 
 @dataclass(frozen=True)
 class EnsembleModel:
-    """Runs as the members of one ensemble; their own calibrations are left out."""
+    """Runs as the members of one ensemble; their own calibrations are left out.
+
+    ``options`` are those of the ensemble beside its members, such as its temperature.
+    """
 
     name: str
     members: tuple[RunModel, ...]
     checkpoint: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
@@ -40,17 +45,21 @@ class EnsembleModel:
     @property
     def description(self) -> ModelDescription:
         """What a bundle of this ensemble would say, as far as the network and its input go."""
-        options = {"members": len(self.members)}
+        options = {"members": len(self.members), **self.options}
         return replace(self.members[0].description, name=self.name, family="ensemble", family_options=options)
 
     def network(self) -> nn.Module:
         """The network with its weights, on the CPU, in evaluation mode."""
         spec = self.members[0].configuration.network
-        network = build(spec, "ensemble", members=len(self.members)).eval()
+        network = build(spec, "ensemble", members=len(self.members), **self.options).eval()
         network.load_state_dict(
             join_members([load_weights(run.run, self.checkpoint) for run in self.members])
         )
         return network
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """None: what `segment` returns is raw."""
+        return None
 
 
 def ensemble_subject(name: str, runs: Sequence[Path], checkpoint: str = BEST) -> Subject:
@@ -79,10 +88,11 @@ def check_members(runs: Sequence[Path], configurations: Sequence[FitConfiguratio
     if first.family != MEMBER_FAMILY:
         raise OptionError(f"{runs[0]}: family {first.family}; an ensemble has {MEMBER_FAMILY} members")
     for run, other in zip(runs[1:], configurations[1:], strict=True):
-        for field in fields(FitConfiguration):
-            if field.name not in _OWN and getattr(first, field.name) != getattr(other, field.name):
+        for setting in fields(FitConfiguration):
+            name = setting.name
+            if name not in _OWN and getattr(first, name) != getattr(other, name):
                 raise OptionError(
-                    f"{run}: has another {field.name.replace('_', '-')} than {runs[0].name}; the members of "
+                    f"{run}: has another {name.replace('_', '-')} than {runs[0].name}; the members of "
                     "an ensemble differ in their seed only"
                 )
         if _split(run) != _split(runs[0]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -60,6 +61,10 @@ class RunModel:
         network.load_state_dict(load_weights(self.run, self.checkpoint))
         return network
 
+    def calibration(self) -> Mapping[str, Any] | None:
+        """None: what `segment` returns is raw. Temperature and variance scale are part of the network."""
+        return None
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -79,6 +84,8 @@ class Subject:
         From the values in label files to the model's labels.
     run : RunModel or None
         If it is a run.
+    models : mapping of str to Model
+        Of single patients, where the model was calibrated on the others; see `of_patient`.
     """
 
     name: str
@@ -87,6 +94,11 @@ class Subject:
     regions: Mapping[str, Sequence[int]] = field(default_factory=dict)
     label_map: Mapping[int, int] = field(default_factory=dict)
     run: RunModel | None = None
+    models: Mapping[str, Model] = field(default_factory=dict)
+
+    def of_patient(self, patient: str) -> Subject:
+        """With the model that this patient had no part in."""
+        return replace(self, model=self.models.get(patient, self.model), models={})
 
 
 def load_subject(path: Path, checkpoint: str = BEST) -> Subject:

@@ -57,13 +57,13 @@ def error_detection(uncertainty: np.ndarray, wrong: np.ndarray) -> ErrorDetectio
     ValueError
         The arrays are not of the same voxels, or an uncertainty is not a number.
     """
-    _check(uncertainty, wrong)
-    overlap, threshold = best_overlap(uncertainty, wrong)
+    ranked = _ranked(uncertainty, wrong)
+    overlap, threshold = (None, None) if ranked is None else ranked.best_overlap
     return ErrorDetection(
         voxels=len(wrong),
         errors=int(wrong.sum()),
-        auroc=auroc(uncertainty, wrong),
-        average_precision=average_precision(uncertainty, wrong),
+        auroc=None if ranked is None else ranked.auroc,
+        average_precision=None if ranked is None else ranked.average_precision,
         overlap=overlap,
         overlap_threshold=threshold,
         mean_correct=_mean(uncertainty[~wrong]),
@@ -83,13 +83,8 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float | None:
     positive : np.ndarray
         bool (N,).
     """
-    _check(scores, positive)
-    if positive.all() or not positive.any():
-        return None
-    _, hits, selected = _by_threshold(scores, positive)
-    found, alarms = np.append(0, hits), np.append(0, selected - hits)
-    area = (np.diff(alarms) * (found[1:] + found[:-1]) / 2).sum()
-    return float(area / (found[-1] * alarms[-1]))
+    ranked = _ranked(scores, positive)
+    return None if ranked is None else ranked.auroc
 
 
 def average_precision(scores: np.ndarray, positive: np.ndarray) -> float | None:
@@ -105,11 +100,8 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float | None:
     positive : np.ndarray
         bool (N,).
     """
-    _check(scores, positive)
-    if positive.all() or not positive.any():
-        return None
-    _, hits, selected = _by_threshold(scores, positive)
-    return float((np.diff(hits, prepend=0) * hits / selected).sum() / hits[-1])
+    ranked = _ranked(scores, positive)
+    return None if ranked is None else ranked.average_precision
 
 
 def best_overlap(uncertainty: np.ndarray, wrong: np.ndarray) -> tuple[float | None, float | None]:
@@ -125,21 +117,53 @@ def best_overlap(uncertainty: np.ndarray, wrong: np.ndarray) -> tuple[float | No
     wrong : np.ndarray
         bool (N,).
     """
-    _check(uncertainty, wrong)
-    if wrong.all() or not wrong.any():
-        return None, None
-    thresholds, hits, selected = _by_threshold(uncertainty, wrong)
-    overlap = 2 * hits / (selected + hits[-1])
-    best = overlap.argmax()
-    return float(overlap[best]), float(thresholds[best])
+    ranked = _ranked(uncertainty, wrong)
+    return (None, None) if ranked is None else ranked.best_overlap
 
 
-def _by_threshold(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct scores from high to low, and how many positives and voxels score at least so."""
+@dataclass(frozen=True, eq=False)
+class _Ranked:
+    """Voxels sorted once, for every measure.
+
+    Attributes
+    ----------
+    thresholds : np.ndarray
+        Distinct scores from high to low.
+    hits, selected : np.ndarray
+        How many positives and how many voxels score at least so.
+    """
+
+    thresholds: np.ndarray
+    hits: np.ndarray
+    selected: np.ndarray
+
+    @property
+    def auroc(self) -> float:
+        found, alarms = np.append(0, self.hits), np.append(0, self.selected - self.hits)
+        area = (np.diff(alarms) * (found[1:] + found[:-1]) / 2).sum()
+        return float(area / (found[-1] * alarms[-1]))
+
+    @property
+    def average_precision(self) -> float:
+        precision = self.hits / self.selected
+        return float((np.diff(self.hits, prepend=0) * precision).sum() / self.hits[-1])
+
+    @property
+    def best_overlap(self) -> tuple[float, float]:
+        overlap = 2 * self.hits / (self.selected + self.hits[-1])
+        best = overlap.argmax()
+        return float(overlap[best]), float(self.thresholds[best])
+
+
+def _ranked(scores: np.ndarray, positive: np.ndarray) -> _Ranked | None:
+    """None unless both positives and negatives are there."""
+    _check(scores, positive)
+    if positive.all() or not positive.any():
+        return None
     order = np.argsort(scores)[::-1]
     ranked = scores[order]
     last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    return ranked[last], np.cumsum(positive[order])[last], last + 1
+    return _Ranked(ranked[last], np.cumsum(positive[order])[last], last + 1)
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -7,12 +7,11 @@ many patients it leaves out. Surface Dice is a share, not a distance: 1 and 0 as
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou, compute_surface_dice
+
+from .surfaces import SurfaceDistances, surface_distances
 
 #: A surface Dice says nothing without its tolerance: name it beside every value.
 SURFACE_TOLERANCE_MM = 1.0
@@ -46,7 +45,12 @@ class Agreement:
     volume_error_ml: float
 
 
-def agreement(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float]) -> Agreement:
+def agreement(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    spacing: tuple[float, float, float],
+    surfaces: SurfaceDistances | None = None,
+) -> Agreement:
     """Every measure of two masks.
 
     Parameters
@@ -55,14 +59,17 @@ def agreement(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, f
         bool (D, H, W).
     spacing : tuple of float
         (x, y, z) mm.
+    surfaces : SurfaceDistances, optional
+        Of these masks, if they are known already.
     """
+    surfaces = surfaces or surface_distances(prediction, truth, spacing)
     union = max(int((prediction | truth).sum()), 1)
     milliliters = float(np.prod(spacing)) / 1000
     volumes = [float(mask.sum()) * milliliters for mask in (prediction, truth)]
     return Agreement(
         dice=dice(prediction, truth),
         iou=iou(prediction, truth),
-        hd95_mm=hd95(prediction, truth, spacing),
+        hd95_mm=None if surfaces is None else surfaces.hd95_mm,
         over_segmentation=int((prediction & ~truth).sum()) / union,
         under_segmentation=int((truth & ~prediction).sum()) / union,
         volume_ml=volumes[0],
@@ -73,26 +80,20 @@ def agreement(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, f
 
 def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Dice of two masks (D, H, W); two empty masks agree: 1."""
-    return float(compute_dice(*_batches(prediction, truth), ignore_empty=False))
+    sizes = np.count_nonzero(prediction) + np.count_nonzero(truth)
+    return 2 * np.count_nonzero(prediction & truth) / sizes if sizes else 1.0
 
 
 def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Intersection over union of two masks (D, H, W); two empty masks agree: 1."""
-    if not prediction.any() and not truth.any():
-        return 1.0
-    return float(compute_iou(*_batches(prediction, truth), ignore_empty=False))
+    union = np.count_nonzero(prediction | truth)
+    return np.count_nonzero(prediction & truth) / union if union else 1.0
 
 
 def hd95(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float]) -> float | None:
     """95th percentile of the surface distances in mm (the larger direction); ``spacing`` is (x, y, z) mm."""
-    if not prediction.any() or not truth.any():
-        return None
-    masks, steps = _batches(prediction, truth), list(spacing[::-1])
-    with warnings.catch_warnings():
-        # MONAI 1.6 warns of an argument that it passes to itself.
-        warnings.filterwarnings("ignore", category=FutureWarning, module="monai")
-        distance = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=steps)
-    return float(distance)
+    surfaces = surface_distances(prediction, truth, spacing)
+    return None if surfaces is None else surfaces.hd95_mm
 
 
 def surface_dice(
@@ -100,6 +101,7 @@ def surface_dice(
     truth: np.ndarray,
     spacing: tuple[float, float, float],
     tolerance_mm: float = SURFACE_TOLERANCE_MM,
+    surfaces: SurfaceDistances | None = None,
 ) -> float:
     """Share of both surfaces' voxels that lie within a tolerance of the other surface.
 
@@ -114,22 +116,14 @@ def surface_dice(
         (x, y, z) mm.
     tolerance_mm : float
         A distance up to this one is no error.
+    surfaces : SurfaceDistances, optional
+        Of these masks, if they are known already.
 
     References
     ----------
     Nikolov et al., "Clinically applicable segmentation of head and neck anatomy for radiotherapy", JMIR 2021.
     """
-    if not prediction.any() or not truth.any():
+    surfaces = surfaces or surface_distances(prediction, truth, spacing)
+    if surfaces is None:
         return float(prediction.any() == truth.any())
-    # MONAI refuses a mixture of int and float.
-    masks, steps = _batches(prediction, truth), [float(step) for step in spacing[::-1]]
-    with warnings.catch_warnings():
-        # MONAI 1.6 warns of an argument that it passes to itself.
-        warnings.filterwarnings("ignore", category=FutureWarning, module="monai")
-        share = compute_surface_dice(*masks, [tolerance_mm], include_background=True, spacing=steps)
-    return float(share)
-
-
-def _batches(*masks: np.ndarray) -> list[torch.Tensor]:
-    """Masks (D, H, W) as MONAI takes them, (1, 1, D, H, W)."""
-    return [torch.from_numpy(mask)[None, None].float() for mask in masks]
+    return surfaces.share_within(tolerance_mm)

@@ -124,8 +124,7 @@ def examples_of(
     ImageError
         A case cannot be read.
     """
-    loaded = [replace(subject, model=LoadedModel(subject.model)) for subject in subjects]
-    return [example for case in cases for example in _of_case(loaded, case, suite, seed, device)]
+    return [example for case in cases for example in _of_case(subjects, case, suite, seed, device)]
 
 
 def _of_case(
@@ -133,9 +132,10 @@ def _of_case(
 ) -> Iterator[Example]:
     found: dict[str, list[Shown]] = {}
     planes: dict[str, str] = {}
-    for subject in subjects:
+    loaded = {each.name: _loaded(each, case) for each in subjects}
+    for subject in loaded.values():
         image, label = _read(subject, case)
-        for each in answers(subject, image, label, case.name, suite, seed, device):
+        for each in answers(subject, image, label, case.name, suite, seed, device, loaded):
             if isinstance(each, Skipped):
                 continue  # the report's table says why
             plane, shown = _slice(subject, each.image, each.image.with_array(each.truth[None]), each.mean)
@@ -143,6 +143,11 @@ def _of_case(
             planes.setdefault(each.condition, plane)
     for condition, shown in found.items():
         yield Example(case.name, condition, planes[condition], subjects[0].structures, tuple(shown))
+
+
+def _loaded(subject: Subject, case: Case) -> Subject:
+    own = subject.of_patient(case.patient)
+    return replace(own, model=LoadedModel(own.model))
 
 
 def _read(subject: Subject, case: Case) -> tuple[Volume, Volume]:

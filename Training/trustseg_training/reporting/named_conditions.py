@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trustseg_training.attacks import Attack
+from trustseg_training.attacks import Attack, Transfer
 from trustseg_training.corruptions import NOISES, Corruption
 from trustseg_training.verification.suite import CLEAN, Suite
 
@@ -110,7 +110,10 @@ def _place(where: str | int) -> str:
     return f" on label {where} only" if isinstance(where, int) else f" on the {where} only"
 
 
-def _of_attack(attack: Attack) -> NamedCondition:
+def _of_attack(named: Attack | Transfer) -> NamedCondition:
+    attack, source = (
+        (named.attack, f", made with {named.source}") if isinstance(named, Transfer) else (named, "")
+    )
     steps = "" if attack.steps == 1 else f", {attack.steps} steps"
     classes = f", label {attack.source} to {attack.target}" if attack.targeted else ""
     # A step size of one's own is another attack, but for its epsilon.
@@ -118,6 +121,6 @@ def _of_attack(attack: Attack) -> NamedCondition:
     share = (
         "" if attack.step_size == default else f", steps of {attack.step_size / attack.epsilon:.2g} epsilon"
     )
-    family = f"{_ATTACK_TITLES[attack.name]}{steps}{share}{classes}"
+    family = f"{_ATTACK_TITLES[attack.name]}{steps}{share}{classes}{source}"
     percent = 100 * attack.epsilon
-    return NamedCondition(attack.key, ATTACKS, family, percent, EPSILON, f"{family}, epsilon {percent:g} %")
+    return NamedCondition(named.key, ATTACKS, family, percent, EPSILON, f"{family}, epsilon {percent:g} %")

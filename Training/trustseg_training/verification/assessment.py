@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from trustseg_training.dataset import region_masks
 from trustseg_training.measures import agreement
@@ -22,13 +21,13 @@ from trustseg_training.measures.error_detection import error_detection
 from trustseg_training.measures.expected_dice import expected_dice
 from trustseg_training.measures.filtering import (
     FRACTIONS,
-    MARGIN,
     delta_dice,
     most_uncertain,
     prediction_band,
 )
 from trustseg_training.measures.filtering_curves import filtering_curves
 from trustseg_training.measures.metrics import surface_dice
+from trustseg_training.measures.surfaces import surface_distances
 
 Record = dict[str, Any]
 """Plain numbers by name, as JSON has them."""
@@ -74,7 +73,7 @@ def assess(
     maps = uncertainties(mean, variance)
     foreground = prediction > 0
     band = prediction_band(foreground)
-    near = band | _near(truth > 0)
+    near = band | prediction_band(truth > 0)
     record = {
         "structures": _structures(prediction, truth, mean, maps, spacing, unions, band),
         "detection": _detection(maps, prediction != truth, near),
@@ -140,10 +139,11 @@ def _structures(
     records = []
     for name, labels in unions.items():
         mask, true = masks[name], truths[name]
+        surfaces = surface_distances(mask, true, spacing)
         record = {
             "structure": name,
-            **asdict(agreement(mask, true, spacing)),
-            "surface_dice": surface_dice(mask, true, spacing),
+            **asdict(agreement(mask, true, spacing, surfaces)),
+            "surface_dice": surface_dice(mask, true, spacing, surfaces=surfaces),
             "expected_dice": expected_dice(probability(mean, labels), mask),
         }
         record |= {f"delta_dice_{100 * f:g}": delta_dice(mask, true, removed[f]).delta for f in FRACTIONS}
@@ -176,10 +176,6 @@ def _parts(mean: np.ndarray, variance: np.ndarray) -> dict[str, float | None]:
         return {"epistemic": None, "aleatoric": None}
     found = decompose_predicted(mean, variance)
     return {"epistemic": _mean(found.epistemic), "aleatoric": _mean(found.aleatoric)}
-
-
-def _near(mask: np.ndarray) -> np.ndarray:
-    return distance_transform_edt(~mask) <= MARGIN if mask.any() else mask
 
 
 def _mean(values: np.ndarray) -> float | None:

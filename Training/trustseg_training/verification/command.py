@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trustseg_training.dataset import Case
-from trustseg_training.judging import Subject, choose_cases, load_subject, passed_through
+from trustseg_training.judging import Subject, choose_cases, passed_through
 from TrustSegLib.errors import OptionError, OutputError
 
 from .running import Task, carry_out
+from .seeds import check_groups, over_seeds
+from .subjects import Roster, with_temperatures
 from .suite import Suite, load_suite
 from .summary import summarize
 from .tables import Tables, tables_of
@@ -50,7 +52,7 @@ class Verified:
 
 
 def verify(
-    models: Sequence[Path],
+    models: Roster | Sequence[Path],
     data: Path,
     suites: Sequence[str],
     output: Path,
@@ -60,12 +62,13 @@ def verify(
     seed: int = 0,
     device: str = "cpu",
     most: int | None = None,
+    seeds: Mapping[str, Sequence[str]] | None = None,
 ) -> Verified | None:
     """Put models under every condition of the suites; called again, it goes on where it stopped.
 
     Parameters
     ----------
-    models : sequence of Path
+    models : Roster or sequence of Path
         Run folders, bundles or names of bundled models; the others are compared with the first.
     data : Path
         Data set with labels.
@@ -83,6 +86,8 @@ def verify(
         ``cpu``, ``cuda`` or ``cuda:N``.
     most : int, optional
         At most so many cases, the first ones.
+    seeds : mapping of str to sequence of str, optional
+        Names of models that differ in their seed only, by the name of their group.
 
     Returns
     -------
@@ -94,8 +99,13 @@ def verify(
     TrustSegError
         A model, a suite or the data cannot be used, or the folder cannot be written.
     """
-    subjects = [load_subject(path) for path in models]
-    return verify_subjects(subjects, data, joined(suites), output, split, jobs, seed, device, most)
+    roster = models if isinstance(models, Roster) else Roster(models)
+    subjects = roster.load()
+    cases = {subject.name: choose_cases(subject, data, split)[:most] for subject in subjects}
+    subjects = with_temperatures(subjects, roster.tempered, cases, seed, device)
+    return verify_subjects(
+        subjects, data, joined(suites), output, split, jobs, seed, device, most, seeds, roster.words
+    )
 
 
 def verify_subjects(
@@ -108,11 +118,19 @@ def verify_subjects(
     seed: int = 0,
     device: str = "cpu",
     most: int | None = None,
+    seeds: Mapping[str, Sequence[str]] | None = None,
+    words: Sequence[str] = (),
 ) -> Verified | None:
-    """As `verify`, of what is loaded already."""
+    """As `verify`, of what is loaded already; ``words`` are what the command says of it."""
     _check_same(subjects)
+    sources = _sources(subjects, suite)
+    check_groups(seeds or {}, [subject.name for subject in subjects])
     cases = {subject.name: choose_cases(subject, data, split)[:most] for subject in subjects}
-    tasks = [Task(each, case, suite, seed, device, output) for each in subjects for case in cases[each.name]]
+    tasks = [
+        Task(each, case, suite, seed, device, output, sources)
+        for each in subjects
+        for case in cases[each.name]
+    ]
     if carry_out(tasks, jobs):
         return None
     tables = tables_of([task.part for task in tasks], output)
@@ -123,21 +141,30 @@ def verify_subjects(
         "data": data.name,
         "split": split,
         "seed": seed,
-        "command": _command(subjects, data, suite, split, seed, most),
+        "command": _command(words or [each.name for each in subjects], data, suite, split, seed, most, seeds),
         "models": {subject.name: subject.model.sha256 for subject in subjects},
         "networks": {subject.name: passed_through(subject) for subject in subjects},
         "cases": len(cases[subjects[0].name]),
     }
     summary = {**header, **summarize(tables, suite)}
+    summary["seeds"] = over_seeds(summary, seeds or {})
     _write_summary(output / SUMMARY, summary)
     return Verified(tuple(subjects), tuple(cases[subjects[0].name]), suite, seed, tables, summary)
 
 
 def _command(
-    subjects: Sequence[Subject], data: Path, suite: Suite, split: str, seed: int, most: int | None
+    models: Sequence[str],
+    data: Path,
+    suite: Suite,
+    split: str,
+    seed: int,
+    most: int | None,
+    seeds: Mapping[str, Sequence[str]] | None,
 ) -> str:
     """The command that repeats it; places by their last name."""
-    words = ["trustseg-train", "verify", *(subject.name for subject in subjects), "--data", data.name]
+    words = ["trustseg-train", "verify", *models, "--data", data.name]
+    for group, names in (seeds or {}).items():
+        words += ["--seeds", group, *names]
     words += ["--suite", *suite.name.split("+"), "--split", split, "--seed", str(seed)]
     words += [] if most is None else ["--cases", str(most)]
     return f"{shlex.join(words)} --output DIR"
@@ -168,6 +195,23 @@ def _check_same(subjects: Sequence[Subject]) -> None:
                 f"{other.name} has other structures than {first.name} ({', '.join(other.structures)}); "
                 "verify it alone"
             )
+
+
+def _sources(subjects: Sequence[Subject], suite: Suite) -> dict[str, Subject]:
+    """The models that attacks are transferred from, which know images as all the others do."""
+    named = {subject.name: subject for subject in subjects}
+    for name in suite.sources:
+        if name not in named:
+            raise OptionError(
+                f"suite {suite.name}: attacks come from {name}, which is not verified; add it to the models"
+            )
+        for subject in subjects:
+            if subject.model.description.input != named[name].model.description.input:
+                raise OptionError(
+                    f"suite {suite.name}: {subject.name} knows images in another way than {name}, so no "
+                    "attack can be transferred; verify it without"
+                )
+    return {name: named[name].of_patient("") for name in suite.sources}
 
 
 def _write_summary(path: Path, summary: dict[str, Any]) -> None:

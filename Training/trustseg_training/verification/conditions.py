@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from trustseg_training.attacks import attack
+from trustseg_training.attacks import Attack, Transfer, attack
 from trustseg_training.corruptions import Corrupted, corrupt
 from trustseg_training.dataset import remap
-from trustseg_training.judging import LoadedModel, Subject
-from trustseg_training.measures.expected_dice import pairwise_dice
+from trustseg_training.judging import Subject
 from trustseg_training.run import volume_network
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import Volume, orient, resample
@@ -22,6 +20,7 @@ from TrustSegLib.inference import SegmentOptions, class_moments, sliding_window
 from TrustSegLib.inference.prediction import prepare_image
 
 from .assessment import Record, assess
+from .members import disagreement, has_members, passed, passed_and_back
 from .suite import CLEAN, Suite
 
 
@@ -50,6 +49,8 @@ class Answer:
         (K, D, H, W) moments of the class probabilities there.
     seconds : float
         That the answer took.
+    members : tuple of np.ndarray
+        Class probabilities (K, D, H, W) of each member of an ensemble.
     """
 
     condition: str
@@ -60,6 +61,7 @@ class Answer:
     mean: np.ndarray
     variance: np.ndarray
     seconds: float
+    members: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,20 @@ class Skipped:
 
 
 def verify_case(
-    subject: Subject, image: Volume, label: Volume, case: str, suite: Suite, seed: int, device: str = "cpu"
+    subject: Subject,
+    image: Volume,
+    label: Volume,
+    case: str,
+    suite: Suite,
+    seed: int,
+    device: str = "cpu",
+    sources: Mapping[str, Subject] | None = None,
 ) -> Iterator[Record]:
     """Put one image under every condition and measure each answer.
 
     Parameters
     ----------
-    subject, image, label, case, suite, seed, device
+    subject, image, label, case, suite, seed, device, sources
         As `answers` takes them.
 
     Yields
@@ -87,19 +96,26 @@ def verify_case(
         why it was ``skipped``.
     """
     unions = unions_of(subject)
-    for answer in answers(subject, image, label, case, suite, seed, device):
+    for answer in answers(subject, image, label, case, suite, seed, device, sources):
         if isinstance(answer, Skipped):
             yield {"condition": answer.condition, "skipped": answer.reason}
             continue
         record = assess(answer.mean, answer.variance, answer.truth, answer.image.spacing, unions)
-        if answer.condition not in {attack.key for attack in suite.attacks}:
-            record["scores"] |= _disagreement(subject, answer.image, device)
+        if answer.members:
+            record["scores"]["pairwise_dice"] = disagreement(answer.members)
         header = {name: getattr(answer, name) for name in ("condition", "snr_db", "strength", "seconds")}
         yield {**header, **record}
 
 
 def answers(
-    subject: Subject, image: Volume, label: Volume, case: str, suite: Suite, seed: int, device: str = "cpu"
+    subject: Subject,
+    image: Volume,
+    label: Volume,
+    case: str,
+    suite: Suite,
+    seed: int,
+    device: str = "cpu",
+    sources: Mapping[str, Subject] | None = None,
 ) -> Iterator[Answer | Skipped]:
     """What a model makes of one image under every condition.
 
@@ -117,6 +133,8 @@ def answers(
         Of the whole verification.
     device : str
         Where the network runs.
+    sources : mapping of str to Subject, optional
+        The models that `attacks.Transfer` names, loaded too; they know images as the subject does.
     """
     truth, own = remap(label.array, subject.label_map)[0], seed_of(case, seed)
     yield _answer(subject, Corrupted(image, None, 0.0), CLEAN, truth, device)
@@ -128,14 +146,18 @@ def answers(
             continue
         yield _answer(subject, changed, corruption.key, truth, device)
     if suite.attacks:
-        yield from _attacked(subject, image, label.with_array(truth[None]), suite, own, device)
+        yield from _attacked(subject, image, label.with_array(truth[None]), suite, own, device, sources or {})
 
 
 def _answer(subject: Subject, seen: Corrupted, condition: str, truth: np.ndarray, device: str) -> Answer:
     start = time.perf_counter()
-    moments = class_moments(seen.image, subject.model, SegmentOptions(device=device))
+    if has_members(subject.model.network()):
+        moments, *members = passed_and_back(seen.image, subject.model, device)
+    else:
+        moments, members = class_moments(seen.image, subject.model, SegmentOptions(device=device)), []
     seconds = time.perf_counter() - start
-    return Answer(condition, seen.snr_db, seen.strength, seen.image, truth, *moments, seconds)
+    own = tuple(mean for mean, _ in members)
+    return Answer(condition, seen.snr_db, seen.strength, seen.image, truth, *moments, seconds, own)
 
 
 def unions_of(subject: Subject) -> Mapping[str, Sequence[int]]:
@@ -144,49 +166,49 @@ def unions_of(subject: Subject) -> Mapping[str, Sequence[int]]:
     return {**structures, **subject.regions}
 
 
-def _disagreement(subject: Subject, image: Volume, device: str) -> dict[str, float]:
-    """One less the members' mean pairwise Dice, for an ensemble: the score that is hard to beat."""
-    members = getattr(subject.model.network(), "members", ())
-    if len(members) < 2:
-        return {}
-    options = SegmentOptions(device=device)
-    answers = [class_moments(image, _Member(subject.model, each), options)[0] for each in members]
-    masks = [answer.argmax(axis=0) for answer in answers]
-    labels = range(1, len(subject.structures) + 1)
-    agreement = [pairwise_dice([mask == label for mask in masks]) for label in labels]
-    return {"pairwise_dice": 1 - float(np.mean(agreement))}
-
-
-class _Member:
-    """One network of an ensemble as a model."""
-
-    def __init__(self, model: LoadedModel, network: torch.nn.Module) -> None:
-        self.description, self.sha256, self._network = model.description, model.sha256, network
-
-    def network(self) -> torch.nn.Module:
-        return self._network
-
-
 def _attacked(
-    subject: Subject, image: Volume, label: Volume, suite: Suite, seed: int, device: str
+    subject: Subject,
+    image: Volume,
+    label: Volume,
+    suite: Suite,
+    seed: int,
+    device: str,
+    sources: Mapping[str, Subject],
 ) -> Iterator[Answer | Skipped]:
     """On the model's grid: the attack changes what the network sees."""
-    description = subject.model.description
-    clean = prepare_image(image, description)
-    truth = orient(label, description.input.orientation)
+    patch_shape = subject.model.description.patch_shape
+    clean = prepare_image(image, subject.model.description)
+    truth = orient(label, subject.model.description.input.orientation)
     if truth.array.shape[1:] != clean.array.shape[1:]:
         truth = resample(truth, clean.spacing, "nearest")
-    network = volume_network(subject.model.network()).to(device)
-    for how in suite.attacks:
+    for each in suite.attacks:
+        how, source = _made_with(each, subject, sources)
         if how.targeted and not (truth.array == how.source).any():
-            yield Skipped(how.key, f"the image has no voxel of label {how.source}")
+            yield Skipped(each.key, f"the image has no voxel of label {how.source}")
             continue
-        changed = attack(network, clean.array, truth.array, how, description.patch_shape, seed, device)
+        attacker, window = volume_network(source.model.network()), source.model.description.patch_shape
+        changed = attack(attacker.to(device), clean.array, truth.array, how, window, seed, device)
         start = time.perf_counter()
-        moments = sliding_window(changed.image, network, description.patch_shape, device=device)
+        moments, *members = _passed(changed.image, subject, patch_shape, device)
         seconds = time.perf_counter() - start
         snr_db, seen = _finite(changed.snr_db), clean.with_array(changed.image)
-        yield Answer(how.key, snr_db, how.epsilon, seen, truth.array[0], *moments, seconds)
+        own = tuple(mean for mean, _ in members)
+        yield Answer(each.key, snr_db, how.epsilon, seen, truth.array[0], *moments, seconds, own)
+
+
+def _made_with(
+    each: Attack | Transfer, subject: Subject, sources: Mapping[str, Subject]
+) -> tuple[Attack, Subject]:
+    return (each.attack, sources[each.source]) if isinstance(each, Transfer) else (each, subject)
+
+
+def _passed(
+    array: np.ndarray, subject: Subject, patch_shape: tuple[int, int, int], device: str
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    network = subject.model.network()
+    if has_members(network):
+        return passed(array, network, patch_shape, device)
+    return [sliding_window(array, volume_network(network), patch_shape, device=device)]
 
 
 def _finite(value: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from .suite import Suite
 FOLDER = "parts"
 
 #: Raised when what is measured changes: older parts are made again.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,19 @@ class Part:
         return output / FOLDER / self.model / f"{self.case}.json"
 
 
-def part_of(subject: Subject, case: str, patient: str, suite: Suite, seed: int) -> Part:
-    """The part of a model and a case."""
+def part_of(
+    subject: Subject,
+    case: str,
+    patient: str,
+    suite: Suite,
+    seed: int,
+    sources: Mapping[str, Subject] | None = None,
+) -> Part:
+    """The part of a model and a case; ``sources`` are the models that attacks are transferred from."""
     model = [subject.model.sha256, passed_through(subject), sorted(subject.label_map.items())]
-    key = hashlib.sha256(json.dumps([VERSION, *model, suite.conditions, seed]).encode()).hexdigest()
+    others = [[name, each.model.sha256, passed_through(each)] for name, each in (sources or {}).items()]
+    measured = [VERSION, *model, suite.conditions, seed, *others]
+    key = hashlib.sha256(json.dumps(measured).encode()).hexdigest()
     return Part(subject.name, subject.model.sha256, case, patient, key)
 
 

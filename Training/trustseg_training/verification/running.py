@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from trustseg_training.dataset import Case, Inspector, known_values
-from trustseg_training.judging import LoadedModel, Subject
+from trustseg_training.judging import LoadedModel, Subject, passed_through
 from TrustSegLib.errors import ImageError
 
 from . import parts
@@ -31,11 +31,13 @@ class Task:
     seed: int
     device: str
     output: Path
+    sources: Mapping[str, Subject] = field(default_factory=dict)
 
     @property
     def part(self) -> parts.Part:
         """Where it goes."""
-        return parts.part_of(self.subject, self.case.name, self.case.patient, self.suite, self.seed)
+        case, subject = self.case, self.subject.of_patient(self.case.patient)
+        return parts.part_of(subject, case.name, case.patient, self.suite, self.seed, self.sources)
 
 
 def carry_out(tasks: Sequence[Task], jobs: int = 1) -> int:
@@ -83,12 +85,15 @@ def _in_processes(tasks: Sequence[Task], jobs: int, bar: tqdm) -> None:
 
 def measure(task: Task) -> None:
     """Measure one part and write it."""
-    subject = replace(task.subject, model=_loaded(_Key(task.subject)))
+    subject = task.subject.of_patient(task.case.patient)
+    subject = replace(subject, model=_loaded(_Key(subject)))
+    sources = {name: replace(each, model=_source(_Key(each))) for name, each in task.sources.items()}
     checks = Inspector(subject.model.description.channels, _known(subject))
     volumes = checks.read(task.case)
     if volumes is None:
         raise ImageError("; ".join(checks.problems))
-    records = verify_case(subject, *volumes, task.case.name, task.suite, task.seed, task.device)
+    name = task.case.name
+    records = verify_case(subject, *volumes, name, task.suite, task.seed, task.device, sources)
     parts.write(task.part, records, task.output)
 
 
@@ -97,7 +102,7 @@ def _known(subject: Subject) -> set[int] | None:
 
 
 class _Key:
-    """A subject as a key, by its model's hash."""
+    """A subject as a key, by its model's hash and how it is passed through."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -106,10 +111,23 @@ class _Key:
         return hash(self.subject.model.sha256)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.subject.model.sha256 == self.subject.model.sha256
+        return isinstance(other, _Key) and other.identity == self.identity
+
+    @property
+    def identity(self) -> tuple[str, dict]:
+        return self.subject.model.sha256, passed_through(self.subject)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
+def _source(key: _Key) -> LoadedModel:
+    """The networks that attacks are transferred from, beside that of the subject."""
+    return LoadedModel(key.subject.model)
+
+
+@lru_cache(maxsize=2)
 def _loaded(key: _Key) -> LoadedModel:
-    """The network of the last subject stays in memory: tasks of one model follow each other."""
+    """The network of the last subject stays in memory: tasks of one model follow each other.
+
+    Two, for one whose calibration is cross-fitted has a network for each half of the patients.
+    """
     return LoadedModel(key.subject.model)

@@ -24,14 +24,21 @@ class Suite:
         Of the file, and for the report's head.
     corruptions : tuple of Corruption
         Of the image as it is on the disk.
-    attacks : tuple of Attack
-        On the image as the network knows it; each model is attacked through its own prediction.
+    attacks : tuple of Attack or Transfer
+        On the image as the network knows it; each model is attacked through its own prediction, but where
+        the attack is a transferred one.
     """
 
     name: str
     title: str
     corruptions: tuple[corruptions.Corruption, ...] = ()
-    attacks: tuple[attacks.Attack, ...] = ()
+    attacks: tuple[attacks.Attack | attacks.Transfer, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the models that attacks are transferred from."""
+        transferred = (each.source for each in self.attacks if isinstance(each, attacks.Transfer))
+        return tuple(dict.fromkeys(transferred))
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -58,7 +65,7 @@ def load_suite(name: str) -> Suite:
     if "title" not in settings:
         raise OptionError(f"{path}: title is missing; add it")
     parsed = {}
-    for part, parse in (("corruptions", corruptions.parse), ("attacks", attacks.parse)):
+    for part, parse in (("corruptions", corruptions.parse), ("attacks", attacks.parse_any)):
         setting = settings.get(part)
         try:
             parsed[part] = tuple(map(parse, setting.value)) if setting else ()

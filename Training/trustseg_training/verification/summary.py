@@ -18,12 +18,16 @@ from trustseg_training.measures.case_ranking import (
     rank_correlation,
     relative_change,
 )
+from trustseg_training.measures.filtering import FRACTIONS
 from trustseg_training.measures.statistics import bootstrap_mean, bootstrap_statistic, paired_difference
 
 from .suite import CLEAN, Suite
 from .tables import Tables
 
 MASK_MEASURES = ("dice", "iou", "hd95_mm", "surface_dice", "over_segmentation", "under_segmentation")
+
+#: What the model says of itself, and what following it gains.
+SELF_MEASURES = ("expected_dice", *(f"delta_dice_{100 * fraction:g}" for fraction in FRACTIONS))
 DETECTION_MEASURES = ("auroc", "average_precision", "overlap", "mean_correct", "mean_wrong")
 CALIBRATION_MEASURES = ("ece", "brier", "nll")
 
@@ -59,7 +63,7 @@ def _condition(tables: Tables, model: str, condition: str, first: str) -> dict[s
     cases = _selected(tables.cases, model, condition)
     reference = _selected(tables.structures, first, condition)
     structures = {
-        str(name): {measure: _mean(part, measure) for measure in MASK_MEASURES}
+        str(name): {measure: _mean(part, measure) for measure in (*MASK_MEASURES, *SELF_MEASURES)}
         | {"difference": _difference(part, reference[reference["structure"] == name], model != first)}
         for name, part in rows.groupby("structure", sort=False)
     }

@@ -75,6 +75,14 @@ class OverlayPanel:
         overlay.show(self._scene, self._map, self._image, self._parameters.opacity)
         self.show_results(self._results)
 
+    def conceal(self, concealed: bool) -> None:
+        """Hide the uncertainty and lock what shows it, or unlock that."""
+        if concealed and self._map is not None:
+            self._ui.showOverlayCheckBox.setChecked(False)
+            self._ui.color3DCheckBox.setChecked(False)
+        for widget in (self._ui.showOverlayCheckBox, self._ui.color3DCheckBox):
+            widget.setEnabled(not concealed)
+
     def toggle(self) -> None:
         """Show or hide the uncertainty: the key U."""
         if self._map is not None:

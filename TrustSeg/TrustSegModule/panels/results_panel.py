@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
+from TrustSegModule.edits import edited_volumes
+from TrustSegModule.panels import table
+from TrustSegModule.panels.calibration_text import calibration_record, caution, level_percent
+from TrustSegModule.panels.numbers import decision_title, interval, number, percent
+from TrustSegModule.review import STRUCTURE, Item, Review
+
 SWATCH = 12
 """Edge of the square in the structure's color, in pixels of a common screen."""
+MARK = "*"
+"""After numbers that are not of the mask as it is now."""
+NAME, VOLUME, UNCERTAINTY, INTERVAL, QUALITY = range(5)
+SHOWN_ORDER = (NAME, VOLUME, INTERVAL, QUALITY, UNCERTAINTY)
+UNCERTAIN = (INTERVAL, QUALITY, UNCERTAINTY)
 
 
 class ResultsPanel:
@@ -18,21 +30,27 @@ class ResultsPanel:
     ----------
     ui : object
         The widgets of `TrustSeg.ui` by name.
+    on_structure : callable, optional
+        Called with the label of the structure that a person has chosen.
     """
 
-    def __init__(self, ui) -> None:
-        self._ui, self._table = ui, ui.resultsTable
-        self._table.setHorizontalHeaderLabels([_("Structure"), _("Volume (ml)"), _("Uncertainty (%)")])
-        self._table.horizontalHeaderItem(2).setToolTip(_("Mean probability that a voxel's label is wrong."))
+    def __init__(self, ui, on_structure: Callable[[int], None] = lambda label: None) -> None:
+        self._ui, self._table, self._on_structure = ui, ui.resultsTable, on_structure
+        self._labels: list[int] = []
+        table.prepare(self._table, _titles("90"))
         header = self._table.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        self._table.verticalHeader().setVisible(False)
-        for set_policy in (self._table.setHorizontalScrollBarPolicy, self._table.setVerticalScrollBarPolicy):
-            set_policy(qt.Qt.ScrollBarAlwaysOff)
+        for place, column in enumerate(SHOWN_ORDER):
+            header.moveSection(header.visualIndex(column), place)
+        self._table.itemSelectionChanged.connect(self._on_selection)
         self.show(None, {})
 
-    def show(self, report: dict[str, Any] | None, colors: dict[str, tuple[float, float, float]]) -> None:
+    def show(
+        self,
+        report: dict[str, Any] | None,
+        colors: dict[str, tuple[float, float, float]],
+        review: Review | None = None,
+        concealed: bool = False,
+    ) -> None:
         """Fill the table.
 
         Parameters
@@ -41,41 +59,103 @@ class ResultsPanel:
             As `TrustSegLib.report.report_json` makes it; None for no result.
         colors : dict of str to (float, float, float)
             Colors of the structures by name, 0 to 1.
+        review : Review, optional
+            What a person has made of the result.
+        concealed : bool
+            Whether everything that tells of uncertainty stays hidden.
         """
         self._ui.resultsSection.setVisible(report is not None)
         rows = report["structures"] if report else []
+        chosen = table.selected_row(self._table)
+        blocked = self._table.blockSignals(True)
         self._table.setRowCount(len(rows))
+        self._labels = [row["label"] for row in rows]
+        edited = edited_volumes(review) if review is not None else {}
         for line, row in enumerate(rows):
-            self._show_row(line, row, colors.get(row["name"]))
-        self._fit_height()
-        self._ui.cautionLabel.setText(_caution(report) if report else "")
+            self._show_row(line, row, colors.get(row["name"]), edited.get(row["label"]))
+            if review is not None:
+                self._show_decision(line, review)
+        self._table.blockSignals(blocked)
+        table.select_quietly(self._table, chosen if rows else None)
+        self._show_columns(report, concealed)
+        self._show_texts(report, bool(edited), concealed)
+        table.fit_height(self._table)
 
-    def _show_row(self, line: int, row: dict[str, Any], color: tuple[float, float, float] | None) -> None:
-        share = row["mean_uncertainty"]
-        texts = [row["name"], f"{row['volume_ml']:.2f}", "–" if share is None else f"{100 * share:.1f}"]  # noqa: RUF001
-        for column, text in enumerate(texts):
-            item = qt.QTableWidgetItem(text)
-            if column:
-                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-            elif color is not None:
-                item.setIcon(_swatch(color))
-            self._table.setItem(line, column, item)
+    def follow_choice(self, item: Item | None) -> None:
+        """Take the selection away when something else than a structure is chosen."""
+        if item is None or item.kind != STRUCTURE:
+            table.select_quietly(self._table, None)
 
-    def _fit_height(self) -> None:
-        """As high as its rows: the panel scrolls, and a table that scrolls inside it is a nuisance."""
-        rows = sum(self._table.rowHeight(line) for line in range(self._table.rowCount))
-        header = self._table.horizontalHeader().sizeHint.height()
-        self._table.setFixedHeight(rows + header + 2 * self._table.frameWidth)
+    def _show_row(self, line: int, row: dict[str, Any], color, edited_ml: float | None) -> None:
+        reach, mark = interval(row["volume_interval_ml"], 2), "" if edited_ml is None else MARK
+        if row["volume_interval_ml"] is None:
+            reach = _("not\ncalibrated")
+        volume = row["volume_ml"] if edited_ml is None else edited_ml
+        warning = self._table.style().standardIcon(qt.QStyle.SP_MessageBoxWarning) if row["flag"] else None
+        for column, text, tip, icon in (
+            (NAME, row["name"], row["name"], _swatch(color) if color else None),
+            (VOLUME, number(volume, 2), "", None),
+            (INTERVAL, reach + mark, _of_automatic(mark), None),
+            (QUALITY, _expected(row) + mark, row["flag"] or _of_automatic(mark), warning),
+            (UNCERTAINTY, percent(row["mean_uncertainty"], 1) + mark, _of_automatic(mark), None),
+        ):
+            table.put(self._table, line, column, text, tip, icon)
+
+    def _show_decision(self, line: int, review: Review) -> None:
+        """Below the name: a column of its own would leave no room for the name."""
+        item, cell = Item(STRUCTURE, self._labels[line]), self._table.item(line, NAME)
+        decision = decision_title(review.decision(item))
+        if decision:
+            cell.setText(f"{cell.text()}\n{decision}")
+        cell.setToolTip("\n".join(filter(None, [cell.toolTip(), review.comment(item)])))
+
+    def _show_columns(self, report: dict[str, Any] | None, concealed: bool) -> None:
+        """Hide what is concealed, and what the model has no numbers for."""
+        rows = report["structures"] if report else []
+        titles = _titles(level_percent(report["calibration"] if report else None))
+        self._table.setHorizontalHeaderLabels([title for title, _tip in titles])
+        for column in UNCERTAIN:
+            self._table.setColumnHidden(column, concealed)
+        judged = any(row["expected_dsc"] is not None or row["flag"] for row in rows)
+        self._table.setColumnHidden(QUALITY, concealed or not judged)
+
+    def _show_texts(self, report: dict[str, Any] | None, edited: bool, concealed: bool) -> None:
+        sentences = [caution(report)] if report and not concealed else []
+        if edited and not concealed:
+            sentences.append(f"{MARK} {_of_automatic(MARK)}")
+        self._ui.cautionLabel.setText("\n".join(filter(None, sentences)))
+        record = calibration_record(report["calibration"]) if report and not concealed else ""
+        self._ui.calibrationLabel.setText(record)
+        self._ui.calibrationLabel.setVisible(bool(record))
+
+    def _on_selection(self) -> None:
+        row = table.selected_row(self._table)
+        if row is not None:
+            self._on_structure(self._labels[row])
+
+
+def _titles(level: str) -> list[tuple[str, str]]:
+    """Title and tool tip of each column, in the order of the constants."""
+    return [
+        (_("Structure"), ""),
+        (_("Volume\n(ml)"), _("Of the mask as it is now.")),
+        (_("Uncert.\n(%)"), _("Mean probability that a voxel's label is wrong.")),
+        (_("{level} %\ninterval").format(level=level), _("Where the true volume in ml is expected.")),
+        (_("Expected\nDSC"), _("Overlap with an expert's mask that is expected, 0 to 1, and its interval.")),
+    ]
+
+
+def _expected(row: dict[str, Any]) -> str:
+    bounds = row.get("expected_dsc_interval")
+    text = number(row["expected_dsc"], 2)
+    return text if bounds is None else f"{text}\n{interval(bounds, 2)}"
+
+
+def _of_automatic(mark: str) -> str:
+    return _("Of the automatic mask, which was edited since.") if mark else ""
 
 
 def _swatch(color: tuple[float, float, float]):
     pixmap = qt.QPixmap(SWATCH, SWATCH)
     pixmap.fill(qt.QColor.fromRgbF(*color))
     return qt.QIcon(pixmap)
-
-
-def _caution(report: dict[str, Any]) -> str:
-    sentences = list(report["case"]["warnings"])
-    if report["calibration"] is None:
-        sentences.append(_("Not calibrated: the percentages are the model's own and were not checked."))
-    return "\n".join(sentences)

@@ -1,0 +1,120 @@
+"""A folder of images: each is done, the worst is named first, and no file of the user is taken for a case."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from TrustSegLib.cli import main
+from TrustSegLib.commands import segment as command
+from TrustSegLib.commands.batch_folder import images_of_batch
+from TrustSegLib.commands.outputs import plan_targets
+from TrustSegLib.imaging import write_volume
+from TrustSegLib.inference import Case, segment
+
+TABLES = ["cases.csv", "cases.json", "structures.csv"]
+
+
+def run(folder: Path, output: Path, model: Path, *options: str) -> int:
+    return main(["segment", str(folder), "-o", str(output), "--model", str(model), *options])
+
+
+@pytest.fixture
+def patients(tmp_path, new_volume) -> Path:
+    """A folder with two images and one file that only looks like one."""
+    folder = tmp_path / "patients"
+    folder.mkdir()
+    for name in ("a.nii.gz", "c.NRRD"):
+        write_volume(new_volume(), folder / name.lower())
+    (folder / "b.nii.gz").write_text("no image")
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_image_of_a_folder_is_done_and_a_failed_one_is_reported(patients, model, output, capsys):
+    assert run(patients, output, model) == 2
+    said = capsys.readouterr()
+    assert sorted(os.listdir(output)) == sorted([*TABLES, "a", "c"])
+    assert "3 images, 1 failed" in said.out
+    assert said.err.count("\n") == 1
+    cases = json.loads((output / "cases.json").read_text("utf-8"))["cases"]
+    assert cases[0]["image"] == str(patients / "b.nii.gz")
+    assert cases[0]["folder"] is None
+    assert "b.nii.gz" in cases[0]["error"]
+    assert [case["error"] for case in cases[1:]] == [None, None]
+    listed = rows(output / "cases.csv")
+    assert [row["image"] for row in listed] == [case["image"] for case in cases]
+    assert [row["structure"] for row in rows(output / "structures.csv")] == ["Front", "Back"] * 2
+
+
+def test_the_case_of_lowest_expected_quality_is_named_first(patients, model, output, capsys, monkeypatch):
+    (patients / "b.nii.gz").unlink()
+    qualities = iter([0.9, 0.4])
+
+    def with_quality(*arguments, **options):
+        return replace(segment(*arguments, **options), case=Case(quality=next(qualities)))
+
+    monkeypatch.setattr(command, "segment", with_quality)
+    assert run(patients, output, model, "--json") == 0
+    batch = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [case["quality"] for case in batch["cases"]] == [0.4, 0.9]
+    assert [Path(case["image"]).name for case in batch["cases"]] == ["c.nrrd", "a.nii.gz"]
+
+
+def test_a_second_batch_into_the_same_folder_replaces_the_first(patients, model, output):
+    (patients / "b.nii.gz").unlink()
+    assert run(patients, output, model, "--quiet") == 0
+    assert run(patients, output, model, "--quiet") == 0
+    assert sorted(os.listdir(output)) == sorted([*TABLES, "a", "c"])
+
+
+def test_a_table_of_the_user_is_not_replaced(patients, model, output, monkeypatch, capsys):
+    output.mkdir()
+    (output / "cases.csv").write_text("mine")
+    monkeypatch.setattr(command, "segment", lambda *_, **__: pytest.fail("the work was begun"))
+    assert run(patients, output, model) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (output / "cases.csv").read_text() == "mine"
+
+
+def test_the_results_of_an_earlier_run_hidden_files_and_subfolders_are_no_images(patients):
+    written = {"mask": "mask.nii.gz", "report": "report.json"}
+    report = {"schema": "trustseg-report/1", "files": written, "maps": [{"file": "uncertainty.nii.gz"}]}
+    (patients / "report.json").write_text(json.dumps(report))
+    for name in ("mask.nii.gz", "uncertainty.nii.gz", ".hidden.nii.gz", "notes.txt", "dwi.raw"):
+        (patients / name).write_text("x")
+    (patients / "deeper.nii.gz").mkdir()
+    assert [path.name for path in images_of_batch(patients)] == ["a.nii.gz", "b.nii.gz", "c.nrrd"]
+
+
+def test_a_mask_that_no_run_wrote_is_an_image(patients):
+    (patients / "mask.nii.gz").write_text("x")
+    assert "mask.nii.gz" in [path.name for path in images_of_batch(patients)]
+
+
+def test_a_folder_of_dicom_files_is_one_image(patients, tmp_path):
+    (patients / "IM0001").write_bytes(b"\0" * 128 + b"DICM")
+    (target,) = plan_targets([str(patients)], str(tmp_path / "out"))
+    assert (target.image, target.folder) == (patients, tmp_path / "out")
+
+
+def test_a_folder_with_one_image_is_a_batch_too(patients, tmp_path):
+    for name in ("b.nii.gz", "c.nrrd"):
+        (patients / name).unlink()
+    (target,) = plan_targets([str(patients)], str(tmp_path / "out"))
+    assert (target.image, target.folder) == (patients / "a.nii.gz", tmp_path / "out" / "a")
+
+
+def test_quiet_says_nothing_of_a_batch(patients, model, output, capsys):
+    (patients / "b.nii.gz").unlink()
+    assert run(patients, output, model, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")

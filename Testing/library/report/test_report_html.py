@@ -1,0 +1,220 @@
+"""`report.html`: one page that needs nothing else, says what is known, and shows it where it is."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib import colormaps
+
+from TrustSegLib.errors import OutputError
+from TrustSegLib.imaging import orient
+from TrustSegLib.report import report_json, write_html_report
+from TrustSegLib.report.html_report import MOST_PICTURED, html_report
+from TrustSegLib.report.html_tables import position_text
+from TrustSegLib.report.inferno import inferno
+from TrustSegLib.report.png import png_bytes
+from TrustSegLib.report.scene import Oriented
+
+VOID = {"meta", "br", "img", "image", "path"}
+EVIL = '<script>alert("1")</script>&\'"'
+
+
+class Balanced(HTMLParser):
+    """Fails where an element is not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("href", "src")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.seen.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("href", "src")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def parse(page: str) -> Balanced:
+    parser = Balanced()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def region(rank: int, position=(3.0, 8.0, 37.0)) -> dict:
+    return {
+        "rank": rank,
+        "position_ras_mm": list(position),
+        "volume_ml": 0.1,
+        "expected_wrong_ml": 0.04,
+        "peak": 0.48,
+        "mean": 0.31,
+        "structures": ["Front"],
+    }
+
+
+@pytest.fixture
+def report(result) -> dict:
+    return report_json(result, "patients/scan.nii.gz", "trustseg segment scan.nii.gz")
+
+
+@pytest.fixture
+def page(volume, result):
+    """Make the page of a report."""
+
+    def make(report, **other) -> str:
+        error = result.maps["error_probability"]
+        return html_report(report, image=volume, labels=result.labels, error=error, **other)
+
+    return make
+
+
+def test_the_page_says_what_the_report_holds(page, report):
+    text = page(report)
+    parse(text)
+    for words in ("research use only", "scan.nii.gz", "tiny 0.1.0", "0f" * 32, "The image is dark."):
+        assert words in text
+    assert text.count("not calibrated") == 1 + 2 * len(report["structures"])
+    for row in report["structures"]:
+        assert f"<td>{row['volume_ml']:.2f}</td>" in text
+    assert "trustseg segment scan.nii.gz" in text
+    assert "No place stands out" in text
+
+
+def test_a_calibrated_page_says_with_what_and_how_well_it_holds(page, report):
+    report["structures"][0].update(
+        volume_interval_ml=[0.21, 0.93],
+        expected_dsc=0.62,
+        expected_dsc_interval=[0.41, 0.78],
+        flag="likely to fail",
+    )
+    report["case"]["quality"] = 0.62
+    report["calibration"] = {
+        "record": {"data": "forty patients", "cases": 240},
+        "error_probability": {"ece_after": 0.0123},
+        "volumes": [{"label": 1, "level": 0.8, "coverage": 0.81, "cases": 240}],
+        "quality": [],
+    }
+    text = page(report)
+    parse(text)
+    for words in ("0.21\N{EN DASH}0.93", "0.62 (0.41\N{EN DASH}0.78)", "80 % interval", "forty patients"):
+        assert words in text
+    for words in ("1.2\N{NO-BREAK SPACE}%", "<td>0.81</td>", "likely to fail", "<b>0.62</b>"):
+        assert words in text
+
+
+def test_nothing_is_loaded_from_elsewhere_and_nothing_runs(page, report):
+    report["regions"] = [region(1)]
+    found = parse(page(report))
+    assert "script" not in found.seen
+    assert found.addresses
+    assert all(address.startswith("data:image/png;base64,") for address in found.addresses)
+    assert "default-src 'none'" in page(report)
+
+
+def test_no_text_of_others_becomes_markup(page, report):
+    report["image"] = report["model"]["name"] = report["provenance"]["command"] = EVIL
+    report["case"]["warnings"] = [EVIL]
+    report["structures"][0].update(name=EVIL, flag=EVIL)
+    report["regions"] = [{**region(1), "structures": [EVIL]}]
+    report["calibration"] = {"record": {EVIL: EVIL}, "volumes": [{EVIL: EVIL, "level": 0.9}]}
+    text = page(report, audit=[{EVIL: EVIL}])
+    assert "script" not in parse(text).seen
+    assert "<script" not in text
+
+
+def test_the_first_regions_are_pictured_and_all_are_listed(page, report):
+    report["regions"] = [region(rank) for rank in range(9, 0, -1)]
+    text = page(report)
+    assert text.count('<div class="region">') == MOST_PICTURED
+    assert [int(rank) for rank in re.findall(r"<td><b>(\d)</b></td>", text)] == list(range(1, 10))
+    assert "R\N{NO-BREAK SPACE}3.0, A\N{NO-BREAK SPACE}8.0, S\N{NO-BREAK SPACE}37.0" in text
+    assert text.count("<svg") == 6 + 3 * MOST_PICTURED
+
+
+def test_the_audit_log_is_shown_with_every_field(page, report):
+    text = page(
+        report, audit=[{"time": "10:00", "action": "accept"}, {"time": "10:05", "comment": "too large"}]
+    )
+    assert "<th>comment</th>" in text
+    assert "too large" in text
+    assert "<h2>Review</h2>" not in page(report)
+
+
+def test_the_crosshair_stands_on_the_region(volume, result):
+    """Whatever the file's orientation: the voxel under the crosshair is the one the position names."""
+    index = (7, 9, 11)  # z, y, x
+    lps = volume.index_to_lps @ (*index[::-1], 1)
+    oriented = Oriented.of(volume, result.labels, result.maps["error_probability"])
+    found = oriented.index_of((-lps[0], -lps[1], lps[2]))
+    assert oriented.image.array[0][found] == volume.array[0][index]
+    other = orient(volume, "RSA")
+    again = Oriented.of(other, orient(result.labels, "RSA"), orient(result.maps["entropy"], "RSA"))
+    assert again.index_of((-lps[0], -lps[1], lps[2])) == found
+
+
+def test_a_region_at_the_edge_and_an_empty_mask_can_be_drawn(make_case, report):
+    volume, result = make_case(labels=np.zeros((1, 20, 24, 28), np.uint8))
+    report["regions"] = [region(1, (10.0, 20.0, 30.0)), region(2, (500.0, 500.0, 500.0))]
+    text = html_report(report, image=volume, labels=result.labels, error=result.maps["error_probability"])
+    parse(text)
+    assert "No structure was found" in text
+
+
+def test_the_structures_have_their_own_colors(page, report):
+    text = page(report, colors={1: (1, 2, 3)})
+    assert 'stroke="rgb(1 2 3)"' in text
+    assert "background:rgb(1 2 3)" in text
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(volume, result, report, tmp_path):
+    error = result.maps["error_probability"]
+    with pytest.raises(OutputError):
+        write_html_report(
+            report, tmp_path / "missing" / "report.html", image=volume, labels=result.labels, error=error
+        )
+    write_html_report(report, tmp_path / "report.html", image=volume, labels=result.labels, error=error)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_picture_is_a_png_that_others_read(tmp_path):
+    from matplotlib.image import imread
+
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    (tmp_path / "p.png").write_bytes(png_bytes(picture))
+    read = imread(tmp_path / "p.png")
+    np.testing.assert_array_equal(np.round(read[..., :3] * 255).astype(np.uint8), picture)
+    with pytest.raises(ValueError, match="uint8"):
+        png_bytes(picture.astype(float))
+
+
+def test_a_pixel_stands_for_a_voxel(page, report, result):
+    """The pictures of the overview are as large as their slices: nothing was resampled."""
+    first = re.search(r"base64,([^\"]+)\"", page(report)).group(1)
+    columns, rows = struct.unpack(">2I", base64.b64decode(first)[16:24])
+    assert (rows, columns) == result.labels.shape[1:]
+
+
+def test_the_colors_are_those_of_the_overlay():
+    shares = np.linspace(0, 1, 50)
+    expected = 255 * colormaps["inferno"](0.22 + 0.78 * shares)[:, :3]
+    assert np.abs(inferno(shares) - expected).max() < 8
+    np.testing.assert_array_equal(inferno(np.array([-1.0, 2.0])), inferno(np.array([0.0, 1.0])))
+
+
+def test_a_place_is_said_by_letters_of_the_body():
+    assert position_text((-1.25, -2.0, -3.0)).replace("\N{NO-BREAK SPACE}", " ") == "L 1.2, P 2.0, I 3.0"

@@ -1,0 +1,48 @@
+"""What a person reads after `trustseg segment`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from TrustSegLib.commands.summary import print_summary
+from TrustSegLib.inference import SegmentationResult
+
+CALIBRATION = {
+    "record": {"data": "Task04", "patients": 40, "conditions": ["clean"], "cases": 80, "folds": 5},
+    "error_probability": None,
+    "volumes": [{"label": 1, "level": 0.9, "coverage": 0.91, "cases": 80}],
+    "quality": [],
+}
+
+
+def lines(result: SegmentationResult, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    print_summary(result, Path("scan.nii.gz"), Path("out"))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_calibrated_figures_stand_in_the_table_with_their_record(result, capsys) -> None:
+    rows = list(result.structures)
+    rows[0] = dataclasses.replace(
+        rows[0],
+        volume_interval_ml=(0.3, 0.415),
+        expected_dsc=0.62,
+        expected_dsc_interval=(0.41, 0.78),
+        flag="expected DSC 0.62 (0.41-0.78), below 0.8: likely to fail",
+    )
+    text = lines(dataclasses.replace(result, structures=tuple(rows), calibration=CALIBRATION), capsys)
+    assert text[1].split("  ")[-1] == "expected DSC"
+    assert text[2].split() == ["Front", "0.36", "0.30-0.41", "30.0", "0.62", "(0.41-0.78)"]
+    assert text[3].split() == ["Back", "0.36", "-", "30.0", "-"]
+    assert "  Front: expected DSC 0.62 (0.41-0.78), below 0.8: likely to fail" in text
+    assert "calibrated on 40 patients, 80 cases" in text[-1]
+    assert "91 % of 80 volumes in the 90 % interval" in text[-1]
+
+
+def test_without_a_calibration_nothing_is_claimed(result, capsys) -> None:
+    text = lines(result, capsys)
+    assert text[2].split() == ["Front", "0.36", "30.0"]
+    assert text[-1].endswith("uncertainty is not calibrated")
+    assert not any("DSC" in line or "interval" in line for line in text)

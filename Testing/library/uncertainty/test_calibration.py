@@ -1,0 +1,194 @@
+"""A calibration: from raw scores to intervals, expected Dice coefficients and flags."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from TrustSegLib.uncertainty import (
+    Calibration,
+    StructureRow,
+    StructureScores,
+    calibrated_rows,
+    case_quality,
+)
+
+RECORD = {"data": "Task04", "patients": 40, "conditions": ["clean", "noise"], "cases": 80, "folds": 5}
+CONTENT = {
+    "schema": "trustseg-calibration/1",
+    "record": RECORD,
+    "error_probability": {
+        "raw": [0.0, 0.2, 0.5],
+        "calibrated": [0.01, 0.3, 0.6],
+        "ece_before": 0.05,
+        "ece_after": 0.02,
+    },
+    "volumes": [
+        {
+            "label": 1,
+            "level": 0.9,
+            "center": "mask",
+            "quantile": 2.0,
+            "floor_ml": 0.1,
+            "coverage": 0.91,
+            "mean_width_ml": 0.5,
+            "mean_width_without_uncertainty_ml": 0.6,
+            "cases": 80,
+        }
+    ],
+    "quality": [
+        {
+            "label": 1,
+            "features": ["expected_dice", "mean_error"],
+            "center": [0.9, 0.04],
+            "scale": [0.05, 0.02],
+            "coefficients": [0.5, -0.25],
+            "intercept": 1.5,
+            "low": -0.5,
+            "high": 0.75,
+            "level": 0.9,
+            "fail_below": 0.8,
+            "cases": 80,
+            "coverage": 0.9,
+            "mean_absolute_error": 0.03,
+            "failure_auroc": 0.98,
+        }
+    ],
+}
+SCORES = StructureScores(1, 3.0, 3.2, 0.4, 0.85, 0.95, 0.3, 0.06)
+ROW = StructureRow(1, "Front", 3.0, mean_uncertainty=0.1)
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return copy.deepcopy(CONTENT)
+
+
+def logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
+
+
+def test_error_probability_lies_on_straight_lines_between_the_points() -> None:
+    raw = np.array([[0.0, 0.1, 0.2], [0.35, 0.5, 0.7]], dtype=np.float32)
+    found = Calibration.parse(CONTENT).error_probability(raw)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[0.01, 0.155, 0.3], [0.45, 0.6, 0.6]], rtol=1e-6)
+
+
+def test_large_map_is_calibrated_to_its_last_voxel() -> None:
+    raw = np.full((3, 1024, 1024), 0.2, dtype=np.float32)
+    assert (Calibration.parse(CONTENT).error_probability(raw) == np.float32(0.3)).all()
+
+
+def test_map_that_is_not_a_number_does_not_become_one() -> None:
+    assert np.isnan(Calibration.parse(CONTENT).error_probability(np.array([np.nan], dtype=np.float32)))[0]
+
+
+@pytest.mark.parametrize(("center", "low", "high"), [("mask", 2.0, 4.0), ("expected", 2.2, 4.2)])
+def test_volume_interval_lies_around_its_center(
+    content: dict[str, Any], center: str, low: float, high: float
+) -> None:
+    content["volumes"][0]["center"] = center
+    assert Calibration.parse(content).volume_interval_ml(SCORES) == pytest.approx((low, high))
+
+
+def test_volume_interval_does_not_go_below_nothing() -> None:
+    small = replace(SCORES, volume_ml=0.5)
+    assert Calibration.parse(CONTENT).volume_interval_ml(small) == (0.0, pytest.approx(1.5))
+
+
+def test_expected_dsc_is_that_worked_out_by_hand() -> None:
+    eta = 1.5 + 0.5 * (0.85 - 0.9) / 0.05 - 0.25 * (0.06 - 0.04) / 0.02
+    found = Calibration.parse(CONTENT).expected_dsc(SCORES)
+    assert found == pytest.approx((logistic(eta), logistic(eta - 0.5), logistic(eta + 0.75)))
+
+
+def test_wild_scores_do_not_overflow() -> None:
+    found = Calibration.parse(CONTENT).expected_dsc(replace(SCORES, mean_error=1e6))
+    assert found == pytest.approx((0, 0, 0))
+
+
+def test_empty_mask_is_expected_to_overlap_nothing_however_sure_the_model_is() -> None:
+    empty = replace(SCORES, volume_ml=0.0, expected_dice=1.0, mean_error=0.0)
+    assert Calibration.parse(CONTENT).expected_dsc(empty) == (0, 0, 0)
+    (row,) = calibrated_rows([ROW], [empty], Calibration.parse(CONTENT))
+    assert row.flag.startswith("nothing was found")
+
+
+def test_missing_parts_claim_nothing() -> None:
+    calibration = Calibration.parse({"schema": CONTENT["schema"], "record": RECORD})
+    raw = np.array([0.3], dtype=np.float32)
+    assert calibration.error_probability(raw) is raw
+    assert calibration.volume_interval_ml(SCORES) is None
+    assert calibration.expected_dsc(SCORES) is None
+    assert calibrated_rows([ROW], [SCORES], calibration) == (ROW,)
+    assert calibration.summary() == {
+        "record": RECORD,
+        "error_probability": None,
+        "volumes": [],
+        "quality": [],
+    }
+
+
+def test_other_labels_have_no_interval() -> None:
+    calibration, other = Calibration.parse(CONTENT), replace(SCORES, label=2)
+    assert (calibration.volume_interval_ml(other), calibration.expected_dsc(other)) == (None, None)
+
+
+def test_row_gets_its_numbers_and_a_flag_with_the_reason() -> None:
+    (row,) = calibrated_rows([ROW], [SCORES], Calibration.parse(CONTENT))
+    assert row.volume_interval_ml == pytest.approx((2.0, 4.0))
+    assert row.expected_dsc_interval == pytest.approx((logistic(0.25), logistic(1.5)))
+    assert row.flag == "expected DSC 0.68 (0.56-0.82), below 0.8: likely to fail"
+    assert (row.name, row.mean_uncertainty) == ("Front", 0.1)
+
+
+def test_structure_expected_to_be_fine_has_no_flag() -> None:
+    (row,) = calibrated_rows([ROW], [replace(SCORES, expected_dice=0.95)], Calibration.parse(CONTENT))
+    assert row.expected_dsc > 0.8
+    assert row.flag is None
+
+
+def test_case_is_as_good_as_its_worst_structure() -> None:
+    rows = [replace(ROW, expected_dsc=value) for value in (0.9, None, 0.7)]
+    assert case_quality(rows) == 0.7
+    assert case_quality([ROW]) is None
+
+
+def test_summary_tells_the_figures_of_the_cross_validation() -> None:
+    assert Calibration.parse(CONTENT).summary() == {
+        "record": RECORD,
+        "error_probability": {"ece_after": 0.02},
+        "volumes": [{"label": 1, "level": 0.9, "coverage": 0.91, "cases": 80}],
+        "quality": [{"label": 1, "coverage": 0.9, "mean_absolute_error": 0.03, "cases": 80}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("error_probability", {"raw": [0.0, 0.2, 0.2]}),
+        ("error_probability", {"calibrated": [0.1, 0.05, 0.2]}),
+        ("error_probability", {"calibrated": [0.1, math.nan, 0.2]}),
+        ("error_probability", {"calibrated": [0.1, 0.2, 1.1]}),
+        ("volumes", {"quantile": math.inf}),
+        ("volumes", {"center": "middle"}),
+        ("quality", {"features": ["volume_ml", "label"]}),
+        ("quality", {"scale": [1.0, 0.0]}),
+        ("quality", {"center": [1.0]}),
+        ("quality", {"intercept": math.nan}),
+        ("quality", {"low": 0.1}),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_refused(
+    content: dict[str, Any], part: str, changes: dict[str, Any]
+) -> None:
+    target = content[part] if part == "error_probability" else content[part][0]
+    target.update(changes)
+    with pytest.raises(ValueError, match=part):
+        Calibration.parse(content)

@@ -1,0 +1,71 @@
+"""The Segment Editor is set up for the place, and left as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("slicer")
+import slicer
+from review_samples import put_calibrated
+from scene_samples import load_volume
+
+
+@pytest.fixture
+def image(scene, monkeypatch):
+    monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
+    return load_volume(scene)
+
+
+def editor_of(scene):
+    return scene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+
+
+def test_the_brush_changes_voxels_that_the_overlay_does_not_color(scene, image):
+    from TrustSegModule import overlay, uncertain_zone
+
+    nodes = put_calibrated(image)
+    (error,) = nodes.maps.values()
+    overlay.set_threshold(error, 0.2)
+    uncertain_zone.edit(scene, nodes.segmentation, "Segment_2", image, error)
+    editor = editor_of(scene)
+    assert editor.GetSegmentationNode() is nodes.segmentation
+    assert editor.GetSelectedSegmentID() == "Segment_2"
+    assert editor.GetSourceVolumeNode() is error
+    assert editor.GetSourceVolumeIntensityMask()
+    assert editor.GetSourceVolumeIntensityMaskRange() == pytest.approx((0.2, 1.0))
+    assert editor.GetActiveEffectName() == "Paint"
+
+
+def test_a_second_edit_makes_a_second_editor_or_keeps_the_zone(scene, image):
+    from TrustSegModule import uncertain_zone
+
+    nodes = put_calibrated(image)
+    (error,) = nodes.maps.values()
+    first = uncertain_zone.edit(scene, nodes.segmentation, "Segment_2", image, error)
+    assert uncertain_zone.edit(scene, nodes.segmentation, "Segment_1", image, None) is first
+    assert not first.GetSourceVolumeIntensityMask()
+    assert first.GetSourceVolumeNode() is image
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode") == 1
+
+
+def test_the_zone_stays_for_whoever_edits_next(scene, image):
+    from TrustSegModule import uncertain_zone
+
+    nodes = put_calibrated(image)
+    uncertain_zone.edit(scene, nodes.segmentation, "Segment_2", image, *nodes.maps.values())
+    uncertain_zone.leave(scene)
+    editor = editor_of(scene)
+    assert not editor.GetSourceVolumeIntensityMask()
+    assert editor.GetSourceVolumeNode() is image
+    assert not editor.GetActiveEffectName()
+
+
+def test_a_mask_that_a_person_has_set_is_taken_away(scene, image):
+    from TrustSegModule import uncertain_zone
+
+    nodes = put_calibrated(image)
+    editor = uncertain_zone.edit(scene, nodes.segmentation, "Segment_2", image, None)
+    uncertain_zone.leave(scene)
+    editor.SetSourceVolumeIntensityMask(True)
+    uncertain_zone.leave(scene)
+    assert editor.GetSourceVolumeIntensityMask()

@@ -1,0 +1,103 @@
+"""The model card's section on its calibration: the record behind every interval."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+TITLE = "## Calibration"
+
+#: What coverage means, and for whom.
+_MEANING = (
+    "All figures are of patients that had no part in the fit: cross-validation over patients, every choice "
+    "made anew within each fold. In the pool every patient counts once and clean images are half of that, "
+    "however many corrupted copies there are. An interval of 90 % holds the truth for 9 of 10 images of new "
+    "patients that are drawn as these were, in the mean over clean and corrupted images: not under every "
+    "condition by itself, and not for scans that are unlike all of these."
+)
+
+
+def calibration_section(content: Mapping[str, Any] | None, figures: Mapping[str, Any]) -> str:
+    """Markdown of a calibration.
+
+    Parameters
+    ----------
+    content : mapping or None
+        Of `calibration.json`; None if the model has none.
+    figures : mapping
+        `calibrating.Fitted.figures`.
+    """
+    if content is None:
+        return f"{TITLE}\n\nNone: there are no intervals and no expected Dice, and probabilities are raw."
+    record = content["record"]
+    parts = [
+        f"{TITLE}\n",
+        f"{record['cases']} images of {record['patients']} validation patients of {record['data']}; "
+        f"{record['folds']} folds; conditions: {', '.join(record['conditions'])}.\n",
+        _MEANING + "\n",
+    ]
+    if "error_probability" in content:
+        parts += _curve(figures["error_probability"])
+    if figures.get("volumes"):
+        parts += _volumes(figures["volumes"])
+    if figures.get("quality"):
+        parts += _quality(figures["quality"])
+    return "\n".join(parts).rstrip("\n")
+
+
+def with_section(card: str, section: str) -> str:
+    """A card with this section: in the place of its old one, before the license, or at the end."""
+    text = section + "\n\n"
+    old = re.search(rf"^{TITLE}\n.*?(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
+    if old:
+        return (card[: old.start()] + text + card[old.end() :]).rstrip("\n") + "\n"
+    place = re.search(r"^## License$", card, re.MULTILINE)
+    if place:
+        return card[: place.start()] + text + card[place.start() :]
+    return card.rstrip("\n") + "\n\n" + section + "\n"
+
+
+def _curve(figures: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| ECE (15 bins) of the error probability | raw | calibrated | whole image, calibrated |",
+        "|---|---|---|---|",
+    ]
+    for group, found in figures["near"].items():
+        image = figures["image"][group]
+        lines.append(f"| {group} | {found['raw']:.3f} | {found['isotonic']:.3f} | {image['isotonic']:.4f} |")
+    return [*lines, "\nThe first two within 3 voxels of truth or prediction.\n"]
+
+
+def _volumes(figures: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| 90 % volume interval | covers, clean | covers, pool | width, ml | width without uncertainty, ml |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in figures.items():
+        pool = found["pool"]
+        lines.append(
+            f"| {name} | {found['clean']['coverage']:.1%} | {pool['coverage']:.1%} "
+            f"| {pool['mean_width_ml']:.2f} | {pool['mean_width_without_uncertainty_ml']:.2f} |"
+        )
+    return [*lines, ""]
+
+
+def _quality(figures: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| expected DSC | error, clean | error, pool | 90 % interval covers | failure AUROC | Spearman |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in figures.items():
+        ranking = found["ranking"]["predicted"]
+        auroc, spearman = (_number(ranking[key]) for key in ("failure_auroc", "spearman"))
+        lines.append(
+            f"| {name} | {found['clean']['mean_absolute_error']:.3f} "
+            f"| {found['pool']['mean_absolute_error']:.3f} | {found['pool']['coverage']:.1%} "
+            f"| {auroc} | {spearman} |"
+        )
+    return [*lines, ""]
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"

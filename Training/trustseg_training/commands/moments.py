@@ -1,0 +1,54 @@
+"""`trustseg-train moments`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SUMMARY = "hold a model's analytic moments against sampled weight sets"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add = parser.add_argument
+    add("model", type=Path, metavar="RUN|BUNDLE", help="of the family vdp")
+    add("--data", type=Path, required=True, help="data set with labels, as for fit")
+    add("-o", "--output", type=Path, required=True, help="folder; the same command goes on in it")
+    add("--images", type=int, default=20, metavar="N", help="one a patient; default: 20")
+    add("--samples", type=int, default=10_000, metavar="N", help="weight sets; default: 10000")
+    add("--minutes", type=float, help="stop to draw after so long, and report what is there")
+    add(
+        "--crop",
+        type=int,
+        nargs=3,
+        default=[24, 32, 24],
+        metavar="VOXELS",
+        help="x y z around the structures; default: 24 32 24",
+    )
+    modes = ["taylor", "exact", "correlated"]
+    add("--modes", nargs="+", choices=modes, default=modes, help="default: all")
+    add(
+        "--conditions",
+        nargs="+",
+        default=["clean", "gaussian-8dB"],
+        metavar="NAME",
+        help="clean and corruptions, in turns over the images; default: clean gaussian-8dB",
+    )
+    add("--layer-images", type=int, default=2, metavar="N", help="follow the layers on; default: 2")
+    add("--split", choices=["train", "val", "test", "all"], default="val", help="default: val")
+    add("--seed", type=int, default=0, help="of weight sets and noise; default: 0")
+    add("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Sample, compare, and say how well the modes agree."""
+    from trustseg_training.moment_check import MomentCheck, check_moments
+    from trustseg_training.moment_check.command import lines_of
+
+    names = MomentCheck.__dataclass_fields__
+    given = {name: value for name, value in vars(options).items() if name in names}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    numbers = check_moments(options.model, options.data, options.output, MomentCheck(**given))
+    for line in lines_of(numbers):
+        print(line)
+    print(options.output / "moments.md")

@@ -1,0 +1,107 @@
+"""How well analytic moments agree with sampled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+from torch import Tensor
+
+from TrustSegLib.moments import ClassMoments, Gaussian
+
+from .sums import Sums
+
+#: Variances below are none: of padded or dead channels.
+_NO_VARIANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Analytic by sampled variance: the median, and the ends of the band from 10 to 90 % of the voxels."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One kind of values against its sampled truth.
+
+    Attributes
+    ----------
+    spearman : float
+        Rank correlation of the variances.
+    ratio : Ratio
+        Of the variances as they are.
+    mean_error, median_mean_error : float
+        Mean and median of ``|analytic mean - sampled mean| / sampled sd``.
+    bias : float
+        Mean of it with its sign.
+    """
+
+    spearman: float
+    ratio: Ratio
+    mean_error: float
+    median_mean_error: float
+    bias: float
+
+
+def agreement(analytic: Gaussian, sampled: Sums) -> Agreement:
+    """Compare moments (any one shape); values that do not vary are left out."""
+    return compare(analytic, Gaussian(sampled.mean, sampled.variance))
+
+
+def compare(analytic: Gaussian, sampled: Gaussian) -> Agreement:
+    """As `agreement`, with the sampled moments given."""
+    mean, variance, true_mean, true_variance = (_flat(x) for x in (*analytic, *sampled))
+    varies = true_variance > _NO_VARIANCE
+    if not varies.any():
+        nothing = float("nan")
+        return Agreement(nothing, Ratio(*3 * [nothing]), *3 * [nothing])
+    error = (mean[varies] - true_mean[varies]) / np.sqrt(true_variance[varies])
+    size = np.abs(error)
+    return Agreement(
+        spearman(variance[varies], true_variance[varies]),
+        ratio(variance[varies], true_variance[varies]),
+        float(size.mean()),
+        float(np.median(size)),
+        float(error.mean()),
+    )
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Rank correlation; NaN where one does not vary."""
+    ranks = [rankdata(values) for values in (first, second)]
+    if min(np.ptp(each) for each in ranks) == 0:
+        return float("nan")
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def ratio(variance: np.ndarray, truth: np.ndarray) -> Ratio:
+    """Of arrays without zeros in the truth."""
+    low, median, high = np.quantile(variance / truth, (0.1, 0.5, 0.9))
+    return Ratio(float(median), float(low), float(high))
+
+
+def variance_ratios(analytic: Gaussian, sampled: Sums, images: Sequence[int]) -> np.ndarray:
+    """Analytic by sampled variance of all values of some images that vary."""
+    variance, truth = (_flat(x[list(images)]) for x in (analytic.variance, sampled.variance))
+    return variance[truth > _NO_VARIANCE] / truth[truth > _NO_VARIANCE]
+
+
+def argmax_agreement(analytic: Tensor, sampled: Tensor) -> float:
+    """Share of voxels whose most probable class is that of the sampled mean; both (N, K, ...)."""
+    return float((analytic.argmax(dim=1) == sampled.argmax(dim=1)).double().mean())
+
+
+def within_bound(classes: ClassMoments) -> float:
+    """Share of values with ``0 <= v <= p (1 - p)``, up to the rounding of float32."""
+    p, v = (moment.double() for moment in classes)
+    return float(((v >= 0) & (v <= p * (1 - p) + 1e-7)).double().mean())
+
+
+def _flat(x: Tensor) -> np.ndarray:
+    return x.detach().double().flatten().cpu().numpy()

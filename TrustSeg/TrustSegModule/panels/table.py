@@ -1,0 +1,75 @@
+"""What the tables of the panel have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import qt
+
+
+def prepare(table, titles: Sequence[tuple[str, str]], wide: int = 0) -> None:
+    """Give a table its columns: all as narrow as their contents, but one.
+
+    Parameters
+    ----------
+    table : QTableWidget
+    titles : sequence of (str, str)
+        Title and tool tip of each column.
+    wide : int
+        The column that takes the room that is left.
+    """
+    table.setColumnCount(len(titles))
+    table.setHorizontalHeaderLabels([title for title, _tip in titles])
+    for column, (_title, tip) in enumerate(titles):
+        table.horizontalHeaderItem(column).setToolTip(tip)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+    header.setSectionResizeMode(wide, qt.QHeaderView.Stretch)
+    # Else the titles turn bold, and so wider, with a selection.
+    header.setHighlightSections(False)
+    table.verticalHeader().setVisible(False)
+    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+
+
+def put(table, row: int, column: int, text: str, tip: str = "", icon=None):
+    """Put a text into a cell: in the first column to the left, else to the right."""
+    item = qt.QTableWidgetItem(text)
+    item.setToolTip(tip)
+    if column:
+        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+    if icon is not None:
+        item.setIcon(icon)
+    table.setItem(row, column, item)
+
+
+def fit_height(table, most_rows: int = 0) -> None:
+    """Make a table as high as its rows: the panel scrolls, and a table that scrolls inside it is a nuisance.
+
+    Parameters
+    ----------
+    table : QTableWidget
+    most_rows : int
+        With more rows than this the table does scroll; 0 for no limit.
+    """
+    shown = min(table.rowCount, most_rows or table.rowCount)
+    scrolls = shown < table.rowCount
+    policy = qt.Qt.ScrollBarAlwaysOn if scrolls else qt.Qt.ScrollBarAlwaysOff
+    table.setVerticalScrollBarPolicy(policy)
+    table.resizeRowsToContents()
+    rows = sum(table.rowHeight(row) for row in range(shown))
+    table.setFixedHeight(rows + table.horizontalHeader().sizeHint.height() + 2 * table.frameWidth)
+
+
+def selected_row(table) -> int | None:
+    """Return the row that a person has chosen; None where there is none."""
+    return next((index.row() for index in table.selectionModel().selectedRows()), None)
+
+
+def select_quietly(table, row: int | None) -> None:
+    """Select a row, or none, without a signal."""
+    blocked = table.blockSignals(True)
+    table.clearSelection()
+    if row is not None:
+        table.selectRow(row)
+    table.blockSignals(blocked)

@@ -1,0 +1,10 @@
+"""DICOM results for an image that is a DICOM series: a Segmentation, and the error probability as a map.
+
+They need the optional package highdicom (`pip install 'trustseg[dicom]'`), which is imported only when
+they are asked for.
+"""
+
+from TrustSegLib.dicom_output.requirement import check_dicom_output
+from TrustSegLib.dicom_output.writing import SEGMENTATION_FILE, UNCERTAINTY_FILE, write_dicom
+
+__all__ = ["SEGMENTATION_FILE", "UNCERTAINTY_FILE", "check_dicom_output", "write_dicom"]

@@ -1,0 +1,68 @@
+"""Whether DICOM results can be written at all; asked before the work, so that no work is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from TrustSegLib.errors import OptionError
+
+INSTALL = "pip install 'trustseg[dicom]'"
+
+
+def check_dicom_output(images: Iterable[Path]) -> None:
+    """Make sure that highdicom is installed and every image is a DICOM series.
+
+    Parameters
+    ----------
+    images : iterable of Path
+        Images to be segmented, as given by the user.
+
+    Raises
+    ------
+    OptionError
+        The package is missing, or an image is not a folder that holds a DICOM series.
+    """
+    require_highdicom()
+    for image in images:
+        series_files(image)
+
+
+def require_highdicom() -> None:
+    """Raise an `OptionError` that names the pip command if highdicom is not installed."""
+    if find_spec("highdicom") is None:
+        raise OptionError(f"--dicom-seg needs the package highdicom, which is not installed; run: {INSTALL}")
+
+
+def series_files(series: Path) -> tuple[Path, ...]:
+    """List the files of the first DICOM series in a folder, as the image reader finds them.
+
+    Raises
+    ------
+    OptionError
+        There is none.
+    """
+    with _quiet_itk():
+        identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(series)) if series.is_dir() else ()
+        names = identifiers and sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(series), identifiers[0])
+    if not names:
+        raise OptionError(
+            f"{series}: is not a folder with a DICOM series, to which --dicom-seg could refer; leave it out "
+            "or give the folder of the series"
+        )
+    return tuple(Path(name) for name in names)
+
+
+@contextmanager
+def _quiet_itk() -> Iterator[None]:
+    """Keep ITK's warning of a folder without a series off the terminal; the error says it."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)

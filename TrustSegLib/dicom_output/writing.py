@@ -1,0 +1,110 @@
+"""Writing both DICOM results: whole and together, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from TrustSegLib.dicom_output.requirement import require_highdicom
+from TrustSegLib.errors import ImageError, OptionError, OutputError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from TrustSegLib.bundle import ModelDescription
+    from TrustSegLib.inference import SegmentationResult
+
+SEGMENTATION_FILE = "segmentation.dcm"
+UNCERTAINTY_FILE = "uncertainty.dcm"
+_MAP = "error_probability"
+
+
+def write_dicom(
+    result: SegmentationResult, description: ModelDescription, series: Path, folder: Path
+) -> tuple[Path, ...]:
+    """Write `segmentation.dcm` and `uncertainty.dcm`, which refer to each slice of the source series.
+
+    They carry the patient and the study of the source series, and each is a new series of that study.
+
+    Parameters
+    ----------
+    result : SegmentationResult
+        On the grid of the series, with the map `error_probability`.
+    description : ModelDescription
+        Of the model that made it.
+    series : Path
+        Folder of the DICOM series that was segmented.
+    folder : Path
+        Existing folder for the files; files of these names there are replaced.
+
+    Returns
+    -------
+    tuple of Path
+        The two files.
+
+    Raises
+    ------
+    OptionError
+        highdicom is not installed, `series` is not a folder with a DICOM series, or the map is not there.
+    ImageError
+        The series does not lie on the result's grid, or its headers are not fit to be referred to.
+    OutputError
+        A file cannot be written; neither is there then.
+    """
+    require_highdicom()
+    if _MAP not in result.maps:
+        raise OptionError(f"--dicom-seg needs the map {_MAP}; add it to the maps")
+    return _write(_objects(result, description, series), folder)
+
+
+def _objects(
+    result: SegmentationResult, description: ModelDescription, series: Path
+) -> Mapping[str, Dataset]:
+    # highdicom is optional: these import it.
+    from TrustSegLib.dicom_output.parametric_map import parametric_map
+    from TrustSegLib.dicom_output.segmentation_object import segmentation_object
+    from TrustSegLib.dicom_output.sources import slice_headers
+
+    try:
+        with warnings.catch_warnings():
+            # About values of the source that break the standard, which its owner cannot mend here.
+            warnings.simplefilter("ignore", UserWarning)
+            sources = slice_headers(series, result.labels)
+            return {
+                SEGMENTATION_FILE: segmentation_object(result.labels, description, result.model, sources),
+                UNCERTAINTY_FILE: parametric_map(result.maps[_MAP], result.model, sources),
+            }
+    except (ValueError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ImageError(
+            f"{series}: its DICOM headers do not allow a DICOM result ({reason}); leave out --dicom-seg"
+        ) from error
+
+
+def _write(objects: Mapping[str, Dataset], folder: Path) -> tuple[Path, ...]:
+    try:
+        # In a folder of their own first: a full disk leaves nothing behind.
+        with tempfile.TemporaryDirectory(prefix=".trustseg-", dir=folder) as private, ExitStack() as undo:
+            for name, image in objects.items():
+                _save(image, Path(private) / name)
+            for name in objects:
+                os.replace(Path(private) / name, folder / name)
+                undo.callback((folder / name).unlink, missing_ok=True)
+            undo.pop_all()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputError(
+            f"{folder}: the DICOM files cannot be written ({reason}); choose another folder"
+        ) from error
+    return tuple(folder / name for name in objects)
+
+
+def _save(image: Dataset, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        image.save_as(path, enforce_file_format=True)

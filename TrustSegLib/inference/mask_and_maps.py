@@ -1,0 +1,104 @@
+"""Mask, maps and sums of the scores on the image's own grid, a few rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from TrustSegLib.imaging import Volume
+from TrustSegLib.inference.grid import Box, Grid
+from TrustSegLib.inference.options import SegmentOptions
+from TrustSegLib.inference.restore import Restorer
+from TrustSegLib.inference.roi import Roi
+from TrustSegLib.inference.stages import Stages
+from TrustSegLib.uncertainty import Calibration, ScoreSums, labels, uncertainty_map
+
+ROW_MAP = "error_probability"
+"""The map whose mean every structure's row tells, whichever maps were asked for."""
+
+CHUNK_BYTES = 128_000_000
+"""Class moments that are brought back to the input's grid at a time."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """The part of an image's grid that is segmented: a box, and in it what lies in the ROI."""
+
+    grid: Grid
+    box: Box
+    roi: Roi | None
+
+    @classmethod
+    def of(cls, volume: Volume, roi: Roi | None) -> Area:
+        """Area of a volume; an `OptionError` says that the ROI holds none of its voxels."""
+        grid = Grid.of(volume)
+        return cls(grid, Box((0, 0, 0), grid.shape) if roi is None else roi.box(grid), roi)
+
+    def parts(self, step: int) -> Iterator[tuple[int, int, Box]]:
+        """Rows of the box, `step` at a time: the first, the one after the last, and their box."""
+        rows = self.box.shape[0]
+        for first in range(0, rows, step):
+            last = min(first + step, rows)
+            yield first, last, self.box.rows(first, last)
+
+    def inside(self, part: Box) -> np.ndarray | None:
+        """Voxels of a part that are segmented, bool `(D, H, W)`; None for all."""
+        return None if self.roi is None else self.roi.inside(self.grid, part)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every voxel of the image is segmented."""
+        if self.box.shape != self.grid.shape:
+            return False
+        return self.roi is None or all(self.inside(part).all() for _, _, part in self.parts(1))
+
+
+def mask_and_maps(
+    back: Restorer, volume: Volume, area: Area, options: SegmentOptions, stages: Stages, classes: int
+) -> tuple[Volume, dict[str, Volume], ScoreSums]:
+    """Mask and raw maps on the image's grid, and the sums for the scores.
+
+    The class moments of a large image do not fit into memory: each of their rows is seen once.
+
+    Returns
+    -------
+    Volume
+        Mask `(1, D, H, W)` uint8, background outside the area.
+    dict of str to Volume
+        The maps asked for and `ROW_MAP`, `(1, D, H, W)` float32, 0 outside the area.
+    ScoreSums
+        Has seen all of the area.
+    """
+    shape = (1, *area.grid.shape)
+    mask = np.zeros(shape, dtype=np.uint8)
+    maps = {name: np.zeros(shape, dtype=np.float32) for name in {*options.maps, ROW_MAP}}
+    sums = ScoreSums(range(1, classes))
+    for first, last, part in area.parts(_rows_at_a_time(area.box, classes)):
+        stages.check()
+        mean, variance = back.rows(first, last)
+        inside = area.inside(part)
+        found = labels(mean)
+        sums.add(mean, variance, found, inside)
+        _put(mask, found, part, inside)
+        for name, values in maps.items():
+            _put(values, uncertainty_map(name, mean, variance), part, inside)
+        stages.report("restore", last, area.box.shape[0])
+    return volume.with_array(mask), {name: volume.with_array(array) for name, array in maps.items()}, sums
+
+
+def calibrate_map(values: Volume, area: Area, calibration: Calibration) -> None:
+    """Replace the raw error probability `(1, D, H, W)` of an area by the calibrated one, in place."""
+    for _, _, part in area.parts(1):
+        raw = values.array[(0, *part.slices)]
+        _put(values.array, calibration.error_probability(raw), part, area.inside(part))
+
+
+def _rows_at_a_time(box: Box, classes: int) -> int:
+    return max(1, CHUNK_BYTES // (8 * classes * box.shape[1] * box.shape[2]))
+
+
+def _put(target: np.ndarray, values: np.ndarray, part: Box, inside: np.ndarray | None) -> None:
+    """Write values `(D, H, W)` into a part of a volume `(1, D, H, W)`, 0 where they are not inside."""
+    target[(0, *part.slices)] = values if inside is None else np.where(inside, values, values.dtype.type(0))

@@ -1,0 +1,165 @@
+"""Tables of a batch, the case that is expected to be worst first: CSV for people, JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from TrustSegLib.report.files import (
+    CASES_CSV_FILE,
+    CASES_JSON_FILE,
+    STRUCTURES_CSV_FILE,
+    write_atomically,
+)
+
+SCHEMA = "trustseg-cases/1"
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One image of a batch.
+
+    Attributes
+    ----------
+    image : str
+        As the user named it.
+    folder : str or None
+        Where its results are; None when it failed.
+    quality : float or None
+        Expected DSC of its worst structure; None without a calibration.
+    uncertainty : float or None
+        What cases without a quality are sorted by, the highest first: the largest boundary uncertainty of a
+        structure, or the largest mean uncertainty where there are no scores.
+    flags : tuple of str
+        Structures that a person should look at, and why.
+    warnings : tuple of str
+        Of the case.
+    regions : int
+        Number of places to look at.
+    error : str or None
+        Why there is no result.
+    """
+
+    image: str
+    folder: str | None = None
+    quality: float | None = None
+    uncertainty: float | None = None
+    flags: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    regions: int = 0
+    error: str | None = None
+
+    @classmethod
+    def of_report(cls, report: Mapping[str, Any], folder: str | os.PathLike) -> CaseRow:
+        """Take what a case's `report.json` says."""
+        structures = report["structures"]
+        return cls(
+            image=report["image"],
+            folder=os.fspath(folder),
+            quality=report["case"]["quality"],
+            uncertainty=_uncertainty(structures),
+            flags=tuple(f"{row['name']}: {row['flag']}" for row in structures if row["flag"]),
+            warnings=tuple(report["case"]["warnings"]),
+            regions=len(report["regions"]),
+        )
+
+
+def worst_first(cases: Sequence[CaseRow]) -> list[CaseRow]:
+    """Sort: failed, then by rising quality, then by falling uncertainty, then by name; unknown comes last."""
+    return sorted(
+        cases,
+        key=lambda case: (
+            case.error is None,
+            float("inf") if case.quality is None else case.quality,
+            0.0 if case.uncertainty is None else -case.uncertainty,
+            case.image,
+        ),
+    )
+
+
+def write_batch_tables(
+    folder: str | os.PathLike, cases: Sequence[CaseRow], reports: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write `cases.csv`, `cases.json` and `structures.csv` (one row per image and structure) into a folder.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
+    rows = [asdict(case) for case in worst_first(cases)]
+    content = (
+        json.dumps({"schema": SCHEMA, "cases": rows}, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    )
+    order = {row["image"]: number for number, row in enumerate(rows)}
+    sorted_reports = sorted(reports, key=lambda report: order[report["image"]])
+    structures = [_structure(report, row) for report in sorted_reports for row in report["structures"]]
+    _write(Path(folder) / CASES_CSV_FILE, _csv(list(CaseRow.__dataclass_fields__), rows))
+    _write(Path(folder) / STRUCTURES_CSV_FILE, _csv(_STRUCTURE_COLUMNS, structures))
+    _write(Path(folder) / CASES_JSON_FILE, content)
+
+
+_STRUCTURE_COLUMNS = [
+    "image",
+    "label",
+    "structure",
+    "volume_ml",
+    "volume_low_ml",
+    "volume_high_ml",
+    "mean_uncertainty",
+    "expected_dsc",
+    "expected_dsc_low",
+    "expected_dsc_high",
+    "flag",
+    "model",
+    "model_version",
+    "model_sha256",
+]
+
+
+def _structure(report: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    volume = row["volume_interval_ml"] or (None, None)
+    expected = row.get("expected_dsc_interval") or (None, None)
+    model = report["model"]
+    values = (
+        *(report["image"], row["label"], row["name"], row["volume_ml"], *volume, row["mean_uncertainty"]),
+        *(row["expected_dsc"], *expected, row["flag"], model["name"], model["version"], model["sha256"]),
+    )
+    return dict(zip(_STRUCTURE_COLUMNS, values, strict=True))
+
+
+def _uncertainty(structures: Sequence[Mapping[str, Any]]) -> float | None:
+    scores = [row["scores"]["boundary_uncertainty"] for row in structures if row.get("scores")]
+    known = [value for value in scores or _means(structures) if value is not None]
+    return max(known, default=None)
+
+
+def _means(structures: Sequence[Mapping[str, Any]]) -> list[float | None]:
+    return [row["mean_uncertainty"] for row in structures]
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A cell; text that a spreadsheet would run as a formula is marked as text."""
+    if isinstance(value, tuple):
+        value = "; ".join(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+
+
+def _write(path: Path, text: str) -> None:
+    # A file name that is no valid UTF-8 holds lone surrogates. Spreadsheets take UTF-8 only with its mark.
+    mark = b"\xef\xbb\xbf" if path.suffix == ".csv" else b""
+    write_atomically(path, mark + text.encode("utf-8", errors="backslashreplace"))

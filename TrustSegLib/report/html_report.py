@@ -1,0 +1,212 @@
+"""`report.html`: one file to read on a screen and on paper, with pictures of the places to look at.
+
+It is made of the fields of `report.json` and of three volumes, so that it can be made again after a person
+has changed the mask. It loads nothing, runs nothing, and needs no file beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from TrustSegLib.report.files import write_atomically
+from TrustSegLib.report.html_figures import legend, overview, region_figure
+from TrustSegLib.report.html_style import STYLE
+from TrustSegLib.report.html_tables import (
+    audit_table,
+    calibration_text,
+    definitions,
+    percent,
+    position_text,
+    region_table,
+    structure_names,
+    structure_table,
+)
+from TrustSegLib.report.panel_svg import Colors
+from TrustSegLib.report.scene import Oriented
+
+if TYPE_CHECKING:
+    from TrustSegLib.imaging import Volume
+
+MOST_PICTURED = 6
+"""Regions that get pictures; the others are in the list."""
+OTHER_COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0))
+"""Okabe and Ito's colors, which color-blind readers tell apart, for structures that are given none."""
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def write_html_report(
+    report: Mapping[str, Any],
+    path: str | os.PathLike,
+    *,
+    image: Volume,
+    labels: Volume,
+    error: Volume,
+    colors: Colors | None = None,
+    window: tuple[float, float] | None = None,
+    audit: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write `html_report` as UTF-8, whole or not at all; same arguments.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    page = html_report(
+        report, image=image, labels=labels, error=error, colors=colors, window=window, audit=audit
+    )
+    # A file name that is no valid UTF-8 holds lone surrogates.
+    write_atomically(path, page.encode("utf-8", errors="backslashreplace"))
+
+
+def html_report(
+    report: Mapping[str, Any],
+    *,
+    image: Volume,
+    labels: Volume,
+    error: Volume,
+    colors: Colors | None = None,
+    window: tuple[float, float] | None = None,
+    audit: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Make the page.
+
+    Parameters
+    ----------
+    report : mapping
+        As `report_json` returns it or `report.json` holds it.
+    image : Volume
+        `(C, D, H, W)`; the first channel is shown.
+    labels, error : Volume
+        `(1, D, H, W)` on the grid of `image`: the mask and the error probability.
+    colors : mapping of int to (int, int, int), optional
+        Red, green, blue of each label; a palette for the labels that have none.
+    window : tuple of float, optional
+        Image values shown black and white; default: percentiles .5 and 99.5 of what is shown.
+    audit : sequence of mapping, optional
+        What a person did, entry by entry: names of fields to values.
+
+    Returns
+    -------
+    str
+        An HTML document without any reference to the outside.
+    """
+    given = colors or {}
+    shown = {
+        row["label"]: given.get(row["label"], OTHER_COLORS[number % len(OTHER_COLORS)])
+        for number, row in enumerate(report["structures"])
+    }
+    oriented = Oriented.of(image, labels, error)
+    sections = [
+        _header(report),
+        _warnings(report),
+        _structures(report, shown),
+        _overview(report, oriented, shown, window),
+        _regions(report, oriented, shown, window),
+        _audit(audit),
+        _calibration(report),
+        _provenance(report),
+    ]
+    title = escape(f"TrustSeg report: {_file_name(report)}")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{STYLE}</style></head>\n<body>\n"
+        + "\n".join(filter(None, sections))
+        + "\n"
+        f"<footer>{escape(report['intended_use'].capitalize())}. Not for diagnosis or treatment.</footer>\n"
+        "</body></html>\n"
+    )
+
+
+def _file_name(report: Mapping[str, Any]) -> str:
+    return report["image"].replace("\\", "/").rstrip("/").rpartition("/")[2] or report["image"]
+
+
+def _header(report: Mapping[str, Any]) -> str:
+    model = report["model"]
+    trust = "uncertainty not calibrated" if report["calibration"] is None else "uncertainty calibrated"
+    quality = report["case"]["quality"]
+    expected = "" if quality is None else f" · expected DSC of the worst structure <b>{quality:.2f}</b>"
+    return (
+        f'<header><span class="use">{escape(report["intended_use"])}</span>'
+        f"<h1>{escape(_file_name(report))}</h1>"
+        f"<p>Segmented by {escape(model['name'])} {escape(model['version'])} · {trust}{expected}</p></header>"
+    )
+
+
+def _warnings(report: Mapping[str, Any]) -> str:
+    warnings = [*report["case"]["warnings"]]
+    warnings += [f"{row['name']}: {row['flag']}" for row in report["structures"] if row["flag"]]
+    if not warnings:
+        return ""
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<section class="warnings"><ul>{items}</ul></section>'
+
+
+def _structures(report: Mapping[str, Any], colors: Colors) -> str:
+    return f"<section><h2>Structures</h2>{structure_table(report, colors)}</section>"
+
+
+def _overview(
+    report: Mapping[str, Any], oriented: Oriented, colors: Colors, window: tuple[float, float] | None
+) -> str:
+    names = {row["label"]: row["name"] for row in report["structures"]}
+    empty = "" if oriented.mask.any() else "<p>No structure was found.</p>"
+    pictures = overview(oriented, colors, window) + legend(names, colors)
+    return f"<section><h2>Overview</h2>{empty}{pictures}</section>"
+
+
+def _regions(
+    report: Mapping[str, Any], oriented: Oriented, colors: Colors, window: tuple[float, float] | None
+) -> str:
+    regions = sorted(report["regions"], key=lambda region: region["rank"])
+    if not regions:
+        return (
+            "<section><h2>Places to look at</h2><p>No place stands out from the rim of doubt that every "
+            "boundary has. This does not mean that the result is right.</p></section>"
+        )
+    figures = "".join(
+        f'<div class="region"><h3>{_region_title(region)}</h3>'
+        f"{region_figure(oriented, region, colors, window)}</div>"
+        for region in regions[:MOST_PICTURED]
+    )
+    note = '<p class="dim">By how much they could change the result; a thin rim counts less than a blob.</p>'
+    return f"<section><h2>Places to look at</h2>{note}{region_table(regions)}{figures}</section>"
+
+
+def _region_title(region: Mapping[str, Any]) -> str:
+    return escape(
+        f"{region['rank']}. {structure_names(region)}, {position_text(region['position_ras_mm'])} mm, "
+        f"error probability up to {percent(region['peak'])}"
+    )
+
+
+def _audit(entries: Sequence[Mapping[str, Any]]) -> str:
+    return f"<section><h2>Review</h2>{audit_table(entries)}</section>" if entries else ""
+
+
+def _calibration(report: Mapping[str, Any]) -> str:
+    calibration = report["calibration"]
+    text = (
+        "<p>This model has no calibration: probabilities are as the network gives them, and there are no "
+        "intervals.</p>"
+        if calibration is None
+        else calibration_text(calibration)
+    )
+    return f"<section><h2>Calibration</h2>{text}</section>"
+
+
+def _provenance(report: Mapping[str, Any]) -> str:
+    model = report["model"]
+    facts = {
+        "image": report["image"],
+        "model": f"{model['name']} {model['version']}",
+        "SHA-256 of the model": model["sha256"],
+        **report["provenance"],
+    }
+    return f"<section><h2>Provenance</h2>{definitions(facts)}</section>"

@@ -1,0 +1,152 @@
+"""The tables and lists of `report.html`, from the fields of `report.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from TrustSegLib.report.html_figures import css_color
+from TrustSegLib.report.panel_svg import Colors
+
+NOT_CALIBRATED = "not calibrated"
+NONE = "\N{EN DASH}"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
+    """Make a table of cells that are HTML already; headings are escaped here."""
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def structure_table(report: Mapping[str, Any], colors: Colors) -> str:
+    """One row per structure: volume, interval, expected DSC, mean uncertainty, flag."""
+    headings = (
+        "Structure",
+        "Volume (ml)",
+        f"{interval_level(report):.0%} interval (ml)".replace("%", " %"),
+        "Expected DSC",
+        "Mean uncertainty",
+        "Flag",
+    )
+    rows = [_structure_row(row, colors) for row in report["structures"]]
+    return table(headings, rows, "numbers structures")
+
+
+def interval_level(report: Mapping[str, Any]) -> float:
+    """Return the coverage that the volume intervals are made for; .9 where none is calibrated."""
+    volumes = (report["calibration"] or {}).get("volumes") or []
+    return volumes[0]["level"] if volumes else 0.9
+
+
+def region_table(regions: Sequence[Mapping[str, Any]]) -> str:
+    """One row per region, by rank."""
+    headings = ("", "Structures", "Position, RAS (mm)", "Size (ml)", "Expected wrong (ml)", "Peak", "Mean")
+    return table(headings, [_region_row(region) for region in regions], "numbers regions")
+
+
+def position_text(position: Sequence[float]) -> str:
+    """Say a place as a reader of slices does: "R 24.0, A 3.5, I 12.0"."""
+    letters = (("R", "L"), ("A", "P"), ("S", "I"))
+    return ", ".join(
+        f"{positive if value >= 0 else negative}\N{NO-BREAK SPACE}{abs(value):.1f}"
+        for value, (positive, negative) in zip(position, letters, strict=True)
+    )
+
+
+def structure_names(region: Mapping[str, Any]) -> str:
+    """Names of the structures of a region, not escaped."""
+    return ", ".join(map(str, region["structures"])) or "none near"
+
+
+def definitions(value: Mapping[str, Any]) -> str:
+    """List names and values; mappings inside are written out."""
+    entries = "".join(
+        f"<dt>{escape(label(name))}</dt><dd>{_value(item)}</dd>" for name, item in value.items()
+    )
+    return f"<dl>{entries}</dl>"
+
+
+def audit_table(entries: Sequence[Mapping[str, Any]]) -> str:
+    """One row per entry of the audit log; a column for every field that any entry has."""
+    names = list(dict.fromkeys(name for entry in entries for name in entry))
+    rows = [[_value(entry.get(name)) for name in names] for entry in entries]
+    return table([label(name) for name in names], rows, "audit")
+
+
+def calibration_text(calibration: Mapping[str, Any]) -> str:
+    """Say what the numbers were calibrated with and how well that held, as HTML."""
+    parts = [definitions(calibration.get("record") or {})]
+    ece = (calibration.get("error_probability") or {}).get("ece_after")
+    if ece is not None:
+        parts.append(f"<p>Expected calibration error of the error probability: {percent(ece)}</p>")
+    for name, title in (("volumes", "Volume intervals"), ("quality", "Expected DSC")):
+        rows = calibration.get(name) or []
+        if rows:
+            fields = list(dict.fromkeys(field for row in rows for field in row))
+            cells = [[_value(row.get(field)) for field in fields] for row in rows]
+            parts.append(f"<h3>{title}</h3>" + table([label(field) for field in fields], cells, "numbers"))
+    return "".join(parts)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with so many decimals; a dash for none."""
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def percent(value: float | None) -> str:
+    """A probability in percent; a dash for none."""
+    return NONE if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+
+
+def label(name: str) -> str:
+    """Turn the name of a field into words."""
+    return name.replace("_", " ")
+
+
+def _structure_row(row: Mapping[str, Any], colors: Colors) -> list[str]:
+    swatch = f'<i class="swatch" style="background:{css_color(colors[row["label"]])}"></i>'
+    flag = f'<span class="flag">{escape(row["flag"])}</span>' if row["flag"] else NONE
+    return [
+        swatch + escape(row["name"]),
+        number(row["volume_ml"]),
+        _interval(row["volume_interval_ml"]) or NOT_CALIBRATED,
+        _expected(row),
+        percent(row["mean_uncertainty"]),
+        flag,
+    ]
+
+
+def _expected(row: Mapping[str, Any]) -> str:
+    if row["expected_dsc"] is None:
+        return NOT_CALIBRATED
+    interval = _interval(row.get("expected_dsc_interval"))
+    return number(row["expected_dsc"]) + (f" ({interval})" if interval else "")
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.2f}\N{EN DASH}{interval[1]:.2f}"
+
+
+def _region_row(region: Mapping[str, Any]) -> list[str]:
+    return [
+        f"<b>{int(region['rank'])}</b>",
+        escape(structure_names(region)),
+        escape(position_text(region["position_ras_mm"])),
+        number(region["volume_ml"], 3),
+        number(region.get("expected_wrong_ml"), 3),
+        percent(region["peak"]),
+        percent(region["mean"]),
+    ]
+
+
+def _value(value: Any) -> str:
+    """Any JSON value as HTML."""
+    if value is None or value == "":
+        return NONE
+    if isinstance(value, Mapping):
+        return ", ".join(f"{escape(label(name))} {_value(item)}" for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_value(item) for item in value)
+    return escape(f"{value:.4g}" if isinstance(value, float) else str(value))

@@ -1,0 +1,115 @@
+"""The Dice coefficient that a mask is expected to have, predicted from its raw scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from TrustSegLib.uncertainty.structure_scores import FEATURES, StructureScores
+
+
+class ExpectedDsc(NamedTuple):
+    """Expected Dice coefficient with its interval, all from 0 to 1."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class QualityModel:
+    """`sigmoid(intercept + sum coefficients * (features - center) / scale)`, and an interval around it.
+
+    Attributes
+    ----------
+    label : int
+        Of the structure.
+    features : tuple of str
+        Names of `StructureScores`.
+    center, scale, coefficients : tuple of float
+        One for each feature.
+    intercept : float
+        Of the line.
+    low, high : float
+        Ends of the interval, on the scale of the logit, relative to the expected value: not above and not
+        below 0.
+    level : float
+        Part of the cases whose true Dice coefficient should lie in the interval, such as .9.
+    fail_below : float
+        A mask with a lower Dice coefficient has failed.
+    cases : int
+        Number of cases it was fitted on.
+    coverage, mean_absolute_error, failure_auroc : float
+        How it did in cross-validation.
+    """
+
+    label: int
+    features: tuple[str, ...]
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+    low: float
+    high: float
+    level: float
+    fail_below: float
+    cases: int
+    coverage: float
+    mean_absolute_error: float
+    failure_auroc: float | None
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> QualityModel:
+        """Make it from its part of `calibration.json`.
+
+        Raises
+        ------
+        ValueError
+            If its numbers give no expected Dice coefficient.
+        """
+        lists = ("features", "center", "scale", "coefficients")
+        values = {name: content[name] for name in cls.__dataclass_fields__}
+        model = cls(**values | {name: tuple(content[name]) for name in lists})
+        _check(model)
+        return model
+
+    def expected_dsc(self, scores: StructureScores) -> ExpectedDsc:
+        """Return the expected Dice coefficient of a structure.
+
+        An empty mask has 0 and no interval: it overlaps nothing, whatever the scores say of a mask.
+        """
+        if scores.volume_ml == 0:
+            return ExpectedDsc(0.0, 0.0, 0.0)
+        values = np.array([getattr(scores, name) for name in self.features])
+        scaled = (values - self.center) / self.scale
+        eta = self.intercept + float(np.dot(self.coefficients, scaled))
+        return ExpectedDsc(_sigmoid(eta), _sigmoid(eta + self.low), _sigmoid(eta + self.high))
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a report tells of it."""
+        return {name: getattr(self, name) for name in ("label", "coverage", "mean_absolute_error", "cases")}
+
+
+def _check(model: QualityModel) -> None:
+    where = f"quality: label {model.label}"
+    unknown = sorted(set(model.features) - set(FEATURES))
+    if unknown:
+        raise ValueError(f"{where} uses {unknown[0]!r:.40}; known are {', '.join(FEATURES)}")
+    if len({len(model.features), len(model.center), len(model.scale), len(model.coefficients)}) > 1:
+        raise ValueError(f"{where}: features, center, scale and coefficients differ in length")
+    numbers = (*model.center, *model.scale, *model.coefficients, model.intercept, model.low, model.high)
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{where}: a number is not finite")
+    if not all(value > 0 for value in model.scale):
+        raise ValueError(f"{where}: a scale is not above 0")
+    if not model.low <= 0 <= model.high:
+        raise ValueError(f"{where}: the interval does not hold the expected value; low <= 0 <= high")
+
+
+def _sigmoid(value: float) -> float:
+    # By the hyperbolic tangent, which does not overflow.
+    return 0.5 * (1 + math.tanh(value / 2))

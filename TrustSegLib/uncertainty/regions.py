@@ -1,0 +1,177 @@
+"""Places to look at: where more of the result may be wrong than a boundary always leaves open.
+
+Every boundary has a rim of doubtful voxels, about as thick as a voxel, and nobody wants to be led along it.
+The error probability is therefore averaged over a ball of a few mm (a Gaussian weight): a rim fills little of
+the ball, an island or a thick blob fills it. A place is where that local mean is well above the case's own
+rim; it counts by its expected wrong volume, each voxel weighted by how far it stands above the rim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from TrustSegLib.uncertainty.region_field import DOUBTFUL, Field, make_field
+from TrustSegLib.uncertainty.volumes import NamedLabel
+
+if TYPE_CHECKING:
+    from TrustSegLib.imaging import Volume
+
+MOST_REGIONS = 10
+SMALLEST_WRONG_ML = 0.005
+"""A place that is expected to change less (a blob of 2 mm) is not worth a look."""
+_TOUCHING = np.ones((3, 3, 3), dtype=bool)
+_LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
+_EQUAL = 1e-4
+"""Local means closer than this are equal: rounding must not choose between mirrored halves."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected place of high expected error.
+
+    Attributes
+    ----------
+    rank : int
+        From 1, the one that could change the result most.
+    position_ras_mm : tuple of float
+        Its voxel of highest local mean error, in RAS mm.
+    index : tuple of int
+        The same voxel, (i, j, k) along x, y, z of the file.
+    volume_ml : float
+        Its size.
+    expected_wrong_ml : float
+        Sum of its voxels' error probabilities times the voxel volume.
+    peak, mean : float
+        Highest and mean error probability, 0 to 1.
+    structures : tuple of str
+        Names of the structures in it or within one voxel of it, in the order of the model.
+    """
+
+    rank: int
+    position_ras_mm: tuple[float, float, float]
+    index: tuple[int, int, int]
+    volume_ml: float
+    expected_wrong_ml: float
+    peak: float
+    mean: float
+    structures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A region before it has its rank, and by what it gets it."""
+
+    region: Region
+    above_rim_ml: float
+
+    @property
+    def order(self) -> tuple[float, ...]:
+        # Rounded, so that what is equal but for the last bits is ordered by its place in the body.
+        return (-round(self.above_rim_ml, 7), *(round(value, 3) for value in self.region.position_ras_mm))
+
+
+def find_regions(
+    error: Volume, labels: Volume, structures: Sequence[NamedLabel], most: int = MOST_REGIONS
+) -> tuple[Region, ...]:
+    """Find the places that could change the result most.
+
+    A voxel belongs to a place when its error probability is above `DOUBTFUL` and the local mean error (a
+    Gaussian of `region_field.SCALE_MM`) is above `region_field.ABOVE_RIM` times the rim. The rim is the
+    median over the mask's surface, at most what a boundary known to one voxel has. Voxels that touch by a
+    corner belong together. The rank goes by the sum of `error * (1 - threshold / local mean)`: a rim
+    hardly thicker than elsewhere counts little however long it is.
+
+    Parameters
+    ----------
+    error : Volume
+        `(1, D, H, W)`, probability that the voxel's label is wrong, 0 to 1.
+    labels : Volume
+        `(1, D, H, W)` integers on the same grid, 0 is background.
+    structures : sequence of NamedLabel
+        The model's structures.
+    most : int
+        Largest number of regions returned.
+
+    Returns
+    -------
+    tuple of Region
+        By rank; empty where no place stands out.
+
+    Raises
+    ------
+    ValueError
+        If the grids differ or there is more than one channel.
+    """
+    if error.array.shape != labels.array.shape or not error.same_grid(labels) or error.channels != 1:
+        raise ValueError("error and labels do not lie on the same grid, with one channel each")
+    if most < 0:
+        raise ValueError(f"the largest number of regions is not negative, this one is {most}")
+    field = make_field(error, labels)
+    if field is None:
+        return ()
+    found = sorted(_regions(field, error, structures), key=lambda one: one.order)
+    return tuple(replace(one.region, rank=rank) for rank, one in enumerate(found[:most], start=1))
+
+
+def _regions(field: Field, grid: Volume, structures: Sequence[NamedLabel]) -> Iterator[_Found]:
+    inside = (field.error > DOUBTFUL) & (field.local_mean > field.threshold)
+    parts, _ = ndimage.label(inside, structure=_TOUCHING)
+    for number, box in enumerate(ndimage.find_objects(parts), start=1):
+        found = _measure(field, grid, parts, number, box, structures)
+        if found.region.expected_wrong_ml >= SMALLEST_WRONG_ML:
+            yield found
+
+
+def _measure(
+    field: Field,
+    grid: Volume,
+    parts: np.ndarray,
+    number: int,
+    box: tuple[slice, slice, slice],
+    structures: Sequence[NamedLabel],
+) -> _Found:
+    voxels = parts[box] == number
+    error = field.error[box][voxels].astype(np.float64)
+    local_mean = field.local_mean[box][voxels].astype(np.float64)
+    start = np.array([part.start for part in box]) + field.start
+    index, position = _position(np.argwhere(voxels) + start, local_mean, grid)
+    region = Region(
+        rank=0,
+        position_ras_mm=position,
+        index=index,
+        volume_ml=len(error) * grid.voxel_volume_ml,
+        expected_wrong_ml=float(error.sum()) * grid.voxel_volume_ml,
+        peak=float(error.max()),
+        mean=float(error.mean()),
+        structures=_names(field, parts, number, box, structures),
+    )
+    above = float((error * (1 - field.threshold / local_mean)).sum())
+    return _Found(region, above * grid.voxel_volume_ml)
+
+
+def _position(
+    voxels: np.ndarray, local_mean: np.ndarray, grid: Volume
+) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Choose the voxel of highest local mean; of equal ones the first in the body, not in the file."""
+    highest = voxels[local_mean >= local_mean.max() - _EQUAL][:, ::-1]
+    points = (highest @ grid.index_to_lps[:3, :3].T + grid.origin) * _LPS_TO_RAS
+    first = np.lexsort(np.round(points, 3).T[::-1])[0]
+    return tuple(highest[first].tolist()), tuple(points[first].tolist())
+
+
+def _names(
+    field: Field,
+    parts: np.ndarray,
+    number: int,
+    box: tuple[slice, slice, slice],
+    structures: Sequence[NamedLabel],
+) -> tuple[str, ...]:
+    wider = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)
+    touched = ndimage.binary_dilation(parts[wider] == number, structure=_TOUCHING)
+    labels = set(np.unique(field.labels[wider][touched]).tolist())
+    return tuple(structure.name for structure in structures if structure.label in labels)
