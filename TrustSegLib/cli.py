@@ -43,6 +43,7 @@ examples:
   trustseg segment scan.nii.gz -o results
   trustseg segment patients -o results --model hippocampus-t1
   trustseg segment dicom/series5 -o results --device cuda:0 --maps entropy,epistemic
+  trustseg segment dicom/series5 -o results --dicom-seg
   trustseg segment head.nrrd -o results --roi -40,-10,-50,0,-40,0
   trustseg segment scan.nii.gz -o results --json | jq .structures"""
 
@@ -129,6 +130,12 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="also replace files that no earlier run has written into DIR"
     )
+    parser.add_argument(
+        "--dicom-seg",
+        action="store_true",
+        help="also write segmentation.dcm (DICOM Segmentation) and uncertainty.dcm (Parametric Map of the "
+        "error probability), for images that are DICOM series; needs pip install 'trustseg[dicom]'",
+    )
     _add_model_options(parser.add_argument_group("model and map"))
     _add_pass_options(parser.add_argument_group("how it runs"))
     _add_output_options(parser)
@@ -138,8 +145,8 @@ def _add_model_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--model",
         metavar="NAME|PATH",
-        help="a bundled model by name (see trustseg models list), or a model folder or .trustseg file "
-        "(default: the bundled one, if there is just one)",
+        help="a bundled or added model by name (see trustseg models list), or a model folder or .trustseg "
+        "file (default: the bundled one, if there is just one)",
     )
     group.add_argument(
         "--maps",
@@ -199,19 +206,30 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_models(commands: argparse._SubParsersAction) -> None:
-    models = commands.add_parser("models", help="list, show and verify models", allow_abbrev=False)
+    models = commands.add_parser("models", help="list, check, add and remove models", allow_abbrev=False)
     actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
     texts = {
-        "list": "list the models that come with the library",
+        "list": "list the models that come with the library and those you have added",
         "show": "show what a model says of itself",
         "verify": "check that a model is complete and unchanged",
+        "add": "verify a model and copy it among your own, to be found by its name",
+        "remove": "remove a model that you have added",
+    }
+    known = ("NAME|PATH", "bundled or added model, model folder or .trustseg file")
+    operands = {
+        "show": known,
+        "verify": known,
+        "add": ("FILE|FOLDER", ".trustseg file or model folder"),
+        "remove": ("NAME", "of an added model"),
     }
     for action, text in texts.items():
         description = f"{text.capitalize()}."
         parser = actions.add_parser(action, help=text, description=description, allow_abbrev=False)
-        if action != "list":
-            known = "bundled model, model folder or .trustseg file"
-            parser.add_argument("model", metavar="NAME|PATH", help=known)
+        if action in operands:
+            metavar, operand = operands[action]
+            parser.add_argument("model", metavar=metavar, help=operand)
+        if action == "add":
+            parser.add_argument("--overwrite", action="store_true", help="replace an added model of its name")
         parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -224,9 +242,15 @@ def _run(parsed: argparse.Namespace) -> int:
         from TrustSegLib.commands import segment
 
         return segment.run(parsed, targets)
-    from TrustSegLib.commands import models
+    from TrustSegLib.commands import model_changes, models
 
-    actions = {"list": models.list_models, "show": models.show, "verify": models.verify}
+    actions = {
+        "list": models.list_models,
+        "show": models.show,
+        "verify": models.verify,
+        "add": model_changes.add,
+        "remove": model_changes.remove,
+    }
     return actions[parsed.action](parsed)
 
 

@@ -154,8 +154,28 @@ def test_the_declared_dependencies_are_those_the_library_imports():
     source = "\n".join(path.read_text("utf-8") for path in files("TrustSegLib", "*.py"))
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)", source, flags=re.MULTILINE))
     imported -= {*sys.stdlib_module_names, "TrustSegLib"}
-    declared = {normalized(each) for each in metadata("pyproject.toml")["dependencies"]}
+    stated = metadata("pyproject.toml")
+    optional = stated["optional-dependencies"]["dicom"]
+    declared = {normalized(each) for each in [*stated["dependencies"], *optional]}
     assert {name.lower() for name in imported} == declared
+
+
+def test_only_the_dicom_output_imports_what_is_in_the_dicom_extra():
+    """Anywhere else it would fail for everyone who has not asked for the extra."""
+    optional = {normalized(each) for each in metadata("pyproject.toml")["optional-dependencies"]["dicom"]}
+    found = [
+        path
+        for path in files("TrustSegLib", "*.py")
+        if optional & set(re.findall(r"^\s*(?:from|import) (\w+)", path.read_text("utf-8"), re.MULTILINE))
+    ]
+    assert found
+    assert all("dicom_output" in path.parts for path in found), shown(found)
+
+
+def test_the_tests_have_what_every_extra_brings():
+    """`make test` installs the extra `test` alone: what another extra needs would be skipped or red."""
+    extras = metadata("pyproject.toml")["optional-dependencies"]
+    assert set().union(*extras.values()) == set(extras["test"])
 
 
 def test_the_wheel_holds_every_file_of_the_library(tmp_path: Path):

@@ -1,9 +1,10 @@
-"""Find a model by name among the bundled ones, or by path."""
+"""Find a model by name among the bundled and the added ones, or by path."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from TrustSegLib.bundle.added_models import added_models
 from TrustSegLib.bundle.description import MODEL_FILE
 from TrustSegLib.errors import BundleError
 
@@ -21,7 +22,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     Parameters
     ----------
     name_or_path : str or path
-        Name of a bundled model, or else a path; `./name` is always a path.
+        Name of a bundled or added model, or else a path; `./name` is always a path.
 
     Returns
     -------
@@ -33,11 +34,13 @@ def find_bundle(name_or_path: str | Path) -> Path:
     BundleError
         If there is neither such a model nor such a path.
     """
-    bundled = {folder.name: folder for folder in bundled_models()}
-    if str(name_or_path) in bundled:
-        return bundled[str(name_or_path)]
+    models = {**added_models(), **{folder.name: folder for folder in bundled_models()}}
+    if str(name_or_path) in models:
+        return models[str(name_or_path)]
     path = Path(name_or_path)
     if path.exists():
         return path
-    known = ", ".join(bundled) or "none"
-    raise BundleError(f"{name_or_path}: is neither a bundled model nor a path; bundled models are: {known}")
+    known = ", ".join(sorted(models)) or "none"
+    raise BundleError(
+        f"{name_or_path}: is neither a bundled model nor an added one nor a path; models are: {known}"
+    )

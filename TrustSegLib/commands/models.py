@@ -1,4 +1,4 @@
-"""`trustseg models`: which models there are, what they say of themselves, and whether they are unchanged."""
+"""`trustseg models`: which models there are, what they say of themselves, whether they are unchanged."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle, verify_bundle
+from TrustSegLib.bundle.added_models import added_models
 from TrustSegLib.commands.console import EXIT_MENDABLE, print_json
 from TrustSegLib.errors import BundleError
 
 
 def list_models(arguments: argparse.Namespace) -> int:
-    """List the bundled models; a damaged one is listed as such, and makes the exit code 2."""
-    entries = [_entry(folder) for folder in bundled_models()]
+    """List the bundled and the added models; a damaged one is listed as such, and makes the exit code 2."""
+    entries = [{**_entry(folder), "added": False} for folder in bundled_models()]
+    entries += [{**_entry(folder), "added": True} for folder in added_models().values()]
     if arguments.json:
         print_json(entries)
     elif not entries:
@@ -63,7 +65,10 @@ def _entry(folder: Path) -> dict[str, Any]:
 def _line(entry: dict[str, Any]) -> str:
     if "error" in entry:
         return f"{entry['name']}  DAMAGED: {entry['error']}"
-    return "{name} {version}  {modality}  {names}".format(names=", ".join(entry["structures"]), **entry)
+    origin = "  (added)" if entry["added"] else ""
+    return (
+        "{name} {version}  {modality}  {names}".format(names=", ".join(entry["structures"]), **entry) + origin
+    )
 
 
 def _summary(bundle: Bundle) -> dict[str, Any]:

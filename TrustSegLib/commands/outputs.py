@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from TrustSegLib.commands.batch_folder import IMAGE_EXTENSIONS, images_of_batch, written_before
+from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.uncertainty import MAP_NAMES
 
-OWN_FILES = (REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE, *(map_file(name) for name in MAP_NAMES))
+OWN_FILES = (
+    *(REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE, SEGMENTATION_FILE, UNCERTAINTY_FILE),
+    *(map_file(name) for name in MAP_NAMES),
+)
 """Every name that a result can have."""
 PRIVATE_PREFIX = ".trustseg-"
 
@@ -70,10 +74,13 @@ def image_name(image: Path) -> str:
 
 
 @contextmanager
-def private_folder(output: str) -> Iterator[Path]:
+def private_folder(
+    output: str, what: str = "the output folder", remedy: str = "choose another with -o"
+) -> Iterator[Path]:
     """Make the output folder and a private folder inside it, which is gone at the end.
 
     Folders made here that are still empty at the end are removed as well, so that an error leaves nothing.
+    `what` and `remedy` are the words of the error.
 
     Raises
     ------
@@ -88,7 +95,7 @@ def private_folder(output: str) -> Iterator[Path]:
                 stack.callback(_remove_if_empty, missing)
             private = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix=PRIVATE_PREFIX))
         except OSError as error:
-            raise _not_writable(folder, error) from error
+            raise _not_writable(folder, error, what, remedy) from error
         yield Path(private)
 
 
@@ -187,6 +194,8 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _not_writable(folder: Path, error: OSError) -> OutputError:
+def _not_writable(
+    folder: Path, error: OSError, what: str = "the output folder", remedy: str = "choose another with -o"
+) -> OutputError:
     reason = error.strerror or type(error).__name__
-    return OutputError(f"{folder}: the output folder cannot be written ({reason}); choose another with -o")
+    return OutputError(f"{folder}: {what} cannot be written ({reason}); {remedy}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import torch
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
 from TrustSegLib.commands.batch import Batch, check_tables
 from TrustSegLib.commands.console import EXIT_MENDABLE, ProgressBar, print_error, print_json
+from TrustSegLib.commands.dicom_results import DICOM_FILES, check_dicom_targets
 from TrustSegLib.commands.outputs import Target, check_targets, private_folder, publish
 from TrustSegLib.commands.summary import print_summary
-from TrustSegLib.errors import OptionError, TrustSegError
+from TrustSegLib.dicom_output import write_dicom
+from TrustSegLib.errors import ImageError, OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume, write_volume
 from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
 from TrustSegLib.report import write_html_report, write_overlay, write_report
@@ -22,6 +25,8 @@ from TrustSegLib.report.files import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_
 
 LARGEST_SEED = 2**63 - 1
 """What PyTorch's generator takes."""
+NO_MEMORY = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
+"""How PyTorch says on a CPU, in a plain `RuntimeError`, that memory ran out."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,12 @@ class Job:
     command: str
     as_json: bool
     quiet: bool
+    dicom: bool
+
+    @property
+    def more_files(self) -> dict[str, str]:
+        """Files of each result that only this run writes, each under what it is."""
+        return DICOM_FILES if self.dicom else {}
 
 
 def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
@@ -56,9 +67,7 @@ def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
     TrustSegError
         Found before the work: an option, the model or the output folder is wrong. Or the only image failed.
     """
-    options = _options(arguments)
-    bundle = load_bundle(find_bundle(arguments.model) if arguments.model else _only_bundled_model())
-    job = Job(bundle, options, arguments.seed, arguments.command_line, arguments.json, arguments.quiet)
+    job = _job(arguments, targets)
     with private_folder(arguments.output) as private:
         check_targets(targets, arguments.overwrite)
         output = Path(arguments.output)
@@ -67,6 +76,22 @@ def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
             return 0
         check_tables(output, arguments.overwrite)
         return _segment_batch(job, targets, private, output)
+
+
+def _job(arguments: argparse.Namespace, targets: Sequence[Target]) -> Job:
+    options = _options(arguments)
+    dicom = arguments.dicom_seg
+    if dicom:
+        check_dicom_targets(targets)
+    return Job(
+        bundle=load_bundle(find_bundle(arguments.model) if arguments.model else _only_bundled_model()),
+        options=options,
+        seed=arguments.seed,
+        command=arguments.command_line,
+        as_json=arguments.json,
+        quiet=arguments.quiet,
+        dicom=dicom,
+    )
 
 
 def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: Path) -> int:
@@ -85,11 +110,12 @@ def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: P
 
 def _segment_image(job: Job, target: Target, staging: Path) -> dict[str, object]:
     try:
-        volume = read_volume(target.image)
-        result = _result(job, target, volume)
-        staging.mkdir()
-        report = _write_results(job, target, volume, result, staging)
-        publish(staging, target.folder)
+        with _out_of_memory_is_said():
+            volume = read_volume(target.image)
+            result = _result(job, target, volume)
+            staging.mkdir()
+            report = _write_results(job, target, volume, result, staging)
+            publish(staging, target.folder)
     except TrustSegError as error:
         if str(target.image) in str(error):
             raise
@@ -97,8 +123,21 @@ def _segment_image(job: Job, target: Target, staging: Path) -> dict[str, object]
     if job.as_json:
         print_json({**report, "folder": str(target.folder)})
     elif not job.quiet:
-        print_summary(result, target.image, target.folder)
+        print_summary(result, target.image, target.folder, list(job.more_files.values()))
     return report
+
+
+@contextmanager
+def _out_of_memory_is_said() -> Iterator[None]:
+    """Turn running out of memory, which the next image may not, into an `ImageError`; nothing else."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
+            raise
+        raise ImageError(
+            "needs more memory than is free; close other programs, or segment a part with --roi"
+        ) from error
 
 
 def _result(job: Job, target: Target, volume: Volume) -> SegmentationResult:
@@ -125,7 +164,15 @@ def _write_results(
         image_name=target.image.name or str(target.image.resolve()),
         window=window,
     )
-    report = write_report(result, staging / REPORT_FILE, image_path=target.image, command=job.command)
+    if job.dicom:
+        write_dicom(result, description, target.image, staging)
+    report = write_report(
+        result,
+        staging / REPORT_FILE,
+        image_path=target.image,
+        command=job.command,
+        more_files=job.more_files,
+    )
     write_html_report(
         report,
         staging / HTML_FILE,

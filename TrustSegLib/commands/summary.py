@@ -18,7 +18,9 @@ CALIBRATED_HEADINGS = ("structure", "volume (ml)", "interval (ml)", "mean uncert
 NOTHING = "-"
 
 
-def print_summary(result: SegmentationResult, image: Path, folder: Path) -> None:
+def print_summary(
+    result: SegmentationResult, image: Path, folder: Path, more_files: Sequence[str] = ()
+) -> None:
     """Print the table of the structures, what to look out for and where the files are."""
     model = result.model
     print(f"{image} ({model['name']} {model['version']})")
@@ -29,7 +31,7 @@ def print_summary(result: SegmentationResult, image: Path, folder: Path) -> None
             print(f"  {row.name}: {row.flag}")
     for warning in result.case.warnings:
         print(f"  warning: {warning}")
-    files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, HTML_FILE, REPORT_FILE]
+    files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, *more_files, HTML_FILE, REPORT_FILE]
     print(f"  results in {folder}: {', '.join(files)}")
     print(f"  {INTENDED_USE}; uncertainty is {_trust(result.calibration)}", flush=True)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from TrustSegLib.errors import OptionError
+from TrustSegLib.imaging.reading import quiet_itk
 
 INSTALL = "pip install 'trustseg[dicom]'"
 
@@ -46,7 +46,7 @@ def series_files(series: Path) -> tuple[Path, ...]:
     OptionError
         There is none.
     """
-    with _quiet_itk():
+    with quiet_itk():
         identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(series)) if series.is_dir() else ()
         names = identifiers and sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(series), identifiers[0])
     if not names:
@@ -55,14 +55,3 @@ def series_files(series: Path) -> tuple[Path, ...]:
             "or give the folder of the series"
         )
     return tuple(Path(name) for name in names)
-
-
-@contextmanager
-def _quiet_itk() -> Iterator[None]:
-    """Keep ITK's warning of a folder without a series off the terminal; the error says it."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)

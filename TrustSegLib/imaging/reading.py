@@ -86,7 +86,7 @@ def suffix_of(path: Path) -> str | None:
 
 def _read(path: Path) -> Volume:
     try:
-        with _quiet_itk():
+        with quiet_itk():
             image = read_series(path) if path.is_dir() else _read_file(path)
     except FileNotFoundError:
         raise image_error(path, "there is no such file or folder", "check the path") from None
@@ -123,7 +123,7 @@ def _unknown_type(path: Path) -> ImageError:
 
 
 @contextmanager
-def _quiet_itk() -> Iterator[None]:
+def quiet_itk() -> Iterator[None]:
     """Keep ITK's own warnings off the terminal, where the user shall see our one line."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from TrustSegLib.uncertainty import Calibration
+from TrustSegLib.uncertainty.input_check import check
+from TrustSegLib.uncertainty.input_facts import input_facts
+from TrustSegLib.uncertainty.shape_facts import shape_facts
 
 if TYPE_CHECKING:
+    from TrustSegLib.bundle import ModelDescription
     from TrustSegLib.imaging import Volume
 
 OF_VARIANCE = ("predictive_variance", "epistemic")
@@ -20,6 +24,28 @@ PART_ONLY = (
 NOT_FOR_A_PART = (
     "no volume interval and no expected DSC: they were calibrated on whole images, not on a part of them"
 )
+
+
+def unlike_training(
+    image: Volume, mask: Volume | None, description: ModelDescription, calibration: Calibration | None
+) -> tuple[str, ...]:
+    """Return in what an image is unlike those that its model was trained on, the worst first.
+
+    Parameters
+    ----------
+    image : Volume
+        `(C, D, H, W)`, whole: its intensities are normalized as a whole too.
+    mask : Volume or None
+        Label map of the whole image; None if only a part was segmented, of which shapes say nothing.
+    description : ModelDescription
+        Of the model.
+    calibration : Calibration or None
+        Of the model; nothing is measured or returned unless it has a part `input`.
+    """
+    if calibration is None or calibration.input is None:
+        return ()
+    shapes = {} if mask is None else shape_facts(mask, description.structures)
+    return check(input_facts(image, description.modality) | shapes, calibration.input)
 
 
 def case_warnings(

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 
 from TrustSegLib.imaging import Volume
-from TrustSegLib.inference.case_warnings import case_warnings
+from TrustSegLib.inference.case_warnings import case_warnings, unlike_training
 from TrustSegLib.inference.device import choose_device, device_title
 from TrustSegLib.inference.mask_and_maps import ROW_MAP, Area, calibrate_map, mask_and_maps
 from TrustSegLib.inference.options import SegmentOptions
@@ -44,7 +44,8 @@ def segment(
     A model's calibration is applied: the map `error_probability` is the calibrated one, and the rows have
     intervals and expected Dice coefficients, unless only a part of the image was segmented: they hold for
     whole images. With a model without one (see `Uncalibrated`) the map is the raw one. The scores are raw
-    with any model.
+    with any model. Where the calibration knows what the images of the training were like, the warnings of the
+    case begin with what is unlike them, the worst first; shapes are compared for whole images only.
 
     Parameters
     ----------
@@ -96,6 +97,7 @@ def segment(
         if calibration is not None and area.is_whole:
             rows = calibrated_rows(rows, scores, calibration)
         regions = find_regions(maps[ROW_MAP], mask, description.structures)
+        unlike = unlike_training(volume, mask if area.is_whole else None, description, calibration)
         stages.report("measure", 1, 1)
     maps = {name: maps[name] for name in options.maps}
     return SegmentationResult(
@@ -105,7 +107,7 @@ def segment(
         model={"name": description.name, "version": description.version, "sha256": bundle.sha256},
         scores=scores,
         regions=regions,
-        case=Case(case_quality(rows), case_warnings(maps, area.is_whole, calibration)),
+        case=Case(case_quality(rows), (*unlike, *case_warnings(maps, area.is_whole, calibration))),
         calibration=None if calibration is None else calibration.summary(),
         provenance=_provenance(description, options, device, stages, shape),
     )

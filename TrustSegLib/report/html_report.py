@@ -26,6 +26,7 @@ from TrustSegLib.report.html_tables import (
 )
 from TrustSegLib.report.panel_svg import Colors
 from TrustSegLib.report.scene import Oriented
+from TrustSegLib.uncertainty.input_check import UNLIKE
 
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
@@ -130,6 +131,8 @@ def _file_name(report: Mapping[str, Any]) -> str:
 def _header(report: Mapping[str, Any]) -> str:
     model = report["model"]
     trust = "uncertainty not calibrated" if report["calibration"] is None else "uncertainty calibrated"
+    if report["calibration"] is not None and any(UNLIKE in told for told in report["case"]["warnings"]):
+        trust += ", but <b>not for images like this one</b>"
     quality = report["case"]["quality"]
     expected = "" if quality is None else f" · expected DSC of the worst structure <b>{quality:.2f}</b>"
     return (
@@ -196,7 +199,7 @@ def _calibration(report: Mapping[str, Any]) -> str:
         "<p>This model has no calibration: probabilities are as the network gives them, and there are no "
         "intervals.</p>"
         if calibration is None
-        else calibration_text(calibration)
+        else calibration_text(calibration, {row["label"]: row["name"] for row in report["structures"]})
     )
     return f"<section><h2>Calibration</h2>{text}</section>"
 

@@ -75,8 +75,8 @@ def audit_table(entries: Sequence[Mapping[str, Any]]) -> str:
     return table([label(name) for name in names], rows, "audit")
 
 
-def calibration_text(calibration: Mapping[str, Any]) -> str:
-    """Say what the numbers were calibrated with and how well that held, as HTML."""
+def calibration_text(calibration: Mapping[str, Any], names: Mapping[int, str]) -> str:
+    """Say what the numbers were calibrated with and how well that held, as HTML; `names` by label."""
     parts = [definitions(calibration.get("record") or {})]
     ece = (calibration.get("error_probability") or {}).get("ece_after")
     if ece is not None:
@@ -85,9 +85,17 @@ def calibration_text(calibration: Mapping[str, Any]) -> str:
         rows = calibration.get(name) or []
         if rows:
             fields = list(dict.fromkeys(field for row in rows for field in row))
-            cells = [[_value(row.get(field)) for field in fields] for row in rows]
-            parts.append(f"<h3>{title}</h3>" + table([label(field) for field in fields], cells, "numbers"))
+            cells = [[_calibrated(field, row.get(field), names) for field in fields] for row in rows]
+            headings = ["structure" if field == "label" else label(field) for field in fields]
+            parts.append(f"<h3>{title}</h3>" + table(headings, cells, "numbers"))
     return "".join(parts)
+
+
+def _calibrated(field: str, value: Any, names: Mapping[int, str]) -> str:
+    """Readers know structures by name, and shares in percent."""
+    if field == "label":
+        return escape(names.get(value, str(value)))
+    return percent(value) if field in ("level", "coverage") else _value(value)
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -31,9 +31,16 @@ if TYPE_CHECKING:
 
 SCHEMA = "trustseg-report/1"
 INTENDED_USE = "research use only"
+FILES = {"mask": MASK_FILE, "overlay": OVERLAY_FILE, "report": REPORT_FILE, "html": HTML_FILE}
+"""What stands beside every report; the maps have their names in `maps`."""
 
 
-def report_json(result: SegmentationResult, image_path: str | os.PathLike, command: str) -> dict[str, Any]:
+def report_json(
+    result: SegmentationResult,
+    image_path: str | os.PathLike,
+    command: str,
+    more_files: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Describe a result as plain JSON values.
 
     Parameters
@@ -44,6 +51,8 @@ def report_json(result: SegmentationResult, image_path: str | os.PathLike, comma
         The image as the user named it.
     command : str
         The command line that made the result, or what stands for it.
+    more_files : Mapping, optional
+        Names of files beside the report that only some results have, each under what it is.
 
     Returns
     -------
@@ -62,7 +71,7 @@ def report_json(result: SegmentationResult, image_path: str | os.PathLike, comma
         "regions": _plain(result.regions),
         "case": _plain(result.case),
         "calibration": _plain(result.calibration),
-        "files": {"mask": MASK_FILE, "overlay": OVERLAY_FILE, "report": REPORT_FILE, "html": HTML_FILE},
+        "files": {**FILES, **(more_files or {})},
         "maps": [_map_entry(name) for name in result.maps],
         "provenance": {**_plain(result.provenance), "command": command},
     }
@@ -74,6 +83,7 @@ def write_report(
     *,
     image_path: str | os.PathLike,
     command: str,
+    more_files: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write `report_json` as UTF-8 text, whole or not at all, and return it.
 
@@ -82,7 +92,7 @@ def write_report(
     OutputError
         The file cannot be written.
     """
-    report = report_json(result, image_path, command)
+    report = report_json(result, image_path, command, more_files)
     text = json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     # A file name that is no valid UTF-8 holds lone surrogates; their backslash form is a valid JSON escape.
     write_atomically(path, text.encode("utf-8", errors="backslashreplace"))

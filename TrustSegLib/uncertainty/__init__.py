@@ -1,11 +1,21 @@
-"""From class moments to what a person reads."""
+"""From class moments to what a person reads.
 
-from TrustSegLib.uncertainty.calibrated_rows import calibrated_rows, case_quality
-from TrustSegLib.uncertainty.calibration import Calibration
-from TrustSegLib.uncertainty.expected_dsc import ExpectedDsc
+Importing it takes numpy and no more: Slicer asks how a saved map is drawn, where SciPy may not be installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from TrustSegLib.uncertainty.maps import MAP_NAMES, labels, map_range, map_title, map_unit, uncertainty_map
-from TrustSegLib.uncertainty.structure_scores import FEATURES, ScoreSums, StructureScores
 from TrustSegLib.uncertainty.volumes import StructureRow, structure_rows
+
+if TYPE_CHECKING:
+    from TrustSegLib.uncertainty.calibrated_rows import calibrated_rows, case_quality
+    from TrustSegLib.uncertainty.calibration import Calibration
+    from TrustSegLib.uncertainty.expected_dsc import ExpectedDsc
+    from TrustSegLib.uncertainty.structure_scores import FEATURES, ScoreSums, StructureScores
 
 __all__ = [
     "FEATURES",
@@ -24,3 +34,21 @@ __all__ = [
     "structure_rows",
     "uncertainty_map",
 ]
+
+_WITH_SCIPY = {
+    "calibrated_rows": ("calibrated_rows", "case_quality"),
+    "calibration": ("Calibration",),
+    "expected_dsc": ("ExpectedDsc",),
+    "structure_scores": ("FEATURES", "ScoreSums", "StructureScores"),
+}
+"""What is imported when it is first asked for, by its file."""
+
+
+def __getattr__(name: str) -> Any:
+    for file, names in _WITH_SCIPY.items():
+        if name in names:
+            home = import_module(f"{__name__}.{file}")
+            # All of the file: importing it has put the file itself where its function of that name belongs.
+            globals().update({each: getattr(home, each) for each in names})
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

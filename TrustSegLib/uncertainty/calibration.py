@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,8 +51,8 @@ class Calibration:
         Raises
         ------
         ValueError
-            In one line: a curve falls, a number is not finite, lists differ in length, an interval is upside
-            down, a score is not known, or a label comes twice.
+            In one line: a curve falls, a number is not finite, lists differ in length, an interval or a
+            range is upside down, a score is not known, or a label comes twice.
         """
         curve = content.get("error_probability")
         return cls(
@@ -59,7 +60,7 @@ class Calibration:
             curve=None if curve is None else ErrorCurve.parse(curve),
             volumes=_by_label("volumes", map(VolumeModel.parse, content.get("volumes", ()))),
             qualities=_by_label("quality", map(QualityModel.parse, content.get("quality", ()))),
-            input=content.get("input"),
+            input=_ordered(content.get("input")),
         )
 
     @property
@@ -89,6 +90,15 @@ class Calibration:
             "volumes": [model.summary() for model in self.volumes.values()],
             "quality": [model.summary() for model in self.qualities.values()],
         }
+
+
+def _ordered(input: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The part `input`, of which every range is one: no image would be inside of another."""
+    for name, limits in () if input is None else input["facts"].items():
+        for low, high in ((limits["low"], limits["high"]), limits.get("seen", (0, 0))):
+            if not -math.inf < low <= high < math.inf:
+                raise ValueError(f"input: {name} is from {low} to {high}, which is no range")
+    return input
 
 
 def _by_label(part: str, models: Any) -> dict[int, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from TrustSegLib.uncertainty.input_facts import AXES, FOUND, GROUPS, Fact, Kind
+from TrustSegLib.uncertainty.input_facts import AXES, GROUPS, Fact, Kind
+from TrustSegLib.uncertainty.shape_facts import FOUND
 
 UNLIKE = "unlike what this model was trained on"
 MOST_SENTENCES = 3

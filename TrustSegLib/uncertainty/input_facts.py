@@ -1,4 +1,4 @@
-"""A few numbers that describe an image and what was found in it, to compare it with what a model has seen.
+"""A few numbers that describe an image, to compare it with what a model has seen.
 
 They are measured along the patient's axes (left-right, front-back, foot-head; of oblique images the nearest),
 so that they do not depend on the order and direction of the axes in the file, and on every n-th voxel of
@@ -7,15 +7,12 @@ large images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from TrustSegLib.imaging import Volume
-from TrustSegLib.uncertainty.volumes import NamedLabel
 
 AXES = ("left-right", "front-back", "foot-head")
 SAMPLES = 128
@@ -23,10 +20,8 @@ SAMPLES = 128
 
 _PATIENT_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
 _FALLING = "RAI"  # axes that run against LPS
-_MM3_PER_ML = 1000.0
 _AIR_HU, _BONE_HU = -500.0, 300.0
 _DARK = 0.1  # of the range: air and padding in MR
-_REAL_PART = 0.01  # of a structure: smaller parts are stray voxels, which are not counted
 # For white noise of deviation s, the median of |third differences| is 0.6745 sqrt(1 + 9 + 9 + 1) s.
 _NOISE = 1 / (0.6745 * np.sqrt(20))
 
@@ -55,12 +50,6 @@ SKEWNESS = Kind("intensities", "", False, 0.2)
 NOISE = Kind("image quality", "% of the contrast", False, 1)
 NOISE_HU = Kind("image quality", "HU", False, 5)
 SHARPNESS = Kind("image quality", "", False, 0.03, ("blurred or interpolated", "noisy"))
-FOUND = Kind("structures", "", False, 0.05)
-VOLUME = Kind("structures", "ml", True, 1.2)
-EXTENT = Kind("structures", "mm", True, 1.15)
-PARTS = Kind("structures", "", False, 1)
-LARGEST = Kind("structures", "%", False, 5)
-OFFSET = Kind("structures", "mm", False, 3)
 
 GROUPS = ("spacing", "position of the patient", "field of view", "intensities", "image quality", "structures")
 
@@ -104,7 +93,7 @@ def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
     dict of str to Fact
         A fact that an image does not have is left out, such as the noise of one that is two voxels thin.
     """
-    array, spacing = _in_patient_axes(volume)
+    array, spacing = in_patient_axes(volume)
     facts = {}
     for axis, step, count in zip(AXES, spacing, array.shape[1:], strict=True):
         facts[f"spacing_{axis}"] = Fact(float(step), SPACING, axis)
@@ -117,32 +106,7 @@ def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
     return facts
 
 
-def shape_facts(labels: Volume, structures: Sequence[NamedLabel]) -> dict[str, Fact]:
-    """Return facts of the structures by name; of one that is empty only that it was not found.
-
-    Parameters
-    ----------
-    labels : Volume
-        Label map `(1, D, H, W)`, of any integer type, of the whole image.
-    structures : sequence of NamedLabel
-        Each with `label` and `name`.
-    """
-    array, spacing = _in_patient_axes(labels)
-    boxes = ndimage.find_objects(array[0], max(structure.label for structure in structures))
-    facts, centers = {}, {}
-    for structure in structures:
-        box, start = boxes[structure.label - 1], f"structure_{structure.label}_"
-        facts[start + "found"] = Fact(float(box is not None), FOUND, f"{structure.name} found")
-        if box is not None:
-            mask = array[0][box] == structure.label
-            centers[structure.label] = _center_mm(mask, box, spacing)
-            own = _mask_facts(mask, spacing, structure.name)
-            facts |= {start + name: fact for name, fact in own.items()}
-    middle = np.array(array.shape[1:]) / 2 * spacing
-    return facts | _place_facts(centers, {each.label: each.name for each in structures}, middle)
-
-
-def _in_patient_axes(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
+def in_patient_axes(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
     """A view `(C, left-right, front-back, foot-head)`, growing towards LPS, and its spacing in mm."""
     letters = volume.orientation
     order = [[_PATIENT_AXIS[letter] for letter in letters].index(axis) for axis in range(3)]
@@ -237,46 +201,3 @@ def _quality_facts(channel: np.ndarray, least: float, scale: float, kind: Kind) 
         "noise": Fact(float(min(noises)), kind, "noise"),
         "sharpness": Fact(float(min(sharpnesses)), SHARPNESS, "sharpness"),
     }
-
-
-def _mask_facts(mask: np.ndarray, spacing: np.ndarray, name: str) -> dict[str, Fact]:
-    """Of one structure in its box."""
-    parts, _ = ndimage.label(mask, np.ones((3, 3, 3)))
-    sizes = np.bincount(parts.ravel())[1:]
-    volume = float(sizes.sum() * np.prod(spacing)) / _MM3_PER_ML
-    real = float((sizes >= _REAL_PART * sizes.sum()).sum())
-    facts = {
-        "volume": Fact(volume, VOLUME, f"volume of {name}"),
-        "parts": Fact(real, PARTS, f"number of separate parts of {name}"),
-        "largest_part": Fact(float(100 * sizes.max() / sizes.sum()), LARGEST, f"largest part of {name}"),
-    }
-    for axis, voxels, step in zip(AXES, mask.shape, spacing, strict=True):
-        facts[f"extent_{axis}"] = Fact(float(voxels * step), EXTENT, f"{axis} extent of {name}")
-    return facts
-
-
-def _center_mm(mask: np.ndarray, box: tuple[slice, ...], spacing: np.ndarray) -> np.ndarray:
-    """Center of mass from the corner of the image, by counts per plane: a list of voxels may be large."""
-    center = []
-    for axis, part in enumerate(box):
-        counts = mask.sum(axis=tuple(other for other in range(3) if other != axis))
-        center.append(part.start + 0.5 + float(np.average(np.arange(mask.shape[axis]), weights=counts)))
-    return np.array(center) * spacing
-
-
-def _place_facts(
-    centers: Mapping[int, np.ndarray], names: Mapping[int, str], middle: np.ndarray
-) -> dict[str, Fact]:
-    """Where all structures lie in the image, and each among all, to the patient's left, back and head."""
-    facts: dict[str, Fact] = {}
-    if not centers:
-        return facts
-    center = np.mean(list(centers.values()), axis=0)
-    for axis, towards in enumerate(("left", "back", "head")):
-        text = f"structures off the image's center towards the {towards}"
-        facts[f"place_{towards}"] = Fact(float((center - middle)[axis]), OFFSET, text)
-        # Of a part of the structures the common center is another one, and nothing to compare with.
-        for label, own in centers.items() if 1 < len(centers) == len(names) else ():
-            text = f"{names[label]} off the structures' center towards the {towards}"
-            facts[f"structure_{label}_place_{towards}"] = Fact(float((own - center)[axis]), OFFSET, text)
-    return facts

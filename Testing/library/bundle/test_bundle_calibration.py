@@ -25,6 +25,10 @@ def quality(**values: object) -> Change:
     return lambda content: content["quality"][0].update(values)
 
 
+def fact(**values: object) -> Change:
+    return lambda content: content["input"]["facts"]["spacing_x"].update(values)
+
+
 def volume(**values: object) -> Change:
     return lambda content: content["volumes"][0].update(values)
 
@@ -52,6 +56,9 @@ DAMAGES = {
     "scale is zero": (quality(scale=[0.05, 0.0]), "a scale is not above 0"),
     "interval upside down": (quality(low=0.2), "quality"),
     "level in percent": (volume(level=90), "volumes"),
+    "empty range": (fact(low=2.0), "input: spacing_x is from 2.0 to 1.1, which is no range"),
+    "seen by one end": (fact(seen=[1.0]), "[1.0] is too short"),
+    "modality by name": (lambda content: content["input"].update(modality="mr"), "'mr' does not match"),
     "no object": (lambda content: content.update(quality=[[]]), "quality"),
 }
 

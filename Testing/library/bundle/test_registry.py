@@ -51,13 +51,13 @@ def test_path_is_found(kind: type, models: Path, tmp_path: Path) -> None:
 
 
 def test_unknown_name_lists_the_known_ones(models: Path) -> None:
-    with pytest.raises(BundleError, match=r"^brain: .*bundled models are: hippocampus-t1, lung-ct$"):
+    with pytest.raises(BundleError, match=r"^brain: .*models are: hippocampus-t1, lung-ct$"):
         find_bundle("brain")
 
 
 def test_unknown_name_without_bundled_models_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "MODELS_FOLDER", tmp_path)
-    with pytest.raises(BundleError, match="bundled models are: none"):
+    with pytest.raises(BundleError, match="models are: none"):
         find_bundle("brain")
 
 

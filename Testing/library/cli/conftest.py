@@ -72,6 +72,14 @@ def make_volume(channels: int = 1) -> Volume:
     return Volume(array, (1.0, 1.0, 1.2), (5.0, -3.0, 20.0), (-1, 0, 0, 0, -1, 0, 0, 0, 1))
 
 
+@pytest.fixture(autouse=True)
+def user_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the models that the user has added, not there yet; never the one of who runs the tests."""
+    folder = tmp_path_factory.mktemp("user") / "trustseg" / "models"
+    monkeypatch.setenv("TRUSTSEG_MODELS", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model; not to be changed."""

@@ -14,7 +14,7 @@ from TrustSegLib.imaging import read_labels, read_volume, write_volume
 from TrustSegLib.uncertainty import MAP_NAMES
 from TrustSegLib.version import __version__
 
-RESULTS = {"mask.nii.gz", "overlay.png", "report.json", "uncertainty.nii.gz"}
+RESULTS = {"mask.nii.gz", "overlay.png", "report.html", "report.json", "uncertainty.nii.gz"}
 
 # Runs the command with one of its functions replaced, so that it is stopped at a known place.
 STOPPED = """
@@ -130,7 +130,7 @@ def test_a_killed_process_leaves_no_half_written_result(start, image, model, tmp
     ]
     assert [process.end().code for process in started] == [-signal.SIGKILL] * 2
     assert visible(writing) == set()
-    # What is there after the first of four moves is whole, and no report says that it is complete.
+    # What is there after the first of five moves is whole, and no report says that it is complete.
     assert visible(moving) == {"mask.nii.gz"}
     assert read_labels(moving / "mask.nii.gz").shape == read_volume(image).shape
 

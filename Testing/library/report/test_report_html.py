@@ -19,6 +19,7 @@ from TrustSegLib.report.html_tables import position_text
 from TrustSegLib.report.inferno import inferno
 from TrustSegLib.report.png import png_bytes
 from TrustSegLib.report.scene import Oriented
+from TrustSegLib.uncertainty.input_check import UNLIKE
 
 VOID = {"meta", "br", "img", "image", "path"}
 EVIL = '<script>alert("1")</script>&\'"'
@@ -113,8 +114,21 @@ def test_a_calibrated_page_says_with_what_and_how_well_it_holds(page, report):
     parse(text)
     for words in ("0.21\N{EN DASH}0.93", "0.62 (0.41\N{EN DASH}0.78)", "80 % interval", "forty patients"):
         assert words in text
-    for words in ("1.2\N{NO-BREAK SPACE}%", "<td>0.81</td>", "likely to fail", "<b>0.62</b>"):
+    for words in (
+        "1.2\N{NO-BREAK SPACE}%",
+        "<td>81.0\N{NO-BREAK SPACE}%</td>",
+        "likely to fail",
+        "<b>0.62</b>",
+    ):
         assert words in text
+    assert "<th>structure</th><th>level</th><th>coverage</th>" in text
+    assert f"<tr><td>{report['structures'][0]['name']}</td><td>80.0" in text
+    unlike = "but <b>not for images like this one</b>"
+    assert unlike not in text
+    report["case"]["warnings"] = [f"{UNLIKE}: noise"]
+    assert unlike in page(report)
+    report["calibration"] = None
+    assert unlike not in page(report)
 
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_runs(page, report):

@@ -170,6 +170,21 @@ def test_summary_tells_the_figures_of_the_cross_validation() -> None:
 
 
 @pytest.mark.parametrize(
+    "limits",
+    [{"low": 2.0}, {"high": math.nan}, {"high": math.inf}, {"seen": [0.9, 0.8]}, {"seen": [math.nan, 1.0]}],
+)
+def test_range_of_the_input_that_holds_nothing_is_refused(
+    content: dict[str, Any], limits: dict[str, Any]
+) -> None:
+    fact = {"low": 0.5, "high": 1.5, "unit": "mm", "seen": [0.8, 0.9]}
+    content["input"] = {"cases": 9, "facts": {"tilt": fact}}
+    assert Calibration.parse(content).input is content["input"]
+    fact.update(limits)
+    with pytest.raises(ValueError, match=r"input: tilt is from .* which is no range"):
+        Calibration.parse(content)
+
+
+@pytest.mark.parametrize(
     ("part", "changes"),
     [
         ("error_probability", {"raw": [0.0, 0.2, 0.2]}),

@@ -8,16 +8,15 @@ from TrustSegLib.uncertainty.input_check import UNLIKE, check, excess, number
 from TrustSegLib.uncertainty.input_facts import (
     AXES,
     FIELD,
-    FOUND,
     GROUPS,
     NOISE,
     SHARE,
     SHARPNESS,
     SPACING,
     TILT,
-    VOLUME,
     Fact,
 )
+from TrustSegLib.uncertainty.shape_facts import FOUND, VOLUME
 
 
 def limits(low: float, high: float, **more) -> dict:

@@ -10,7 +10,9 @@ import pytest
 
 from TrustSegLib.imaging import Volume, orient
 from TrustSegLib.uncertainty import input_facts as module
-from TrustSegLib.uncertainty.input_facts import GROUPS, Kind, input_facts, shape_facts
+from TrustSegLib.uncertainty import shape_facts as shapes
+from TrustSegLib.uncertainty.input_facts import GROUPS, Kind, input_facts
+from TrustSegLib.uncertainty.shape_facts import shape_facts
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 ORIENTATIONS = ["".join(letters) for order in permutations(("LR", "PA", "SI")) for letters in product(*order)]
@@ -181,7 +183,7 @@ def test_of_an_empty_structure_only_that_it_was_not_found():
 
 
 def test_every_kind_has_a_known_group_and_ratios_a_factor():
-    kinds = [kind for kind in vars(module).values() if isinstance(kind, Kind)]
+    kinds = [kind for of in (module, shapes) for kind in vars(of).values() if isinstance(kind, Kind)]
     assert {kind.group for kind in kinds} == set(GROUPS)
     assert all(kind.tolerance > (1 if kind.is_ratio else 0) for kind in kinds)
 

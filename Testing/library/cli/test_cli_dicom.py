@@ -1,0 +1,161 @@
+"""`--dicom-seg`: DICOM results beside the others, refused before the work where they cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from TrustSegLib.cli import build_parser
+from TrustSegLib.commands import segment as command
+from TrustSegLib.commands.outputs import plan_targets
+from TrustSegLib.dicom_output import requirement
+from TrustSegLib.errors import ImageError, OptionError
+from TrustSegLib.imaging import read_labels, write_volume
+
+DICOM = {"segmentation.dcm", "uncertainty.dcm"}
+
+
+def write_series(folder: Path, voxels: np.ndarray, **fields: str | None) -> Path:
+    """Write an axial series of (D, H, W) voxels of 1 mm."""
+    folder.mkdir(parents=True)
+    study, series, frame = generate_uid(), generate_uid(), generate_uid()
+    for number, slice_ in enumerate(voxels.astype(np.int16)):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        data = FileDataset(folder / f"{number}.dcm", {}, file_meta=meta, preamble=b"\0" * 128)
+        data.SOPClassUID, data.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+        data.StudyInstanceUID, data.SeriesInstanceUID, data.FrameOfReferenceUID = study, series, frame
+        data.Modality, data.PatientID, data.SeriesNumber = "MR", "4711", 7
+        data.Rows, data.Columns = slice_.shape
+        data.BitsAllocated = data.BitsStored = 16
+        data.HighBit, data.PixelRepresentation, data.SamplesPerPixel = 15, 1, 1
+        data.PhotometricInterpretation = "MONOCHROME2"
+        data.PixelSpacing, data.SliceThickness = [1, 1], 1
+        data.ImageOrientationPatient, data.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, number]
+        data.PixelData = slice_.tobytes()
+        for name, value in fields.items():
+            setattr(data, name, value)
+        pydicom.dcmwrite(folder / f"{number}.dcm", data, enforce_file_format=True)
+    return folder
+
+
+def run(images: list[Path], output: Path, model: Path, *options: str, dicom: bool = True) -> int:
+    arguments = ["segment", *map(str, images), "-o", str(output), "--model", str(model), *options]
+    parsed = build_parser().parse_args(arguments)
+    parsed.command_line, parsed.dicom_seg = "trustseg", dicom
+    return command.run(parsed, plan_targets(parsed.images, parsed.output))
+
+
+@pytest.fixture
+def series(tmp_path, new_volume) -> Path:
+    return write_series(tmp_path / "study" / "series", new_volume().array[0])
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """The work must not begin."""
+    monkeypatch.setattr(command, "segment", lambda *_, **__: pytest.fail("the work was begun"))
+
+
+def test_both_files_are_there_listed_and_hold_the_mask(series, model, output, capsys):
+    assert run([series], output, model, "--json", "--maps", "entropy") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["files"]["dicom_segmentation"] == "segmentation.dcm"
+    assert report["files"]["dicom_uncertainty"] == "uncertainty.dcm"
+    listed = [*report["files"].values(), *(entry["file"] for entry in report["maps"])]
+    assert sorted(listed) == sorted(os.listdir(output))
+    segmentation = pydicom.dcmread(output / "segmentation.dcm")
+    assert segmentation.PatientID == "4711"
+    mask = read_labels(output / "mask.nii.gz").array
+    assert segmentation.pixel_array.sum() == (mask > 0).sum()
+    assert pydicom.dcmread(output / "uncertainty.dcm").NumberOfFrames == mask.shape[1]
+
+
+def test_without_the_option_there_are_no_dicom_files(series, model, output, capsys):
+    assert run([series], output, model, "--json", dicom=False) == 0
+    assert not DICOM & {*os.listdir(output), *json.loads(capsys.readouterr().out)["files"].values()}
+
+
+def test_a_person_is_told_of_the_dicom_files(series, model, output, capsys):
+    assert run([series], output, model) == 0
+    assert "segmentation.dcm, uncertainty.dcm" in capsys.readouterr().out
+
+
+def test_a_second_run_replaces_or_removes_the_dicom_files_of_the_first(series, model, output):
+    assert run([series], output, model, "--quiet") == 0
+    before = (output / "segmentation.dcm").stat().st_ino
+    assert run([series], output, model, "--quiet") == 0
+    assert (output / "segmentation.dcm").stat().st_ino != before
+    assert run([series], output, model, "--quiet", dicom=False) == 0
+    assert not DICOM & set(os.listdir(output))
+
+
+def test_an_image_that_is_no_series_is_refused_before_the_work(image, series, model, output, no_work):
+    with pytest.raises(OptionError, match=r"image.nii.gz: .*--dicom-seg"):
+        run([series, image], output, model)
+    assert not output.exists()
+
+
+def test_a_batch_folder_of_image_files_is_refused_before_the_work(
+    new_volume, model, output, tmp_path, no_work
+):
+    (tmp_path / "patients").mkdir()
+    write_volume(new_volume(), tmp_path / "patients" / "a.nii.gz")
+    with pytest.raises(OptionError, match=r"a.nii.gz: .*--dicom-seg"):
+        run([tmp_path / "patients"], output, model)
+
+
+@pytest.mark.parametrize("where", [".", "results", "deeper/still", "../other/../series/results"])
+def test_results_do_not_go_into_the_folder_of_the_series(where, series, model, no_work):
+    before = sorted(series.rglob("*"))
+    with pytest.raises(OptionError, match=r"^[^\n]*lies in the folder of the series[^\n]*$"):
+        run([series], series / where, model)
+    assert sorted(series.rglob("*")) == before
+
+
+def test_of_several_series_none_gets_its_results_among_its_slices(series, new_volume, model, no_work):
+    """Each would write into DIR/NAME, which is the series itself where DIR is their common folder."""
+    second = write_series(series.parent / "second", new_volume().array[0])
+    with pytest.raises(OptionError, match="lies in the folder of the series"):
+        run([second, series], series.parent, model)
+
+
+def test_results_of_one_series_do_not_go_into_the_folder_of_another(
+    series, new_volume, model, tmp_path, no_work
+):
+    """The first is named by a link, so that the second one's folder for results is the first series."""
+    (tmp_path / "link").symlink_to(series)
+    second = write_series(tmp_path / "elsewhere" / "series", new_volume().array[0])
+    with pytest.raises(OptionError, match="lies in the folder of the series"):
+        run([tmp_path / "link", second], series.parent, model)
+
+
+def test_a_folder_beside_the_series_is_fine(series, model):
+    assert run([series], series.parent / "series results", model, "--quiet") == 0
+
+
+def test_a_missing_highdicom_is_said_before_the_work(series, model, output, no_work, monkeypatch):
+    monkeypatch.setattr(requirement, "find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=r"pip install 'trustseg\[dicom\]'"):
+        run([series], output, model)
+
+
+def test_headers_that_nothing_can_refer_to_leave_nothing(new_volume, model, output, tmp_path):
+    nameless = write_series(tmp_path / "nameless", new_volume().array[0], FrameOfReferenceUID="")
+    with pytest.raises(ImageError, match="FrameOfReferenceUID"):
+        run([nameless], output, model)
+    assert not output.exists()
+
+
+def test_several_series_get_their_files_each(series, new_volume, model, output):
+    second = write_series(series.parent / "second", new_volume().array[0])
+    assert run([series, second], output, model, "--quiet") == 0
+    assert all(set(os.listdir(output / name)) >= DICOM for name in ("series", "second"))

@@ -1,0 +1,88 @@
+"""An image that is too large for the memory: it is a failed case, and the others are done."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from TrustSegLib.cli import main
+from TrustSegLib.commands import segment as command
+from TrustSegLib.imaging import Volume, write_volume
+from TrustSegLib.inference import segment
+
+# Runs the command with 300 MB more than Python and PyTorch have taken by then: room for the small images.
+LITTLE_MEMORY = """
+import re, resource, sys
+import torch
+from TrustSegLib.cli import main
+from TrustSegLib.commands import segment
+torch.set_num_threads(1)
+taken = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (taken + 300 * 10**6,) * 2)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on a process's memory: Linux")
+def test_an_image_too_large_for_the_memory_does_not_end_the_batch(start, new_volume, model, output, tmp_path):
+    folder = tmp_path / "patients"
+    folder.mkdir()
+    write_volume(new_volume(), folder / "a.nii.gz")
+    large = np.zeros((1, 250, 300, 300), dtype=np.uint8)
+    large[0, 100] = 1
+    write_volume(
+        Volume(large, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1)), folder / "b.nrrd"
+    )
+    write_volume(new_volume(), folder / "c.nii.gz")
+    arguments = ["segment", folder, "-o", output, "--model", model, "--json"]
+    done = start(arguments, code=LITTLE_MEMORY).end()
+    assert done.code == 2, done.err
+    first, failed, third, batch = map(json.loads, done.out.splitlines())
+    assert failed["image"] == str(folder / "b.nrrd")
+    assert "b.nrrd: needs more memory than is free" in failed["error"]
+    assert done.err.count("\n") == 1
+    assert [report["folder"] for report in (first, third)] == [str(output / "a"), str(output / "c")]
+    assert [case["error"] is None for case in batch["cases"]] == [False, True, True]
+    assert not (output / "b").exists()
+
+
+NO_MEMORY = [
+    MemoryError("Unable to allocate 9. GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=["numpy", "torch"])
+def test_running_out_of_memory_is_one_line_that_names_the_image(
+    error, image, model, output, monkeypatch, capsys
+):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(command, "segment", fails)
+    assert main(["segment", str(image), "-o", str(output), "--model", str(model)]) == 2
+    said = capsys.readouterr().err
+    assert f"{image}: needs more memory" in said
+    assert said.count("\n") == 1
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("a bug")])
+def test_an_error_that_nobody_expected_stays_loud(error, image, model, output, tmp_path, monkeypatch):
+    second = tmp_path / "second.nii.gz"
+    second.write_bytes(image.read_bytes())
+    calls = []
+
+    def fails_once(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise error
+        return segment(*arguments, **options)
+
+    monkeypatch.setattr(command, "segment", fails_once)
+    with pytest.raises(type(error), match="a bug"):
+        main(["segment", str(image), str(second), "-o", str(output), "--model", str(model), "--quiet"])
+    assert not output.exists()

@@ -1,0 +1,79 @@
+"""What is unlike the training: first in the warnings of a case, and measured only where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from TrustSegLib.imaging import Volume
+from TrustSegLib.inference import Roi, SegmentOptions, Uncalibrated, segment
+from TrustSegLib.inference import case_warnings as module
+from TrustSegLib.inference.case_warnings import PART_ONLY
+
+MakeModel = Callable[..., SimpleNamespace]
+MakeVolume = Callable[..., Volume]
+RECORD = {"data": "none", "patients": 40, "conditions": ["clean"], "cases": 40, "folds": 5}
+PART = SegmentOptions(roi=Roi((2, 9, 3, 7, 1, 6), "index"))
+
+
+def content(**facts: tuple[float, float]) -> dict:
+    """A calibration that only knows ranges."""
+    ranges = {name: {"low": low, "high": high, "unit": ""} for name, (low, high) in facts.items()}
+    return {"record": RECORD, "input": {"cases": 40, "facts": ranges}}
+
+
+FAR = content(dark=(98, 99), structure_1_volume=(1e3, 2e3), tilt=(0, 1))
+
+
+def groups(warnings: tuple[str, ...]) -> list[str]:
+    """Of each sentence, what it is about; those about something else as they are."""
+    known = {"share of dark": "dark", "volume of": "volume", "noise": "noise"}
+    return [next((name for part, name in known.items() if part in told), told) for told in warnings]
+
+
+def test_image_and_shapes_that_are_unlike_are_told_first_and_the_worst_of_them_first(
+    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
+) -> None:
+    result = segment(make_volume(), make_model(pointwise, calibration=FAR))
+    assert groups(result.case.warnings) == ["dark", "volume"]
+    near = content(dark=(0, 100), structure_1_volume=(0.001, 10))
+    assert segment(make_volume(), make_model(pointwise, calibration=near)).case.warnings == ()
+
+
+def test_of_a_part_the_image_is_compared_and_not_its_shapes(
+    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
+) -> None:
+    result = segment(make_volume(), make_model(pointwise, calibration=FAR), PART)
+    assert groups(result.case.warnings) == ["dark", PART_ONLY]
+
+
+@pytest.mark.parametrize(("modality", "expected"), [("MR", []), ("CT", ["noise"])])
+def test_intensities_are_measured_as_the_modality_says(
+    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module, modality: str, expected: list
+) -> None:
+    """The noise of an image of 0 to 1 is some ten percent of its contrast, but no HU."""
+    model = make_model(pointwise, calibration=content(noise=(10, 90)))
+    vars(model.description)["modality"] = modality
+    assert groups(segment(make_volume(), model).case.warnings) == expected
+
+
+def test_nothing_is_measured_without_a_reference(
+    make_model: MakeModel,
+    make_volume: MakeVolume,
+    pointwise: torch.nn.Module,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def measured(*_: object) -> dict:
+        raise AssertionError("nothing to compare it with")
+
+    monkeypatch.setattr(module, "input_facts", measured)
+    monkeypatch.setattr(module, "shape_facts", measured)
+    for model in (
+        make_model(pointwise),
+        make_model(pointwise, calibration={"record": RECORD}),
+        Uncalibrated(make_model(pointwise, calibration=FAR)),
+    ):
+        assert segment(make_volume(), model).case.warnings == ()
