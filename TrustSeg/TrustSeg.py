@@ -61,7 +61,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.parameters = self.settings = None
+        self.parameters = None
         self.closed = False
 
     def setup(self) -> None:
@@ -69,16 +69,20 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from TrustSegModule.models import bundled_models
         from TrustSegModule.panels import Keys, OverlayPanel, ResultsPanel, ReviewPanel, RunPanel
         from TrustSegModule.panels.session import Session
+        from TrustSegModule.panels.settings import Settings
 
         panel = slicer.util.loadUI(self.resourcePath("UI/TrustSeg.ui"))
         self.layout.addWidget(panel)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = TrustSegLogic()
+        self.settings = Settings(self.ui)
         self.runPanel = RunPanel(self.ui, bundled_models(), self.onSegmentButton)
         self.overlayPanel = OverlayPanel(self.ui, slicer.mrmlScene)
         self.reviewPanel = ReviewPanel(self.ui, slicer.mrmlScene, self.onReviewed, self.onRevealed)
-        self.resultsPanel = ResultsPanel(self.ui, self.reviewPanel.choose_structure)
+        self.resultsPanel = ResultsPanel(
+            self.ui, self.reviewPanel.choose_structure, self.reviewPanel.go_to_structure
+        )
         self.keys = Keys(
             {
                 "U": self.overlayPanel.toggle,
@@ -118,39 +122,20 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.app.aboutToQuit.disconnect(self.session.close)
         self.session.close()
         self.unfollowScene()
-        self.settings.disconnectGui(self.guiTag)
+        self.settings.disconnect()
         self.removeObservers()
 
     def followScene(self) -> None:
         """Use the settings and the results that are in the scene now."""
         if self.parameters is not None:
             return
-        self.parameters = self.connectedSettings()
+        self.parameters = self.settings.connect(self.logic.getParameterNode())
         self.chooseImage()
         self.addObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self.runPanel.follow(self.parameters)
         self.overlayPanel.follow(self.parameters)
         self.shownInput = self.shownResults = None
         self.refresh()
-
-    def connectedSettings(self):
-        """The settings of the scene, tied to the widgets once: closing a scene empties and keeps their node.
-
-        A wrapper that is dropped takes its observer with it, which VTK then calls: so it is never dropped.
-        """
-        settings = self.logic.getParameterNode()
-        if self.settings is None or self.settings.parameterNode is not settings.parameterNode:
-            self.settings = settings
-            # Not connectGui: it gives no tag, and what has none is never disconnected.
-            self.guiTag = settings.connectParametersToGui(
-                {
-                    "inputVolume": self.ui.inputSelector,
-                    "region": self.ui.regionSelector,
-                    "allMaps": self.ui.allMapsCheckBox,
-                    "revealLater": self.ui.revealLaterCheckBox,
-                }
-            )
-        return self.settings
 
     def chooseImage(self) -> None:
         """Take the first image of the scene, unless an image is chosen already."""
@@ -191,7 +176,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def refresh(self) -> None:
         """Bring the panel up to date with the settings."""
-        self.logic.placeRegion(self.parameters)
+        self.runPanel.place_region()
         if self.parameters.inputVolume is not self.shownInput:
             was_shown, self.shownInput = self.overlayPanel.shown, self.parameters.inputVolume
             # What was said was said of another image.
@@ -209,8 +194,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.session.busy:
             self.session.cancel()
         else:
-            panel = self.runPanel
-            self.session.start(self.logic.taskOf(self.parameters, panel.model, panel.device))
+            self.session.start(self.runPanel.task)
 
     def onResults(self, results) -> None:
         """A segmentation is done; it may be that of an image that is no longer the chosen one."""
@@ -292,49 +276,24 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
         WorkerError
             The segmentation failed.
         """
+        from TrustSegModule import tasks
         from TrustSegModule.models import find_model
-        from TrustSegModule.runner import Runner, Task
-        from TrustSegModule.worker_client import make_worker
-
-        task = Task(inputVolume, find_model(model), device, region, self.mapNames(allMaps))
-        runner = Runner(slicer.mrmlScene, make_worker())
-        try:
-            return runner.run(task)
-        finally:
-            runner.close()
-
-    def taskOf(self, parameters, model, device: str):
-        """What the panel's settings ask for; model and device are those that the panel shows."""
         from TrustSegModule.runner import Task
 
-        maps = self.mapNames(parameters.allMaps)
-        return Task(parameters.inputVolume, model, device, parameters.region, maps)
-
-    def mapNames(self, everyMap: bool) -> tuple[str, ...]:
-        """Names of the uncertainty maps to make."""
-        from TrustSegLib.uncertainty import MAP_NAMES
-        from TrustSegModule.runner import DEFAULT_MAP
-
-        return MAP_NAMES if everyMap else (DEFAULT_MAP,)
+        task = Task(inputVolume, find_model(model), device, region, tasks.map_names(allMaps))
+        return tasks.carry_out(slicer.mrmlScene, task)
 
     def firstImage(self):
         """The first volume of the scene that can be segmented, or None."""
-        from TrustSegModule.input_volume import images
+        from TrustSegModule.input_volume import first_image
 
-        return next(iter(images(slicer.mrmlScene)), None)
+        return first_image(slicer.mrmlScene)
 
     def isImage(self, volume) -> bool:
         """Whether a volume, or None, is one of the scene that can be segmented."""
-        from TrustSegModule.input_volume import images
+        from TrustSegModule.input_volume import is_image
 
-        return volume in images(slicer.mrmlScene)
-
-    def placeRegion(self, parameters) -> None:
-        """Put a region that was just made around the image: it would be nowhere to be seen."""
-        from TrustSegModule import region
-
-        if parameters.region is not None and parameters.inputVolume is not None:
-            region.place(parameters.region, parameters.inputVolume)
+        return is_image(slicer.mrmlScene, volume)
 
     def resultsOf(self, inputVolume):
         """The result on a volume, or None."""
@@ -344,9 +303,6 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
 
     def reportAndColors(self, results):
         """The report of a result and the colors of its structures; (None, {}) without one."""
-        from TrustSegModule.result_nodes import report_of
-        from TrustSegModule.segmentation import structure_colors
+        from TrustSegModule.result_nodes import report_and_colors
 
-        if results is None:
-            return None, {}
-        return report_of(results.segmentation), structure_colors(results.segmentation)
+        return report_and_colors(results)

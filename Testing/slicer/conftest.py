@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,7 +47,9 @@ def slicer_application(application):
 @pytest.fixture(scope="session")
 def warm_worker(slicer_application) -> Iterator:
     """One process for all panels: starting PyTorch takes seconds."""
-    pytest.importorskip("torch", reason="pip install torch")
+    # Looked for, and not imported: only the process needs it.
+    if find_spec("torch") is None:
+        pytest.skip("pip install torch")
     from panel_runs import SharedWorker
 
     from TrustSegModule.worker_client import python_executable
@@ -82,6 +86,23 @@ def panel(image, shared_worker) -> Iterator:
 
     with open_panel(PANEL) as opened:
         yield opened
+
+
+@pytest.fixture
+def opened(image, shared_worker, dialogs, monkeypatch) -> Iterator:
+    """The panel on a calibrated result; which module it switches to is kept."""
+    from panel_runs import PANEL
+    from qt_stand_ins.panel import open_panel
+    from review_samples import put_calibrated
+
+    from TrustSegModule import host
+
+    chosen: list[str] = []
+    # The application's own switch of modules: it cannot be had here.
+    monkeypatch.setattr(host, "open_module", chosen.append)
+    nodes = put_calibrated(image)
+    with open_panel(PANEL) as panel:
+        yield SimpleNamespace(panel=panel, ui=panel.ui, nodes=nodes, image=image, modules=chosen)
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def test_a_failing_pip_gives_one_line_and_its_log(asked, pip, torch):
     remove(torch, "scipy")
     pip.fails_with = subprocess.CalledProcessError(1, "pip install", output="No matching distribution")
     asked.answer("Ok")
-    with pytest.raises(DependencyError, match=r"^scipy>=1\.11 could not be installed") as caught:
+    with pytest.raises(DependencyError, match=r"^scipy>=1\.12 could not be installed") as caught:
         install()
     assert "\n" not in str(caught.value)
     assert "No matching distribution" in caught.value.details
@@ -202,7 +202,7 @@ def test_an_old_slicer_without_packaging_uses_its_pip(asked, torch, monkeypatch)
     remove(torch, "scipy")
     asked.answer("Ok")
     assert install() is True
-    assert old.installed == ["scipy>=1.11"]
+    assert old.installed == ["scipy>=1.12"]
 
 
 @pytest.mark.parametrize(("button", "restarts"), [("Yes", 1), ("No", 0)])

@@ -91,7 +91,7 @@ def test_old_missing_and_half_deleted_packages_are_named(torch: Path):
     shutil.rmtree(torch / "safetensors")
     remove(torch, "scipy")
     put_package(torch, "scipy", "1.10.1")
-    assert look(torch).missing == ("safetensors>=0.4.3", "scipy>=1.11")
+    assert look(torch).missing == ("safetensors>=0.4.3", "scipy>=1.12")
 
 
 def test_a_package_that_slicer_is_built_with_needs_no_record(torch: Path):

@@ -2,95 +2,25 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 pytest.importorskip("slicer")
+import SimpleITK as sitk
 import slicer
-from panel_runs import ERROR_MAP, PANEL, load_image, results, segment, wait_until
-from review_samples import FLAG, erase, put_calibrated, type_text
-
-DECISION = 4
-STRUCTURE, VOLUME, UNCERTAINTY, INTERVAL, QUALITY = range(5)
-
-
-@pytest.fixture
-def opened(image, shared_worker, dialogs, monkeypatch):
-    """The panel on a calibrated result; which module it switches to is kept."""
-    from qt_stand_ins.panel import open_panel
-
-    from TrustSegModule import host
-
-    chosen = []
-    # The application's own switch of modules: it cannot be had here.
-    monkeypatch.setattr(host, "open_module", chosen.append)
-    nodes = put_calibrated(image)
-    with open_panel(PANEL) as panel:
-        yield SimpleNamespace(panel=panel, ui=panel.ui, nodes=nodes, image=image, modules=chosen)
-
-
-def review_of(opened):
-    from TrustSegModule.review import Review
-
-    return Review(opened.nodes.segmentation)
-
-
-def log(opened) -> list[tuple[str, str]]:
-    from TrustSegModule import audit_log
-
-    return [(line["action"], line["item"]) for line in audit_log.entries(opened.nodes.segmentation)]
-
-
-def cells(table) -> list[list[str]]:
-    columns = range(table.columnCount)
-    return [[table.item(row, column).text() for column in columns] for row in range(table.rowCount)]
-
-
-def click_row(table, row: int) -> None:
-    from PySide6 import QtCore, QtTest
-
-    place = table.visualItemRect(table.item(row, 0)).center()
-    button = QtCore.Qt.MouseButton.LeftButton
-    QtTest.QTest.mouseClick(table.viewport(), button, QtCore.Qt.KeyboardModifier.NoModifier, place)
-
-
-def regions_of(opened) -> list[dict]:
-    from TrustSegModule.result_nodes import report_of
-
-    return report_of(opened.nodes.segmentation)["regions"]
-
-
-def crosshair() -> tuple[float, ...]:
-    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode").GetCrosshairRAS()
-
-
-def test_the_numbers_of_a_structure_are_not_those_of_the_report(opened):
-    table = opened.ui.resultsTable
-    first, second = cells(table)
-    assert first[INTERVAL:] == ["1.38–1.70", "0.87\n0.80–0.91"]  # noqa: RUF001
-    assert second[QUALITY] == "0.62\n0.41–0.78"  # noqa: RUF001
-    assert table.item(1, QUALITY).toolTip() == FLAG
-    assert table.item(0, QUALITY).icon().isNull()
-    assert not table.item(1, QUALITY).icon().isNull()
-    assert f"Check Posterior hippocampus: {FLAG}" in opened.ui.cautionLabel.text
-    record = opened.ui.calibrationLabel.text
-    assert record.startswith("Calibrated on 40 patients (240 images). 90 % intervals held")
-    assert "88–91 %" in record  # noqa: RUF001
-    assert table.horizontalHeaderItem(INTERVAL).text() == "90 %\ninterval"
-
-
-def test_a_result_without_calibration_shows_an_interval(panel, image):
-    segment(panel)
-    from TrustSegModule.result_nodes import report_of
-
-    if report_of(results(image).segmentation)["calibration"] is not None:
-        pytest.skip("the bundled model is calibrated")
-    table = panel.ui.resultsTable
-    assert cells(table)[0][INTERVAL] == "not\ncalibrated"
-    assert table.isColumnHidden(QUALITY)
-    assert panel.ui.calibrationLabel.isHidden()
-    assert "Not calibrated" in panel.ui.cautionLabel.text
+from panel_runs import PANEL, results
+from review_runs import (
+    DECISION,
+    STRUCTURE,
+    cells,
+    click_row,
+    crosshair,
+    double_click_row,
+    log,
+    regions_of,
+    review_of,
+)
+from review_samples import erase, put_calibrated, type_text
+from scene_samples import LABELS
 
 
 def test_the_list_of_regions_is_not_the_report(opened):
@@ -102,12 +32,6 @@ def test_the_list_of_regions_is_not_the_report(opened):
     assert rows[0][3] == f"R {x}, A {y}, S {z}"
     assert ui.progressLabel.text == "0 of 3 reviewed"
     assert ui.itemBox.isHidden()
-
-
-def test_positions_have_the_wrong_letters(slicer_application):
-    from TrustSegModule.panels.numbers import position
-
-    assert position((-3.4, -20, -7)) == "L 3, P 20, I 7"
 
 
 def test_keys_do_not_go_from_region_to_region(opened):
@@ -160,6 +84,44 @@ def test_a_click_on_a_region_does_nothing(opened):
     assert not opened.ui.resultsTable.selectionModel().selectedRows()
 
 
+def test_no_region_is_an_error(image, shared_worker, dialogs):
+    from qt_stand_ins.panel import open_panel
+
+    put_calibrated(image, regions=0)
+    with open_panel(PANEL) as panel:
+        panel.press("N")
+        assert panel.ui.progressLabel.text == "No region to look at."
+        assert panel.ui.regionTable.isHidden()
+        assert panel.ui.stepBox.isHidden()
+
+
+def test_a_double_click_on_a_structure_leaves_the_views_elsewhere(opened, application):
+    opened.panel.grab()
+    view = application.slice_view("Green")
+    labels = sitk.ReadImage(str(LABELS))
+    for row, name in ((1, "Posterior hippocampus"), (0, "Anterior hippocampus")):
+        double_click_row(opened.ui.resultsTable, row)
+        point = crosshair()
+        voxel = labels.TransformPhysicalPointToIndex((-point[0], -point[1], point[2]))
+        assert labels[voxel] == row + 1
+        height, width = view.size[1], view.size[0]
+        assert view.pixel_of(point) == pytest.approx((height / 2, width / 2), abs=1)
+        assert opened.ui.itemLabel.text == name
+        assert log(opened)[-1] == ("jump", f"structure {row + 1}")
+
+
+def test_a_double_click_on_a_structure_without_voxels_moves_the_views(opened):
+    opened.panel.grab()
+    opened.panel.press("N")
+    erase(opened.nodes.segmentation, "Segment_2", planes=1000)
+    opened.panel.widget.reviewPanel.look_for_edits()
+    place, lines = crosshair(), log(opened)
+    double_click_row(opened.ui.resultsTable, 1)
+    assert opened.ui.itemLabel.text == "Posterior hippocampus"
+    assert crosshair() == place
+    assert log(opened) == lines
+
+
 def test_decisions_are_not_kept_counted_or_taken_back(opened):
     from TrustSegModule.review import ACCEPTED, FLAGGED, Item
 
@@ -207,50 +169,6 @@ def test_a_comment_goes_to_another_region_or_fills_the_log(opened):
     assert [entry for entry in log(opened) if entry[0] == "comment"] == [("comment", "region 1")]
 
 
-def test_edit_here_edits_elsewhere(opened):
-    ui, segmentation = opened.ui, opened.nodes.segmentation
-    ui.nextButton.click()
-    ui.editButton.click()
-    assert opened.modules == ["SegmentEditor"]
-    editor = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
-    assert editor.GetSelectedSegmentID() == "Segment_1"
-    assert editor.GetSourceVolumeNode() is opened.nodes.maps[ERROR_MAP]
-    assert editor.GetSourceVolumeIntensityMask()
-    opened.panel.widget.exit()
-    erase(segmentation, "Segment_1")
-    wait_until(lambda: ui.progressLabel.text == "1 of 3 reviewed")
-    opened.panel.widget.enter()
-    assert not editor.GetSourceVolumeIntensityMask()
-    assert editor.GetSourceVolumeNode() is opened.image
-    assert [row[DECISION] for row in cells(ui.regionTable)] == ["Edited", "", ""]
-    assert log(opened)[-2:] == [("edit here", "region 1"), ("edit", "structure 1")]
-
-
-def test_the_numbers_do_not_follow_an_edit(opened):
-    ui = opened.ui
-    before, other = cells(ui.resultsTable)
-    erase(opened.nodes.segmentation, "Segment_1")
-    wait_until(lambda: cells(ui.resultsTable)[0][VOLUME] != before[VOLUME])
-    row, second = cells(ui.resultsTable)
-    assert float(row[VOLUME]) < float(before[VOLUME])
-    stale = (INTERVAL, QUALITY, UNCERTAINTY)
-    assert [row[column] for column in stale] == [before[column] + "*" for column in stale]
-    assert ui.resultsTable.item(0, INTERVAL).toolTip().startswith("Of the automatic mask")
-    assert ui.cautionLabel.text.endswith("* Of the automatic mask, which was edited since.")
-    assert row[STRUCTURE].endswith("\nEdited")
-    assert second == other
-
-
-def test_an_edit_while_the_panel_was_closed_is_missed(image, shared_worker, dialogs):
-    from qt_stand_ins.panel import open_panel
-
-    nodes = put_calibrated(image)
-    erase(nodes.segmentation, "Segment_2")
-    with open_panel(PANEL) as panel:
-        assert cells(panel.ui.resultsTable)[1][INTERVAL].endswith("*")
-        assert panel.widget.reviewPanel.review.export()["items"] == {"structure 2": {"decision": "edited"}}
-
-
 def test_the_review_is_another_after_save_and_reload(opened, application, tmp_path):
     ui = opened.ui
     ui.nextButton.click()
@@ -276,84 +194,8 @@ def test_the_review_is_another_after_save_and_reload(opened, application, tmp_pa
     assert ui.commentEdit.text == "vessel, not tumor"
 
 
-def overlay_shown(nodes) -> bool:
-    from TrustSegModule import overlay
-
-    return overlay.is_shown(slicer.mrmlScene, nodes.maps[ERROR_MAP])
-
-
-def test_a_first_look_shows_the_uncertainty(panel, image):
-    ui = panel.ui
-    ui.revealLaterCheckBox.click()
-    segment(panel)
-    nodes = results(image)
-    assert not overlay_shown(nodes)
-    panel.press("U")
-    panel.press("N")
-    assert not overlay_shown(nodes)
-    assert not ui.color3DCheckBox.enabled
-    assert all(ui.resultsTable.isColumnHidden(column) for column in (INTERVAL, QUALITY, UNCERTAINTY))
-    assert not ui.resultsTable.isColumnHidden(VOLUME)
-    assert ui.regionBox.isHidden()
-    assert ui.cautionLabel.text == ""
-    assert not ui.revealBox.isHidden()
-    ui.revealButton.click()
-    assert overlay_shown(nodes)
-    assert ui.showOverlayCheckBox.enabled
-    assert ui.showOverlayCheckBox.checked
-    assert ui.revealBox.isHidden()
-    assert not ui.resultsTable.isColumnHidden(UNCERTAINTY)
-    actions = [entry[0] for entry in log(SimpleNamespace(nodes=nodes))]
-    assert actions == ["segmented", "show", "reveal"]
-
-
-def test_a_first_look_is_not_the_first_after_reload_or_cannot_be_ended(image, shared_worker, dialogs):
-    from qt_stand_ins.panel import open_panel
-
-    nodes = put_calibrated(image)
-    slicer.mrmlScene.GetFirstNodeByName("MR")
-    with open_panel(PANEL) as panel:
-        assert panel.ui.revealBox.isHidden(), "it was asked for by nobody"
-        panel.ui.revealLaterCheckBox.click()
-        assert panel.ui.revealBox.isHidden(), "what was seen cannot be unseen"
-        second = load_image(name="second")
-        put_calibrated(second)
-        panel.ui.inputSelector.setCurrentNode(second)
-        assert not panel.ui.revealBox.isHidden()
-        panel.ui.inputSelector.setCurrentNode(image)
-        assert panel.ui.revealBox.isHidden()
-        panel.ui.inputSelector.setCurrentNode(second)
-        panel.ui.revealLaterCheckBox.click()
-        assert panel.ui.revealBox.isHidden()
-        assert not panel.ui.regionBox.isHidden()
-    assert nodes.segmentation.GetAttribute("TrustSeg.Review")
-
-
-def test_no_region_is_an_error(image, shared_worker, dialogs):
-    from qt_stand_ins.panel import open_panel
-
-    put_calibrated(image, regions=0)
-    with open_panel(PANEL) as panel:
-        panel.press("N")
-        assert panel.ui.progressLabel.text == "No region to look at."
-        assert panel.ui.regionTable.isHidden()
-        assert panel.ui.stepBox.isHidden()
-
-
 def test_a_result_that_a_person_deletes_is_still_reviewed(opened, scene):
     opened.ui.nextButton.click()
     scene.RemoveNode(opened.nodes.segmentation)
     assert opened.ui.reviewSection.isHidden()
     opened.panel.press("N")
-
-
-def test_an_edit_without_uncertainty_tells_where_it_is(opened):
-    opened.panel.grab()
-    opened.ui.revealLaterCheckBox.click()
-    put_calibrated(opened.image)
-    opened.panel.widget.showResults(results(opened.image))
-    click_row(opened.ui.resultsTable, 0)
-    opened.ui.editButton.click()
-    editor = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
-    assert not editor.GetSourceVolumeIntensityMask()
-    assert editor.GetSourceVolumeNode() is opened.image

@@ -163,3 +163,25 @@ def test_a_loaded_scene_with_two_images_shows_the_wrong_one(panel, image, applic
     assert panel.ui.inputSelector.currentNode().GetName() == "second"
     assert results(panel.ui.inputSelector.currentNode()).maps.keys() == {ERROR_MAP}
     assert not panel.ui.resultsSection.isHidden()
+
+
+def test_closing_the_scene_drops_the_settings_that_the_widgets_follow(panel, scene):
+    """VTK would call the observer of what was dropped."""
+    settings = panel.widget.parameters
+    for wanted in (True, False):
+        scene.Clear(0)
+        assert panel.widget.parameters is settings
+        load_image()
+        settings.allMaps = not wanted
+        panel.ui.allMapsCheckBox.click()
+        assert settings.allMaps is wanted
+
+
+def test_settings_still_reach_the_widgets_of_a_panel_that_has_ended(panel):
+    settings, box = panel.widget.parameters, panel.ui.allMapsCheckBox
+    panel.widget.cleanup()
+    settings.allMaps = True
+    assert not box.checked
+    box.click()
+    box.click()
+    assert settings.allMaps

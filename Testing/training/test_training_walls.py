@@ -20,7 +20,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "loading": {"dataset", "configuration"},
     "run": {"configuration", "loading", "measures"},
     "judging": {"dataset", "configuration", "loading", "measures", "run"},
-    "bundles": {"dataset", "configuration", "loading", "measures", "run", "judging"},
+    "bundles": {"dataset", "configuration", "loading", "measures", "run", "judging", "verification"},
     "calibrating": {"corruptions", "dataset", "judging", "loading", "measures", "run", "configuration"},
     "moment_check": {"corruptions", "dataset", "judging", "run", "configuration", "loading"},
     "studies": {"dataset", "configuration", "judging"},

@@ -23,6 +23,16 @@ def images(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
     ]
 
 
+def first_image(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | None:
+    """Return the first volume of the scene that can be segmented; None where there is none."""
+    return next(iter(images(scene)), None)
+
+
+def is_image(scene: slicer.vtkMRMLScene, volume_node: slicer.vtkMRMLVolumeNode | None) -> bool:
+    """Return whether a volume, or None, is one of the scene that can be segmented."""
+    return volume_node in images(scene)
+
+
 def request_geometry(volume_node: slicer.vtkMRMLVolumeNode) -> ImageGeometry:
     """Return where the voxels lie: spacing, origin and direction, LPS, in mm.
 

@@ -19,7 +19,7 @@ from TrustSegModule.map_scale import map_name, set_calibrated
 from TrustSegModule.map_volume import create_map, fill_map, remove_map
 from TrustSegModule.nodes import nodes_of_class
 from TrustSegModule.prepared_result import Answer, PreparedResult, prepare
-from TrustSegModule.segmentation import create_segmentation, fill_segmentation
+from TrustSegModule.segmentation import create_segmentation, fill_segmentation, structure_colors
 
 INPUT_ROLE = "TrustSeg.Input"
 """From the nodes of a result to the image."""
@@ -136,6 +136,15 @@ def show_only(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegme
 def report_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
     """Return the report that came with a result, as `TrustSegLib.report.report_json` made it."""
     return json.loads(segmentation_node.GetAttribute(REPORT_ATTRIBUTE))
+
+
+def report_and_colors(
+    results: ResultNodes | None,
+) -> tuple[dict[str, Any] | None, dict[str, tuple[float, float, float]]]:
+    """Return the report of a result and the colors of its structures; (None, {}) without one."""
+    if results is None:
+        return None, {}
+    return report_of(results.segmentation), structure_colors(results.segmentation)
 
 
 def image_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLScalarVolumeNode | None:

@@ -43,13 +43,16 @@ def calibration_section(content: Mapping[str, Any] | None, figures: Mapping[str,
         parts += _volumes(figures["volumes"])
     if figures.get("quality"):
         parts += _quality(figures["quality"])
+    if "input" in content:
+        parts += _input(content["input"])
     return "\n".join(parts).rstrip("\n")
 
 
 def with_section(card: str, section: str) -> str:
     """A card with this section: in the place of its old one, before the license, or at the end."""
     text = section + "\n\n"
-    old = re.search(rf"^{TITLE}\n.*?(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
+    title = re.escape(section.partition("\n")[0])
+    old = re.search(rf"^{title}\n.*?(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
     if old:
         return (card[: old.start()] + text + card[old.end() :]).rstrip("\n") + "\n"
     place = re.search(r"^## License$", card, re.MULTILINE)
@@ -97,6 +100,15 @@ def _quality(figures: Mapping[str, Any]) -> list[str]:
             f"| {auroc} | {spearman} |"
         )
     return [*lines, ""]
+
+
+def _input(reference: Mapping[str, Any]) -> list[str]:
+    return [
+        f"Input check: every image is compared with the {reference['cases']} images of training and "
+        f"validation, by {len(reference['facts'])} facts, and what is unlike them is told. Of patients left "
+        f"out of the comparison, {reference['false_alarms']:.1%} were called unlike the others.",
+        "",
+    ]
 
 
 def _number(value: float | None) -> str:

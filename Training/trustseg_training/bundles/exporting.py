@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from trustseg_training.configuration import FitConfiguration
 from trustseg_training.loading import PatientData, cache_at_hand
@@ -21,6 +22,7 @@ from .card import model_card
 from .command import command_line
 from .members import Exported, model_of_runs
 from .validation import evaluate, summarize
+from .verification_section import Verdicts, verification_section
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,13 @@ class Details:
         return cls(**{**values, "structures": structures})
 
 
-def export(runs: Path | Sequence[Path], bundle: Path, details: Path, checkpoint: str = BEST) -> Bundle:
+def export(
+    runs: Path | Sequence[Path],
+    bundle: Path,
+    details: Path,
+    checkpoint: str = BEST,
+    verdicts: Verdicts | None = None,
+) -> Bundle:
     """Evaluate a checkpoint on the validation patients and write the bundle.
 
     Parameters
@@ -75,6 +83,8 @@ def export(runs: Path | Sequence[Path], bundle: Path, details: Path, checkpoint:
         JSON of `Details`.
     checkpoint : str
         `run.BEST` or `run.LAST`, of every run.
+    verdicts : Verdicts, optional
+        Verifications of these weights, for `metrics.json` and the card.
 
     Returns
     -------
@@ -95,21 +105,37 @@ def export(runs: Path | Sequence[Path], bundle: Path, details: Path, checkpoint:
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
         )
     exported = model_of_runs(runs, checkpoint)
+    fitted = exported.fitted or {}
+    calibration, figures = fitted.get("calibration"), fitted.get("figures", {})
+    _check_modality(calibration, told, details)
+    verified = (verdicts or Verdicts()).read(runs, checkpoint)
     network = build(configuration.network, exported.family, configuration.propagation, **exported.options)
     network.eval().load_state_dict(exported.weights)
     data = PatientData(cache_at_hand(configuration), runs[0])
     rows = evaluate(network, data.read("val"), configuration)
     summary = summarize(rows)
     patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
-    fitted = exported.fitted or {}
-    calibration, figures = fitted.get("calibration"), fitted.get("figures", {})
     card = model_card(told, configuration, runs, patients, summary, checkpoint)
     card = with_section(card, calibration_section(calibration, figures))
+    if verified:
+        card = with_section(card, verification_section(verified))
     description = _description(told, configuration, exported, patients, _commands(runs))
     metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
     if exported.fitted is not None:
         metrics["calibration"] = exported.fitted
+    if verified:
+        metrics["verification"] = verified
     return save_bundle(bundle, description, network.state_dict(), card, calibration, metrics)
+
+
+def _check_modality(calibration: dict[str, Any] | None, told: Details, path: Path) -> None:
+    """The facts of CT are others than those of all else: with the wrong ones nothing could be compared."""
+    found = (calibration or {}).get("input", {}).get("modality", told.modality)
+    if found != told.modality and (found != "OT" or told.modality == "CT"):
+        raise OptionError(
+            f"{path}: modality {told.modality}, but the run was calibrated as {found}; repeat "
+            f"trustseg-train calibrate with --modality {told.modality}"
+        )
 
 
 def _commands(runs: Sequence[Path]) -> str:

@@ -49,4 +49,15 @@ def recalibrated(
     bundle = load_bundle(find_bundle(source))
     card = with_section(bundle.card(), calibration_section(content, figures))
     weights = bundle.network().state_dict()
-    return save_bundle(output, bundle.description, weights, card, content, bundle.metrics())
+    return save_bundle(output, bundle.description, weights, card, content, _metrics(bundle, content, figures))
+
+
+def _metrics(
+    bundle: Bundle, content: Mapping[str, Any], figures: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Those of the bundle, without what was said of its old calibration."""
+    metrics = bundle.metrics()
+    if metrics is None or "calibration" not in metrics:
+        return metrics
+    told = {**metrics["calibration"], "calibration": content, "figures": figures}
+    return {**metrics, "calibration": told}

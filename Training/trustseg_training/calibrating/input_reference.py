@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from trustseg_training.dataset import Case, DatasetError, Inspector, known_values, remap
 from trustseg_training.judging import Subject
-from TrustSegLib.uncertainty.input_facts import Fact, Kind, input_facts, shape_facts
+from TrustSegLib.bundle import ModelDescription
+from TrustSegLib.uncertainty.input_facts import Fact, Kind, input_facts
+from TrustSegLib.uncertainty.shape_facts import shape_facts
 
 from .folds import folds
 
@@ -51,7 +54,7 @@ def reference_cases(
     cases : sequence of Case
         The patients of training and validation.
     modality : str, optional
-        DICOM's. If None, the model's; of a run, which does not know it, CT if a window normalizes it.
+        DICOM's; default: `modality_of` the model.
 
     Raises
     ------
@@ -59,10 +62,10 @@ def reference_cases(
         Images or labels cannot be used: every one.
     """
     description = subject.model.description
-    modality = modality or _modality(description)
+    modality = modality or modality_of(description)
     checks = Inspector(description.channels, known_values(subject.label_map, len(subject.structures) + 1))
     found = []
-    for case in cases:
+    for case in tqdm(cases, desc="measuring images", unit="image", disable=None):
         volumes = checks.read(case)
         if volumes is not None:
             image, label = volumes
@@ -72,6 +75,16 @@ def reference_cases(
     if checks.problems:
         raise DatasetError(cases[0].images[0].parent, checks.problems)
     return found
+
+
+def modality_of(description: ModelDescription) -> str:
+    """The model's; of a run, which does not know it, CT if a window normalizes it, else OT (other).
+
+    The facts of OT are those of all modalities but CT.
+    """
+    if description.modality == "OT" and description.input.normalization.method == "window":
+        return "CT"
+    return description.modality
 
 
 def input_reference(cases: Sequence[ReferenceCase]) -> dict[str, Any] | None:
@@ -188,9 +201,3 @@ def _scaled(fact: Fact | None) -> float:
     if fact is None:
         return np.nan
     return np.log(fact.value) if fact.kind.is_ratio else fact.value
-
-
-def _modality(description: Any) -> str:
-    if description.modality != "OT":
-        return description.modality
-    return "CT" if description.input.normalization.method == "window" else "MR"

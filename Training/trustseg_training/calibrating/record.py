@@ -59,6 +59,9 @@ def lines(fitted: Fitted) -> Iterator[str]:
         yield f"  {'score':<22}{'failure AUROC':>15}{'Spearman':>10}"
         for score, row in found["ranking"].items():
             yield f"  {score:<22}{_number(row['failure_auroc']):>15}{_number(row['spearman']):>10}"
+    reference = (fitted.content or {}).get("input")
+    if reference is not None:
+        yield f"input check: {reference['cases']} cases, false alarms {reference['false_alarms']:.1%}"
 
 
 def _curve_lines(figures: dict[str, Any]) -> Iterator[str]:

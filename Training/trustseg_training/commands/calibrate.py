@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from TrustSegLib.errors import OptionError
@@ -22,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--data", type=Path, help="data set, if not where it was when the run began; a bundle needs it")
     add("-o", "--output", type=Path, metavar="NEW_BUNDLE", help="folder of a bundle's calibrated copy")
+    add(
+        "--modality",
+        type=str.upper,
+        metavar="DICOM",
+        help="of the images of a run, such as MR; default: CT if a window normalizes them. A bundle knows it",
+    )
     add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add("--checkpoint", choices=["best", "last"], default="best", help="of the run; default: best")
     add(
@@ -37,6 +44,8 @@ def run(options: argparse.Namespace) -> None:
 
     if min(options.jobs, 1 if options.cases is None else options.cases) < 1:
         raise OptionError("--jobs and --cases: give 1 or more")
+    if options.modality is not None and not re.fullmatch("[A-Z]{2,16}", options.modality):
+        raise OptionError(f"--modality {options.modality}: give DICOM's letters, such as MR or CT")
     is_bundle = (options.model / MODEL_FILE).is_file() or not options.model.is_dir()
     (_calibrate_bundle if is_bundle else _calibrate_run)(options)
 
@@ -61,6 +70,8 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
     from trustseg_training.judging import load_subject
     from trustseg_training.run import CHECKPOINTS
 
+    if options.modality is not None:
+        raise OptionError(f"{options.model}: a bundle says its modality itself; leave out --modality")
     if options.output is None or options.data is None:
         raise OptionError(f"{options.model}: a bundle needs --data, and --output for its calibrated copy")
     check_new(options.output)
@@ -73,11 +84,19 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
 
 
 def _fitted(subject, data: Path, options: argparse.Namespace):
-    from trustseg_training.calibrating import DEFAULT, collect_answers, conditions_of, fit_all, lines
+    from trustseg_training.calibrating import (
+        DEFAULT,
+        collect_answers,
+        conditions_of,
+        fit_all,
+        lines,
+        with_input,
+    )
 
     corruptions = conditions_of(DEFAULT if options.conditions is None else options.conditions)
     answers = collect_answers(subject, data, corruptions, options.cases, options.jobs, options.device)
     fitted = fit_all(answers, data.resolve().name, dict(enumerate(subject.structures, start=1)))
+    fitted = with_input(fitted, subject, data, options.modality)
     for line in lines(fitted):
         print(line)
     for reason in fitted.left_out:

@@ -17,16 +17,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--members", type=Path, nargs="+", metavar="RUN", help="instead: runs that become one ensemble")
     add("-o", "--output", type=Path, required=True, help="bundle folder to write")
     add("--details", type=Path, required=True, help="JSON with name, version, structures, data and licence")
+    add("--verdict", type=Path, nargs="+", default=[], metavar="DIR", help="what verify found, for the card")
+    add("--verdict-name", metavar="NAME", help="of the model in --verdict; default: the run's")
     add("--checkpoint", choices=["best", "last"], default="best", help="of the runs; default: best")
 
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate the run, or the ensemble of several, and write the bundle."""
-    from trustseg_training.bundles import export
+    from trustseg_training.bundles import Verdicts, export
     from trustseg_training.run import CHECKPOINTS
 
     runs = options.members or []
     if (options.run is None) == (not runs) or len(runs) == 1:
         raise OptionError("export: name either one run, or two or more with --members")
-    export(runs or options.run, options.output, options.details, CHECKPOINTS[options.checkpoint])
+    if options.verdict_name is not None and not options.verdict:
+        raise OptionError("export: --verdict-name says which model of --verdict; give that too")
+    verdicts = Verdicts(tuple(options.verdict), options.verdict_name)
+    checkpoint = CHECKPOINTS[options.checkpoint]
+    export(runs or options.run, options.output, options.details, checkpoint, verdicts)
     print(f"{options.output}: a model that `trustseg segment --model` and Slicer take")

@@ -36,6 +36,11 @@ def interval(bounds: Sequence[float] | None, decimals: int) -> str:
     return RANGE.format(low=low, high=high)
 
 
+def tall_interval(bounds: Sequence[float], decimals: int) -> str:
+    """Return both ends of an interval, the higher one below: for a narrow column."""
+    return RANGE.format(low=f"{bounds[0]:.{decimals}f}", high=f"\n{bounds[1]:.{decimals}f}")
+
+
 def position(ras_mm: Sequence[float]) -> str:
     """Return a place as Slicer's Data Probe writes it, in whole mm: "R 12, A 34, S 5"."""
     parts = (pair[value < 0] + f" {abs(value):.0f}" for pair, value in zip(AXES, ras_mm, strict=True))

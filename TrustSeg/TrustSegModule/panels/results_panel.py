@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from TrustSegModule.edits import edited_volumes
 from TrustSegModule.panels import table
 from TrustSegModule.panels.calibration_text import calibration_record, caution, level_percent
-from TrustSegModule.panels.numbers import decision_title, interval, number, percent
+from TrustSegModule.panels.numbers import decision_title, interval, number, percent, tall_interval
 from TrustSegModule.review import STRUCTURE, Item, Review
 
 SWATCH = 12
@@ -30,11 +30,15 @@ class ResultsPanel:
     ----------
     ui : object
         The widgets of `TrustSeg.ui` by name.
-    on_structure : callable, optional
+    on_structure : callable
         Called with the label of the structure that a person has chosen.
+    on_double_click : callable
+        Called with the label of the structure that a person wants to see.
     """
 
-    def __init__(self, ui, on_structure: Callable[[int], None] = lambda label: None) -> None:
+    def __init__(
+        self, ui, on_structure: Callable[[int], None], on_double_click: Callable[[int], None]
+    ) -> None:
         self._ui, self._table, self._on_structure = ui, ui.resultsTable, on_structure
         self._labels: list[int] = []
         table.prepare(self._table, _titles("90"))
@@ -42,6 +46,7 @@ class ResultsPanel:
         for place, column in enumerate(SHOWN_ORDER):
             header.moveSection(header.visualIndex(column), place)
         self._table.itemSelectionChanged.connect(self._on_selection)
+        self._table.itemDoubleClicked.connect(lambda item: on_double_click(self._labels[item.row()]))
         self.show(None, {})
 
     def show(
@@ -87,9 +92,9 @@ class ResultsPanel:
             table.select_quietly(self._table, None)
 
     def _show_row(self, line: int, row: dict[str, Any], color, edited_ml: float | None) -> None:
-        reach, mark = interval(row["volume_interval_ml"], 2), "" if edited_ml is None else MARK
-        if row["volume_interval_ml"] is None:
-            reach = _("not\ncalibrated")
+        mark, bounds = "" if edited_ml is None else MARK, row["volume_interval_ml"]
+        # In two lines: in one, it leaves too little room for the name.
+        reach = _("not\ncalibrated") if bounds is None else tall_interval(bounds, 2)
         volume = row["volume_ml"] if edited_ml is None else edited_ml
         warning = self._table.style().standardIcon(qt.QStyle.SP_MessageBoxWarning) if row["flag"] else None
         for column, text, tip, icon in (
@@ -137,7 +142,7 @@ class ResultsPanel:
 def _titles(level: str) -> list[tuple[str, str]]:
     """Title and tool tip of each column, in the order of the constants."""
     return [
-        (_("Structure"), ""),
+        (_("Structure"), _("Double-click one to take the views to its middle.")),
         (_("Volume\n(ml)"), _("Of the mask as it is now.")),
         (_("Uncert.\n(%)"), _("Mean probability that a voxel's label is wrong.")),
         (_("{level} %\ninterval").format(level=level), _("Where the true volume in ml is expected.")),

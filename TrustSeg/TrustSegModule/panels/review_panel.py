@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule import host, uncertain_zone, viewpoint
+from TrustSegModule import host, report_items, uncertain_zone, viewpoint
 from TrustSegModule.edits import follow_edits
 from TrustSegModule.errors import SceneError
 from TrustSegModule.panels.edit_watch import EditWatch
 from TrustSegModule.panels.region_table import RegionTable
 from TrustSegModule.result_nodes import image_of, report_of
-from TrustSegModule.review import ACCEPTED, FLAGGED, REGION, STRUCTURE, Item, Review
+from TrustSegModule.review import ACCEPTED, FLAGGED, STRUCTURE, Item, Review
 from TrustSegModule.review_export import write_review
-from TrustSegModule.segmentation import segment_id
+from TrustSegModule.slice_position import segment_middle
 
 if TYPE_CHECKING:
     from TrustSegModule.parameters import TrustSegParameterNode
@@ -127,6 +127,14 @@ class ReviewPanel:
         self._choose(Item(STRUCTURE, label))
         self._regions.select(None)
 
+    def go_to_structure(self, label: int) -> None:
+        """Take the views to the middle of a structure; one that has no voxels moves none."""
+        item = Item(STRUCTURE, label)
+        place = segment_middle(self._results.segmentation, report_items.segment_of(self._report, item))
+        if place is not None:
+            viewpoint.go_to(self._scene, place)
+            self._review.log("jump", item)
+
     def look_for_edits(self) -> None:
         """Find out what has been changed in other modules."""
         if self._review is not None and follow_edits(self._review):
@@ -146,11 +154,11 @@ class ReviewPanel:
 
     @property
     def _places(self) -> list[dict[str, Any]]:
-        return self._report.get("regions", [])
+        return report_items.regions(self._report)
 
     @property
     def _items(self) -> list[Item]:
-        return [Item(REGION, region["rank"]) for region in self._places]
+        return report_items.region_items(self._report)
 
     def _tell(self) -> None:
         self.refresh()
@@ -172,18 +180,11 @@ class ReviewPanel:
         if item is None:
             return
         decision = self._review.decision(item)
-        ui.itemLabel.setText(self._title(item))
+        ui.itemLabel.setText(report_items.title(self._report, item))
         ui.acceptButton.setChecked(decision == ACCEPTED)
         ui.flagButton.setChecked(decision == FLAGGED)
         if ui.commentEdit.text != self._review.comment(item):
             ui.commentEdit.setText(self._review.comment(item))
-
-    def _title(self, item: Item) -> str:
-        if item.kind == STRUCTURE:
-            rows = self._report["structures"]
-            return next(row["name"] for row in rows if row["label"] == item.number)
-        names = ", ".join(self._places[self._items.index(item)]["structures"])
-        return _("Region {rank}: {names}").format(rank=item.number, names=names)
 
     def _choose(self, item: Item) -> None:
         self._finish_comment()
@@ -226,18 +227,9 @@ class ReviewPanel:
         self._review.start_editing(self._item)
         # A zone would tell where the model is unsure.
         zone = None if self.concealed else next(iter(self._results.maps.values()), None)
-        node = self._results.segmentation
-        uncertain_zone.edit(self._scene, node, self._segment, image_of(node), zone)
+        node, segment = self._results.segmentation, report_items.segment_of(self._report, self._item)
+        uncertain_zone.edit(self._scene, node, segment, image_of(node), zone)
         host.open_module(SEGMENT_EDITOR)
-
-    @property
-    def _segment(self) -> str:
-        """The segment to edit: that of the chosen structure, or of the first one of the chosen region."""
-        rows = self._report["structures"]
-        if self._item.kind == STRUCTURE:
-            return segment_id({"label": self._item.number})
-        names = self._places[self._items.index(self._item)]["structures"]
-        return next((segment_id(row) for row in rows if row["name"] in names), segment_id(rows[0]))
 
     def _reveal(self) -> None:
         self._review.reveal()

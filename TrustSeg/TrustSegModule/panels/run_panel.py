@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
+from TrustSegModule import region
 from TrustSegModule.map_scale import MAP_ATTRIBUTE
 from TrustSegModule.models import Model
 from TrustSegModule.panels.choice import fill, key_of
 from TrustSegModule.panels.progress_text import device_title, progress_text
+from TrustSegModule.tasks import task_of
 
 if TYPE_CHECKING:
     from TrustSegLib.worker import Device, Progressed
     from TrustSegModule.parameters import TrustSegParameterNode
+    from TrustSegModule.runner import Task
 
 PROGRESS_STEPS = 1000
 
@@ -53,6 +56,17 @@ class RunPanel:
     def device(self) -> str:
         """The device that the panel shows: settings may name one that this computer does not have."""
         return key_of(self._ui.deviceSelector) or "auto"
+
+    @property
+    def task(self) -> Task:
+        """What a click on Segment asks for."""
+        return task_of(self._parameters, self.model, self.device)
+
+    def place_region(self) -> None:
+        """Put a region that was just made around the image: it would be nowhere to be seen."""
+        box, image = self._parameters.region, self._parameters.inputVolume
+        if box is not None and image is not None:
+            region.place(box, image)
 
     def follow(self, parameters: TrustSegParameterNode | None) -> None:
         """Show the settings of a scene; None while there is no scene."""
