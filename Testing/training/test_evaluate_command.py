@@ -142,7 +142,7 @@ def test_what_cannot_be_judged_is_named(run, dataset, tmp_path, capsys):
         return capsys.readouterr().err.strip().splitlines()[-1]
 
     assert _evaluate(tmp_path / "nothing", dataset, tmp_path / "out") == 2
-    assert "neither a bundled model nor a path" in said()
+    assert "neither a bundled model nor an added one nor a path" in said()
     assert _evaluate(run, dataset, tmp_path / "out", "--split", "test") == 2
     assert "no patient has split test" in said()
     models = [str(run), str(run)]

@@ -52,7 +52,7 @@ def tables_of(models: tuple[str, ...]) -> Tables:
 
 
 def _masks(generator: np.random.Generator, dice: float) -> dict:
-    names = ["iou", "hd95_mm", "surface_dice", "over_segmentation", "under_segmentation"]
+    names = ["iou", "hd95_mm", "surface_dice", "over_segmentation", "under_segmentation", "expected_dice"]
     names += [f"delta_dice_{share}" for share in (1, 2, 5, 10)]
     names += [f"qu_brats_{name}" for name in ("error_probability", "predictive_variance", "entropy")]
     return {"dice": dice, **dict(zip(names, generator.uniform(0, 1, len(names)), strict=True))}
