@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -73,8 +74,10 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(dataset, tmp_p
 
 
 def test_deterministic_run_starts_a_variational_one_and_exports(dataset, tmp_path):
-    twin, run, bundle = tmp_path / "twin", tmp_path / "run", tmp_path / "halves"
-    assert _fit(dataset, twin, "--family", "deterministic", "--epochs", "1") == 0
+    first, twin, run, bundle = (tmp_path / name for name in ("first", "twin", "run", "halves"))
+    assert _fit(dataset, first, "--family", "deterministic", "--epochs", "1") == 0
+    start = ("--initialize-from", str(first))
+    assert _fit(dataset, twin, "--family", "deterministic", "--epochs", "1", *start) == 0
     start = ("--initialize-from", str(twin), "--epochs", "1", "--learning-rate", "1e-9")
     assert _fit(dataset, run, *start) == 0
     before, after = load_weights(twin), load_weights(run)
@@ -87,7 +90,9 @@ def test_deterministic_run_starts_a_variational_one_and_exports(dataset, tmp_pat
     assert torch.equal(loaded.network().state_dict()["body.head.weight"], after["body.head.weight"])
     card = (bundle / "MODEL_CARD.md").read_text()
     assert "2 validation patients" in card
-    assert "--initialize-from twin" in card
+    commands = [line for line in card.splitlines() if line.startswith("trustseg-train fit")]
+    chain = [re.findall(r"--(?:initialize-from|output) (\w+)", line) for line in commands]
+    assert chain == [["first"], ["first", "twin"], ["twin", "RUN"]]
     assert str(tmp_path) not in card + (bundle / "model.json").read_text()
     assert len(json.loads((bundle / "metrics.json").read_text())["validation_patients"]) == 4
 

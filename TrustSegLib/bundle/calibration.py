@@ -36,7 +36,7 @@ def check_calibration(content: Any, description: ModelDescription, where: str) -
     ------
     BundleError
         If the schema's version is not known, the content does not fit it, a number is not finite, a curve
-        does not rise, or a label is none of the model's.
+        does not rise, a label is none of the model's, or its images were of another modality.
     """
     _check_schema(content, where)
     try:
@@ -47,6 +47,15 @@ def check_calibration(content: Any, description: ModelDescription, where: str) -
     if unknown:
         found = f"label {unknown[0]} is no structure of model {description.name}"
         raise BundleError(f"{where}: {found}; use the calibration of this model")
+    _check_modality(content, description, where)
+
+
+def _check_modality(content: Any, description: ModelDescription, where: str) -> None:
+    """DICOM's `OT`, other, is a run's that was not told its modality: all but HU are compared alike."""
+    found, told = content.get("input", {}).get("modality", description.modality), description.modality
+    if found != told and (found != "OT" or told == "CT"):
+        reason = f"was fitted on {found}, model {description.name} is for {told}"
+        raise BundleError(f"{where}: {reason}; use the calibration of this model")
 
 
 def _check_schema(content: Any, where: str) -> None:

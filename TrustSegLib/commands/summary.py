@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.report.json_report import INTENDED_USE
@@ -33,7 +33,7 @@ def print_summary(
         print(f"  warning: {warning}")
     files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, *more_files, HTML_FILE, REPORT_FILE]
     print(f"  results in {folder}: {', '.join(files)}")
-    print(f"  {INTENDED_USE}; uncertainty is {_trust(result.calibration)}", flush=True)
+    print(f"  {INTENDED_USE}; uncertainty is {_trust(result)}", flush=True)
 
 
 def _rows(result: SegmentationResult) -> list[tuple[str, ...]]:
@@ -68,17 +68,19 @@ def _expected(row: StructureRow) -> str:
     return f"{row.expected_dsc:.2f} ({low:.2f}-{high:.2f})"
 
 
-def _trust(calibration: Mapping[str, Any] | None) -> str:
+def _trust(result: SegmentationResult) -> str:
     """What was calibrated, and on how many patients; the record stands wherever an interval does."""
+    calibration = result.calibration
     if calibration is None:
         return "not calibrated"
     record = calibration["record"]
+    names = {row.label: row.name for row in result.structures}
     held = [
-        f"label {one['label']}: {100 * one['coverage']:.0f} % of {one['cases']} volumes in the "
-        f"{100 * one['level']:.0f} % interval"
+        f"the {100 * one['level']:.0f} % interval held {100 * one['coverage']:.0f} % of {one['cases']} "
+        f"volumes of {names[one['label']]}"
         for one in calibration["volumes"]
     ]
-    return "; ".join([f"calibrated on {record['patients']} patients, {record['cases']} cases", *held])
+    return "; ".join([f"calibrated on {record['patients']} patients, {record['cases']} images", *held])
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -59,6 +59,7 @@ DAMAGES = {
     "empty range": (fact(low=2.0), "input: spacing_x is from 2.0 to 1.1, which is no range"),
     "seen by one end": (fact(seen=[1.0]), "[1.0] is too short"),
     "modality by name": (lambda content: content["input"].update(modality="mr"), "'mr' does not match"),
+    "other modality": (lambda content: content["input"].update(modality="CT"), "was fitted on CT, model"),
     "no object": (lambda content: content.update(quality=[[]]), "quality"),
 }
 

@@ -37,8 +37,8 @@ def test_calibrated_figures_stand_in_the_table_with_their_record(result, capsys)
     assert text[2].split() == ["Front", "0.36", "0.30-0.41", "30.0", "0.62", "(0.41-0.78)"]
     assert text[3].split() == ["Back", "0.36", "-", "30.0", "-"]
     assert "  Front: expected DSC 0.62 (0.41-0.78), below 0.8: likely to fail" in text
-    assert "calibrated on 40 patients, 80 cases" in text[-1]
-    assert "91 % of 80 volumes in the 90 % interval" in text[-1]
+    assert "calibrated on 40 patients, 80 images" in text[-1]
+    assert "the 90 % interval held 91 % of 80 volumes of Front" in text[-1]
 
 
 def test_without_a_calibration_nothing_is_claimed(result, capsys) -> None:

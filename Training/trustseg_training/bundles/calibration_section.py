@@ -34,7 +34,8 @@ def calibration_section(content: Mapping[str, Any] | None, figures: Mapping[str,
     parts = [
         f"{TITLE}\n",
         f"{record['cases']} images of {record['patients']} validation patients of {record['data']}; "
-        f"{record['folds']} folds; conditions: {', '.join(record['conditions'])}.\n",
+        f"{record['folds']} folds; conditions: {', '.join(record['conditions'])}. Fitted by "
+        "`trustseg-train calibrate`.\n",
         _MEANING + "\n",
     ]
     if "error_probability" in content:

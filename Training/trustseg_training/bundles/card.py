@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,15 +92,12 @@ def _validation_table(patients: dict[str, int], summary: dict, chosen: str) -> s
 def _making(
     details: Details, configuration: FitConfiguration, runs: Sequence[Path], patients: dict[str, int]
 ) -> str:
-    commands = [command_line(FitConfiguration.load(run)) for run in runs]
-    origin = configuration.initialize_from
-    if origin:
-        commands.insert(0, command_line(FitConfiguration.load(Path(origin))))
-        commands[0] = commands[0].replace("--output RUN", f"--output {Path(origin).name}")
+    origins = _origins(configuration)
+    commands = [*origins, *(command_line(FitConfiguration.load(run)) for run in runs)]
     family = f"`{configuration.family}`"
     if len(runs) > 1:
         family = f"`ensemble` of {len(runs)} {family} members, which differ in their seed, the first one with"
-    start = ", started from its deterministic twin" if origin else ""
+    start = ", started from its deterministic twin" if origins else ""
     return "\n".join(
         [
             f"- Data: {details.data}.",
@@ -112,6 +110,16 @@ def _making(
             "```",
         ]
     )
+
+
+def _origins(configuration: FitConfiguration) -> list[str]:
+    """Commands of the runs that this one was started from, the first one first."""
+    if not configuration.initialize_from:
+        return []
+    run = Path(configuration.initialize_from)
+    origin = FitConfiguration.load(run)
+    command = command_line(origin).replace("--output RUN", shlex.join(["--output", run.name]))
+    return [*_origins(origin), command]
 
 
 def _log_table(run: Path) -> str:
