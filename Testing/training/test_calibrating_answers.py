@@ -25,7 +25,7 @@ from TrustSegLib.bundle import load_bundle
 from TrustSegLib.imaging import read_labels, read_volume
 from TrustSegLib.inference import SegmentOptions, segment
 
-OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "8", "8", "8"]
+OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "18", "18", "18"]
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--epochs", "1"]
 
 

@@ -13,7 +13,7 @@ from trustseg_training.cli import main
 from TrustSegLib.bundle import load_bundle
 from TrustSegLib.bundle.hashing import sha256_of
 
-OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "8", "8", "8"]
+OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "18", "18", "18"]
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--epochs", "1", "--family", "deterministic"]
 
 

@@ -16,7 +16,7 @@ from trustseg_training.moment_check import read_crops
 from trustseg_training.moment_check.measures import FITTED
 from trustseg_training.moment_check.truth import Truth
 
-NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "4", "--patch", "8", "8", "8"]
+NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "4", "--patch", "18", "18", "18"]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ title: Small
 corruptions: [gaussian-8dB, gain-2, blur-2, gaussian--30dB]
 attacks: [fgsm-0.05, pgd2-0.05@1to2]
 """
-NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "4", "--patch", "8", "8", "8"]
+NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "4", "--patch", "18", "18", "18"]
 
 
 @pytest.fixture(autouse=True)

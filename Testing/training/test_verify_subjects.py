@@ -20,7 +20,7 @@ from trustseg_training.verification.running import Task, _Key
 from trustseg_training.verification.suite import load_suite
 from TrustSegLib.errors import OptionError
 
-NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "--patch", "8", "8", "8"]
+NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "--patch", "18", "18", "18"]
 
 
 @pytest.fixture
