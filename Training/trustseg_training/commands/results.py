@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-SUMMARY = "put what a verification measured beside the targets of its data set"
+from TrustSegLib.errors import OptionError
+
+SUMMARY = "print what a verification measured: all models, or one beside the targets of its data set"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add = parser.add_argument
     add("verification", type=Path, metavar="DIR", help="folder that verify wrote")
-    add("--targets", required=True, metavar="NAME", help="such as hippocampus, or a .csv file")
-    add("--model", required=True, metavar="NAME", help="whose values are ours")
+    add("--models", nargs="+", metavar="NAME", help="columns of the tables; default: all")
+    add("--targets", metavar="NAME", help="instead: beside these, such as hippocampus, or a .csv file")
+    add("--model", metavar="NAME", help="whose values are held against the targets")
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables as Markdown."""
-    from trustseg_training.reporting.target_table import check, load_targets, markdown
     from trustseg_training.verification.verdict import read_summary
 
-    found = check(load_targets(options.targets), read_summary(options.verification), options.model)
-    print(markdown(found, options.model), end="")
+    if (options.targets is None) != (options.model is None):
+        raise OptionError("--targets and --model: give both, or neither for every model's table")
+    summary = read_summary(options.verification)
+    print(_tables(options, summary) if options.targets is None else _targets(options, summary), end="")
+
+
+def _tables(options: argparse.Namespace, summary: Mapping[str, Any]) -> str:
+    from trustseg_training.reporting.condition_tables import condition_tables
+
+    return condition_tables(summary, options.models)
+
+
+def _targets(options: argparse.Namespace, summary: Mapping[str, Any]) -> str:
+    from trustseg_training.reporting.target_table import check, load_targets, markdown
+
+    return markdown(check(load_targets(options.targets), summary, options.model), options.model)
