@@ -133,6 +133,13 @@ def test_targets_of_the_hippocampus_are_of_conditions_that_a_suite_has():
     )
 
 
+def test_targets_of_the_published_levels_are_of_their_suite_and_above_every_published_value():
+    found = load_targets("hippocampus-published")
+    assert {each.condition for each in found} == set(load_suite("published").conditions) - {"clean"}
+    for each in found:
+        assert float(each.target) == max(map(float, each.published.values()))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
