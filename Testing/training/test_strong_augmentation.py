@@ -180,8 +180,8 @@ def test_noise_is_added_to_less_or_more_than_some_of_the_patches():
     spread = torch.tensor([float(noise({"image": flat.clone()})["image"].std()) for _ in range(200)])
     noisy = spread > 0
     assert 50 < noisy.sum() < 110
-    assert spread.max() < 1.05
-    assert spread[noisy].min() < 0.1 < 0.9 < spread.max()
+    assert spread.max() < 3.15
+    assert spread[noisy].min() < 0.3 < 2.7 < spread.max()
 
 
 def test_strong_augmentation_trains(dataset, tmp_path):
