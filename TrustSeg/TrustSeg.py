@@ -66,8 +66,9 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self) -> None:
         super().setup()
-        from TrustSegModule.models import bundled_models
-        from TrustSegModule.panels import Keys, OverlayPanel, ResultsPanel, ReviewPanel, RunPanel
+        from TrustSegModule.models import installed_models
+        from TrustSegModule.panels import BatchPanel, Keys, OverlayPanel, ResultsPanel, ReviewPanel, RunPanel
+        from TrustSegModule.panels.batch_session import BatchSession
         from TrustSegModule.panels.session import Session
         from TrustSegModule.panels.settings import Settings
 
@@ -77,7 +78,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = TrustSegLogic()
         self.settings = Settings(self.ui)
-        self.runPanel = RunPanel(self.ui, bundled_models(), self.onSegmentButton)
+        self.runPanel = RunPanel(self.ui, installed_models(), self.onSegmentButton)
         self.overlayPanel = OverlayPanel(self.ui, slicer.mrmlScene)
         self.reviewPanel = ReviewPanel(self.ui, slicer.mrmlScene, self.onReviewed, self.onRevealed)
         self.resultsPanel = ResultsPanel(
@@ -90,12 +91,16 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "P": self.reviewPanel.previous,
             }
         )
-        self.session = Session(slicer.mrmlScene, self.runPanel, self.onResults)
+        self.session = Session(slicer.mrmlScene, self.runPanel, self.onResults, self.onOpened)
+        self.batchPanel = BatchPanel(
+            self.ui, self.onBatchButton, lambda case: self.batch.open(case, slicer.mrmlScene)
+        )
+        self.batch = BatchSession(self.session, self.batchPanel, self.runPanel.show_batch, self.onOpened)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneReplaced)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneReplaced)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
-        slicer.app.aboutToQuit.connect(self.session.close)
+        slicer.app.aboutToQuit.connect(self.closeWorker)
         self.followScene()
 
     def enter(self) -> None:
@@ -119,11 +124,16 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self.closed = True
         self.exit()
-        slicer.app.aboutToQuit.disconnect(self.session.close)
-        self.session.close()
+        slicer.app.aboutToQuit.disconnect(self.closeWorker)
+        self.closeWorker()
         self.unfollowScene()
         self.settings.disconnect()
         self.removeObservers()
+
+    def closeWorker(self) -> None:
+        """End the worker process, whatever it does."""
+        self.batch.close()
+        self.session.close()
 
     def followScene(self) -> None:
         """Use the settings and the results that are in the scene now."""
@@ -195,6 +205,29 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.session.cancel()
         else:
             self.session.start(self.runPanel.task)
+
+    def onBatchButton(self) -> None:
+        from TrustSegModule import tasks
+
+        if self.batch.busy:
+            self.batch.cancel()
+            return
+        images, output = self.batchPanel.folders
+        model, device = self.runPanel.model, self.runPanel.device
+        self.batch.start(tasks.batch_of(self.parameters, model, device, images, output))
+
+    def onOpened(self, results) -> None:
+        """A case of a batch is in the scene: it becomes the chosen image, as after Segment."""
+        from TrustSegModule import host, slice_position
+        from TrustSegModule.result_nodes import image_of
+
+        image = image_of(results.segmentation)
+        host.show_image(image)
+        self.parameters.inputVolume = image
+        if self.shownResults != results:
+            self.showResults(results)
+        self.showUncertainty()
+        slice_position.jump_to(slicer.mrmlScene, results.segmentation)
 
     def onResults(self, results) -> None:
         """A segmentation is done; it may be that of an image that is no longer the chosen one."""

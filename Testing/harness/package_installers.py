@@ -11,7 +11,7 @@ import subprocess
 import types
 from pathlib import Path
 
-SMALL = ("jsonschema", "numpy", "safetensors", "scipy", "SimpleITK")
+SMALL = ("jsonschema", "matplotlib", "nibabel", "numpy", "safetensors", "scipy", "SimpleITK")
 TORCH = (
     *("torch/__init__.py", "torch/version.py", "torch/_C.abi3.so", "torch/lib/libtorch.so"),
     *("torch/nn/__init__.py", "torch/utils/__init__.py", "torchgen/__init__.py"),

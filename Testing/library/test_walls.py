@@ -29,7 +29,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "report": {"imaging", "uncertainty", "bundle", "inference", *FOUNDATION},
     "commands": {"imaging", "uncertainty", "bundle", "inference", "report", "dicom_output", *FOUNDATION},
     "dicom_output": {"imaging", "uncertainty", "bundle", "inference", *FOUNDATION},
-    "worker": {"imaging", "bundle", "inference", "report", *FOUNDATION},
+    "worker": {"imaging", "bundle", "inference", "report", "commands", *FOUNDATION},
     "cli": {"commands", *FOUNDATION},
     "__main__": {"cli"},
 }

@@ -14,6 +14,14 @@ if str(MODULE) not in sys.path:
     sys.path.append(str(MODULE))
 
 
+@pytest.fixture(autouse=True)
+def user_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the models that the user has added, not there yet; never the one of who runs the tests."""
+    folder = tmp_path_factory.mktemp("user") / "models é"
+    monkeypatch.setenv("TRUSTSEG_MODELS", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def application() -> Iterator:
     """The MRML half of the application; skipped where its package is not installed."""

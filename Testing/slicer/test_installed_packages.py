@@ -14,7 +14,8 @@ import pytest
 from package_installers import SMALL, TORCH, put_files, put_package, put_record, remove
 from source_tree import ROOT
 
-NOT_IN_SLICER = {"matplotlib", "nibabel", "tqdm"}
+NOT_IN_SLICER = {"tqdm"}
+FOR_BATCHES = {"matplotlib", "nibabel"}
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_segmenting_needs_none_of_the_packages_that_slicer_does_not_get(tmp_path
     """The worker runs in Slicer's Python: a forgotten import of nibabel there would stop every click."""
     from TrustSegLib.worker import SegmentRequest, Worker
 
-    for name in NOT_IN_SLICER:
+    for name in NOT_IN_SLICER | FOR_BATCHES:
         (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")
     path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
     rng = np.random.default_rng(0)

@@ -27,8 +27,7 @@ def placement(scene, image, answer):
     from TrustSegLib.worker import Finished
     from TrustSegModule.placement import Placement
 
-    task = SimpleNamespace(input_node=image, model=SimpleNamespace(description=MODEL))
-    return Placement(scene, task, Finished("1", answer))
+    return Placement(scene, image, SimpleNamespace(description=MODEL), Finished("1", answer))
 
 
 def go_on(placed, calls: int | None = None) -> tuple[object, int]:

@@ -72,7 +72,7 @@ def copy_steps(array: np.ndarray, dtype: type[np.generic], image: vtk.vtkImageDa
 
     Parameters
     ----------
-    array : ndarray (D, H, W)
+    array : ndarray (D, H, W) or (D, H, W, components)
         Must not change between the steps.
     dtype : numpy type
         Of the voxels.
@@ -82,11 +82,12 @@ def copy_steps(array: np.ndarray, dtype: type[np.generic], image: vtk.vtkImageDa
     # A copy: VTK does not keep the array alive.
     scalars = vtk.vtkDataArray.CreateDataArray(get_vtk_array_type(dtype))
     scalars.SetName("ImageScalars")
+    scalars.SetNumberOfComponents(array.shape[3] if array.ndim == 4 else 1)
     scalars.SetNumberOfValues(array.size)
     voxels = vtk_to_numpy(scalars).reshape(array.shape)
     thickness = max(PIECE_BYTES // voxels[0].nbytes, 1)
     for first in range(0, len(array), thickness):
         voxels[first : first + thickness] = array[first : first + thickness]
         yield
-    image.SetDimensions(*array.shape[::-1])
+    image.SetDimensions(*array.shape[:3][::-1])
     image.GetPointData().SetScalars(scalars)

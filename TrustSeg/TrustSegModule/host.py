@@ -35,6 +35,12 @@ def open_module(name: str) -> None:
         slicer.util.selectModule(name)
 
 
+def show_image(volume_node) -> None:
+    """Show an image in the slice views, whole, as when it has just been loaded."""
+    if slicer.app.layoutManager() is not None:
+        slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
+
+
 def choose_folder(title: str) -> str:
     """Ask for a folder to write into; an empty string when the person cancels."""
     import qt

@@ -1,4 +1,6 @@
-"""The models that come with the library, as the panel describes them: read before PyTorch is there.
+"""The models that come with the library or were added to it, as the panel describes them.
+
+All of it is read before PyTorch is there.
 
 The description alone is read here; the worker checks the whole bundle, with its hashes, when it loads it.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from TrustSegModule.added_models import added_model_folders
 from TrustSegModule.errors import SceneError
 
 
@@ -63,27 +67,63 @@ def bundled_models() -> list[Model]:
     return [_read(path.parent) for path in sorted(folder.glob("*/model.json"))]
 
 
+def installed_models() -> list[Model]:
+    """Return the bundled models, then those that the user has added; a bundled one wins over its namesake.
+
+    An added one that cannot be read is left out, and the log says so.
+
+    Raises
+    ------
+    SceneError
+        The description of a bundled model cannot be read.
+    """
+    models = {model.name: model for model in bundled_models()}
+    for folder in added_model_folders():
+        try:
+            model = _read(folder)
+            models.setdefault(model.name, model)
+        except SceneError as error:
+            logging.warning("TrustSeg: %s", error)
+    return list(models.values())
+
+
 def _read(folder: Path) -> Model:
     try:
         description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        message = _("{path}: the model cannot be read; install the extension again.")
+        message = _("{path}: the model cannot be read; install it again.")
         raise SceneError(message.format(path=folder / "model.json")) from error
     return Model(folder, description)
 
 
 def find_model(name: str) -> Model:
-    """Return a model of the library by its name; the first one for an empty name.
+    """Return an installed model by its name; the first one for an empty name.
 
     Raises
     ------
     SceneError
         There is none of this name.
     """
-    models = {model.name: model for model in bundled_models()}
+    models = {model.name: model for model in installed_models()}
     if not name and models:
         return next(iter(models.values()))
     if name not in models:
         message = _("There is no model '{name}'; there are: {names}.")
         raise SceneError(message.format(name=name, names=", ".join(models) or _("none")))
     return models[name]
+
+
+def model_of(report: dict[str, Any]) -> Model:
+    """Return the installed model that has made a report.
+
+    Raises
+    ------
+    SceneError
+        It is not installed, or not in this version: the colors and terms of the structures are not known.
+    """
+    name, version = report["model"]["name"], report["model"]["version"]
+    for model in installed_models():
+        if (model.name, model.description["version"]) == (name, version):
+            return model
+    message = _("This was segmented with the model {name} {version}, which is not installed: add it first.")
+    raise SceneError(message.format(name=name, version=version))

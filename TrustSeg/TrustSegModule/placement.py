@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import slicer
@@ -13,7 +14,7 @@ from TrustSegModule.result_nodes import ResultNodes
 
 if TYPE_CHECKING:
     from TrustSegLib.worker import Finished, Stopped
-    from TrustSegModule.runner import Task
+    from TrustSegModule.models import Model
 
 STEP_SECONDS = 0.02
 """For which one call works; the application draws and listens between two calls."""
@@ -26,8 +27,10 @@ class Placement:
     ----------
     scene : vtkMRMLScene
         Where the nodes are.
-    task : Task
-        What was asked for.
+    input_node : vtkMRMLScalarVolumeNode or None
+        The image; None for one that a subclass brings along.
+    model : Model
+        That has segmented it.
     event : Finished
         What the worker has found.
 
@@ -37,10 +40,16 @@ class Placement:
         Once `go_on` has returned `Finished`.
     """
 
-    def __init__(self, scene: slicer.vtkMRMLScene, task: Task, event: Finished) -> None:
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        input_node: slicer.vtkMRMLScalarVolumeNode | None,
+        model: Model,
+        event: Finished,
+    ) -> None:
         self.results: ResultNodes | None = None
-        self._scene, self._task, self._event = scene, task, event
-        self._steps = prepare_steps(event.answer)
+        self._scene, self._input_node, self._model, self._event = scene, input_node, model, event
+        self._steps = self._prepare_steps()
         self._prepared: PreparedResult | None = None
         self._cancelled = False
 
@@ -64,16 +73,17 @@ class Placement:
         """
         from TrustSegLib.worker import Stopped
 
-        if self._cancelled or not self._has_image():
+        if self._cancelled or not self._is_wanted():
             return Stopped(self._event.id)
         if self._prepared is None:
             self._prepare()
             return None
-        task = self._task
-        self.results = result_nodes.put_prepared(
-            self._scene, task.input_node, self._prepared, task.model.description
-        )
+        description = self._model.description
+        self.results = result_nodes.put_prepared(self._scene, self._image(), self._prepared, description)
         return self._event
+
+    def _prepare_steps(self) -> Generator[None, None, PreparedResult]:
+        return prepare_steps(self._event.answer)
 
     def _prepare(self) -> None:
         end = time.monotonic() + STEP_SECONDS
@@ -84,9 +94,12 @@ class Placement:
         except StopIteration as done:
             self._prepared = done.value
 
-    def _has_image(self) -> bool:
+    def _is_wanted(self) -> bool:
         """Whether the image has neither been removed nor replaced by one of another size."""
-        node, shape = self._task.input_node, self._event.answer.labels.shape
+        node, shape = self._input_node, self._event.answer.labels.shape
         if self._scene.IsNodePresent(node) == 0 or node.GetImageData() is None:
             return False
         return node.GetImageData().GetDimensions() == shape[::-1]
+
+    def _image(self) -> slicer.vtkMRMLScalarVolumeNode:
+        return self._input_node

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
 
 from TrustSegModule import result_nodes
+from TrustSegModule.batch_cases import BatchCase
+from TrustSegModule.case_placement import CasePlacement
 from TrustSegModule.errors import SceneError
 from TrustSegModule.input_volume import image_array, request_geometry
 from TrustSegModule.models import Model
@@ -17,7 +21,7 @@ from TrustSegModule.region import roi_text
 from TrustSegModule.result_nodes import ResultNodes
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker import Event, SegmentRequest, Worker
+    from TrustSegLib.worker import Event, Finished, SegmentRequest, Worker
 
 DEFAULT_MAP = "error_probability"
 
@@ -60,7 +64,7 @@ class Runner:
 
     def __init__(self, scene: slicer.vtkMRMLScene, worker: Worker) -> None:
         self._scene, self.worker = scene, worker
-        self._task: Task | None = None
+        self._make_placement: Callable[[Finished], Placement] | None = None
         self._placement: Placement | None = None
         self.results: ResultNodes | None = None
         """Of the last task that was finished."""
@@ -87,7 +91,21 @@ class Runner:
         """
         self.results = None
         self.worker.segment(_request(task))
-        self._task = task
+        self._make_placement = lambda event: Placement(self._scene, task.input_node, task.model, event)
+
+    def open(self, case: BatchCase, model: Model) -> None:
+        """Bring a case of a batch into the scene, as if it had just been segmented; `poll` carries on.
+
+        Raises
+        ------
+        WorkerError
+            The worker cannot be started, or is busy.
+        """
+        from TrustSegLib.worker import ReadCase
+
+        self.results = None
+        self.worker.ask(ReadCase(Path(case.image), Path(case.folder)))
+        self._make_placement = lambda event: CasePlacement(self._scene, case, model, event)
 
     def poll(self) -> list[Event]:
         """What has happened since the last call; a result is in the scene when its `Finished` is returned.
@@ -105,7 +123,7 @@ class Runner:
         events: list[Event] = []
         for event in self.worker.poll():
             if isinstance(event, Finished):
-                self._placement = Placement(self._scene, self._task, event)
+                self._placement = self._make_placement(event)
             else:
                 events.append(event)
         return events + self._go_on()
@@ -139,7 +157,7 @@ class Runner:
         placement, self._placement = self._placement, None
         ended = placement.go_on() if placement is not None else None
         if ended is not None:
-            self._task, self.results = None, placement.results
+            self._make_placement, self.results = None, placement.results
             return [ended]
         # Put back only now: one that failed is over.
         self._placement = placement

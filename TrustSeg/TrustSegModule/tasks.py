@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import slicer
 
+from TrustSegModule.batch import BatchTask
 from TrustSegModule.models import Model
 from TrustSegModule.runner import DEFAULT_MAP, Runner, Task
 
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
 def task_of(settings: TrustSegParameterNode, model: Model, device: str) -> Task:
     """Return what the panel's settings ask for; model and device are those that the panel shows."""
     return Task(settings.inputVolume, model, device, settings.region, map_names(settings.allMaps))
+
+
+def batch_of(
+    settings: TrustSegParameterNode, model: Model, device: str, images: Path, output: Path
+) -> BatchTask:
+    """Return what the panel's settings ask of a folder; a region belongs to one image and is left out."""
+    return BatchTask(images, output, model, device, map_names(settings.allMaps))
 
 
 def map_names(every_map: bool) -> tuple[str, ...]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from TrustSegLib.commands.console import print_json
-from TrustSegLib.errors import OutputError
+from TrustSegLib.commands.table_files import TABLE_FILES
 from TrustSegLib.report.batch_tables import SCHEMA, CaseRow, worst_first, write_batch_tables
-from TrustSegLib.report.files import CASES_CSV_FILE, CASES_JSON_FILE, STRUCTURES_CSV_FILE
-
-TABLE_FILES = (CASES_CSV_FILE, STRUCTURES_CSV_FILE, CASES_JSON_FILE)
 
 
 class Batch:
@@ -59,32 +55,6 @@ class Batch:
         for number, case in enumerate(cases, start=1):
             print(f"  {number}. {case.image}: {_state(case)}")
         print(f"  tables in {self._folder}: {', '.join(TABLE_FILES)}", flush=True)
-
-
-def check_tables(folder: Path, overwrite: bool) -> None:
-    """Make sure, before the work, that the tables of a batch can be put into `folder`.
-
-    Raises
-    ------
-    OutputError
-        A file with a table's name is there that no batch wrote, and `overwrite` is not set; or a folder is.
-    """
-    for name in TABLE_FILES:
-        path = folder / name
-        if path.is_dir():
-            raise OutputError(f"{path}: is a folder where a table goes; choose another output folder")
-        if path.exists() and not overwrite and not _is_ours(folder):
-            raise OutputError(
-                f"{path}: was not written by trustseg; choose another output folder or give --overwrite"
-            )
-
-
-def _is_ours(folder: Path) -> bool:
-    try:
-        content = json.loads((folder / CASES_JSON_FILE).read_text(encoding="utf-8"))
-        return content["schema"].startswith("trustseg-cases/")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False  # No table, or one of another program.
 
 
 def _state(case: CaseRow) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from TrustSegLib.commands.batch_folder import IMAGE_EXTENSIONS, images_of_batch, written_before
+from TrustSegLib.commands.table_files import OVERWRITE_REMEDY
 from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
@@ -99,8 +100,10 @@ def private_folder(
         yield Path(private)
 
 
-def check_targets(targets: Sequence[Target], overwrite: bool) -> None:
+def check_targets(targets: Sequence[Target], overwrite: bool, remedy: str = OVERWRITE_REMEDY) -> None:
     """Make sure, before the work, that the results can be put into the targets' folders.
+
+    `remedy` are the words of the error.
 
     Raises
     ------
@@ -111,10 +114,10 @@ def check_targets(targets: Sequence[Target], overwrite: bool) -> None:
     images = [target.image for target in targets]
     for target in targets:
         if target.folder.exists():
-            _check_folder(target.folder, images, overwrite)
+            _check_folder(target.folder, images, overwrite, remedy)
 
 
-def _check_folder(folder: Path, images: Sequence[Path], overwrite: bool) -> None:
+def _check_folder(folder: Path, images: Sequence[Path], overwrite: bool, remedy: str) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=PRIVATE_PREFIX):
             existing = [name for name in OWN_FILES if (folder / name).exists()]
@@ -122,7 +125,7 @@ def _check_folder(folder: Path, images: Sequence[Path], overwrite: bool) -> None
         raise _not_writable(folder, error) from error
     ours = written_before(folder)
     for name in existing:
-        _check_replaceable(folder / name, images, may_replace=overwrite or name in ours)
+        _check_replaceable(folder / name, images, overwrite or name in ours, remedy)
 
 
 def publish(staging: Path, folder: Path) -> None:
@@ -162,15 +165,13 @@ def _check_different(targets: Sequence[Target]) -> None:
         taken[key] = target.image
 
 
-def _check_replaceable(existing: Path, images: Sequence[Path], may_replace: bool) -> None:
+def _check_replaceable(existing: Path, images: Sequence[Path], may_replace: bool, remedy: str) -> None:
     if any(existing.samefile(image) for image in images):
         raise OutputError(f"{existing}: is an image to be segmented; choose another output folder")
     if existing.is_dir():
         raise OutputError(f"{existing}: is a folder where a result goes; choose another output folder")
     if not may_replace:
-        raise OutputError(
-            f"{existing}: was not written by trustseg; choose another output folder or give --overwrite"
-        )
+        raise OutputError(f"{existing}: was not written by trustseg; {remedy}")
 
 
 def _move(source: Path, destination: Path, undo: ExitStack) -> None:

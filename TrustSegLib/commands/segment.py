@@ -11,17 +11,18 @@ from pathlib import Path
 import torch
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
-from TrustSegLib.commands.batch import Batch, check_tables
+from TrustSegLib.commands.batch import Batch
+from TrustSegLib.commands.case_files import write_case
 from TrustSegLib.commands.console import EXIT_MENDABLE, ProgressBar, print_error, print_json
 from TrustSegLib.commands.dicom_results import DICOM_FILES, check_dicom_targets
 from TrustSegLib.commands.outputs import Target, check_targets, private_folder, publish
 from TrustSegLib.commands.summary import print_summary
+from TrustSegLib.commands.table_files import check_tables
 from TrustSegLib.dicom_output import write_dicom
 from TrustSegLib.errors import ImageError, OptionError, TrustSegError
-from TrustSegLib.imaging import Volume, read_volume, write_volume
+from TrustSegLib.imaging import Volume, read_volume
 from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
-from TrustSegLib.report import write_html_report, write_overlay, write_report
-from TrustSegLib.report.files import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+from TrustSegLib.report.files import DEFAULT_MAP
 
 LARGEST_SEED = 2**63 - 1
 """What PyTorch's generator takes."""
@@ -150,39 +151,18 @@ def _result(job: Job, target: Target, volume: Volume) -> SegmentationResult:
 def _write_results(
     job: Job, target: Target, volume: Volume, result: SegmentationResult, staging: Path
 ) -> dict[str, object]:
-    write_volume(result.labels, staging / MASK_FILE)
-    for name, values in result.maps.items():
-        write_volume(values, staging / map_file(name))
     description = job.bundle.description
-    normalization = description.input.normalization
-    window = (normalization.lower, normalization.upper) if normalization.method == "window" else None
-    write_overlay(
-        volume,
-        result,
-        staging / OVERLAY_FILE,
-        structures=description.structures,
-        image_name=target.image.name or str(target.image.resolve()),
-        window=window,
-    )
     if job.dicom:
         write_dicom(result, description, target.image, staging)
-    report = write_report(
+    return write_case(
+        staging,
+        volume,
         result,
-        staging / REPORT_FILE,
+        description,
         image_path=target.image,
         command=job.command,
         more_files=job.more_files,
     )
-    write_html_report(
-        report,
-        staging / HTML_FILE,
-        image=volume,
-        labels=result.labels,
-        error=result.maps[DEFAULT_MAP],
-        colors={structure.label: structure.color for structure in description.structures},
-        window=window,
-    )
-    return report
 
 
 def _options(arguments: argparse.Namespace) -> SegmentOptions:

@@ -15,22 +15,29 @@ from TrustSegLib.worker.events import (
     Ready,
     Stopped,
 )
+from TrustSegLib.worker.expected import CaseAnswer, SegmentAnswer
+from TrustSegLib.worker.file_requests import PlanBatch, ReadCase, SegmentFile, WriteTables
 from TrustSegLib.worker.protocol import Cancelled, WorkerError
-from TrustSegLib.worker.request import SegmentAnswer, SegmentRequest
+from TrustSegLib.worker.request import SegmentRequest
 
 __all__ = [
     "Announced",
     "Cancelled",
+    "CaseAnswer",
     "Device",
     "Event",
     "Failed",
     "Finished",
     "Logged",
+    "PlanBatch",
     "Progressed",
+    "ReadCase",
     "Ready",
     "SegmentAnswer",
+    "SegmentFile",
     "SegmentRequest",
     "Stopped",
     "Worker",
     "WorkerError",
+    "WriteTables",
 ]

@@ -98,7 +98,7 @@ class ArrayReader:
         What its type must be.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype | type[np.generic]) -> None:
         self.array = np.empty(shape, dtype)
         self._path = path
         self._offset = 0

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from TrustSegLib.worker.events import Event, Failed, Finished, Stopped
+from TrustSegLib.worker.expected import SegmentAnswer
+from TrustSegLib.worker.file_requests import FileRequest
 from TrustSegLib.worker.pending import Pending
 from TrustSegLib.worker.protocol import Cancelled, WorkerError
-from TrustSegLib.worker.request import SegmentAnswer, SegmentRequest, model_text
+from TrustSegLib.worker.request import SegmentRequest, model_text
 from TrustSegLib.worker.session import Session
 
 RUN_POLL_SECONDS = 0.01
@@ -102,6 +104,24 @@ class Worker:
         WorkerError
             When the last request is not yet answered, the process cannot be started, or the disk is full.
         """
+        return self._ask(request)
+
+    def ask(self, request: FileRequest) -> str:
+        """Ask for something to be done with files; otherwise as `segment`.
+
+        Returns
+        -------
+        str
+            Id that the events name; the answer in `Finished` is what the request's class says.
+
+        Raises
+        ------
+        WorkerError
+            As `segment`.
+        """
+        return self._ask(request)
+
+    def _ask(self, request: SegmentRequest | FileRequest) -> str:
         if self.busy:
             raise WorkerError("a segmentation is running; wait for it or cancel it")
         # An idle process may just have said good-bye.

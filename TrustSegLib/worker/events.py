@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker.request import SegmentAnswer
+    from TrustSegLib.worker.expected import SegmentAnswer
 
 FailureKind = Literal["input", "memory", "crash", "start", "protocol", "disk"]
 
@@ -79,10 +79,10 @@ class Logged:
 
 @dataclass(frozen=True)
 class Finished:
-    """A request is done."""
+    """A request is done; the answer is a dict where it is not made of arrays."""
 
     id: str
-    answer: SegmentAnswer
+    answer: SegmentAnswer | dict[str, Any]
 
 
 @dataclass(frozen=True)

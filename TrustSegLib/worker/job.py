@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from TrustSegLib.errors import ImageError
-from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import Cancelled as InferenceCancelled
-from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
+from TrustSegLib.inference import SegmentationResult, SegmentOptions, choose_device
 from TrustSegLib.report import report_json
 from TrustSegLib.version import __version__
-from TrustSegLib.worker.arrays import read_array, write_array
+from TrustSegLib.worker.arrays import write_array
+from TrustSegLib.worker.batch_jobs import BatchCase, FilePlace, plan_batch, segment_file, write_tables
+from TrustSegLib.worker.case_job import read_case
 from TrustSegLib.worker.devices import list_devices
-from TrustSegLib.worker.estimate import Estimate
-from TrustSegLib.worker.memory import OutOfMemory, Rung, rungs, segment_within_memory
+from TrustSegLib.worker.memory import OutOfMemory
 from TrustSegLib.worker.models import LoadedModel, WarmModel
-from TrustSegLib.worker.protocol import Cancelled, ProtocolError
+from TrustSegLib.worker.protocol import Cancelled
+from TrustSegLib.worker.segment_job import SegmentJob, understood
 
 if TYPE_CHECKING:
-    from TrustSegLib.inference import Progress
     from TrustSegLib.worker.channel import Channel
     from TrustSegLib.worker.folder import PrivateFolder
-
-SEED = 0
-"""As the command line's default: the same image gives the same mask."""
 
 
 class Workshop:
@@ -80,11 +76,9 @@ class Workshop:
         OSError
             When the disk is full.
         """
-        try:
-            job = _Job(message, self._channel)
-            volume, options = job.read(self._folder)
-        except (KeyError, TypeError) as error:
-            raise ProtocolError(f"a request is not understood ({error!r})") from error
+        with understood():
+            job = SegmentJob(message, self._channel)
+            volume, options = job.read(self._folder), job.options
         job.started()
         model = self._load(job.model)
         try:
@@ -92,6 +86,51 @@ class Workshop:
         except InferenceCancelled as error:
             raise Cancelled from error
         return self._hand_over(job, result, options, cancelled)
+
+    def segment_file(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Segment an image file into a folder; the message that it is done. Raises as `segment`."""
+        with understood():
+            job = SegmentJob(message, self._channel)
+            options = job.options
+            place = FilePlace(*job.paths("image_name", "folder", "staging"))
+        job.accepted()
+        job.started()
+        model = self._load(job.model)
+        try:
+            segment_file(job, place, model, options, cancelled)
+        except InferenceCancelled as error:
+            raise Cancelled from error
+        return _values(message, {"notices": job.notices})
+
+    def plan_batch(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Look for the images of a folder; the message that names them."""
+        with understood():
+            images, output = Path(message["images"]), Path(message["output"])
+        self._accept(message)
+        return _values(message, {"targets": plan_batch(images, output)})
+
+    def write_tables(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Write the tables of a batch; the message with their rows."""
+        with understood():
+            folder, cases = Path(message["folder"]), [BatchCase(*case) for case in message["cases"]]
+        self._accept(message)
+        return _values(message, {"cases": write_tables(folder, cases)})
+
+    def read_case(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Read an image and its results; the message that hands them over."""
+        with understood():
+            image, folder = Path(message["image"]), Path(message["folder"])
+        self._accept(message)
+        case = read_case(image, folder)
+        files = {name: f"{message['id']}-{number}.npy" for number, name in enumerate(case.arrays)}
+        for name, array in case.arrays.items():
+            if cancelled():
+                raise Cancelled
+            write_array(self._folder.path / files[name], array)
+        return {"type": "finished", "id": message["id"], **case.message(files)}
+
+    def _accept(self, message: dict[str, Any]) -> None:
+        self._channel.send({"type": "accepted", "id": message["id"]})
 
     def _load(self, name: str) -> LoadedModel:
         model, fresh = self._models.get(name)
@@ -101,7 +140,7 @@ class Workshop:
 
     def _hand_over(
         self,
-        job: _Job,
+        job: SegmentJob,
         result: SegmentationResult,
         options: SegmentOptions,
         cancelled: Callable[[], bool],
@@ -124,83 +163,6 @@ class Workshop:
         }
 
 
-class _Job:
-    """One request while it is worked on."""
-
-    def __init__(self, message: dict[str, Any], channel: Channel) -> None:
-        self.id = str(message["id"])
-        self.model = str(message["model"])
-        self.image_name = str(message["image_name"]) or "image"
-        self.notices: list[str] = []
-        self._message = message
-        self._channel = channel
-        self._estimate = Estimate()
-
-    def read(self, folder: PrivateFolder) -> tuple[Volume, SegmentOptions]:
-        """Image and options; tells the client that they are here."""
-        message = self._message
-        roi = message["roi"]
-        options = SegmentOptions(
-            device=str(message["device"]),
-            maps=tuple(map(str, message["maps"])),
-            roi=None if roi is None else Roi.parse(str(roi)),
-        )
-        array = _read_image(folder, str(message["array"]))
-        self._channel.send({"type": "accepted", "id": self.id})
-        try:
-            volume = Volume(array, *(tuple(message[name]) for name in ("spacing", "origin", "direction")))
-        except ValueError as error:
-            raise ImageError(f"the image cannot be used: {error}") from error
-        return volume, options
-
-    def segment(
-        self, volume: Volume, model: LoadedModel, options: SegmentOptions, cancelled: Callable[[], bool]
-    ) -> SegmentationResult:
-        """Segment, with less memory at a time when there is not enough."""
-        device = str(choose_device(options.device))
-
-        def attempt(rung: Rung) -> SegmentationResult:
-            self._estimate.restart()
-            torch.manual_seed(SEED)
-            changed = dataclasses.replace(options, device=rung.device, batch_size=rung.batch_size)
-            return segment(volume, model.with_patch(rung.patch_size), changed, self._progressed, cancelled)
-
-        patch_size = model.description.input.patch_size
-        ladder = rungs(device, options.batch_size, patch_size, model.size_divisors)
-        result = segment_within_memory(attempt, ladder, self._announce)
-        case = result.case
-        return dataclasses.replace(
-            result, case=dataclasses.replace(case, warnings=(*case.warnings, *self.notices))
-        )
-
-    def command(self, options: SegmentOptions) -> str:
-        """What the report tells of how it was made."""
-        roi = f" --roi={options.roi}" if options.roi is not None else ""
-        maps = ",".join(options.maps)
-        how = f"--device {options.device} --maps {maps} --seed {SEED}{roi}"
-        return f"worker: segment --model {self.model} {how}"
-
-    def started(self) -> None:
-        """Say that the work has begun."""
-        self._send_progress("load", 0.0, None)
-
-    def _progressed(self, progress: Progress) -> None:
-        if (step := self._estimate.update(progress.stage, progress.done, progress.total)) is not None:
-            self._send_progress(step.stage, step.fraction, step.remaining_seconds)
-
-    def _send_progress(self, stage: str, fraction: float, remaining: float | None) -> None:
-        message = {"stage": stage, "fraction": fraction, "remaining_seconds": remaining}
-        self._channel.send({"type": "progress", "id": self.id, **message})
-
-    def _announce(self, text: str) -> None:
-        self.notices.append(text)
-        self._channel.send({"type": "announced", "id": self.id, "text": text})
-
-
-def _read_image(folder: PrivateFolder, name: str) -> np.ndarray:
-    if name in ("", ".", "..") or "/" in name or "\\" in name:
-        raise ProtocolError(f"{name!r} is not the name of a file in the private folder")
-    try:
-        return read_array(folder.path / name)
-    except (OSError, ValueError, EOFError) as error:
-        raise ProtocolError(f"{name} cannot be read ({error})") from error
+def _values(message: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The message of an answer without arrays."""
+    return {"type": "finished", "id": message["id"], "answer": answer}

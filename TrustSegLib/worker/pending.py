@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from TrustSegLib.worker.arrays import ArrayReader, for_a_moment
+from TrustSegLib.worker.expected import ArrayFile, SegmentAnswer
+from TrustSegLib.worker.file_requests import FileRequest
 from TrustSegLib.worker.protocol import ProtocolError
-from TrustSegLib.worker.request import SegmentAnswer, SegmentRequest
+from TrustSegLib.worker.request import SegmentRequest
 
 
 class Pending:
@@ -19,7 +19,7 @@ class Pending:
     ----------
     request_id : str
         Its id.
-    request : SegmentRequest
+    request : SegmentRequest or FileRequest
         Kept until the process has its array, for the case that another process must get it.
 
     Attributes
@@ -32,19 +32,17 @@ class Pending:
         When a process that has not taken the request is given up; None until it is ready.
     """
 
-    def __init__(self, request_id: str, request: SegmentRequest) -> None:
+    def __init__(self, request_id: str, request: SegmentRequest | FileRequest) -> None:
         self.id = request_id
-        self.request: SegmentRequest | None = request
+        self.request: SegmentRequest | FileRequest | None = request
         self.stage = "load"
         self.cancel_deadline: float | None = None
         self.accept_deadline: float | None = None
-        self._shape = request.array.shape[1:]
-        self._map_names = request.maps
+        self._expected = request.expected
         self._restarts = 0
-        self._readers: list[ArrayReader] = []
-        self._labels: ArrayReader | None = None
-        self._maps: dict[str, ArrayReader] = {}
-        self._message: dict[str, Any] = {}
+        self._arrays: dict[str, ArrayReader] = {}
+        self._unread: list[ArrayReader] = []
+        self._message: dict[str, Any] | None = None
 
     @property
     def accepted(self) -> bool:
@@ -63,7 +61,7 @@ class Pending:
     @property
     def reading(self) -> bool:
         """Whether the answer is there and being read."""
-        return self._labels is not None
+        return self._message is not None
 
     def read_answer(self, message: dict[str, Any], folder: Path) -> None:
         """Begin to read the answer.
@@ -73,30 +71,26 @@ class Pending:
         ProtocolError
             When its file names are not those of this request, or a map is missing.
         """
-        files = message["maps"]
-        if set(files) != set(self._map_names):
-            raise ProtocolError(f"the answer has maps {sorted(files)}, not {sorted(self._map_names)}")
-        self._message = {"report": dict(message["report"]), "notices": tuple(map(str, message["notices"]))}
-        self._maps = {name: self._reader(folder, files[name], np.float32) for name in self._map_names}
-        self._labels = self._reader(folder, message["labels"], np.uint8)
-        self._readers = [self._labels, *self._maps.values()]
+        files = self._expected.arrays(message)
+        self._arrays = {name: self._reader(folder, file) for name, file in files.items()}
+        self._unread, self._message = list(self._arrays.values()), message
 
     def answer_ready(self) -> bool:
         """Read for a moment; True when all is read."""
         return self.reading and for_a_moment(self._read_piece)
 
     @property
-    def answer(self) -> SegmentAnswer:
+    def answer(self) -> SegmentAnswer | dict[str, Any]:
         """The answer, once it is ready."""
-        maps = {name: reader.array for name, reader in self._maps.items()}
-        return SegmentAnswer(self._labels.array, maps, **self._message)
+        arrays = {name: reader.array for name, reader in self._arrays.items()}
+        return self._expected.answer(self._message, arrays)
 
     def _read_piece(self) -> bool:
-        if self._readers and self._readers[-1].step():
-            self._readers.pop()
-        return not self._readers
+        if self._unread and self._unread[-1].step():
+            self._unread.pop()
+        return not self._unread
 
-    def _reader(self, folder: Path, name: str, dtype: type[np.generic]) -> ArrayReader:
-        if Path(name).name != name or not name.startswith(f"{self.id}-"):
-            raise ProtocolError(f"the answer names a file {name!r} that is not its own")
-        return ArrayReader(folder / name, self._shape, dtype)
+    def _reader(self, folder: Path, file: ArrayFile) -> ArrayReader:
+        if Path(file.name).name != file.name or not file.name.startswith(f"{self.id}-"):
+            raise ProtocolError(f"the answer names a file {file.name!r} that is not its own")
+        return ArrayReader(folder / file.name, file.shape, file.dtype)

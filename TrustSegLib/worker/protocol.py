@@ -1,6 +1,7 @@
 """The lines that the two processes exchange: JSON objects, one a line, in ASCII.
 
-From the client: `segment`, `warm`, `cancel`, `close`. From the worker: `hello` at once, then `ready`; for a
+From the client: `segment`; `segment_file`, `plan_batch`, `write_tables`, `read_case`, which are about files;
+`warm`, `cancel`, `close`. From the worker: `hello` at once, then `ready`; for a
 request `accepted`, `progress`, `announced`, and one of `finished`, `failed`, `stopped`; `log` at any time;
 `bye` before it ends by itself. Arrays travel as files in the private folder; a line holds their names.
 """

@@ -1,4 +1,4 @@
-"""What is asked of the worker, and what it answers."""
+"""What is asked of the worker."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from TrustSegLib.worker.expected import NUMERIC_KINDS, ExpectedSegmentation
 from TrustSegLib.worker.protocol import WorkerError
-
-NUMERIC_KINDS = "biuf"
-"""Kinds of numpy types that an image may have: bool, integers, floats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +68,11 @@ class SegmentRequest:
                 raise WorkerError(f"the image's {name} is not {length} finite numbers: {numbers}; correct it")
             object.__setattr__(self, name, numbers)
 
+    @property
+    def expected(self) -> ExpectedSegmentation:
+        """What its answer has to be."""
+        return ExpectedSegmentation(self.array.shape[1:], self.maps)
+
     def message(self, request_id: str, array_file: str) -> dict[str, Any]:
         """Line that asks for it; the worker's working folder is another, so paths become absolute."""
         return {
@@ -85,28 +88,6 @@ class SegmentRequest:
             "roi": self.roi,
             "image_name": self.image_name,
         }
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentAnswer:
-    """What a segmentation gave, on the image's own grid.
-
-    Attributes
-    ----------
-    labels : np.ndarray
-        `(D, H, W)` uint8, 0 is background.
-    maps : dict of str to np.ndarray
-        Uncertainty maps by name, `(D, H, W)` float32.
-    report : dict
-        As `report.report_json` makes it.
-    notices : tuple of str
-        What was announced on the way; the report's warnings hold them too.
-    """
-
-    labels: np.ndarray = field(repr=False)
-    maps: dict[str, np.ndarray] = field(repr=False)
-    report: dict[str, Any] = field(repr=False)
-    notices: tuple[str, ...] = ()
 
 
 def model_text(model: str | Path) -> str:

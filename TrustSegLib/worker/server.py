@@ -18,6 +18,9 @@ from TrustSegLib.worker.protocol import PROTOCOL, Cancelled, ProtocolError, deco
 if TYPE_CHECKING:
     from TrustSegLib.worker.job import Workshop
 
+JOB_KINDS = ("segment", "segment_file", "plan_batch", "write_tables", "read_case", "warm")
+"""Each is a method of `Workshop`."""
+
 
 def serve(channel: Channel, folder: Path, idle_seconds: float) -> NoReturn:
     """Greet, load, and do one job after the other; the process ends here.
@@ -57,7 +60,7 @@ def _listen(channel: Channel, jobs: Jobs, folder: PrivateFolder) -> NoReturn:
 
 def _take(message: dict[str, Any], channel: Channel, jobs: Jobs) -> None:
     kind = message["type"]
-    if kind in ("segment", "warm"):
+    if kind in JOB_KINDS:
         jobs.put(message)
     elif kind == "cancel":
         if jobs.cancel(message.get("id")):
@@ -93,7 +96,7 @@ def _do(workshop: Workshop, job: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
     try:
         if job["type"] == "warm":
             return workshop.warm(job)
-        return workshop.segment(job, jobs.cancelled)
+        return getattr(workshop, job["type"])(job, jobs.cancelled)
     except Cancelled:
         return {"type": "stopped", "id": request_id}
     except ProtocolError as error:

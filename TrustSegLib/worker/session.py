@@ -101,6 +101,9 @@ class Session:
 
     def _submit(self, pending: Pending) -> None:
         self.start()
+        if pending.request.array is None:
+            self.connection.send(pending.request.message(pending.id, ""))
+            return
         self._writer = ArrayWriter(self.connection.folder.path / _file_of(pending), pending.request.array)
         try:
             self._write_on(pending)

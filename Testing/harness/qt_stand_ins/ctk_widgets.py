@@ -142,16 +142,28 @@ class ctkCheckBox(QtWidgets.QCheckBox):
 @stand_in
 @setters("currentPath")
 class ctkPathLineEdit(QtWidgets.QWidget):
-    """A path; no file dialog opens."""
+    """A path; no file dialog opens.
+
+    Attributes
+    ----------
+    history : list of str
+        Paths that were to be offered again.
+    """
+
+    Dirs = 0x001
 
     currentPathChanged = QtCore.Signal(str)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None):
         super().__init__(parent)
         self._line = QtWidgets.QLineEdit(self)
+        self.history: list[str] = []
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._line)
+        browse = QtWidgets.QToolButton(self)
+        browse.setText("...")
+        layout.addWidget(browse)
         self._line.textChanged.connect(self.currentPathChanged)
 
     currentPath = Property(
@@ -159,3 +171,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     )
     settingKey = stored(str, "settingKey", "")
     nameFilters = stored("QStringList", "nameFilters", ())
+    filters = stored(int, "filters", 0)
+
+    def addCurrentPathToHistory(self) -> None:
+        self.history.append(self.currentPath)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from TrustSegLib.cli import main
+from TrustSegLib.commands import case_files
 from TrustSegLib.commands import segment as command
 from TrustSegLib.commands.outputs import OWN_FILES, image_name, plan_targets, publish
 from TrustSegLib.errors import ImageError, OptionError, OutputError
@@ -144,7 +145,7 @@ def test_an_interrupt_at_any_step_leaves_nothing(step, image, model, output, mon
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, step, interrupt)
+    monkeypatch.setattr(command if step == "segment" else case_files, step, interrupt)
     assert run(image, output / "deep", model) == 130
     assert capsys.readouterr().err.count("\n") == 1
     assert not output.exists()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from TrustSegModule.panels.batch_panel import BatchPanel
 from TrustSegModule.panels.keys import Keys
 from TrustSegModule.panels.overlay_panel import OverlayPanel
 from TrustSegModule.panels.results_panel import ResultsPanel
 from TrustSegModule.panels.review_panel import ReviewPanel
 from TrustSegModule.panels.run_panel import RunPanel
 
-__all__ = ["Keys", "OverlayPanel", "ResultsPanel", "ReviewPanel", "RunPanel"]
+__all__ = ["BatchPanel", "Keys", "OverlayPanel", "ResultsPanel", "ReviewPanel", "RunPanel"]

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 if TYPE_CHECKING:
     from TrustSegLib.worker import Device, Progressed
+    from TrustSegModule.batch import BatchProgress
 
 MB_PER_GB = 1000
 
@@ -18,6 +19,17 @@ def progress_text(event: Progressed) -> str:
     if event.remaining_seconds is None:
         return text
     return _("{progress}, about {time} left").format(progress=text, time=_time(event.remaining_seconds))
+
+
+def batch_text(progress: BatchProgress) -> str:
+    """Return image, count and time left, such as "Image 2 of 3: b.nii.gz, about 12 s left"."""
+    if not progress.count:
+        return _("Looking for images...")
+    text = _("Image {number} of {count}: {name}")
+    text = text.format(number=progress.number, count=progress.count, name=progress.name)
+    if progress.remaining_seconds is None:
+        return text
+    return _("{progress}, about {time} left").format(progress=text, time=_time(progress.remaining_seconds))
 
 
 def device_title(device: Device) -> str:

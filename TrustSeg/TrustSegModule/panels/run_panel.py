@@ -40,7 +40,7 @@ class RunPanel:
         self._ui, self._models = ui, {model.name: model for model in models}
         self._parameters: TrustSegParameterNode | None = None
         self._devices: tuple[Device, ...] = ()
-        self._running = self._stopping = False
+        self._running = self._stopping = self._batch_runs = False
         self._reason: str | None = None
         self._notices: list[str] = []
         ui.segmentButton.clicked.connect(lambda *_arguments: on_click())
@@ -96,6 +96,11 @@ class RunPanel:
         self._ui.progressBar.setValue(0)
         self._update_button()
 
+    def show_batch(self, running: bool) -> None:
+        """Lock the button while a batch has the worker."""
+        self._batch_runs = running
+        self._update_button()
+
     def show_progress(self, event: Progressed) -> None:
         """Show how far the segmentation is."""
         self._ui.progressBar.setValue(round(PROGRESS_STEPS * event.fraction))
@@ -129,6 +134,8 @@ class RunPanel:
 
     def _obstacle(self) -> str | None:
         """Why nothing can be segmented yet, for people."""
+        if self._batch_runs:
+            return _("A batch is running: wait for it, or cancel it below.")
         volume = self._parameters.inputVolume if self._parameters is not None else None
         if volume is None:
             return _("Load an image and choose it first.")

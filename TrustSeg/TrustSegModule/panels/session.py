@@ -19,7 +19,18 @@ from TrustSegModule.runner import Runner, Task
 from TrustSegModule.worker_client import make_worker
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker import Announced, Event, Failed, Finished, Logged, Progressed, Ready, Stopped
+    from TrustSegLib.worker import (
+        Announced,
+        Event,
+        Failed,
+        Finished,
+        Logged,
+        Progressed,
+        Ready,
+        Stopped,
+        Worker,
+    )
+    from TrustSegModule.batch_cases import BatchCase
     from TrustSegModule.models import Model
     from TrustSegModule.result_nodes import ResultNodes
 
@@ -38,12 +49,21 @@ class Session:
         Where it is said how far the work is.
     on_results : callable
         Called with the `ResultNodes` of a segmentation that is done.
+    on_opened : callable
+        Called with the `ResultNodes` of a case that was opened.
     """
 
     def __init__(
-        self, scene: slicer.vtkMRMLScene, panel: RunPanel, on_results: Callable[[ResultNodes], None]
+        self,
+        scene: slicer.vtkMRMLScene,
+        panel: RunPanel,
+        on_results: Callable[[ResultNodes], None],
+        on_opened: Callable[[ResultNodes], None],
     ) -> None:
-        self._scene, self._panel, self._on_results = scene, panel, on_results
+        self._scene, self._panel = scene, panel
+        self._on_results, self._on_opened = on_results, on_opened
+        self._opening: BatchCase | None = None
+        self._lent = False
         self._runner: Runner | None = None
         self._clicked = 0.0
         self._cancelled = False
@@ -54,7 +74,7 @@ class Session:
     @property
     def busy(self) -> bool:
         """Whether a segmentation runs, or its result is not yet in the scene."""
-        return self._runner is not None and self._runner.busy
+        return self._runner is not None and self._runner.busy and not self._lent
 
     @property
     def placing(self) -> bool:
@@ -63,7 +83,7 @@ class Session:
 
     def warm(self, model: Model, device: str) -> None:
         """Start the worker before the first click, where its packages are there already."""
-        if not dependencies.check().ready:
+        if self._lent or not dependencies.check().ready:
             return
         try:
             self._ready_runner().worker.warm(model.path, device)
@@ -74,17 +94,48 @@ class Session:
 
     def start(self, task: Task) -> None:
         """Begin to segment: packages first, which the user may decline."""
+        self._opening = None
+        self._start(lambda runner: runner.start(task), _("Starting..."))
+
+    def open(self, case: BatchCase, model: Model) -> None:
+        """Bring a case of a batch into the scene."""
+        self._opening = case
+        self._start(lambda runner: runner.open(case, model), _("Opening {name}...").format(name=case.name))
+
+    def lend(self) -> Worker | None:
+        """Give the worker to a batch, until `take_back`; None when it cannot be given, which is said."""
+        if self.busy or self._lent or self._installing or not self._has_packages():
+            return None
+        try:
+            worker = self._ready_runner().worker
+        except SceneError as error:
+            self._show_failure(str(error))
+            return None
+        self._lent = True
+        self._timer.stop()
+        return worker
+
+    def take_back(self) -> None:
+        """The batch is over; the worker stays warm."""
+        self._lent = False
+        self._timer.start(IDLE_MS)
+
+    def tell(self, event: Event) -> None:
+        """Say what the worker has said while it was lent, and what is not about its images."""
+        self._handle(event)
+
+    def _start(self, begin: Callable[[Runner], None], said: str) -> None:
         # While packages are installed the event loop runs, and the button may be clicked again.
-        if self._installing or not self._has_packages():
+        if self._lent or self._installing or not self._has_packages():
             return
         self._clicked, self._cancelled = time.monotonic(), False
         try:
-            self._ready_runner().start(task)
+            begin(self._ready_runner())
         except _failures() as error:
             self._show_failure(str(error))
             return
         self._panel.show_running(True)
-        self._panel.show_status(_("Starting..."))
+        self._panel.show_status(said)
         self._timer.start(RUNNING_MS)
 
     def cancel(self) -> None:
@@ -135,6 +186,10 @@ class Session:
 
     def _on_finished(self, event: Finished) -> None:
         self._panel.show_running(False)
+        if self._opening is not None:
+            self._on_opened(self._runner.results)
+            self._panel.show_status(_("Opened {name}.").format(name=self._opening.name))
+            return
         self._on_results(self._runner.results)
         device = device_name(event.answer.report["provenance"]["device"])
         text = _("Done in {seconds:.1f} s on {device}.")

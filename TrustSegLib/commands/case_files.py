@@ -1,0 +1,78 @@
+"""The files of one case: mask, maps, picture and reports, the same whoever has segmented it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from TrustSegLib.bundle import ModelDescription
+from TrustSegLib.imaging import Volume, write_volume
+from TrustSegLib.inference import SegmentationResult
+from TrustSegLib.report import write_html_report, write_overlay, write_report
+from TrustSegLib.report.files import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+
+
+def write_case(
+    folder: Path,
+    volume: Volume,
+    result: SegmentationResult,
+    description: ModelDescription,
+    *,
+    image_path: str | os.PathLike,
+    command: str,
+    more_files: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write all files of a case and return the report.
+
+    Parameters
+    ----------
+    folder : Path
+        Is there, and private: `publish` moves the files to where they belong.
+    volume : Volume
+        The image.
+    result : SegmentationResult
+        With the default map among its maps.
+    description : ModelDescription
+        Of the model.
+    image_path, command, more_files
+        As in `report.write_report`.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
+    write_volume(result.labels, folder / MASK_FILE)
+    for name, values in result.maps.items():
+        write_volume(values, folder / map_file(name))
+    window = _window(description)
+    path = Path(image_path)
+    write_overlay(
+        volume,
+        result,
+        folder / OVERLAY_FILE,
+        structures=description.structures,
+        image_name=path.name or str(path.resolve()),
+        window=window,
+    )
+    report = write_report(
+        result, folder / REPORT_FILE, image_path=image_path, command=command, more_files=more_files
+    )
+    write_html_report(
+        report,
+        folder / HTML_FILE,
+        image=volume,
+        labels=result.labels,
+        error=result.maps[DEFAULT_MAP],
+        colors={structure.label: structure.color for structure in description.structures},
+        window=window,
+    )
+    return report
+
+
+def _window(description: ModelDescription) -> tuple[float, float] | None:
+    """Gray values that the pictures show, where the model names them."""
+    normalization = description.input.normalization
+    return (normalization.lower, normalization.upper) if normalization.method == "window" else None
