@@ -121,7 +121,7 @@ def test_threshold_opacity_or_colors_do_nothing(shown):
     choose(shown.ui.colorMapSelector, "Viridis")
     check_blend(shown, opacity=0.8, threshold=0.25, colors="Viridis")
     (legend,) = legends(shown)
-    assert legend.GetTitleText().endswith(" from 25 %")
+    assert legend.GetTitleText().splitlines()[-1].endswith("from 25 %")
     assert legend.GetPrimaryDisplayNode().GetColorNode().GetName() == "TrustSeg Viridis"
 
 

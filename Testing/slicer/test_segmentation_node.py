@@ -47,7 +47,7 @@ def test_segment_has_lost_its_name_color_or_terms(scene):
 def test_export_to_dicom_says_that_a_person_drew_the_mask(scene):
     segment = put(scene).GetSegmentation().GetNthSegment(0)
     assert tag(segment, "DICOM.SegmentAlgorithmType") == "AUTOMATIC"
-    assert tag(segment, "DICOM.SegmentAlgorithmName") == "TrustSeg hippocampus-t1 0.1.0"
+    assert tag(segment, "DICOM.SegmentAlgorithmName") == f"TrustSeg hippocampus-t1 {MODEL['version']}"
 
 
 def test_anatomic_region_is_lost(scene):

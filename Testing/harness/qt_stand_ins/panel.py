@@ -125,6 +125,7 @@ def open_panel(path: Path, appearance: str = "light") -> Iterator[Panel]:
         closing.callback(_forget_connections)
         widget = getattr(module, f"{path.stem}Widget")(window)
         closing.callback(_stop_observing, widget)
+        closing.callback(_take_keys_back)
         widget.setup()
         widget.enter()
         try:
@@ -146,6 +147,14 @@ def _stop_observing(widget: object) -> None:
     """A panel whose `setup` failed must not spoil the next test."""
     if isinstance(widget, slicer.util.VTKObservationMixin):
         widget.removeObservers()
+
+
+def _take_keys_back() -> None:
+    """Two shortcuts of one key in the main window, and neither is heard."""
+    if slicer.app.main_window is not None:
+        for shortcut in slicer.app.main_window.findChildren(QtGui.QShortcut):
+            shortcut.setParent(None)
+            shortcut.deleteLater()
 
 
 def _window() -> QtWidgets.QWidget:

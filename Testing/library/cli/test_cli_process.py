@@ -21,7 +21,7 @@ STOPPED = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # A job in the background inherits "ignore".
 from TrustSegLib.cli import main
-from TrustSegLib.commands import segment as command
+from TrustSegLib.commands import case_files as command
 
 def stop(*arguments, **options):
     os.kill(os.getpid(), signal.{signal})
