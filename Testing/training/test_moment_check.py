@@ -253,7 +253,7 @@ def test_the_correlation_that_made_the_variances_is_found(sampled):
     set_correlations(other, given)
     truth = Truth(network, _images(), 2)
     for name, (mean, variance) in propagated_layers(other, _images()).items():
-        halves = (Sums(51, mean.double(), 50 * variance.double()) for _ in range(2))
+        halves = (Sums(51, mean.double(), 50.5 * variance.double()) for _ in range(2))
         truth._sums[name] = tuple(halves)
     for local in (True, False):
         found = fit_correlations(in_mode(network, "correlated"), truth, local=local)

@@ -78,7 +78,9 @@ class Convolution(RandomKernels):
     stride, padding, dilation : int
         As in `torch.nn.Conv3d`.
     correlation : float
-        Correlation of neighboring voxels' errors; see `moments.convolution`.
+        What a receptive field's voxels have in common of their variance; see `moments.convolution`.
+    centered : bool
+        Whether instance normalization follows and counts; see `moments.convolution`.
     """
 
     def __init__(
@@ -93,10 +95,11 @@ class Convolution(RandomKernels):
         dilation: int = 1,
         bias: bool = True,
         correlation: float = 0.0,
+        centered: bool = False,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, dimensions, bias)
         self.options = {"stride": stride, "padding": padding, "dilation": dilation}
-        self.options["correlation"] = correlation
+        self.options |= {"correlation": correlation, "centered": centered}
 
     def forward(self, x: Gaussian | Tensor) -> Gaussian:
         """(B, C, D, H, W) to (B, K, D', H', W')."""

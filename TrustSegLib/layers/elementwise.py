@@ -27,7 +27,7 @@ class Propagate(nn.Module):
 
     def forward(self, x: Gaussian) -> Gaussian:
         """(B, C, ...) to (B, C, ...)."""
-        return self.function(x, **self.options)
+        return moments.carry(x, self.function(x, **self.options))
 
     def extra_repr(self) -> str:
         """The function's name and options."""
@@ -43,4 +43,5 @@ class Dropout(nn.Module):
 
     def forward(self, x: Gaussian) -> Gaussian:
         """(B, C, ...) to (B, C, ...)."""
-        return moments.dropout(x, self.probability) if self.training and self.probability else x
+        dropped = self.training and self.probability
+        return moments.carry(x, moments.dropout(x, self.probability)) if dropped else x

@@ -34,6 +34,9 @@ class GroupNorm(nn.Module):
 
     def forward(self, x: Gaussian) -> Gaussian:
         """(B, C, ...) to (B, C, ...)."""
+        return moments.carry(x, self._normalized(x), self.weight)
+
+    def _normalized(self, x: Gaussian) -> Gaussian:
         if self.rectifier is None:
             return moments.group_norm(x, self.groups, self.weight, self.bias, self.epsilon)
         return moments.normalize_and_activate(
@@ -70,7 +73,8 @@ class BatchNorm(nn.Module):
         """(B, C, ...) to (B, C, ...)."""
         running = self.running_mean, self.running_var
         location, scale = self._batch_statistics(x) if self.training else running
-        return moments.batch_norm(x, location, scale, self.weight, self.bias, self.epsilon)
+        result = moments.batch_norm(x, location, scale, self.weight, self.bias, self.epsilon)
+        return moments.carry(x, result, self.weight)
 
     def _batch_statistics(self, x: Gaussian) -> tuple[torch.Tensor, torch.Tensor]:
         location, scale = moments.batch_statistics(x)

@@ -1,6 +1,7 @@
 """Moments of network operations: pure functions on tensors that carry mean and variance in one pass."""
 
 from .activation import activate, leaky_relu_exact, leaky_relu_taylor
+from .channel_correlation import CorrelatedGaussian, carry
 from .classification import class_logits
 from .combination import add, concatenate, dropout, dropout_expected
 from .convolution import convolution, transposed_convolution
@@ -20,6 +21,7 @@ __all__ = [
     "READOUT_SAMPLES",
     "SMALLEST_VARIANCE",
     "ClassMoments",
+    "CorrelatedGaussian",
     "ExactRectifier",
     "Gaussian",
     "LogitMoments",
@@ -29,6 +31,7 @@ __all__ = [
     "average_pool",
     "batch_norm",
     "batch_statistics",
+    "carry",
     "class_logits",
     "concatenate",
     "convolution",

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .channel_correlation import CorrelatedGaussian, pointwise_covariances
 from .gaussian import Gaussian, LogitMoments
 from .power import power
 
@@ -19,6 +20,7 @@ def class_logits(
 
     ``Cov_kk' = sum_c m_kc m_k'c v_c + delta_kk' s_k sum_c (mu_c^2 + v_c)``: the classes share the
     channels' errors. K (K + 1) / 2 output channels of one small convolution; it costs next to nothing.
+    Of a `CorrelatedGaussian` the first sum runs over pairs of channels.
 
     Parameters
     ----------
@@ -39,7 +41,10 @@ def class_logits(
     classes = weight.shape[0]
     convolve = _CONVOLVE[weight.dim() - 2]
     rows, columns = torch.triu_indices(classes, classes, device=weight.device)
-    pairs = convolve(x.variance, weight[rows] * weight[columns])
+    if isinstance(x, CorrelatedGaussian):
+        pairs = pointwise_covariances(x, [weight.flatten(1)])[0][:, rows, columns]
+    else:
+        pairs = convolve(x.variance, weight[rows] * weight[columns])
     own = weight_variance[rows] * (rows == columns)
     pairs = torch.addcmul(pairs, own.view(1, -1, *(1,) * (pairs.dim() - 2)).to(pairs.dtype), power(x))
     place = torch.empty(classes, classes, dtype=torch.long, device=weight.device)

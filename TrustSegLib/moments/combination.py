@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import torch
 
+from .channel_correlation import CorrelatedGaussian, join, summed
 from .gaussian import Gaussian
 
 
 def concatenate(*parts: Gaussian) -> Gaussian:
-    """Join Gaussians along the channels; the parts' correlation is not carried."""
-    return Gaussian(
-        torch.cat([part.mean for part in parts], dim=1), torch.cat([part.variance for part in parts], dim=1)
+    """Join Gaussians along the channels; the correlation of channels of different parts is not carried."""
+    mean, variance = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
+    correlation = join(*parts)
+    return (
+        Gaussian(mean, variance) if correlation is None else CorrelatedGaussian(mean, variance, correlation)
     )
 
 
@@ -31,7 +34,7 @@ def add(*parts: Gaussian) -> Gaussian:
         (B, C, ...).
     """
     means, variances = zip(*parts, strict=True)
-    return Gaussian(sum(means[1:], means[0]), sum(variances[1:], variances[0]))
+    return summed(sum(means[1:], means[0]), sum(variances[1:], variances[0]), parts)
 
 
 def dropout(x: Gaussian, probability: float) -> Gaussian:

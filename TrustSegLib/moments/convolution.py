@@ -7,10 +7,23 @@ single-channel box filter; only the second is a convolution.
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .channel_correlation import (
+    CorrelatedGaussian,
+    cells_of,
+    common_covariance,
+    correlated,
+    from_cells,
+    in_cells,
+    on_grid,
+    own,
+    pointwise_covariances,
+)
 from .gaussian import SMALLEST_VARIANCE, Gaussian
 from .power import power
 
@@ -59,6 +72,7 @@ def convolution(
     padding: int = 0,
     dilation: int = 1,
     correlation: float = 0.0,
+    centered: bool = False,
 ) -> Gaussian:
     """Convolve a Gaussian or a certain input with random kernels.
 
@@ -75,27 +89,65 @@ def convolution(
     stride, padding, dilation : int
         As in `torch.nn.functional.conv3d`. Padded voxels have mean 0 and variance 0.
     correlation : float
-        Correlation r of the errors of neighboring voxels of one channel. 0 treats them as independent.
-        Otherwise the propagated term is ``(1-r) sum m^2 v + r sum_c (sum_i m_ci sd_ci)^2``.
+        Share r of the propagated variance that all voxels of a receptive field have in common. 0 treats them
+        as independent, and the channels too. Otherwise the propagated term is
+        ``(1-r) sum m^2 v + r sum_cc' M_c M_c' R_cc' sd_c sd_c'`` with M the sum of the kernel, sd the mean
+        over its field and R the correlation of the channels, which the answer carries on.
+    centered : bool
+        The answer's own mean over each image and channel will be taken away, as by instance normalization.
+        A kernel's noise then counts only by what its field differs from the image's mean field.
 
     Returns
     -------
     Gaussian
-        (B, K, D', H', W').
+        (B, K, D', H', W'); a `CorrelatedGaussian` if r is not 0 and the input is random.
     """
     options = {"stride": stride, "padding": padding, "dilation": dilation}
     convolve = _CONVOLVE[weight.dim() - 2]
     certain = isinstance(x, Tensor)
     mean = convolve(x if certain else x.mean, weight, bias, **options)
-    field = box_sum(power(x), tuple(weight.shape[2:]), stride, padding, dilation)
+    field = box_sum(power(x), tuple(weight.shape[2:]), **options)
+    if centered:
+        field = _less_mean_field(field, x if certain else x.mean, weight, options)
     if certain:
         return Gaussian(mean, _add_kernel_noise(None, weight_variance, field))
     variance = convolve(x.variance, weight.square(), **options)
-    if correlation:
-        deviation = x.variance.clamp_min(SMALLEST_VARIANCE).sqrt()
-        together = _sum_of_squared_channels(convolve, deviation, weight, options)
-        variance = torch.lerp(variance, together, correlation)
-    return Gaussian(mean, _add_kernel_noise(variance, weight_variance, field))
+    if not correlation:
+        return Gaussian(mean, _add_kernel_noise(variance, weight_variance, field))
+    shared, covariance = _shared_noise(x, weight, options)
+    variance = torch.lerp(variance, shared, correlation)
+    return correlated(mean, _add_kernel_noise(variance, weight_variance, field), correlation * covariance)
+
+
+def _less_mean_field(field: Tensor, x: Tensor, weight: Tensor, options: dict[str, int]) -> Tensor:
+    """``sum |x - a|^2`` over each receptive field from ``sum |x|^2``, with a the channels' means."""
+    average = x.flatten(2).mean(dim=2)
+    along = torch.einsum("bc...,bc->b...", x, average).unsqueeze(1)
+    cross = box_sum(along, tuple(weight.shape[2:]), **options)
+    power_of_mean = weight[0, 0].numel() * average.square().sum(dim=1)
+    return (field - 2 * cross + power_of_mean.view(-1, *(1,) * (x.dim() - 1))).clamp_min(0)
+
+
+def _shared_noise(x: Gaussian, weight: Tensor, options: dict[str, int]) -> tuple[Tensor, Tensor]:
+    """Variance (B, K, ...) of noise that fields have in common, and its covariance in the cells.
+
+    The voxels' share is that of independent channels, times what their correlation makes of it in the cell.
+    """
+    deviation = _field_deviation(x, weight, options)
+    kernels = weight.flatten(2).sum(dim=2)
+    covariance = common_covariance(x, kernels, in_cells(deviation))
+    squared = kernels.square().view(*kernels.shape, *(1,) * (weight.dim() - 2))
+    convolve = _CONVOLVE[weight.dim() - 2]
+    gain = own(covariance) / convolve(in_cells(deviation).square(), squared).clamp_min(SMALLEST_VARIANCE)
+    variance = convolve(deviation.square(), squared)
+    return variance * from_cells(gain, variance.shape[2:]), covariance
+
+
+def _field_deviation(x: Gaussian, weight: Tensor, options: dict[str, int]) -> Tensor:
+    """Mean standard deviation (B, C, ...) over the receptive field of each voxel of the answer."""
+    deviation = x.variance.clamp_min(SMALLEST_VARIANCE).sqrt().flatten(0, 1).unsqueeze(1)
+    sums = box_sum(deviation, tuple(weight.shape[2:]), **options)
+    return (sums / weight[0, 0].numel()).view(*x.variance.shape[:2], *sums.shape[2:])
 
 
 def transposed_convolution(
@@ -138,7 +190,23 @@ def transposed_convolution(
         variance = torch.lerp(variance, together, correlation)
     box = weight.new_ones(1, 1, *weight.shape[2:])
     field = convolve(power(x), box, **options)
+    if (
+        isinstance(x, CorrelatedGaussian)
+        and set(weight.shape[2:]) == {stride}
+        and not (padding or output_padding)
+    ):
+        variance, shared = _step_up(x, weight, stride, variance)
+        return correlated(mean, _add_kernel_noise(variance, weight_variance, field), shared)
     return Gaussian(mean, _add_kernel_noise(variance, weight_variance, field))
+
+
+def _step_up(x: CorrelatedGaussian, weight: Tensor, stride: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance, and covariance in its cells, where each voxel of the answer sees one voxel of the input."""
+    variance = torch.empty_like(like)
+    shared = pointwise_covariances(x, [kernels.T for kernels in weight.flatten(2).unbind(2)])
+    for start, each in zip(product(range(stride), repeat=weight.dim() - 2), shared, strict=True):
+        variance[(..., *(slice(first, None, stride) for first in start))] = own(each)
+    return variance, on_grid(sum(shared) / len(shared), cells_of(like.shape[2:]))
 
 
 def _sum_of_squared_channels(convolve, deviation: Tensor, weight: Tensor, options: dict) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from TrustSegLib.moments import ClassMoments, Gaussian, LogitMoments, readout_exact, readout_taylor
+from TrustSegLib.moments import ClassMoments, Gaussian, LogitMoments, carry, readout_exact, readout_taylor
 from TrustSegLib.networks import build
 
 from .drawn_weights import as_gaussian, layer_pairs
@@ -101,7 +101,7 @@ def local_layers(network: nn.Module, truth: Truth) -> dict[str, Gaussian]:
 
     def replace(name: str, _: nn.Module, __: tuple, answer: Gaussian | LogitMoments) -> Gaussian | None:
         found[name] = as_gaussian(answer)
-        return None if isinstance(answer, LogitMoments) else as_gaussian(sampled[name])
+        return None if isinstance(answer, LogitMoments) else carry(answer, as_gaussian(sampled[name]))
 
     with torch.no_grad(), watched(network, replace):
         network(truth.images[: truth.layer_images])

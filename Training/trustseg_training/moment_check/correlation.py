@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from TrustSegLib.moments import Gaussian, LogitMoments
+from TrustSegLib.moments import Gaussian, LogitMoments, carry
 
 from .analytic import as_gaussian, sampled_layers, watched
 from .truth import Truth
@@ -60,10 +60,10 @@ def fit_correlations(network: nn.Module, truth: Truth, *, local: bool) -> dict[s
             if found is not None:
                 fitted[name] = found
                 held = min(max(found, 0.0), 1.0)
-                answer = Gaussian(answer.mean, torch.lerp(*ends, held))
+                answer = carry(answer, Gaussian(answer.mean, torch.lerp(*ends, held)))
         if isinstance(answer, LogitMoments):
             return None
-        return as_gaussian(sampled[name] if local else answer)
+        return carry(answer, as_gaussian(sampled[name] if local else answer))
 
     with torch.no_grad(), watched(network, fit):
         network(truth.images[: truth.layer_images])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.layers import GroupNorm, RandomKernels
-from TrustSegLib.moments import Gaussian, LogitMoments
+from TrustSegLib.moments import Gaussian, LogitMoments, carry
 from TrustSegLib.networks import build
 
 #: Weight sets of one seed before those of the next begin. Torch's generator takes 32 bits of a seed only.
@@ -84,4 +84,4 @@ def as_gaussian(answer: Gaussian | LogitMoments) -> Gaussian:
     if isinstance(answer, LogitMoments):
         own = torch.diagonal(answer.covariance, dim1=1, dim2=2).movedim(-1, 1)
         return Gaussian(answer.mean.clone(), own.clone())
-    return Gaussian(answer.mean.clone(), answer.variance.clone())
+    return carry(answer, Gaussian(answer.mean.clone(), answer.variance.clone()))
