@@ -41,8 +41,9 @@ class Batch:
         self._cases.append(CaseRow(image=str(image), error=" ".join(error.splitlines())))
 
     def write(self) -> None:
-        """Write the tables, `OutputError` if they cannot be."""
-        write_batch_tables(self._folder, self._cases, self._reports)
+        """Write the tables, `OutputError` if they cannot be; none of no case."""
+        if self._cases:
+            write_batch_tables(self._folder, self._cases, self._reports)
 
     def say(self, as_json: bool) -> None:
         """Print the cases, the one to look at first on top."""

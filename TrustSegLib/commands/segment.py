@@ -97,16 +97,23 @@ def _job(arguments: argparse.Namespace, targets: Sequence[Target]) -> Job:
 
 def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: Path) -> int:
     batch = Batch(output)
-    for number, target in enumerate(targets):
-        try:
-            batch.add(_segment_image(job, target, private / str(number)), target.folder)
-        except TrustSegError as error:
-            batch.add_failure(target.image, str(error))
-            print_error(str(error), job.as_json, image=str(target.image))
-    batch.write()
+    try:
+        for number, target in enumerate(targets):
+            _add_case(batch, job, target, private / str(number))
+    finally:
+        # Whatever stops a batch: what is done is done, and is found again.
+        batch.write()
     if not job.quiet:
         batch.say(job.as_json)
     return EXIT_MENDABLE if batch.failures else 0
+
+
+def _add_case(batch: Batch, job: Job, target: Target, staging: Path) -> None:
+    try:
+        batch.add(_segment_image(job, target, staging), target.folder)
+    except TrustSegError as error:
+        batch.add_failure(target.image, str(error))
+        print_error(str(error), job.as_json, image=str(target.image))
 
 
 def _segment_image(job: Job, target: Target, staging: Path) -> dict[str, object]:

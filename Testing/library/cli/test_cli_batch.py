@@ -118,3 +118,32 @@ def test_quiet_says_nothing_of_a_batch(patients, model, output, capsys):
     (patients / "b.nii.gz").unlink()
     assert run(patients, output, model, "--quiet") == 0
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ZeroDivisionError])
+def test_a_stopped_batch_lists_what_is_done(patients, model, output, monkeypatch, stop):
+    """Ctrl-C, or a mistake of ours, on the last image."""
+
+    def segment_two(volume, *arguments, **options):
+        if (output / "a").exists():
+            raise stop
+        return segment(volume, *arguments, **options)
+
+    monkeypatch.setattr(command, "segment", segment_two)
+    if stop is KeyboardInterrupt:
+        assert run(patients, output, model) == 130
+    else:
+        with pytest.raises(stop):
+            run(patients, output, model)
+    names = [Path(row["image"]).name for row in rows(output / "cases.csv")]
+    assert names == ["b.nii.gz", "a.nii.gz"]
+    assert not (output / "c").exists()
+
+
+def test_a_batch_stopped_before_its_first_case_leaves_nothing(patients, model, output, monkeypatch):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "segment", stopped)
+    assert run(patients, output, model) == 130
+    assert not output.exists() or not os.listdir(output)
