@@ -44,6 +44,8 @@ def calibration_section(content: Mapping[str, Any] | None, figures: Mapping[str,
         parts += _volumes(figures["volumes"])
     if figures.get("quality"):
         parts += _quality(figures["quality"])
+    if figures.get("volumes") and figures.get("quality"):
+        parts += _by_condition(figures["volumes"], figures["quality"])
     if "input" in content:
         parts += _input(content["input"])
     return "\n".join(parts).rstrip("\n")
@@ -101,6 +103,27 @@ def _quality(figures: Mapping[str, Any]) -> list[str]:
             f"| {auroc} | {spearman} |"
         )
     return [*lines, ""]
+
+
+def _by_condition(volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> list[str]:
+    """What holds on average need not hold under each condition: a table for each structure."""
+    lines = []
+    for name in filter(quality.__contains__, volumes):
+        lines += [
+            f"| {name} | volume interval covers | without uncertainty | true DSC | expected DSC | covers |",
+            "|---|---|---|---|---|---|",
+            *(_condition_row(condition, volumes[name], quality[name]) for condition in volumes[name]),
+            "",
+        ]
+    return lines
+
+
+def _condition_row(condition: str, volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
+    volume, expected = volumes[condition], quality[condition]
+    return (
+        f"| {condition} | {volume['coverage']:.1%} | {volume['coverage_without_uncertainty']:.1%} "
+        f"| {expected['true_dsc']:.3f} | {expected['predicted_dsc']:.3f} | {expected['coverage']:.1%} |"
+    )
 
 
 def _input(reference: Mapping[str, Any]) -> list[str]:
