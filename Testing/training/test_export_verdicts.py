@@ -31,7 +31,7 @@ def _verified(folder: Path, name: str, sha256: str, suite: str) -> Path:
         "command": f"trustseg-train verify --suite {suite}",
         "cases": 2,
         "models": {name: sha256},
-        "networks": {name: "one pass"},
+        "networks": {name: {"family": "vdp", "options": {}}},
         "conditions": {name: {"clean": condition}},
         "pool": {name: {"mean_error": dict.fromkeys(("failure_auroc", "aurc", "spearman"), value)}},
     }
@@ -97,6 +97,7 @@ def test_section_of_no_condition_with_a_number_has_a_dash():
         "split": "val",
         "data": "d",
         "command": "c",
+        "network": {"family": "vdp", "options": {}},
         "conditions": {"clean": {"structures": structures, "ece": nothing}},
         "pool": {},
     }

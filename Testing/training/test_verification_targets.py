@@ -179,6 +179,9 @@ def test_verdict_is_of_the_model_and_its_weights(summary, tmp_path):
     text = verdict_markdown(found)
     assert "| clean | 0.900 (0.890 to 0.900) | 1.50 (1.49 to 1.50) | 0.020 (0.010 to 0.020) |" in text
     assert "best is `expected_dice`: AUROC 0.950" in text
+    assert "before any temperature or calibration" in text
+    scaled = {**found, "network": {"family": "vdp", "options": {"temperature": 1.5}}}
+    assert "with the temperature 1.50" in verdict_markdown(scaled)
     with pytest.raises(OptionError, match="other weights"):
         verdict_of(tmp_path, "a", "bb")
     with pytest.raises(OptionError, match="but a, b"):

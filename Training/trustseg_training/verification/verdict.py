@@ -90,7 +90,7 @@ def verdict_markdown(verdict: Mapping[str, Any]) -> str:
         "## Verification",
         "",
         f"{verdict['title']}: {verdict['patients']} images of the set `{verdict['split']}` of "
-        f"{verdict['data']}. Means over patients with 95 % intervals.",
+        f"{verdict['data']}. Means over patients with 95 % intervals. {_temperature(verdict)}",
         "",
         *(_row(cells) for cells in (heads, ["---"] * len(heads), *rows)),
         "",
@@ -99,6 +99,14 @@ def verdict_markdown(verdict: Mapping[str, Any]) -> str:
         f"Made by `{verdict['command']}`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _temperature(verdict: Mapping[str, Any]) -> str:
+    """What of the calibration is in the figures, so that nobody takes them for the calibrated model's."""
+    temperature = verdict["network"].get("options", {}).get("temperature")
+    if temperature is None:
+        return "ECE and scores are those of the network as trained, before any temperature or calibration."
+    return f"ECE and scores are those of its probabilities with the temperature {temperature:.2f}."
 
 
 def _condition(found: Mapping[str, Any]) -> dict[str, Any]:
