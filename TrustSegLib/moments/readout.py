@@ -212,6 +212,7 @@ def _moments(p: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _bounded(mean: Tensor, variance: Tensor) -> ClassMoments:
-    """Hold the variance within what a probability of this mean can have; rounding may cross it."""
-    limit = (mean * (1 - mean)).clamp_min(0)
+    """Hold mean and variance within what a probability can have; rounding crosses both limits."""
+    mean = mean.clamp_max(1)
+    limit = mean * (1 - mean)
     return ClassMoments(mean, torch.minimum(variance.clamp_min(0), limit))

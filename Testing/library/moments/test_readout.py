@@ -121,3 +121,13 @@ def test_readout_is_the_same_in_blocks_and_differentiable():
     small = _logits(3, 2, 1.0)
     mean = small.mean.requires_grad_()
     assert torch.autograd.gradcheck(lambda m: readout_exact(LogitMoments(m, small.covariance)), (mean,))
+
+
+def test_rounding_makes_no_probability_larger_than_one():
+    generator = torch.Generator().manual_seed(0)
+    mean = torch.randn(1, 3, 20_000, generator=generator) * torch.tensor([12.0, 3.0, 3.0])[:, None]
+    covariance = 0.3 * torch.eye(3)[None, :, :, None].expand(1, 3, 3, 20_000)
+    classes = readout_exact(LogitMoments(mean, covariance))
+    assert float(classes.mean.max()) <= 1
+    p, v = classes.mean.double(), classes.variance.double()
+    assert bool(((v >= 0) & (v <= p * (1 - p) + 1e-7)).all())
