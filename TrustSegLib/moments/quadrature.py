@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+# The rules are kept and outlive the pass that asks first: made within inference, training could not use them.
+
 
 class Rule(NamedTuple):
     """``E[f(z)]`` is about ``sum_s weights_s f(points_s)``; points (S, d), weights (S,), float64."""
@@ -17,12 +19,14 @@ class Rule(NamedTuple):
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def center_rule(dimensions: int) -> Rule:
     """One point at the mean: for what has no spread that could be seen."""
     return Rule(torch.zeros(1, dimensions, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def hermite_rule(nodes: int, dimensions: int) -> Rule:
     """Product Gauss-Hermite rule of ``nodes ** dimensions`` points: exact up to degree ``2 nodes - 1``.
 
@@ -37,6 +41,7 @@ def hermite_rule(nodes: int, dimensions: int) -> Rule:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def sobol_rule(samples: int, dimensions: int) -> Rule:
     """Scrambled Sobol points, the same ones every time: a few percent error for any function."""
     engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=0)

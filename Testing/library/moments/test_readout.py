@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from TrustSegLib.moments import LogitMoments, readout_exact, readout_taylor, sample_logits
+from TrustSegLib.moments.quadrature import center_rule, hermite_rule, sobol_rule
 
 
 def _logits(classes: int, voxels: int, scale: float, seed: int = 0) -> LogitMoments:
@@ -131,3 +132,15 @@ def test_rounding_makes_no_probability_larger_than_one():
     assert float(classes.mean.max()) <= 1
     p, v = classes.mean.double(), classes.variance.double()
     assert bool(((v >= 0) & (v <= p * (1 - p) + 1e-7)).all())
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 9.0])
+def test_a_pass_without_gradients_does_not_keep_a_later_one_from_them(spread):
+    for rule in (center_rule, hermite_rule, sobol_rule):
+        rule.cache_clear()
+    mean = torch.tensor([[0.5, 0.2, -0.3]], dtype=torch.float64)[..., None].requires_grad_()
+    logits = LogitMoments(mean, spread * torch.eye(3, dtype=torch.float64)[None, :, :, None])
+    with torch.inference_mode():
+        readout_exact(logits)
+    readout_exact(logits).mean[0, 0, 0].backward()
+    assert bool(mean.grad.abs().sum() > 0)
