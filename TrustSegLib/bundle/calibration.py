@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from jsonschema.exceptions import best_match
 
 from TrustSegLib.bundle.description import ModelDescription
+from TrustSegLib.bundle.schema import check_schema
 from TrustSegLib.errors import BundleError
 from TrustSegLib.uncertainty import Calibration
 
@@ -38,7 +38,7 @@ def check_calibration(content: Any, description: ModelDescription, where: str) -
         If the schema's version is not known, the content does not fit it, a number is not finite, a curve
         does not rise, a label is none of the model's, or its images were of another modality.
     """
-    _check_schema(content, where)
+    check_schema(content, SCHEMA, _VALIDATOR, where, "calibrate the model again")
     try:
         calibration = Calibration.parse(content)
     except ValueError as error:
@@ -50,22 +50,16 @@ def check_calibration(content: Any, description: ModelDescription, where: str) -
     _check_modality(content, description, where)
 
 
+def fits_modality(fitted_on: str, modality: str) -> bool:
+    """Whether a calibration serves a model of this DICOM modality.
+
+    `OT`, other, is a run's that was not told its modality: all but HU are compared alike.
+    """
+    return fitted_on == modality or (fitted_on == "OT" and modality != "CT")
+
+
 def _check_modality(content: Any, description: ModelDescription, where: str) -> None:
-    """DICOM's `OT`, other, is a run's that was not told its modality: all but HU are compared alike."""
-    found, told = content.get("input", {}).get("modality", description.modality), description.modality
-    if found != told and (found != "OT" or told == "CT"):
-        reason = f"was fitted on {found}, model {description.name} is for {told}"
-        raise BundleError(f"{where}: {reason}; use the calibration of this model")
-
-
-def _check_schema(content: Any, where: str) -> None:
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SCHEMA:
-        found = f"{schema!r:.40}"
-        raise BundleError(f"{where}: schema is {found}, not {SCHEMA!r}; get a model for this version")
-    error = best_match(_VALIDATOR.iter_errors(content))
-    if error is not None:
-        place = error.json_path.removeprefix("$").removeprefix(".") or "top level"
-        # The message quotes the offending value, which can be a whole curve.
-        reason = " ".join(error.message.split())[:200]
-        raise BundleError(f"{where}: {place}: {reason}; calibrate the model again")
+    fitted_on = content.get("input", {}).get("modality", description.modality)
+    if not fits_modality(fitted_on, description.modality):
+        found = f"was fitted on {fitted_on}, model {description.name} is for {description.modality}"
+        raise BundleError(f"{where}: {found}; use the calibration of this model")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from jsonschema.exceptions import best_match
 
+from TrustSegLib.bundle.schema import check_schema
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.imaging import Normalization
 
@@ -218,7 +218,7 @@ class ModelDescription:
             If the content does not fit the schema, its labels or names are not in order, or its normalization
             is not known.
         """
-        _check_schema(data, where)
+        check_schema(data, SCHEMA, _VALIDATOR, where, "correct it or get the model again")
         _check_structures(data["structures"], where)
         try:
             model_input = ModelInput.from_dict(data["input"])
@@ -248,19 +248,6 @@ class ModelDescription:
         if not self.family_options:
             del content["family_options"]
         return json.loads(json.dumps(content))
-
-
-def _check_schema(data: Any, where: str) -> None:
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != SCHEMA:
-        found = f"{schema!r:.40}"
-        raise BundleError(f"{where}: schema is {found}, not {SCHEMA!r}; get a model for this version")
-    error = best_match(_VALIDATOR.iter_errors(data))
-    if error is not None:
-        place = error.json_path.removeprefix("$").removeprefix(".") or "top level"
-        # The message quotes the offending value, which can be a whole file.
-        reason = " ".join(error.message.split())[:200]
-        raise BundleError(f"{where}: {place}: {reason}; correct it or get the model again")
 
 
 def _check_structures(structures: list[dict[str, Any]], where: str) -> None:

@@ -13,6 +13,7 @@ from trustseg_training.configuration import FitConfiguration
 from trustseg_training.loading import PatientData, cache_at_hand
 from trustseg_training.run import BEST
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
+from TrustSegLib.bundle.calibration import fits_modality
 from TrustSegLib.bundle.description import ModelInput, Structure, TrainingRecord
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.networks import build
@@ -131,7 +132,7 @@ def export(
 def _check_modality(calibration: dict[str, Any] | None, told: Details, path: Path) -> None:
     """The facts of CT are others than those of all else: with the wrong ones nothing could be compared."""
     found = (calibration or {}).get("input", {}).get("modality", told.modality)
-    if found != told.modality and (found != "OT" or told.modality == "CT"):
+    if not fits_modality(found, told.modality):
         raise OptionError(
             f"{path}: modality {told.modality}, but the run was calibrated as {found}; repeat "
             f"trustseg-train calibrate with --modality {told.modality}"
