@@ -22,6 +22,7 @@ from .calibration_section import calibration_section, with_section
 from .card import model_card
 from .command import command_line
 from .members import Exported, model_of_runs
+from .moments_section import moments_section, read_moments
 from .validation import evaluate, summarize
 from .verification_section import Verdicts, verification_section
 
@@ -70,6 +71,7 @@ def export(
     details: Path,
     checkpoint: str = BEST,
     verdicts: Verdicts | None = None,
+    moments: Path | None = None,
 ) -> Bundle:
     """Evaluate a checkpoint on the validation patients and write the bundle.
 
@@ -86,6 +88,8 @@ def export(
         `run.BEST` or `run.LAST`, of every run.
     verdicts : Verdicts, optional
         Verifications of these weights, for `metrics.json` and the card.
+    moments : Path, optional
+        Folder of `trustseg-train moments` on these weights, for the same places.
 
     Returns
     -------
@@ -105,6 +109,7 @@ def export(
         raise OptionError(
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
         )
+    checked = _moments(moments, runs, checkpoint)
     exported = model_of_runs(runs, checkpoint)
     fitted = exported.fitted or {}
     calibration, figures = fitted.get("calibration"), fitted.get("figures", {})
@@ -118,12 +123,16 @@ def export(
     patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
     card = model_card(told, configuration, runs, patients, summary, checkpoint)
     card = with_section(card, calibration_section(calibration, figures))
+    if checked:
+        card = with_section(card, moments_section(checked, configuration.propagation))
     if verified:
         card = with_section(card, verification_section(verified))
     description = _description(told, configuration, exported, patients, _commands(runs))
     metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
     if exported.fitted is not None:
         metrics["calibration"] = exported.fitted
+    if checked:
+        metrics["moments"] = checked
     if verified:
         metrics["verification"] = verified
     return save_bundle(bundle, description, network.state_dict(), card, calibration, metrics)
@@ -137,6 +146,14 @@ def _check_modality(calibration: dict[str, Any] | None, told: Details, path: Pat
             f"{path}: modality {told.modality}, but the run was calibrated as {found}; repeat "
             f"trustseg-train calibrate with --modality {told.modality}"
         )
+
+
+def _moments(folder: Path | None, runs: Sequence[Path], checkpoint: str) -> dict[str, Any] | None:
+    if folder is None:
+        return None
+    if len(runs) > 1:
+        raise OptionError("export: an ensemble has no moments of its own; leave out --moments")
+    return read_moments(folder, runs[0], checkpoint)
 
 
 def _commands(runs: Sequence[Path]) -> str:

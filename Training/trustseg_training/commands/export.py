@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--details", type=Path, required=True, help="JSON with name, version, structures, data and licence")
     add("--verdict", type=Path, nargs="+", default=[], metavar="DIR", help="what verify found, for the card")
     add("--verdict-name", metavar="NAME", help="of the model in --verdict; default: the run's")
+    add("--moments", type=Path, metavar="DIR", help="what moments found, for the card")
     add("--checkpoint", choices=["best", "last"], default="best", help="of the runs; default: best")
 
 
@@ -34,5 +35,5 @@ def run(options: argparse.Namespace) -> None:
         raise OptionError("export: --verdict-name says which model of --verdict; give that too")
     verdicts = Verdicts(tuple(options.verdict), options.verdict_name)
     checkpoint = CHECKPOINTS[options.checkpoint]
-    export(runs or options.run, options.output, options.details, checkpoint, verdicts)
+    export(runs or options.run, options.output, options.details, checkpoint, verdicts, options.moments)
     print(f"{options.output}: a model that `trustseg segment --model` and Slicer take")

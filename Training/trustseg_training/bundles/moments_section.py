@@ -1,0 +1,105 @@
+"""How near the analytic moments come to sampled weights, for the bundle's `metrics.json` and its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trustseg_training.judging import load_subject
+from TrustSegLib.errors import OptionError
+
+TITLE = "## Moments"
+FILE, SCHEMA = "moments.json", "trustseg-moments/1"
+
+_MEANING = (
+    "The variance that is carried through the network, against that of the logits over weights drawn anew "
+    "for every pass. The scale is what the carried variance has to be multiplied by to be the drawn one; it "
+    "is fitted on half of the images, and the ratio after it is measured on the others. It is not the "
+    "`variance_scale` among the model's options, if there is one: that makes the probabilities likely on "
+    "validation patients, who differ by more than the weights do."
+)
+
+
+def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
+    """What `trustseg-train moments` found of a run's weights, small enough for a bundle.
+
+    Parameters
+    ----------
+    folder : Path
+        That the command wrote.
+    run : Path
+        The exported run.
+    checkpoint : str
+        Its `run.BEST` or `run.LAST`.
+
+    Returns
+    -------
+    dict
+        ``samples``, ``images``, ``crop``, ``conditions`` and ``modes``: for each mode of propagation
+        ``spearman``, ``ratio`` (before the scale), ``variance_scale``, ``scaled_ratio``, ``mean_error``
+        (standard deviations) and ``argmax_agreement``.
+
+    Raises
+    ------
+    OptionError
+        The folder holds no such check, or one of other weights.
+    """
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{path}: no check of the moments ({error}); run trustseg-train moments") from error
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise OptionError(f"{path}: not of the schema {SCHEMA}; run trustseg-train moments anew")
+    if found["sha256"] != load_subject(run, checkpoint).model.sha256:
+        raise OptionError(f"{path}: was measured on other weights than {run} has in {checkpoint}; repeat it")
+    return {
+        "samples": found["samples"],
+        "images": len(found["cases"]),
+        "crop": found["crop"],
+        "conditions": list(dict.fromkeys(found["conditions"])),
+        "modes": {name: _mode(mode) for name, mode in found["modes"].items()},
+    }
+
+
+def moments_section(found: Mapping[str, Any], propagation: str) -> str:
+    """Markdown of `read_moments`; the row of the model's own propagation mode is in bold."""
+    conditions = ", ".join(found["conditions"])
+    lines = [
+        f"{TITLE}\n",
+        f"{found['samples']:,} sets of weights on crops of {found['images']} images ({conditions}). "
+        f"{_MEANING}\n",
+        "| propagation | Spearman | carried / drawn, median | scale | after it, median [10-90 %] "
+        "| error of the mean, sd | argmax agrees |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, mode in found["modes"].items():
+        shown = f"**{name}**" if name == propagation else name
+        lines.append(f"| {shown} | {' | '.join(_cells(mode))} |")
+    return "\n".join(lines)
+
+
+def _mode(found: Mapping[str, Any]) -> dict[str, Any]:
+    logits = found["logits"]
+    return {
+        "spearman": logits["spearman"],
+        "ratio": logits["ratio"],
+        "variance_scale": found["variance_scale"],
+        "scaled_ratio": found["after_scale"]["logits"],
+        "mean_error": logits["mean_error"],
+        "argmax_agreement": found["argmax_agreement"],
+    }
+
+
+def _cells(mode: Mapping[str, Any]) -> list[str]:
+    scaled = mode["scaled_ratio"]
+    return [
+        f"{mode['spearman']:.3f}",
+        f"{mode['ratio']['median']:.2f}",
+        f"{mode['variance_scale']:.2f}",
+        f"{scaled['median']:.2f} [{scaled['low']:.2f}, {scaled['high']:.2f}]",
+        f"{mode['mean_error']:.3f}",
+        f"{mode['argmax_agreement']:.4f}",
+    ]
