@@ -18,6 +18,7 @@ from trustseg_training.calibrating.folds import folds
 from trustseg_training.calibrating.other_curves import OTHERS
 from trustseg_training.calibrating.quality_model import fit_quality_model
 from trustseg_training.calibrating.record import lines
+from trustseg_training.calibrating.region_review import Found, Review
 from trustseg_training.calibrating.structure_cases import StructureCases
 from trustseg_training.calibrating.volume_intervals import (
     fit_volume_rule,
@@ -53,7 +54,9 @@ def _answer(patient: int, condition: str, generator: np.random.Generator) -> Ima
     raw = generator.uniform(0, 0.6, 4000)
     table = VoxelTable.of(raw, generator.uniform(size=4000) < raw**2)
     name = f"p{patient:03d}"
-    return ImageAnswer(name, name, condition, {1: StructureAnswer(scores, true, dsc)}, table, table)
+    looked = Review(1, 10, Found(20, 5), Found(6, 3), Found(5, 1), Found(4, 1))
+    structures = {1: StructureAnswer(scores, true, dsc)}
+    return ImageAnswer(name, name, condition, structures, table, table, looked)
 
 
 def _answers(patients: int, seed: int = 0) -> list[ImageAnswer]:

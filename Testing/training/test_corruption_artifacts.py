@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
+from pathlib import Path
+
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_gradient_magnitude
 
 from trustseg_training.corruptions import Corruption, corrupt
-from TrustSegLib.imaging import Volume
+from TrustSegLib.imaging import Volume, read_volume
+
+SAMPLE = Path(__file__).parents[2] / "TrustSeg/Resources/SampleData/hippocampus_223.nii.gz"
 
 EYE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
@@ -153,6 +159,22 @@ def test_motion_leaves_the_object_in_its_place(seed):
     shift = np.unravel_index(np.fft.ifftn(spectrum).real.argmax(), changed.shape)
     assert all(min(step, length - step) <= 1 for step, length in zip(shift, changed.shape, strict=True))
     assert changed[original].mean() > 2 * changed[~original].mean()
+
+
+@pytest.mark.parametrize("seed", [1, 5, 6, 13])
+def test_edges_of_a_real_image_lie_where_they_lay_before_the_motion(seed):
+    """With more of k-space out of place they are those of the moved anatomy, which the label does not fit."""
+    image = read_volume(SAMPLE)
+    moved = corrupt(image, Corruption("motion", 5), seed).image
+    still, changed = (
+        gaussian_gradient_magnitude(each.array[0].astype(float), 1.0) for each in (image, moved)
+    )
+    inside = (slice(4, -4),) * 3
+
+    def likeness(shift: tuple[int, ...]) -> float:
+        return np.corrcoef(np.roll(changed, shift, (0, 1, 2))[inside].ravel(), still[inside].ravel())[0, 1]
+
+    assert max(product((-1, 0, 1), repeat=3), key=likeness) == (0, 0, 0)
 
 
 def test_motion_is_measured_in_mm():

@@ -83,7 +83,7 @@ def _rim(local_mean: np.ndarray, labels: np.ndarray, spacing: tuple[float, ...])
     distance d, in all s sqrt(2 / pi) per area; a Gaussian of width S takes 1 / (S sqrt(2 pi)) of a thin
     sheet. Without a boundary there is no rim.
     """
-    surface = _surface(labels)
+    surface = boundary_voxels(labels)
     if not surface.any():
         return 0.0
     voxel = math.prod(spacing) ** (1 / 3)
@@ -91,8 +91,9 @@ def _rim(local_mean: np.ndarray, labels: np.ndarray, spacing: tuple[float, ...])
     return min(limit, float(np.median(local_mean[surface])))
 
 
-def _surface(labels: np.ndarray) -> np.ndarray:
-    """Voxels on both sides of every face between two labels; much faster than filters of the whole volume."""
+def boundary_voxels(labels: np.ndarray) -> np.ndarray:
+    """Voxels on both sides of every face between two labels, bool (D, H, W) of labels (D, H, W)."""
+    # By differences along the axes: much faster than filters of the whole volume.
     surface = np.zeros(labels.shape, dtype=bool)
     for axis in range(3):
         before = tuple(slice(None, -1) if other == axis else slice(None) for other in range(3))

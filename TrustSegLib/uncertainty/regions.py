@@ -64,10 +64,12 @@ class Region:
 
 @dataclass(frozen=True)
 class _Found:
-    """A region before it has its rank, and by what it gets it."""
+    """A region before it has its rank, by what it gets it, and its voxels in the whole volume."""
 
     region: Region
     above_rim_ml: float
+    box: tuple[slice, ...]
+    voxels: np.ndarray
 
     @property
     def order(self) -> tuple[float, ...]:
@@ -107,15 +109,43 @@ def find_regions(
     ValueError
         If the grids differ or there is more than one channel.
     """
+    found = _ranked(error, labels, structures, most)
+    return tuple(replace(one.region, rank=rank) for rank, one in enumerate(found, start=1))
+
+
+def mark_regions(error: Volume, labels: Volume, most: int = MOST_REGIONS) -> np.ndarray:
+    """The voxels of the places that `find_regions` finds.
+
+    Parameters
+    ----------
+    error, labels, most
+        As `find_regions` takes them.
+
+    Returns
+    -------
+    np.ndarray
+        (D, H, W) integers: the rank of the region that a voxel belongs to, 0 outside of all.
+
+    Raises
+    ------
+    ValueError
+        See `find_regions`.
+    """
+    marked = np.zeros(error.array.shape[1:], dtype=np.uint16)
+    for rank, one in enumerate(_ranked(error, labels, (), most), start=1):
+        marked[one.box][one.voxels] = rank
+    return marked
+
+
+def _ranked(error: Volume, labels: Volume, structures: Sequence[NamedLabel], most: int) -> list[_Found]:
     if error.array.shape != labels.array.shape or not error.same_grid(labels) or error.channels != 1:
         raise ValueError("error and labels do not lie on the same grid, with one channel each")
     if most < 0:
         raise ValueError(f"the largest number of regions is not negative, this one is {most}")
     field = make_field(error, labels)
     if field is None:
-        return ()
-    found = sorted(_regions(field, error, structures), key=lambda one: one.order)
-    return tuple(replace(one.region, rank=rank) for rank, one in enumerate(found[:most], start=1))
+        return []
+    return sorted(_regions(field, error, structures), key=lambda one: one.order)[:most]
 
 
 def _regions(field: Field, grid: Volume, structures: Sequence[NamedLabel]) -> Iterator[_Found]:
@@ -151,7 +181,8 @@ def _measure(
         structures=_names(field, parts, number, box, structures),
     )
     above = float((error * (1 - field.threshold / local_mean)).sum())
-    return _Found(region, above * grid.voxel_volume_ml)
+    whole = tuple(slice(first + a.start, first + a.stop) for first, a in zip(field.start, box, strict=True))
+    return _Found(region, above * grid.voxel_volume_ml, whole, voxels)
 
 
 def _position(

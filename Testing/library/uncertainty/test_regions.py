@@ -9,7 +9,7 @@ import pytest
 
 from TrustSegLib.imaging import Volume
 from TrustSegLib.uncertainty.region_field import DOUBTFUL, make_field
-from TrustSegLib.uncertainty.regions import Region, find_regions
+from TrustSegLib.uncertainty.regions import Region, find_regions, mark_regions
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
@@ -280,3 +280,20 @@ def test_beyond_the_image_there_is_no_doubt():
     error = Volume(values, (1.0, 1.0, 1.0), (0, 0, 0), LPS)
     mean = make_field(error, error.with_array(np.zeros_like(values, np.uint8))).local_mean
     assert mean[0, 6, 6] == pytest.approx(mean[6, 6, 6] * 0.6, rel=0.05)
+
+
+def test_marked_voxels_are_those_of_the_regions_by_their_ranks():
+    error, labels = make(shape=(40, 40, 60))
+    error.array[0, 30:36, 30:36, 40:46] = 0.45
+    found = find_regions(error, labels, STRUCTURES)
+    marked = mark_regions(error, labels)
+    assert marked.shape == labels.array.shape[1:]
+    assert len(found) == marked.max() == 2
+    for region in found:
+        own = marked == region.rank
+        i, j, k = region.index
+        assert own[k, j, i]
+        assert own.sum() * error.voxel_volume_ml == pytest.approx(region.volume_ml)
+        assert error.array[0][own].sum() * error.voxel_volume_ml == pytest.approx(region.expected_wrong_ml)
+    assert mark_regions(error, labels, most=1).max() == 1
+    assert not mark_regions(error.with_array(np.zeros_like(error.array)), labels).any()

@@ -46,6 +46,8 @@ def calibration_section(content: Mapping[str, Any] | None, figures: Mapping[str,
         parts += _quality(figures["quality"])
     if figures.get("volumes") and figures.get("quality"):
         parts += _by_condition(figures["volumes"], figures["quality"])
+    if figures.get("regions"):
+        parts += _regions(figures["regions"])
     if "input" in content:
         parts += _input(content["input"])
     return "\n".join(parts).rstrip("\n")
@@ -124,6 +126,30 @@ def _condition_row(condition: str, volumes: Mapping[str, Any], quality: Mapping[
         f"| {condition} | {volume['coverage']:.1%} | {volume['coverage_without_uncertainty']:.1%} "
         f"| {expected['true_dsc']:.3f} | {expected['predicted_dsc']:.3f} | {expected['coverage']:.1%} |"
     )
+
+
+def _regions(figures: Mapping[str, Any]) -> list[str]:
+    """Whether looking at the regions finds what matters, sooner than looking elsewhere."""
+    lines = [
+        "Regions, on the raw error probability, and as many voxels elsewhere: the share of all errors "
+        "thicker than one voxel that lies there (and the share of these voxels that are wrong).\n",
+        "| looking at | regions an image | their voxels | in the regions | most uncertain voxels "
+        "| rim of the mask |",
+        "|---|---|---|---|---|---|",
+    ]
+    for condition, found in figures.items():
+        cells = (
+            f"{_percent(found[f'{place}_thick'])} ({_percent(found[f'{place}_wrong'])})"
+            for place in ("in_regions", "most_uncertain", "in_rim")
+        )
+        lines.append(
+            f"| {condition} | {found['regions']:.1f} | {found['voxels']:.0f} | {' | '.join(cells)} |"
+        )
+    return [*lines, ""]
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.0%}"
 
 
 def _input(reference: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentationResult, SegmentOptions, segment
 
 from .conditions import CLEAN
+from .region_review import Review, review
 from .voxel_table import VoxelTable
 
 ERROR = "error_probability"
@@ -44,6 +45,8 @@ class ImageAnswer:
         By label.
     near, image : VoxelTable
         Of the voxels near truth or prediction (`near_voxels.near_mask`), and of all.
+    review : Review
+        What a look at the regions finds.
     """
 
     patient: str
@@ -52,6 +55,7 @@ class ImageAnswer:
     structures: Mapping[int, StructureAnswer]
     near: VoxelTable
     image: VoxelTable
+    review: Review
 
 
 def answers(
@@ -105,7 +109,8 @@ def compare(
     }
     wrong, near = prediction != truth, near_mask(truth, prediction)
     tables = VoxelTable.of(raw[near], wrong[near]), VoxelTable.of(raw, wrong)
-    return ImageAnswer(*names, condition, structures, *tables)
+    looked = review(result.maps[ERROR], result.labels, truth)
+    return ImageAnswer(*names, condition, structures, *tables, looked)
 
 
 def _answer(

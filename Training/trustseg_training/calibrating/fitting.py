@@ -15,6 +15,7 @@ from .conditions import weights
 from .error_curve import fit_error_curve
 from .folds import FOLDS, folds
 from .quality_figures import quality_figures
+from .region_figures import region_figures
 from .structure_cases import FAIL_BELOW, StructureCases
 from .volume_figures import volume_figures
 from .volume_intervals import LEVEL, fit_volume_rule
@@ -84,6 +85,7 @@ def fit_all(answers: Sequence[ImageAnswer], data: str, structures: Mapping[int, 
             continue
         parts[part], figures[part], missing = fit(answers)
         left_out += missing
+    figures["regions"] = region_figures(answers, _weights(answers))
     parts = {name: part for name, part in parts.items() if part}
     content = {"schema": SCHEMA, "record": record, **parts} if parts else None
     return Fitted(record, content, figures, tuple(left_out))
@@ -93,9 +95,9 @@ Part = tuple[Any, dict[str, Any], list[str]]
 
 
 def _curve(answers: Sequence[ImageAnswer]) -> Part:
-    patient, condition = (np.array([getattr(a, name) for a in answers]) for name in ("patient", "condition"))
+    patient = np.array([answer.patient for answer in answers])
     tables = [answer.image for answer in answers]
-    weight = weights(patient, condition)
+    weight = _weights(answers)
     for fit, _ in folds(patient):
         if not joined(tables, weight, fit).wrong.any():
             return None, {}, ["error_probability left out: hardly any voxel is wrong"]
@@ -109,6 +111,11 @@ def _curve(answers: Sequence[ImageAnswer]) -> Part:
         "ece_after": near["isotonic"],
     }
     return part, figures, []
+
+
+def _weights(answers: Sequence[ImageAnswer]) -> np.ndarray:
+    patient, condition = (np.array([getattr(a, name) for a in answers]) for name in ("patient", "condition"))
+    return weights(patient, condition)
 
 
 def _volumes(answers: Sequence[ImageAnswer], structures: Mapping[int, str]) -> Part:

@@ -59,6 +59,8 @@ def lines(fitted: Fitted) -> Iterator[str]:
         yield f"  {'score':<22}{'failure AUROC':>15}{'Spearman':>10}"
         for score, row in found["ranking"].items():
             yield f"  {score:<22}{_number(row['failure_auroc']):>15}{_number(row['spearman']):>10}"
+    if figures.get("regions"):
+        yield _region_line(figures["regions"])
     reference = (fitted.content or {}).get("input")
     if reference is not None:
         yield f"input check: {reference['cases']} cases, false alarms {reference['false_alarms']:.1%}"
@@ -73,6 +75,19 @@ def _curve_lines(figures: dict[str, Any]) -> Iterator[str]:
             yield f"  {group:<16}" + "".join(
                 f"{_number(figures[where][group][name], 4):>19}" for name in names
             )
+
+
+def _region_line(figures: dict[str, Any]) -> str:
+    pool = figures["pool"]
+    shares = [_percent(pool[f"{place}_thick"]) for place in ("in_regions", "most_uncertain", "in_rim")]
+    return (
+        f"regions: {pool['regions']:.1f} an image; of the errors thicker than a voxel they hold {shares[0]}, "
+        f"as many of the most uncertain voxels {shares[1]}, as many of the mask's rim {shares[2]}"
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _both(found: dict[str, Any], name: str, form: str) -> str:
