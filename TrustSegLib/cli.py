@@ -23,8 +23,14 @@ SEGMENT_TEXT = """\
 Segment images and show how sure the model is of every voxel.
 
 An image is a NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a directory that
-holds one DICOM series. A directory with image files directly in it is a batch of these images; what an
-earlier run has written there is left out. For each image these files are written:
+holds one DICOM series. A directory can also be a batch of images. What is directly in it decides:
+
+  DICOM images        it is one series: one image; directories in it are not looked into
+  else image files    a batch of these files; directories in it are not looked into, DICOM series or not
+  else                a batch of the directories in it, at any depth, that hold DICOM images; each must hold
+                      one series, whose results go into a folder named after the path: patient1_CT
+
+What an earlier run has written there is left out. For each image these files are written:
 
   mask.nii.gz         label of each voxel
   uncertainty.nii.gz  probability (0 to 1) that the label is wrong
@@ -44,6 +50,7 @@ examples:
   trustseg segment patients -o results --model hippocampus-t1
   trustseg segment dicom/series5 -o results --device cuda:0 --maps entropy,epistemic
   trustseg segment dicom/series5 -o results --dicom-seg
+  trustseg segment dicom -o results --dicom-seg
   trustseg segment head.nrrd -o results --roi -40,-10,-50,0,-40,0
   trustseg segment scan.nii.gz -o results --json | jq .structures"""
 
@@ -118,14 +125,15 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="image file, or folder of one DICOM series or of several images",
+        help="image file, or folder of a DICOM series, of image files, or of folders of DICOM series",
     )
     parser.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="DIR",
-        help="folder for the results; with several images, one folder each inside it, named after the image",
+        help="folder for the results; with several images, one folder each inside it, named after the image "
+        "or the folders of its series",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="also replace files that no earlier run has written into DIR"
@@ -236,7 +244,7 @@ def _add_models(commands: argparse._SubParsersAction) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     # Imported here: PyTorch takes seconds to load, and --help or a mistyped path should not wait for it.
     if parsed.command == "segment":
-        from TrustSegLib.commands.outputs import plan_targets
+        from TrustSegLib.cases.targets import plan_targets
 
         targets = plan_targets(parsed.images, parsed.output)
         from TrustSegLib.commands import segment

@@ -1,4 +1,4 @@
-"""A folder of images for a batch, one of them broken, and what a batch leaves on the disk."""
+"""Folders of images and of DICOM series for a batch, one of them broken, and what it leaves on the disk."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from dicom_samples import write_series
 from scene_samples import IMAGE
 
 NAMES = ("a.nii.gz", "b.nrrd", "c.nii.gz")
 BROKEN = "b.nrrd"
+SERIES = ("p1/2024/T1", "p2/2024/T1")
+SCOUT = "p2/2024/scout"
 
 
 def make_folder(folder: Path, broken: str | None = BROKEN, repeats: int = 1) -> Path:
@@ -33,6 +36,20 @@ def make_folder(folder: Path, broken: str | None = BROKEN, repeats: int = 1) -> 
             (folder / name).write_text("no image")
         else:
             sitk.WriteImage(_changed(image, number, repeats), str(folder / name))
+    return folder
+
+
+def make_export(folder: Path) -> Path:
+    """Write `SERIES`, the sample and the sample with noise, turned, and `SCOUT`, of one slice.
+
+    As a hospital exports them: a folder for each patient, study and series.
+    """
+    image = sitk.ReadImage(str(IMAGE))
+    axes = np.array([[0, 0, 1], [0.96, 0.28, 0], [-0.28, 0.96, 0]])  # sagittal, at right angles
+    for number, place in enumerate(SERIES):
+        array = sitk.GetArrayFromImage(_changed(image, number, 1))
+        write_series(folder / place, array, (1, 1, 1), (5 + number, -3, 20), tuple(axes.ravel()))
+    write_series(folder / SCOUT, array[:1])
     return folder
 
 

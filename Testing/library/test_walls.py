@@ -27,10 +27,14 @@ MAY_KNOW: dict[str, set[str]] = {
     "bundle": {"networks", "imaging", "uncertainty", *FOUNDATION},
     "inference": {"moments", "imaging", "uncertainty", "bundle", *FOUNDATION},
     "report": {"imaging", "uncertainty", "bundle", "inference", *FOUNDATION},
-    "commands": {"imaging", "uncertainty", "bundle", "inference", "report", "dicom_output", *FOUNDATION},
+    "cases": {"imaging", "uncertainty", "bundle", "inference", "report", "dicom_output", *FOUNDATION},
+    "commands": {
+        *{"imaging", "uncertainty", "bundle", "inference", "report", "dicom_output", "cases"},
+        *FOUNDATION,
+    },
     "dicom_output": {"imaging", "uncertainty", "bundle", "inference", *FOUNDATION},
-    "worker": {"imaging", "bundle", "inference", "report", "commands", *FOUNDATION},
-    "cli": {"commands", *FOUNDATION},
+    "worker": {"imaging", "bundle", "inference", "report", "cases", *FOUNDATION},
+    "cli": {"cases", "commands", *FOUNDATION},
     "__main__": {"cli"},
 }
 APPLICATION = {"slicer", "vtk", "qt", "ctk", "sitkUtils", "mrml"}

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("slicer")
 import slicer
+from batch_runs import names_in_order, open_case, start, wait_for_end
 from batch_samples import (
     BROKEN,
     NAMES,
@@ -21,7 +22,7 @@ from batch_samples import (
     read_cases,
     voxels,
 )
-from panel_runs import ERROR_MAP, PANEL, large_image, mask, node_names, results, wait_until
+from panel_runs import ERROR_MAP, PANEL, large_image, mask, node_names, wait_until
 from review_runs import cells, click_row, double_click_row
 from worker_processes import eventually, runs
 
@@ -37,31 +38,6 @@ def batch_panel():
 
     with open_panel(PANEL) as opened:
         yield opened
-
-
-def start(panel, images: Path, output: Path) -> None:
-    """Choose the folders and click Start batch."""
-    panel.ui.batchSection.collapsed = False
-    panel.ui.batchImagesEdit.currentPath = str(images)
-    panel.ui.batchOutputEdit.currentPath = str(output)
-    assert panel.ui.batchButton.enabled
-    panel.ui.batchButton.click()
-
-
-def wait_for_end(panel) -> None:
-    wait_until(lambda: not panel.widget.batch.busy, 120.0)
-
-
-def names_in_order(panel) -> list[str]:
-    return [row[0].split("\n")[0] for row in cells(panel.ui.batchTable)]
-
-
-def open_case(panel, name: str):
-    """Double-click a case, wait for it, and return image and nodes."""
-    double_click_row(panel.ui.batchTable, names_in_order(panel).index(name))
-    wait_until(lambda: not panel.widget.session.busy and panel.ui.segmentButton.text == "Segment")
-    image = panel.widget.parameters.inputVolume
-    return image, results(image)
 
 
 @pytest.fixture(scope="module")

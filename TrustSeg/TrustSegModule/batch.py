@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from TrustSegModule.batch_cases import BatchCase
+from TrustSegModule.batch_cases import BatchCase, names_of
 from TrustSegModule.models import Model
 from TrustSegModule.runner import DEFAULT_MAP
 
@@ -54,7 +54,7 @@ class BatchProgress:
     number, count : int
         Of the image that is worked on, from 1, and how many there are; 0 and 0 before it is known.
     name : str
-        Of its file.
+        As in the list of the cases.
     fraction : float
         Of the whole batch, 0 to 1, by the size of the files.
     remaining_seconds : float or None
@@ -96,6 +96,7 @@ class Batch:
         self.ended = self.cancelled = False
         self.failure: Failed | None = None
         self._targets: list[dict[str, Any]] = []
+        self._names: dict[str, str] = {}
         self._outcomes: list[tuple[str, str | None, str | None]] = []
         self._fraction, self._begin = 0.0, 0.0
         self._had_output = task.output.exists()
@@ -113,7 +114,7 @@ class Batch:
         done = (sum(sizes[:over]) + self._fraction * sizes[over]) / (sum(sizes) or 1)
         elapsed = time.monotonic() - self._begin if self._begin else 0.0
         remaining = elapsed * (1 - done) / done if done > 0 and elapsed > 0 else None
-        return BatchProgress(over + 1, count, Path(self._targets[over]["image"]).name, done, remaining)
+        return BatchProgress(over + 1, count, self._names[self._targets[over]["image"]], done, remaining)
 
     def start(self) -> None:
         """Begin; `poll` carries on.
@@ -183,6 +184,7 @@ class Batch:
             self.failure = plan
             return
         self._targets = plan.answer["targets"]
+        self._names = names_of([target["image"] for target in self._targets])
         for target in self._targets:
             outcome = yield self._segment(target)
             if isinstance(outcome, Failed) and outcome.kind in HOPELESS:
@@ -196,7 +198,7 @@ class Batch:
             if isinstance(tables, Failed):
                 self.failure = tables
                 return
-            self.cases = [BatchCase.of_row(row) for row in tables.answer["cases"]]
+            self.cases = [BatchCase.of_row(row, self._names[row["image"]]) for row in tables.answer["cases"]]
             if self.cancelled:
                 return
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ class BatchCase:
     Attributes
     ----------
     image : str
-        Its file.
+        Its file, or the folder of its DICOM series.
+    name : str
+        What it is called in the list, see `names_of`.
     folder : str or None
         Where its results are; None when it failed.
     quality : float or None
@@ -38,6 +42,7 @@ class BatchCase:
     """
 
     image: str
+    name: str
     folder: str | None = None
     quality: float | None = None
     uncertainty: float | None = None
@@ -47,17 +52,13 @@ class BatchCase:
     error: str | None = None
 
     @classmethod
-    def of_row(cls, row: dict[str, Any]) -> BatchCase:
+    def of_row(cls, row: dict[str, Any], name: str) -> BatchCase:
         """Take a row of `cases.json`; fields that are not known here are left out."""
         known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        known["name"] = name
         return cls(
             **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
         )
-
-    @property
-    def name(self) -> str:
-        """Name of the file."""
-        return Path(self.image).name
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -66,6 +67,18 @@ class BatchCase:
             # The table has the file's name already.
             return (self.error.removeprefix(f"{self.image}: "),)
         return (*self.flags, *self.warnings)
+
+
+def names_of(images: Sequence[str]) -> dict[str, str]:
+    """Name each image of a batch by its path below the folder that holds them all.
+
+    That is the file's name where they are files of one folder, and "patient1/CT" where they are series: those
+    of all patients may lie in folders of the same name.
+    """
+    paths = {image: Path(image) for image in images}
+    levels = zip(*(path.parent.parts for path in paths.values()), strict=False)
+    shared = len(list(takewhile(lambda level: len(set(level)) == 1, levels)))
+    return {image: Path(*path.parts[shared:]).as_posix() for image, path in paths.items()}
 
 
 def read_cases(folder: Path) -> list[BatchCase]:
@@ -83,7 +96,9 @@ def read_cases(folder: Path) -> list[BatchCase]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not content["schema"].startswith(SCHEMA):
             return []
-        return [BatchCase.of_row(row) for row in content["cases"]]
+        rows = content["cases"]
+        names = names_of([row["image"] for row in rows])
+        return [BatchCase.of_row(row, names[row["image"]]) for row in rows]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         message = _("{path}: cannot be read; start the batch again.")
         raise SceneError(message.format(path=path)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,8 +72,8 @@ class CasePlacement(Placement):
 
 
 def image_title(case: BatchCase) -> str:
-    """Return what the image of a case is called in the scene: its file without the extension."""
-    return case.name.partition(".")[0] or case.name
+    """Return what the image of a case is called in the scene: as the folder of its results."""
+    return Path(case.folder).name
 
 
 def find_case(scene: slicer.vtkMRMLScene, case: BatchCase, report: dict[str, Any]) -> ResultNodes | None:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from TrustSegLib.cases.table_files import TABLE_FILES
 from TrustSegLib.commands.console import print_json
-from TrustSegLib.commands.table_files import TABLE_FILES
 from TrustSegLib.report.batch_tables import SCHEMA, CaseRow, worst_first, write_batch_tables
 
 

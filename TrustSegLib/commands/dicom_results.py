@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from TrustSegLib.commands.outputs import Target
+from TrustSegLib.cases.series_folders import holds_dicom_images
+from TrustSegLib.cases.targets import Target
 from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE, check_dicom_output
 from TrustSegLib.errors import OptionError
 
@@ -16,6 +17,8 @@ DICOM_FILES = {"dicom_segmentation": SEGMENTATION_FILE, "dicom_uncertainty": UNC
 def check_dicom_targets(targets: Sequence[Target]) -> None:
     """Make sure, before the work, that every image is a DICOM series whose folder gets no results.
 
+    Whether the slices of a series make an image is not asked here: one that is damaged fails by itself.
+
     Raises
     ------
     OptionError
@@ -23,16 +26,19 @@ def check_dicom_targets(targets: Sequence[Target]) -> None:
         go into the folder of one of the series or below it.
     """
     images = [target.image for target in targets]
-    check_dicom_output(images)
+    check_dicom_output(image for image in images if not holds_dicom_images(image))
+    series = {_identity(image): image for image in images}
     for target in targets:
-        for series in images:
-            if _lies_in(target.folder, series):
-                raise OptionError(
-                    f"{target.folder}: lies in the folder of the series {series}, which DICOM results would "
-                    "be mixed with; choose another output folder"
-                )
+        folder = target.folder.resolve()
+        around = [path for path in (folder, *folder.parents) if path.exists()]
+        if found := [series[_identity(path)] for path in around if _identity(path) in series]:
+            raise OptionError(
+                f"{target.folder}: lies in the folder of the series {found[0]}, which DICOM results would "
+                "be mixed with; choose another output folder"
+            )
 
 
-def _lies_in(folder: Path, series: Path) -> bool:
-    folder = folder.resolve()
-    return any(path.exists() and path.samefile(series) for path in (folder, *folder.parents))
+def _identity(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return what is equal for two paths of one folder."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino

@@ -12,8 +12,8 @@ from pathlib import Path
 from TrustSegLib.bundle import Bundle, bundled_models, verify_bundle
 from TrustSegLib.bundle.added_models import FOLDER_VARIABLE, added_models, user_models_folder
 from TrustSegLib.bundle.description import MODEL_FILE
+from TrustSegLib.cases.outputs import private_folder
 from TrustSegLib.commands.console import print_json
-from TrustSegLib.commands.outputs import private_folder
 from TrustSegLib.errors import BundleError, OptionError, OutputError
 
 

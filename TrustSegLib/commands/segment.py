@@ -11,13 +11,14 @@ from pathlib import Path
 import torch
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
+from TrustSegLib.cases.case_files import write_case
+from TrustSegLib.cases.outputs import check_targets, private_folder, publish
+from TrustSegLib.cases.table_files import check_tables
+from TrustSegLib.cases.targets import Target
 from TrustSegLib.commands.batch import Batch
-from TrustSegLib.commands.case_files import write_case
 from TrustSegLib.commands.console import EXIT_MENDABLE, ProgressBar, print_error, print_json
 from TrustSegLib.commands.dicom_results import DICOM_FILES, check_dicom_targets
-from TrustSegLib.commands.outputs import Target, check_targets, private_folder, publish
 from TrustSegLib.commands.summary import print_summary
-from TrustSegLib.commands.table_files import check_tables
 from TrustSegLib.dicom_output import write_dicom
 from TrustSegLib.errors import ImageError, OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume

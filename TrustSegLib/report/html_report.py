@@ -24,6 +24,7 @@ from TrustSegLib.report.html_tables import (
     structure_names,
     structure_table,
 )
+from TrustSegLib.report.image_title import image_title
 from TrustSegLib.report.panel_svg import Colors
 from TrustSegLib.report.scene import Oriented
 from TrustSegLib.uncertainty.input_check import UNLIKE
@@ -111,7 +112,7 @@ def html_report(
         _calibration(report),
         _provenance(report),
     ]
-    title = escape(f"TrustSeg report: {_file_name(report)}")
+    title = escape(f"TrustSeg report: {image_title(report['image'])}")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -124,10 +125,6 @@ def html_report(
     )
 
 
-def _file_name(report: Mapping[str, Any]) -> str:
-    return report["image"].replace("\\", "/").rstrip("/").rpartition("/")[2] or report["image"]
-
-
 def _header(report: Mapping[str, Any]) -> str:
     model = report["model"]
     trust = "uncertainty not calibrated" if report["calibration"] is None else "uncertainty calibrated"
@@ -137,7 +134,7 @@ def _header(report: Mapping[str, Any]) -> str:
     expected = "" if quality is None else f" · expected DSC of the worst structure <b>{quality:.2f}</b>"
     return (
         f'<header><span class="use">{escape(report["intended_use"])}</span>'
-        f"<h1>{escape(_file_name(report))}</h1>"
+        f"<h1>{escape(image_title(report['image']))}</h1>"
         f"<p>Segmented by {escape(model['name'])} {escape(model['version'])} · {trust}{expected}</p></header>"
     )
 

@@ -9,9 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from TrustSegLib.commands.batch_folder import IMAGE_EXTENSIONS, images_of_batch
-from TrustSegLib.commands.outputs import check_targets, plan_targets, publish
-from TrustSegLib.commands.table_files import check_tables
+from TrustSegLib.cases.batch_folder import IMAGE_EXTENSIONS
+from TrustSegLib.cases.outputs import check_targets, publish
+from TrustSegLib.cases.series_folders import files_in, holds_dicom_images, unreadable
+from TrustSegLib.cases.table_files import check_tables
+from TrustSegLib.cases.targets import plan_targets
 from TrustSegLib.errors import ImageError, OutputError, TrustSegError
 from TrustSegLib.imaging import read_volume
 from TrustSegLib.report.batch_tables import CaseRow, worst_first, write_batch_tables
@@ -27,7 +29,7 @@ REMEDY = "choose another output folder"
 
 
 class FilePlace(NamedTuple):
-    """An image file, the folder for its results, and the one in which they are made."""
+    """An image, the folder for its results, and the one in which they are made."""
 
     image: Path
     folder: Path
@@ -43,7 +45,7 @@ class BatchCase(NamedTuple):
 
 
 def plan_batch(images: Path, output: Path) -> list[dict[str, Any]]:
-    """List the images of a folder, each with the folder for its results and the size of its file.
+    """List the images of a folder, each with the folder for its results and the size of its files.
 
     Raises
     ------
@@ -52,16 +54,13 @@ def plan_batch(images: Path, output: Path) -> list[dict[str, Any]]:
     """
     if not images.is_dir():
         raise ImageError(f"{images}: is no folder; choose a folder with images")
-    if not images_of_batch(images):
-        kinds = ", ".join(IMAGE_EXTENSIONS)
-        raise ImageError(
-            f"{images}: holds no images ({kinds}); choose another folder, or convert DICOM files"
-        )
     targets = plan_targets([str(images)], str(output))
+    if targets[0].image == images:
+        raise _no_batch(images)
     check_targets(targets, overwrite=False, remedy=REMEDY)
     check_tables(output, overwrite=False, remedy=REMEDY)
     return [
-        {"image": str(target.image), "folder": str(target.folder), "bytes": target.image.stat().st_size}
+        {"image": str(target.image), "folder": str(target.folder), "bytes": _size(target.image)}
         for target in targets
     ]
 
@@ -73,7 +72,7 @@ def segment_file(
     options: SegmentOptions,
     cancelled: Callable[[], bool],
 ) -> None:
-    """Segment an image file; its results are in its folder whole, or not at all.
+    """Segment an image; its results are in its folder whole, or not at all.
 
     Raises
     ------
@@ -117,9 +116,28 @@ def write_tables(folder: Path, cases: Sequence[BatchCase]) -> list[dict[str, Any
     return [asdict(row) for row in worst_first(rows)]
 
 
+def _no_batch(folder: Path) -> ImageError:
+    if holds_dicom_images(folder):
+        return ImageError(
+            f"{folder}: holds the slices of one image; load it and click Segment, or choose the folder above"
+        )
+    kinds = ", ".join(IMAGE_EXTENSIONS)
+    return ImageError(
+        f"{folder}: holds no images ({kinds}) and no folders of DICOM images; choose another folder"
+    )
+
+
+def _size(image: Path) -> int:
+    """Bytes of a file, or of the slices of a series."""
+    try:
+        return sum(path.stat().st_size for path in (files_in(image) if image.is_dir() else [image]))
+    except OSError as error:
+        raise unreadable(image, error) from error
+
+
 def _write(job: SegmentJob, place: FilePlace, volume, result, model, options, cancelled) -> None:
     # Here: it brings Matplotlib, which only this job needs.
-    from TrustSegLib.commands.case_files import write_case
+    from TrustSegLib.cases.case_files import write_case
 
     if cancelled():
         raise Cancelled

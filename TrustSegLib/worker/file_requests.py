@@ -15,7 +15,8 @@ from TrustSegLib.worker.request import model_text
 class PlanBatch:
     """Ask for the images of a folder, and whether their results can be put into another.
 
-    The answer has `targets`: `image`, `folder` for its results, and `bytes` of its file.
+    The answer has `targets`: `image` (a file, or the folder of a DICOM series), `folder` for its results, and
+    `bytes` of its files.
     """
 
     images: Path
@@ -32,12 +33,12 @@ class PlanBatch:
 
 @dataclass(frozen=True)
 class SegmentFile:
-    """Segment an image file and write what the command line writes; the answer has `notices`.
+    """Segment an image and write what the command line writes; the answer has `notices`.
 
     Attributes
     ----------
     image : Path
-        The file.
+        The file, or the folder of a DICOM series.
     folder : Path
         For its results; an earlier run's are replaced.
     staging : Path

@@ -88,7 +88,7 @@ class Workshop:
         return self._hand_over(job, result, options, cancelled)
 
     def segment_file(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Segment an image file into a folder; the message that it is done. Raises as `segment`."""
+        """Segment an image of a batch into a folder; the message that it is done. Raises as `segment`."""
         with understood():
             job = SegmentJob(message, self._channel)
             options = job.options

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from TrustSegLib.cases.batch_folder import images_of_batch
+from TrustSegLib.cases.targets import plan_targets
 from TrustSegLib.cli import main
 from TrustSegLib.commands import segment as command
-from TrustSegLib.commands.batch_folder import images_of_batch
-from TrustSegLib.commands.outputs import plan_targets
 from TrustSegLib.imaging import write_volume
 from TrustSegLib.inference import Case, segment
 

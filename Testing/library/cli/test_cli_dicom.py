@@ -6,45 +6,18 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from dicom_samples import write_series
 
+from TrustSegLib.cases.targets import plan_targets
 from TrustSegLib.cli import build_parser
 from TrustSegLib.commands import segment as command
-from TrustSegLib.commands.outputs import plan_targets
 from TrustSegLib.dicom_output import requirement
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import read_labels, write_volume
 
 DICOM = {"segmentation.dcm", "uncertainty.dcm"}
-
-
-def write_series(folder: Path, voxels: np.ndarray, **fields: str | None) -> Path:
-    """Write an axial series of (D, H, W) voxels of 1 mm."""
-    folder.mkdir(parents=True)
-    study, series, frame = generate_uid(), generate_uid(), generate_uid()
-    for number, slice_ in enumerate(voxels.astype(np.int16)):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        data = FileDataset(folder / f"{number}.dcm", {}, file_meta=meta, preamble=b"\0" * 128)
-        data.SOPClassUID, data.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
-        data.StudyInstanceUID, data.SeriesInstanceUID, data.FrameOfReferenceUID = study, series, frame
-        data.Modality, data.PatientID, data.SeriesNumber = "MR", "4711", 7
-        data.Rows, data.Columns = slice_.shape
-        data.BitsAllocated = data.BitsStored = 16
-        data.HighBit, data.PixelRepresentation, data.SamplesPerPixel = 15, 1, 1
-        data.PhotometricInterpretation = "MONOCHROME2"
-        data.PixelSpacing, data.SliceThickness = [1, 1], 1
-        data.ImageOrientationPatient, data.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, number]
-        data.PixelData = slice_.tobytes()
-        for name, value in fields.items():
-            setattr(data, name, value)
-        pydicom.dcmwrite(folder / f"{number}.dcm", data, enforce_file_format=True)
-    return folder
 
 
 def run(images: list[Path], output: Path, model: Path, *options: str, dicom: bool = True) -> int:

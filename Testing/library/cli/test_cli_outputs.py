@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from TrustSegLib.cases import case_files
+from TrustSegLib.cases.case_names import image_name
+from TrustSegLib.cases.outputs import OWN_FILES, publish
+from TrustSegLib.cases.targets import plan_targets
 from TrustSegLib.cli import main
-from TrustSegLib.commands import case_files
 from TrustSegLib.commands import segment as command
-from TrustSegLib.commands.outputs import OWN_FILES, image_name, plan_targets, publish
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 
 RESULTS = ["mask.nii.gz", "overlay.png", "report.html", "report.json", "uncertainty.nii.gz"]

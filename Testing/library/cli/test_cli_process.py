@@ -21,7 +21,7 @@ STOPPED = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # A job in the background inherits "ignore".
 from TrustSegLib.cli import main
-from TrustSegLib.commands import case_files as command
+from TrustSegLib.cases import case_files as command
 
 def stop(*arguments, **options):
     os.kill(os.getpid(), signal.{signal})
@@ -33,7 +33,7 @@ sys.exit(main(sys.argv[1:]))
 KILLED_BETWEEN_MOVES = """
 import os, signal, sys
 from TrustSegLib.cli import main
-from TrustSegLib.commands import outputs
+from TrustSegLib.cases import outputs
 
 replace = os.replace
 moves = []

@@ -56,7 +56,7 @@ def mask_curves(
         )
         for structure in structures_of(summary)
     }
-    return _figure(readers, families(conditions, group), measure, styles)
+    return curve_figure(readers, families(conditions, group), measure, styles)
 
 
 def case_curves(
@@ -71,15 +71,28 @@ def case_curves(
     def read(model: str, key: str) -> Reading:
         return table_reading(selected(tables.cases, model, key), measure.name, measure.factor)
 
-    return _figure({"": read}, families(conditions, group), measure, styles)
+    return curve_figure({"": read}, families(conditions, group), measure, styles)
 
 
-def _figure(
+def curve_figure(
     readers: dict[str, Read],
     shown: dict[str, list[NamedCondition]],
     measure: Measure,
     styles: dict[str, Style],
 ) -> Figure:
+    """A block of panels for each reader, a panel for each family, a line for each name of ``styles``.
+
+    Parameters
+    ----------
+    readers : dict
+        By name, such as a structure: takes a name of ``styles`` and a condition's key.
+    shown : dict
+        Conditions by family, see `families`.
+    measure : Measure
+        What is read.
+    styles : dict of str to Style
+        Of everything that is read.
+    """
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
     # A panel alone is no wider than half a page.
@@ -120,14 +133,15 @@ def _panel(axes: Axes, conditions: list[NamedCondition], read: Read, styles: dic
             markersize=3.2,
         )
         banded = [(place, point) for place, point in known if point.low is not None]
-        axes.fill_between(
-            [place for place, _ in banded],
-            [point.low for _, point in banded],
-            [point.high for _, point in banded],
-            color=style.color,
-            alpha=0.15,
-            linewidth=0,
-        )
+        if banded:
+            axes.fill_between(
+                [place for place, _ in banded],
+                [point.low for _, point in banded],
+                [point.high for _, point in banded],
+                color=style.color,
+                alpha=0.15,
+                linewidth=0,
+            )
     axes.set_xticks(places, ["clean", *(f"{each.strength:g}" for each in conditions[1:])])
 
 

@@ -178,3 +178,18 @@ DEFINITIONS = (
         "Wilcoxon, Biometrics Bulletin 1, 1945; Holm, Scandinavian Journal of Statistics 6, 1979",
     ),
 )
+
+SEVERAL_TRAININGS = Definition(
+    "Several trainings",
+    "Networks that differ in nothing but the random numbers of their training. A difference of two groups "
+    "has a 95 % interval of draws with replacement: of patients, the same ones for all networks, and of each "
+    "group's trainings, one less than there are (as many would make it too narrow). Patients count who have "
+    "a value of every network.",
+    "Owen, Annals of Applied Statistics 1, 2007; McCarthy and Snowden, Vital and Health Statistics 2-95, "
+    "1985",
+)
+
+
+def definitions(several_trainings: bool) -> tuple[Definition, ...]:
+    """Those of all reports, and that of several trainings where there are any."""
+    return (*DEFINITIONS, SEVERAL_TRAININGS) if several_trainings else DEFINITIONS

@@ -16,7 +16,7 @@ from TrustSegLib.report.json_report import INTENDED_USE
 
 from . import sentences
 from .comparisons import Comparison, comparison_table, comparisons_of
-from .definitions import DEFINITIONS
+from .definitions import definitions
 from .drawing import Picture
 from .example_pictures import example_picture
 from .examples import Example, choose_examples, examples_of
@@ -26,6 +26,8 @@ from .pool_table import pool_table
 from .provenance import provenance
 from .readings import Summary, patients, structures_of
 from .skipped import skipped_lines
+from .trainings import groups_of
+from .trainings_page import trainings_section
 from .voxel_table import HEADS, voxel_table
 
 REPORT = "report.html"
@@ -59,7 +61,7 @@ def write_report(
     summary : mapping
         As ``summary.json`` has it: what `verification.summary.summarize` says, with ``models``
         (their SHA-256), ``suite``, ``title``, ``seed`` and ``cases``; ``command``, ``data``, ``split`` and
-        ``versions`` are shown if they are there.
+        ``versions`` are shown if they are there, and ``seeds`` with ``seed_differences`` if there are groups.
     suite : Suite
         The conditions.
     examples : sequence of Example
@@ -77,6 +79,7 @@ def write_report(
     """
     conditions = named_conditions(suite)
     comparisons = comparisons_of(summary)
+    drawn = chapters(summary, tables, conditions)
     text = _template().render(
         title=summary["title"],
         intended_use=INTENDED_USE,
@@ -87,10 +90,11 @@ def write_report(
         skipped=skipped_lines(tables, conditions),
         voxel_heads=HEADS,
         voxel_rows=voxel_table(summary, conditions),
-        chapters=chapters(summary, tables, conditions),
+        chapters=drawn,
         pool=pool_table(summary),
+        trainings=trainings_section(summary, conditions, 1 + sum(len(each.pictures) for each in drawn)),
         examples=_pictures(examples, conditions, tables),
-        definitions=DEFINITIONS,
+        definitions=definitions(bool(groups_of(summary))),
         provenance=provenance(summary),
     )
     path = output / REPORT

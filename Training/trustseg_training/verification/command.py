@@ -14,6 +14,7 @@ from trustseg_training.judging import Subject, choose_cases, passed_through
 from TrustSegLib.errors import OptionError, OutputError
 
 from .running import Task, carry_out
+from .seed_differences import differences
 from .seeds import check_groups, over_seeds
 from .subjects import Roster, with_temperatures
 from .suite import Suite, load_suite
@@ -148,6 +149,7 @@ def verify_subjects(
     }
     summary = {**header, **summarize(tables, suite)}
     summary["seeds"] = over_seeds(summary, seeds or {})
+    summary["seed_differences"] = differences(tables, seeds or {})
     _write_summary(output / SUMMARY, summary)
     return Verified(tuple(subjects), tuple(cases[subjects[0].name]), suite, seed, tables, summary)
 

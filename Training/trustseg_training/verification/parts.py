@@ -18,7 +18,7 @@ from .suite import Suite
 FOLDER = "parts"
 
 #: Raised when what is measured changes: older parts are made again.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,28 @@ from TrustSegLib.errors import OptionError
 
 Record = dict[str, Any]
 
+_MASKS = ("dice", "hd95_mm")
 _POOLED = ("failure_auroc", "aurc", "spearman")
 
 
 def check_groups(groups: Mapping[str, Sequence[str]], models: Sequence[str]) -> None:
-    """Refuse a group of unknown models.
+    """Refuse a group of unknown models, one that is named like a model, and a network that is in two places.
 
     Raises
     ------
     OptionError
-        Naming the model.
+        Naming the group and the model.
     """
+    taken: dict[str, str] = {}
     for group, names in groups.items():
+        if group in models:
+            raise OptionError(f"seeds {group}: a model has this name; name the group otherwise")
         for name in names:
             if name not in models:
                 raise OptionError(f"seeds {group}: no model is named {name}; use some of {', '.join(models)}")
+            if name in taken:
+                raise OptionError(f"seeds {group}: {name} is in {taken[name]} already; name it once")
+            taken[name] = group
 
 
 def over_seeds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Record]:
@@ -41,34 +48,57 @@ def over_seeds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) 
     Returns
     -------
     dict
-        By group: ``models``; ``dice[condition][structure]`` and ``pool[score][measure]`` with ``mean``,
-        ``low``, ``high`` and ``seeds``, the number of networks that have a value.
+        By group: ``models``; ``dice[condition][structure]``, ``hd95_mm[condition][structure]``,
+        ``calibration[condition][measure]``, ``detection[condition][uncertainty][measure]`` and
+        ``pool[score][measure]`` with ``mean``, ``low``, ``high`` and ``seeds``, the number of networks that
+        have a value. What a network lacks, such as a condition, is left out.
     """
     return {group: _of_group(summary, list(names)) for group, names in groups.items()}
 
 
 def _of_group(summary: Mapping[str, Any], names: list[str]) -> Record:
     conditions = [summary["conditions"][name] for name in names]
-    pools = [summary["pool"][name] for name in names]
-    dice = {
-        condition: {
-            structure: _spread(
-                [each[condition]["structures"][structure]["dice"]["value"] for each in conditions]
-            )
-            for structure in conditions[0][condition]["structures"]
-            if all(structure in each[condition]["structures"] for each in conditions)
-        }
-        for condition in conditions[0]
+    masks = {
+        measure: _joined(conditions, lambda found, measure=measure: _of_structures(found, measure))
+        for measure in _MASKS
     }
-    shared = [score for score in pools[0] if all(score in pool for pool in pools)]
-    pool = {
-        score: {measure: _spread([each[score][measure]["value"] for each in pools]) for measure in _POOLED}
-        for score in shared
+    return {
+        "models": names,
+        **masks,
+        "calibration": _joined(conditions, lambda found: _joined(_parts(found, "calibration"), _spread)),
+        "detection": _joined(conditions, _detection),
+        "pool": _joined([summary["pool"][name] for name in names], _ranking),
     }
-    return {"models": names, "dice": dice, "pool": pool}
 
 
-def _spread(values: Sequence[float | None]) -> Record:
+def _joined(
+    networks: Sequence[Mapping[str, Any]], join: Callable[[list[Mapping[str, Any]]], Record]
+) -> dict[str, Record]:
+    """What all networks have, key by key."""
+    shared = [key for key in networks[0] if all(key in each for each in networks)]
+    return {key: join([each[key] for each in networks]) for key in shared}
+
+
+def _parts(networks: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+    return [each.get(name, {}) for each in networks]
+
+
+def _of_structures(networks: Sequence[Mapping[str, Any]], measure: str) -> dict[str, Record]:
+    return _joined(
+        _parts(networks, "structures"), lambda rows: _spread([each.get(measure) or {} for each in rows])
+    )
+
+
+def _detection(networks: Sequence[Mapping[str, Any]]) -> dict[str, Record]:
+    return _joined(_parts(networks, "detection"), lambda measures: _joined(measures, _spread))
+
+
+def _ranking(networks: Sequence[Mapping[str, Any]]) -> dict[str, Record]:
+    return {measure: _spread([each.get(measure) or {} for each in networks]) for measure in _POOLED}
+
+
+def _spread(found: Sequence[Mapping[str, Any]]) -> Record:
+    values = [each.get("value") for each in found]
     known = [value for value in values if value is not None]
     if not known:
         return {"mean": None, "low": None, "high": None, "seeds": 0}

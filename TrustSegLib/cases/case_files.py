@@ -12,6 +12,7 @@ from TrustSegLib.imaging import Volume, write_volume
 from TrustSegLib.inference import SegmentationResult
 from TrustSegLib.report import write_html_report, write_overlay, write_report
 from TrustSegLib.report.files import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+from TrustSegLib.report.image_title import image_title
 
 
 def write_case(
@@ -48,13 +49,12 @@ def write_case(
     for name, values in result.maps.items():
         write_volume(values, folder / map_file(name))
     window = _window(description)
-    path = Path(image_path)
     write_overlay(
         volume,
         result,
         folder / OVERLAY_FILE,
         structures=description.structures,
-        image_name=path.name or str(path.resolve()),
+        image_name=image_title(os.fspath(image_path)),
         window=window,
     )
     report = write_report(

@@ -1,8 +1,11 @@
 """What is in a folder that is given as an image: one DICOM series, or a batch of images.
 
-A folder is a batch when image files lie directly in it and no DICOM files. Its images are the files with one
-of `IMAGE_EXTENSIONS`, in the order of their names. Hidden files, folders inside it, and files that an earlier
-run has written there are left out.
+1. DICOM images directly in it: it is one series, and no batch.
+2. Else image files directly in it (those with one of `IMAGE_EXTENSIONS`): a batch of these, and of no others.
+3. Else folders inside it, at any depth, that hold DICOM images: a batch of these series.
+
+A batch is in the order of the names. Hidden files and folders, and files that an earlier run has written
+there, are left out.
 """
 
 from __future__ import annotations
@@ -10,33 +13,39 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from TrustSegLib.errors import ImageError
+from TrustSegLib.cases.series_folders import (
+    files_in,
+    holds_dicom_images,
+    is_dicom_image,
+    series_folders,
+    unreadable,
+)
 from TrustSegLib.report.files import REPORT_FILE
 
 IMAGE_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-_DICOM_MARK, _DICOM_MARK_AT = b"DICM", 128
 
 
 def images_of_batch(folder: Path) -> list[Path]:
-    """List the images of a batch by name; none where `folder` is a file or a folder of DICOM files.
+    """List the images of a batch by name: files, or folders of DICOM series.
+
+    None where `folder` is a file or a folder of DICOM files, or where there are no images.
 
     Raises
     ------
     ImageError
-        The folder cannot be read.
+        The folder, or one inside it, cannot be read.
     """
     if not folder.is_dir():
         return []
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        ours = written_before(folder)
+        files = [path for path in files_in(folder) if path.name not in ours]
         images = [path for path in files if path.name.lower().endswith(IMAGE_EXTENSIONS)]
-        if not images or any(_is_dicom(path) for path in files if path not in images):
-            return []
+        if images:
+            return [] if any(is_dicom_image(path) for path in files if path not in images) else images
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ImageError(f"{folder}: cannot be read ({reason}); check its permissions") from error
-    ours = written_before(folder)
-    return [path for path in images if path.name not in ours]
+        raise unreadable(folder, error) from error
+    return [] if holds_dicom_images(folder) else series_folders(folder)
 
 
 def written_before(folder: Path) -> set[str]:
@@ -48,8 +57,3 @@ def written_before(folder: Path) -> set[str]:
         return {*report["files"].values(), *(entry["file"] for entry in report["maps"])}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return set()  # No report, or one of another program: then nothing here is known to be ours.
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(_DICOM_MARK_AT + len(_DICOM_MARK))[_DICOM_MARK_AT:] == _DICOM_MARK

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from TrustSegLib.commands.batch_folder import IMAGE_EXTENSIONS, images_of_batch, written_before
-from TrustSegLib.commands.table_files import OVERWRITE_REMEDY
+from TrustSegLib.cases.batch_folder import written_before
+from TrustSegLib.cases.table_files import OVERWRITE_REMEDY
+from TrustSegLib.cases.targets import Target
 from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE
-from TrustSegLib.errors import ImageError, OptionError, OutputError
+from TrustSegLib.errors import OutputError
 from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.uncertainty import MAP_NAMES
 
@@ -27,51 +26,6 @@ OWN_FILES = (
 )
 """Every name that a result can have."""
 PRIVATE_PREFIX = ".trustseg-"
-
-
-@dataclass(frozen=True)
-class Target:
-    """An image and the folder for its results."""
-
-    image: Path
-    folder: Path
-
-
-def plan_targets(images: Sequence[str], output: str) -> list[Target]:
-    """Decide where the results of each image go.
-
-    Parameters
-    ----------
-    images : sequence of str
-        Files, or directories: of one DICOM series, or of images that are a batch (see `batch_folder`).
-    output : str
-        Folder for the results of one image; of several, the folder of one folder per image.
-
-    Raises
-    ------
-    ImageError
-        An image is not there.
-    OptionError
-        Two images would write into the same folder.
-    """
-    for image in images:
-        if not Path(image).exists():
-            raise ImageError(f"{image}: no such file or directory; check the path")
-    found = [path for image in images for path in images_of_batch(Path(image)) or [Path(image)]]
-    if found == [Path(images[0])]:
-        return [Target(found[0], Path(output))]
-    targets = [Target(path, Path(output) / image_name(path)) for path in found]
-    _check_different(targets)
-    return targets
-
-
-def image_name(image: Path) -> str:
-    """Name an image without its extensions; a directory keeps its whole name."""
-    name = image.name if image.name not in ("", "..") else image.resolve().name
-    if image.is_dir():
-        return name
-    extension = next((end for end in IMAGE_EXTENSIONS if name.lower().endswith(end)), "")
-    return name[: len(name) - len(extension)] or name
 
 
 @contextmanager
@@ -150,19 +104,6 @@ def publish(staging: Path, folder: Path) -> None:
             undo.pop_all()
     except OSError as error:
         raise _not_writable(folder, error) from error
-
-
-def _check_different(targets: Sequence[Target]) -> None:
-    taken: dict[str, Path] = {}
-    for target in targets:
-        # Some file systems take names for the same that differ in case or in how an accent is encoded.
-        key = unicodedata.normalize("NFC", target.folder.name).casefold()
-        if key in taken:
-            raise OptionError(
-                f"{taken[key]} and {target.image} would both write into {target.folder}; segment them into "
-                "different output folders"
-            )
-        taken[key] = target.image
 
 
 def _check_replaceable(existing: Path, images: Sequence[Path], may_replace: bool, remedy: str) -> None:
