@@ -54,7 +54,7 @@ def _answer(patient: int, condition: str, generator: np.random.Generator) -> Ima
     raw = generator.uniform(0, 0.6, 4000)
     table = VoxelTable.of(raw, generator.uniform(size=4000) < raw**2)
     name = f"p{patient:03d}"
-    looked = Review(1, 10, Found(20, 5), Found(6, 3), Found(5, 1), Found(4, 1))
+    looked = Review(1, 10, Found(20, 5), Found(6, 3), Found(5, 1), 10, Found(4, 1))
     structures = {1: StructureAnswer(scores, true, dsc)}
     return ImageAnswer(name, name, condition, structures, table, table, looked)
 

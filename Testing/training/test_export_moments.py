@@ -42,7 +42,7 @@ def test_the_check_goes_into_metrics_and_card_and_none_of_other_weights(
     (foreign / "moments.json").write_text("{}")
     command = ["export", str(run), "--details", str(details), "-o", str(tmp_path / "bundle")]
     for folder, said in (
-        (other, "was measured on other weights"),
+        (other, "or on other weights than those of"),
         (foreign, "not of the schema trustseg-moments/1"),
         (tmp_path, "no check of the moments"),
     ):

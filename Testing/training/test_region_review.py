@@ -94,6 +94,15 @@ def test_regions_hold_the_thick_error_where_the_most_uncertain_voxels_are_the_ri
     assert found.in_rim.thick == 0
 
 
+def test_a_rim_that_is_smaller_than_the_regions_is_looked_at_whole():
+    error, labels, truth = _case()
+    speck = np.zeros_like(labels.array)
+    speck[0, 2, 2, 2] = 1
+    found = review(error, labels.with_array(speck), truth)
+    assert found.rim_voxels == 7 < found.voxels
+    assert found.in_rim.wrong == 1
+
+
 def test_without_a_region_nothing_is_looked_at():
     error, labels, truth = _case()
     found = review(error.with_array(np.zeros_like(error.array)), labels, truth)
@@ -109,8 +118,8 @@ class _Answer:
 
 
 def test_shares_are_of_all_thick_errors_and_of_all_voxels_looked_at():
-    nothing = Review(0, 0, Found(10, 4), Found(0, 0), Found(0, 0), Found(0, 0))
-    looked = Review(2, 20, Found(30, 12), Found(10, 8), Found(12, 4), Found(5, 0))
+    nothing = Review(0, 0, Found(10, 4), Found(0, 0), Found(0, 0), 0, Found(0, 0))
+    looked = Review(2, 20, Found(30, 12), Found(10, 8), Found(12, 4), 10, Found(5, 0))
     answers = [_Answer("clean", nothing), _Answer("clean", looked), _Answer("motion-5", looked)]
     figures = region_figures(answers, np.array([0.5, 0.5, 0.0]))
     assert figures["clean"] == figures["pool"]
@@ -123,4 +132,4 @@ def test_shares_are_of_all_thick_errors_and_of_all_voxels_looked_at():
     assert region_figures(answers[:1], np.ones(1))["clean"]["in_rim_wrong"] is None
     record = {"data": "d", "patients": 2, "conditions": ["clean", "motion-5"], "cases": 3, "folds": 2}
     text = calibration_section({"record": record}, {"regions": figures})
-    assert "| clean | 1.0 | 10 | 50% (50%) | 25% (60%) | 0% (25%) |" in text
+    assert "| clean | 1.0 | 10 | 50% (50%) | 25% (60%) | 0% (50%) |" in text

@@ -20,7 +20,7 @@ from trustseg_training.measures.statistics import bootstrap_mean
 from trustseg_training.reporting import numbers, write_report
 from trustseg_training.reporting.named_conditions import named_conditions
 from trustseg_training.reporting.trainings import columns_of, pairs_of
-from trustseg_training.reporting.trainings_sentences import rough, training_sentences
+from trustseg_training.reporting.trainings_sentences import _whose, rough, training_sentences
 from trustseg_training.verification.seed_differences import differences
 from trustseg_training.verification.seeds import over_seeds
 from trustseg_training.verification.suite import Suite
@@ -260,10 +260,18 @@ def test_summary_of_groups_that_is_older_than_their_differences_is_still_told(
     out = _printed(old, tmp_path, capsys)
     clean = summary["seeds"]["plain"]["dice"]["clean"][STRUCTURES[0]]
     assert f"{numbers.share(clean['mean'])} ({numbers.share(clean['low'])} to" in out
-    assert "Difference" not in out
-    assert "no differences" in out
+    assert "Differences have" not in out
+    assert "The differences were not measured, by an earlier version: verify again." in out
     page = write_report(tmp_path, tables, old, SUITE).read_text(encoding="utf-8")
-    assert "no other group or model to compare" in page or "verify again" in page
+    assert "The differences were not measured, by an earlier version: verify again." in page
+
+
+def test_luck_of_training_is_told_of_the_side_that_was_drawn():
+    pair = {"first": "vdp", "second": "ensemble"}
+    assert _whose({**pair, "networks": [3, 1]}) == "patients and of the training of vdp"
+    assert _whose({**pair, "networks": [1, 2]}) == "patients and of the training of ensemble"
+    assert _whose({**pair, "networks": [2, 2]}) == "patients and training"
+    assert _whose({**pair, "networks": [1, 1]}) == "patients"
 
 
 def test_value_that_some_trainings_lack_says_of_how_many_it_is(measured, tmp_path, capsys):

@@ -54,7 +54,10 @@ def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise OptionError(f"{path}: not of the schema {SCHEMA}; run trustseg-train moments anew")
     if found["sha256"] != load_subject(run, checkpoint).model.sha256:
-        raise OptionError(f"{path}: was measured on other weights than {run} has in {checkpoint}; repeat it")
+        raise OptionError(
+            f"{path}: was measured on a bundle, or on other weights than those of {run}, {checkpoint}; "
+            f"measure the run itself: trustseg-train moments {run}"
+        )
     return {
         "samples": found["samples"],
         "images": len(found["cases"]),

@@ -33,6 +33,7 @@ def region_figures(answers: Sequence[ImageAnswer], weight: np.ndarray) -> Figure
 
 def _of(reviews: Sequence[Review], weight: np.ndarray) -> dict[str, float | None]:
     voxels = _sum([each.voxels for each in reviews], weight)
+    rim = _sum([each.rim_voxels for each in reviews], weight)
     thick = _sum([each.everywhere.thick for each in reviews], weight)
     found: dict[str, float | None] = {
         "regions": _sum([each.regions for each in reviews], weight) / weight.sum(),
@@ -41,7 +42,8 @@ def _of(reviews: Sequence[Review], weight: np.ndarray) -> dict[str, float | None
     }
     for place in PLACES:
         parts: list[Found] = [getattr(each, place) for each in reviews]
-        found[f"{place}_wrong"] = _share(_sum([part.wrong for part in parts], weight), voxels)
+        looked = rim if place == "in_rim" else voxels
+        found[f"{place}_wrong"] = _share(_sum([part.wrong for part in parts], weight), looked)
         found[f"{place}_thick"] = _share(_sum([part.thick for part in parts], weight), thick)
     return found
 

@@ -41,8 +41,10 @@ class Review:
         In the regions.
     most_uncertain : Found
         In as many voxels, those of highest error probability.
+    rim_voxels : int
+        As many as in the regions, or all on both sides of the mask's surface if these are fewer.
     in_rim : Found
-        In as many voxels on both sides of the mask's surface, in the mean over a random choice.
+        In so many voxels of the rim, in the mean over a random choice.
     """
 
     regions: int
@@ -50,6 +52,7 @@ class Review:
     everywhere: Found
     in_regions: Found
     most_uncertain: Found
+    rim_voxels: int
     in_rim: Found
 
 
@@ -70,13 +73,15 @@ def review(error: Volume, labels: Volume, truth: np.ndarray) -> Review:
     highest = np.zeros(truth.size, dtype=bool)
     highest[np.argsort(-error.array[0], axis=None, kind="stable")[:count]] = True
     rim = boundary_voxels(prediction)
-    share = min(count / max(int(rim.sum()), 1), 1.0)
+    looked = min(count, int(rim.sum()))
+    share = looked / max(int(rim.sum()), 1)
     return Review(
         int(marked.max(initial=0)),
         count,
         _found(thickness, np.ones(truth.shape, dtype=bool)),
         _found(thickness, marked > 0),
         _found(thickness, highest.reshape(truth.shape)),
+        looked,
         _found(thickness, rim, share),
     )
 

@@ -15,7 +15,7 @@ from .named_conditions import GROUPS, SNR, NamedCondition, families
 from .pool_table import score_title
 from .readings import Reading, Summary, scores_of, structures_of
 from .trainings import Pair, Trained, columns_of, difference, drawn, groups_of, head, pairs_of, reading, span
-from .trainings_sentences import rough, training_sentences
+from .trainings_sentences import rough, training_sentences, uncompared
 from .trainings_tables import ERROR
 
 _VOXELS = (("ece", "", "ECE"), ("auroc", ERROR, "AUROC"), ("average_precision", ERROR, "AUPR"))
@@ -63,6 +63,8 @@ class Trainings:
         By score.
     compared : tuple of (str, str, tuple of SpanRow)
         Title of a pair, whose luck is drawn, and a row for each condition.
+    uncompared : str
+        Why there is none.
     pictures : tuple of Picture
         Dice against strength.
     """
@@ -74,6 +76,7 @@ class Trainings:
     pool: tuple[tuple[str, tuple[SpanRow, ...]], ...]
     compared_heads: tuple[str, ...]
     compared: tuple[tuple[str, str, tuple[SpanRow, ...]], ...]
+    uncompared: str
     pictures: tuple[Picture, ...]
 
 
@@ -103,6 +106,7 @@ def trainings_section(
         pool=tuple(_ranked(summary, columns)),
         compared_heads=tuple(title for _, _, title in _COMPARED),
         compared=tuple(_compared(pair, structures, conditions) for pair in pairs),
+        uncompared=uncompared(summary, columns),
         pictures=tuple(_pictures(summary, columns, conditions, first_number)),
     )
 

@@ -11,7 +11,7 @@ from .measured_values import POOL, Measured
 from .pool_table import score_title
 from .readings import Summary, scores_of, structures_of
 from .trainings import Pair, Trained, columns_of, difference, drawn, groups_of, head, pairs_of, reading, span
-from .trainings_sentences import rough
+from .trainings_sentences import rough, uncompared
 
 ERROR = "error_probability"
 
@@ -109,7 +109,7 @@ def _notes(summary: Summary, columns: Sequence[str], pairs: Sequence[Pair]) -> s
             "Differences have 95 % intervals, not corrected for their number. Drawn with replacement:\n"
         )
     else:
-        lines.append("There are no differences of these: verify again, or name a group and another column.")
+        lines.append(uncompared(summary, columns))
     drawings = [f"- {pair['first']} less {pair['second']}: {drawn(pair)}" for pair in pairs]
     return "\n".join([" ".join(lines), *drawings]) + "\n"
 
