@@ -33,7 +33,7 @@ def images_of_batch(folder: Path) -> list[Path]:
     Raises
     ------
     ImageError
-        The folder, or one inside it, cannot be read.
+        The folder itself, or a file directly in it, cannot be read.
     """
     if not folder.is_dir():
         return []

@@ -16,6 +16,10 @@ LONGEST_BYTES = 150
 """Of a name of a series: file systems take 255, and Windows 260 letters for a whole path."""
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 """What no file name may hold on some system, and bytes that are no text."""
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
+)
+"""Devices of Windows: no file has such a name there, whatever follows a dot."""
 _HASH_LETTERS = 8
 
 
@@ -33,7 +37,11 @@ def series_names(folder: Path, series: Sequence[Path]) -> list[str]:
 
     What some file system does not take becomes "_". A name that is too long, or that another series or a
     table of the batch would have too, ends with "~" and a hash of the path. So the name does not depend on
-    the order of the series, and the next run finds the same one.
+    the order of the series, and the next run over the same folders finds the same one.
+
+    Where a series is added whose name would be that of one that is there ("a_b/c" beside "a/b_c"), the next
+    run names both anew, and what it finds in the old folder ("a_b_c") stays there. This is rare; a hash in
+    every name with "_" would make all of them hard to read. The tables of a batch name each case's folder.
     """
     paths = [path.relative_to(folder).as_posix() for path in series]
     names = [_safe(path) for path in paths]
@@ -55,8 +63,9 @@ def same_name(name: str) -> str:
 
 
 def _safe(path: str) -> str:
-    # Windows drops dots and spaces at the end.
-    return _UNSAFE.sub("_", path).strip(" ").rstrip(". ") or "_"
+    # Windows drops dots and spaces at the end; a dot at the beginning would hide the folder.
+    name = re.sub(r"^\.+", "_", _UNSAFE.sub("_", path).strip(" ").rstrip(". "))
+    return f"_{name}" if not name or _RESERVED.match(name) else name
 
 
 def _cut(name: str) -> str:
@@ -64,4 +73,4 @@ def _cut(name: str) -> str:
 
 
 def _hash(path: str) -> str:
-    return hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:_HASH_LETTERS]
+    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LETTERS]

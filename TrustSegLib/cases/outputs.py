@@ -14,7 +14,7 @@ from pathlib import Path
 
 from TrustSegLib.cases.batch_folder import written_before
 from TrustSegLib.cases.table_files import OVERWRITE_REMEDY
-from TrustSegLib.cases.targets import Target
+from TrustSegLib.cases.targets import Target, identity
 from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
@@ -107,7 +107,7 @@ def publish(staging: Path, folder: Path) -> None:
 
 
 def _check_replaceable(existing: Path, images: Sequence[Path], may_replace: bool, remedy: str) -> None:
-    if any(existing.samefile(image) for image in images):
+    if identity(existing) in [identity(image) for image in images]:
         raise OutputError(f"{existing}: is an image to be segmented; choose another output folder")
     if existing.is_dir():
         raise OutputError(f"{existing}: is a folder where a result goes; choose another output folder")

@@ -7,7 +7,7 @@ for the reader to say; a folder that it refuses is a case that fails.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -41,23 +41,27 @@ NO_IMAGES = (
 def series_folders(folder: Path) -> list[Path]:
     """List the folders below `folder`, at any depth, that hold DICOM images; by name.
 
-    Hidden folders are left out. Links are followed, but no folder is looked into twice.
+    Hidden folders are left out. Links are followed, but no folder is looked into twice. One that cannot be
+    read, or holds a file that cannot, is listed as well: it is a case that fails, and the others go on.
 
     Raises
     ------
     ImageError
-        A folder cannot be read.
+        `folder` itself cannot be read.
     """
-    found: list[Path] = []
-    waiting, seen = _inner_folders(folder)[::-1], {folder.resolve()}
+    try:
+        waiting = _inner_folders(folder)[::-1]
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    found, seen = [], {folder.resolve()}
     while waiting:
         current = waiting.pop()
         if (place := current.resolve()) in seen:
             continue
         seen.add(place)
-        if holds_dicom_images(current):
-            found.append(current)
-        waiting += _inner_folders(current)[::-1]
+        is_case, inner = _look_into(current)
+        found += [current] if is_case else []
+        waiting += inner[::-1]
     return found
 
 
@@ -69,17 +73,35 @@ def holds_dicom_images(folder: Path) -> bool:
     ImageError
         The folder or a file in it cannot be read.
     """
-    if not folder.is_dir():
-        return False
     try:
-        return _hold_images(folder, files_in(folder))
+        return folder.is_dir() and _hold_images(folder, files_in(folder))
     except OSError as error:
         raise unreadable(folder, error) from error
 
 
-def files_in(folder: Path) -> list[Path]:
-    """List the files of a folder by name, without hidden ones; `OSError` if it cannot be read."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+def may_hold_dicom_images(folder: Path) -> bool:
+    """As `holds_dicom_images`; True also where it cannot be told, so that the reader says what is wrong."""
+    try:
+        return holds_dicom_images(folder)
+    except ImageError:
+        return True
+
+
+def may_be_folder(path: Path) -> bool:
+    """Whether a path is a folder; True also where it cannot be told, as of a link into a private folder."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return True
+
+
+def files_in(folder: Path, besides: Collection[Path] = ()) -> list[Path]:
+    """List the files of a folder by name, without hidden ones; `OSError` if it cannot be read.
+
+    The paths in `besides` are not looked at.
+    """
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".") and path not in besides]
+    return sorted(path for path in paths if path.is_file())
 
 
 def is_dicom_image(path: Path) -> bool:
@@ -94,16 +116,24 @@ def unreadable(folder: Path, error: OSError) -> ImageError:
 
 
 def _hold_images(folder: Path, files: Sequence[Path]) -> bool:
-    marked = False
+    unmarked = set()
     for path in files:
-        if (head := _head(path)) is not None:
-            marked = True
-            if _is_image(head):
-                return True
-    if marked or not files:
-        return False
-    with quiet_itk():  # Old exports lack the mark; the reader takes them nevertheless.
-        return bool(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+        if (head := _head(path)) is None:
+            unmarked.add(path.name)
+        elif _is_image(head):
+            return True
+    # Old exports lack the mark; the reader takes them nevertheless, with a report or a DICOMDIR beside them.
+    return bool(unmarked) and not unmarked.isdisjoint(_names_in_series(folder))
+
+
+def _names_in_series(folder: Path) -> set[str]:
+    """Names of all files of a folder that GDCM takes for those of a series."""
+    reader = sitk.ImageSeriesReader
+    with quiet_itk():
+        series = [
+            reader.GetGDCMSeriesFileNames(str(folder), each) for each in reader.GetGDCMSeriesIDs(str(folder))
+        ]
+    return {Path(name).name for names in series for name in names}
 
 
 def _head(path: Path) -> bytes | None:
@@ -120,8 +150,16 @@ def _is_image(head: bytes) -> bool:
     return not any(uid == kind or uid.startswith(f"{kind}.") for kind in NO_IMAGES)
 
 
-def _inner_folders(folder: Path) -> list[Path]:
+def _look_into(folder: Path) -> tuple[bool, list[Path]]:
+    """Whether a folder is a case, and the folders inside it."""
+    inner: list[Path] = []
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except OSError as error:
-        raise unreadable(folder, error) from error
+        inner = _inner_folders(folder)
+        # What cannot be told to be a file is among the inner folders, and a case of its own.
+        return _hold_images(folder, files_in(folder, besides=inner)), inner
+    except OSError:
+        return True, inner  # A case that fails: the reader says what is wrong with it.
+
+
+def _inner_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and may_be_folder(path))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from TrustSegLib.cases.batch_folder import IMAGE_EXTENSIONS
 from TrustSegLib.cases.outputs import check_targets, publish
-from TrustSegLib.cases.series_folders import files_in, holds_dicom_images, unreadable
+from TrustSegLib.cases.series_folders import files_in, holds_dicom_images
 from TrustSegLib.cases.table_files import check_tables
 from TrustSegLib.cases.targets import plan_targets
 from TrustSegLib.errors import ImageError, OutputError, TrustSegError
@@ -50,7 +50,7 @@ def plan_batch(images: Path, output: Path) -> list[dict[str, Any]]:
     Raises
     ------
     TrustSegError
-        The folder holds no images, or the results cannot be put into `output`.
+        The folder holds no images; or the results cannot be put into `output`, or would lie among slices.
     """
     if not images.is_dir():
         raise ImageError(f"{images}: is no folder; choose a folder with images")
@@ -128,11 +128,11 @@ def _no_batch(folder: Path) -> ImageError:
 
 
 def _size(image: Path) -> int:
-    """Bytes of a file, or of the slices of a series."""
+    """Bytes of a file, or of the slices of a series; 0 of one that cannot be read, and so takes no time."""
     try:
         return sum(path.stat().st_size for path in (files_in(image) if image.is_dir() else [image]))
-    except OSError as error:
-        raise unreadable(image, error) from error
+    except OSError:
+        return 0  # It stops no other image: reading it fails, and says why.
 
 
 def _write(job: SegmentJob, place: FilePlace, volume, result, model, options, cancelled) -> None:

@@ -95,15 +95,44 @@ def test_a_report_beside_the_slices_does_not_hide_them(tmp_path):
     assert found(tmp_path) == ["p"]
 
 
-def test_slices_without_the_mark_of_dicom_are_found_as_the_reader_finds_them(tmp_path):
-    folder = write_series(tmp_path / "p" / "old", VOXELS)
-    for path in folder.iterdir():
+def write_unmarked(folder: Path) -> Path:
+    """Write a series as old programs do, without the mark of DICOM."""
+    for path in write_series(folder, VOXELS).iterdir():
         data = pydicom.dcmread(path)
         data.preamble, data.file_meta = None, pydicom.dataset.FileMetaDataset()
         pydicom.dcmwrite(path, data, implicit_vr=True, little_endian=True, enforce_file_format=False)
         assert b"DICM" not in path.read_bytes()
+    return folder
+
+
+def test_slices_without_the_mark_of_dicom_are_found_as_the_reader_finds_them(tmp_path):
+    folder = write_unmarked(tmp_path / "p" / "old")
     assert read_volume(folder).shape == (3, 4, 5)
     assert found(tmp_path) == ["p/old"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sop_class"),
+    [
+        ("0-report.dcm", ComprehensiveSRStorage),
+        ("segmentation.dcm", SegmentationStorage),
+        ("DICOMDIR", MediaStorageDirectoryStorage),
+    ],
+)
+def test_a_marked_file_that_is_no_image_does_not_hide_slices_without_the_mark(tmp_path, name, sop_class):
+    write_object(write_unmarked(tmp_path / "p") / name, sop_class)
+    assert found(tmp_path) == ["p"]
+
+
+def test_a_segmentation_beside_a_text_is_no_image(tmp_path):
+    """GDCM lists a segmentation as a series, too."""
+    (path,) = write_series(tmp_path / "q", VOXELS[:1]).iterdir()
+    data = pydicom.dcmread(path)
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = SegmentationStorage
+    data.save_as(path)
+    (tmp_path / "q" / "notes.txt").write_text("hello")
+    write_series(tmp_path / "p", VOXELS)
+    assert found(tmp_path) == ["p"]
 
 
 def test_other_files_are_no_images_and_nothing_is_said_of_them(tmp_path, capfd):
@@ -158,20 +187,54 @@ def test_results_of_an_earlier_run_do_not_hide_the_series(tmp_path):
     assert found(tmp_path) == ["p"]
 
 
-@pytest.mark.parametrize("place", ["", "p", "p/q"])
-def test_a_folder_that_cannot_be_read_is_named(tmp_path, place, monkeypatch):
+def refuse(monkeypatch, method: str, place: Path) -> None:
     """Who runs the tests may be root, who can read everything."""
-    (tmp_path / "p" / "q").mkdir(parents=True)
-    listed = Path.iterdir
+    real = getattr(Path, method)
 
-    def refusing(path):
-        if path == tmp_path / place:
+    def refusing(path, *arguments, **options):
+        if path == place:
             raise PermissionError(13, "Permission denied")
-        return listed(path)
+        return real(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "iterdir", refusing)
+    monkeypatch.setattr(Path, method, refusing)
+
+
+def test_a_batch_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    write_series(tmp_path / "p", VOXELS)
+    refuse(monkeypatch, "iterdir", tmp_path)
     with pytest.raises(ImageError) as caught:
         images_of_batch(tmp_path)
-    assert str(caught.value) == (
-        f"{tmp_path / place}: cannot be read (Permission denied); check its permissions"
-    )
+    assert str(caught.value) == f"{tmp_path}: cannot be read (Permission denied); check its permissions"
+
+
+@pytest.mark.parametrize("place", ["b", "b/q"])
+def test_a_folder_that_cannot_be_listed_is_a_case_that_fails_and_stops_no_other(tmp_path, place, monkeypatch):
+    for good in ("a", "c"):
+        write_series(tmp_path / good, VOXELS)
+    (tmp_path / "b" / "q").mkdir(parents=True)
+    refuse(monkeypatch, "iterdir", tmp_path / place)
+    assert found(tmp_path) == ["a", place, "c"]
+    with pytest.raises(ImageError):
+        read_volume(tmp_path / place)
+
+
+def test_a_file_that_cannot_be_read_makes_its_folder_a_case_and_stops_no_other(tmp_path, monkeypatch):
+    for good in ("a", "b/inner", "c"):
+        write_series(tmp_path / good, VOXELS)
+    (tmp_path / "b" / "worn").write_text("x")
+    refuse(monkeypatch, "open", tmp_path / "b" / "worn")
+    assert found(tmp_path) == ["a", "b", "b/inner", "c"]
+    with pytest.raises(ImageError):
+        read_volume(tmp_path / "b")
+
+
+def test_a_link_that_cannot_be_followed_stops_no_other(tmp_path):
+    """The system refuses its name; a link into a private folder is refused in the same way."""
+    for good in ("b/1", "b/3"):
+        write_series(tmp_path / good, VOXELS)
+    (tmp_path / "b" / "2").symlink_to("x" * 300)
+    with pytest.raises(OSError, match="name too long"):
+        (tmp_path / "b" / "2").stat()
+    assert found(tmp_path) == ["b/1", "b/2", "b/3"]
+    with pytest.raises(ImageError, match="b/2: cannot be read"):
+        read_volume(tmp_path / "b" / "2")

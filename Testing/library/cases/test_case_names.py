@@ -15,7 +15,12 @@ from TrustSegLib.cases.table_files import TABLE_FILES
 
 ROOT = Path("study")
 HASHED = re.compile(r"~[0-9a-f]{8}$")
-FOLDER = st.text(min_size=1, max_size=80).filter(lambda name: "/" not in name and name not in (".", ".."))
+FOLDER = st.text(st.characters(exclude_characters="/"), min_size=1, max_size=80).filter(
+    lambda name: name not in (".", "..")
+)
+ANY_TEXT = st.characters(exclude_characters="/", categories=["L", "N", "P", "S", "Z", "C"])
+"""With lone surrogates: what Windows takes for a name and no text can hold."""
+DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d) *(\.|$)")
 
 
 def names(*places: str) -> list[str]:
@@ -39,6 +44,30 @@ def test_what_windows_does_not_take_is_replaced():
 def test_bytes_that_are_no_text_are_replaced():
     (name,) = names(os.fsdecode(b"p\xff\xfe"))
     assert name == "p__"
+
+
+def test_devices_of_windows_are_no_names():
+    assert names("CON", "aux", "nul.1", "Lpt9 .x", "COM\u00b9") == [
+        *("_CON", "_aux", "_nul.1", "_Lpt9 .x", "_COM\u00b9")
+    ]
+    assert names("console", "CON/CT", "nul-1", "com10", "p.aux") == [
+        *("console", "CON_CT", "nul-1", "com10", "p.aux")
+    ]
+
+
+def test_no_name_is_hidden_or_taken_for_a_private_folder():
+    assert names(" .trustseg-a", " ..x", " . /x") == ["_trustseg-a", "_x", "_ _x"]
+
+
+def test_a_lone_surrogate_can_be_told_apart():
+    long_name, other = names("p" * 200 + "\ud800", "p" * 200 + "\udc80")
+    assert long_name != other
+    assert len(set(names("q\ud800", "q\ud801", "q_"))) == 3
+
+
+def test_a_series_that_is_added_does_not_take_the_folder_of_another():
+    (before,) = names("a/b_c")
+    assert before not in names("a/b_c", "a_b/c")
 
 
 def test_paths_that_would_get_one_name_are_told_apart():
@@ -73,7 +102,15 @@ def test_long_identifiers_fit_and_stay_different():
     assert len(names("頭" * 200)[0].encode()) <= LONGEST_BYTES
 
 
-@given(st.sets(st.lists(FOLDER, min_size=1, max_size=4).map("/".join), min_size=1, max_size=6))
+@given(
+    st.sets(
+        st.lists(st.one_of(FOLDER, st.text(ANY_TEXT, min_size=1, max_size=80)), min_size=1, max_size=4).map(
+            "/".join
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_whatever_the_folders_are_called_each_has_a_folder_of_its_own(places):
     given_names = names(*places)
     keys = {unicodedata.normalize("NFC", name).casefold() for name in given_names}
@@ -83,3 +120,5 @@ def test_whatever_the_folders_are_called_each_has_a_folder_of_its_own(places):
         assert len(name.encode()) <= LONGEST_BYTES
         assert not re.search(r'[<>:"/\\|?*\x00-\x1f]', name)
         assert not name.endswith((".", " "))
+        assert not name.startswith(".")
+        assert not DEVICE.match(name)

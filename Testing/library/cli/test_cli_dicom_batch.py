@@ -132,6 +132,39 @@ def test_dicom_results_do_not_go_among_the_slices_of_a_batch(export, new_volume,
     assert "lies in the folder of the series" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("where", [".", "p9", "p9/results"])
+def test_no_results_go_among_the_slices_of_a_batch(where, export, new_volume, model, monkeypatch, capsys):
+    monkeypatch.setattr(command, "segment", lambda *_, **__: pytest.fail("the work was begun"))
+    write_series(export / "p9", new_volume().array[0])
+    before = sorted(export.rglob("*"))
+    assert run(export, export / where, model) == 2
+    said = capsys.readouterr().err
+    assert f"lies in the folder of the series {export / 'p9'}, which results" in said
+    assert said.count("\n") == 1
+    assert sorted(export.rglob("*")) == before
+
+
+@pytest.mark.parametrize("options", [[], ["--dicom-seg"]])
+def test_what_cannot_be_read_stops_no_other(options, export, model, output, monkeypatch, capsys):
+    """A file of a worn CD, and a link that the system does not follow; twice, over the earlier results."""
+    (export / "p1" / "worn").write_text("x")
+    (export / "p2" / "link").symlink_to("x" * 300)
+    opened = Path.open
+
+    def worn(path, *arguments, **settings):
+        if path == export / "p1" / "worn":
+            raise OSError(5, "Input/output error")
+        return opened(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "open", worn)
+    for _ in range(2):
+        assert run(export, output, model, "--quiet", *options) == 2
+    assert sorted(os.listdir(output)) == sorted([*TABLES, "p1_2024_T1", "p2_2024_T1"])
+    failed = [case for case in read_cases(output) if case["error"]]
+    assert {case["image"] for case in failed} == {str(export / "p1"), str(export / "p2" / "link")}
+    assert all(case["error"].startswith(case["image"]) for case in failed)
+
+
 def test_image_files_beside_the_series_are_the_batch(export, new_volume, model, output, capsys):
     write_volume(new_volume(), export / "a.nii.gz")
     assert run(export, output, model, "--quiet") == 0

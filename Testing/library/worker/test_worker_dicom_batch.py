@@ -14,6 +14,7 @@ from worker_processes import until
 
 from TrustSegLib.imaging import read_volume
 from TrustSegLib.worker import Failed, Finished, PlanBatch, ReadCase, SegmentFile, Worker, WriteTables
+from TrustSegLib.worker.batch_jobs import plan_batch
 
 MODEL = ROOT / "TrustSegLib" / "models" / "hippocampus-t1"
 FILES = ["mask.nii.gz", "overlay.png", "report.html", "report.json", "uncertainty.nii.gz"]
@@ -90,6 +91,23 @@ def test_the_slices_of_one_image_are_planned_as_a_batch(worker, export, tmp_path
     assert said.endswith(
         "holds the slices of one image; load it and click Segment, or choose the folder above"
     )
+
+
+def test_results_are_planned_among_the_slices(worker, export):
+    study = export / "p1" / "2024"
+    said = refusal(worker, PlanBatch(study, study))
+    assert f"lies in the folder of the series {study / 'T1'}, which results" in said
+
+
+def test_a_folder_that_cannot_be_read_refuses_the_plan(tmp_path):
+    """The name that the link gives is too long for the system."""
+    write_series(tmp_path / "export" / "p1", np.arange(60).reshape(3, 4, 5))
+    (tmp_path / "export" / "p0").mkdir()
+    (tmp_path / "export" / "p0" / "link").symlink_to("x" * 300)
+    targets = plan_batch(tmp_path / "export", tmp_path / "results")
+    sizes = {Path(target["folder"]).name: target["bytes"] for target in targets}
+    assert sizes["p1"] > 0
+    assert sizes["p0_link"] == 0
 
 
 def test_folders_without_images_are_planned(worker, tmp_path):
