@@ -56,7 +56,7 @@ def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
     if found["sha256"] != load_subject(run, checkpoint).model.sha256:
         raise OptionError(
             f"{path}: was measured on a bundle, or on other weights than those of {run}, {checkpoint}; "
-            f"measure the run itself: trustseg-train moments {run}"
+            f"measure the run itself: trustseg-train moments {run} --checkpoint {Path(checkpoint).stem}"
         )
     return {
         "samples": found["samples"],

@@ -38,16 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--split", choices=["train", "val", "test", "all"], default="val", help="default: val")
     add("--seed", type=int, default=0, help="of weight sets and noise; default: 0")
     add("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    add("--checkpoint", choices=["best", "last"], default="best", help="of the run; default: best")
 
 
 def run(options: argparse.Namespace) -> None:
     """Sample, compare, and say how well the modes agree."""
     from trustseg_training.moment_check import MomentCheck, check_moments
     from trustseg_training.moment_check.command import lines_of
+    from trustseg_training.run import CHECKPOINTS
 
     names = MomentCheck.__dataclass_fields__
     given = {name: value for name, value in vars(options).items() if name in names}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    given["checkpoint"] = CHECKPOINTS[options.checkpoint]
     numbers = check_moments(options.model, options.data, options.output, MomentCheck(**given))
     for line in lines_of(numbers):
         print(line)

@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from trustseg_training.judging import choose_cases, load_subject
+from trustseg_training.run import BEST
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.inference.device import choose_device
 
@@ -31,7 +32,7 @@ MODES = ("taylor", "exact", "correlated")
 SAVE_SECONDS = 120.0
 
 #: Raised when the sums change their meaning.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class MomentCheck:
         The layers are followed on so many of the images.
     split, device : str
         As for the other commands.
+    checkpoint : str
+        Of a run, `run.BEST` or `run.LAST`.
     minutes : float or None
         Stop to draw after so long, and report what is there.
     """
@@ -65,6 +68,7 @@ class MomentCheck:
     layer_images: int = 2
     split: str = "val"
     device: str = "cpu"
+    checkpoint: str = BEST
     minutes: float | None = None
 
     def __post_init__(self) -> None:
@@ -99,7 +103,7 @@ def check_moments(model: Path, data: Path, output: Path, check: MomentCheck) -> 
     TrustSegError
         Model, data or options cannot be used, the folder holds another check, or it cannot be written.
     """
-    subject = load_subject(model)
+    subject = load_subject(model, check.checkpoint)
     device = choose_device(check.device)
     network = subject.model.network().to(device)
     shape = check.crop[::-1]
