@@ -38,7 +38,7 @@ def write_case(
     description : ModelDescription
         Of the model.
     image_path, command, more_files
-        As in `report.write_report`; a folder is told with its whole path.
+        As in `report.write_report`; on the pages a folder has its whole path.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def write_case(
     for name, values in result.maps.items():
         write_volume(values, folder / map_file(name))
     window = _window(description)
-    # "." or "T1" would not tell whose series it was.
+    # On the pages, "." or "T1" would not tell whose series it was.
     path = Path(image_path) if os.path.isfile(image_path) else Path(os.path.abspath(image_path))
     write_overlay(
         volume,
@@ -60,10 +60,10 @@ def write_case(
         window=window,
     )
     report = write_report(
-        result, folder / REPORT_FILE, image_path=path, command=command, more_files=more_files
+        result, folder / REPORT_FILE, image_path=image_path, command=command, more_files=more_files
     )
     write_html_report(
-        report,
+        {**report, "image": str(path)},
         folder / HTML_FILE,
         image=volume,
         labels=result.labels,

@@ -6,10 +6,10 @@ from TrustSegLib.imaging.reading import ITK_READERS
 
 
 def image_title(image: str) -> str:
-    """The name of a file; of a folder with a DICOM series the folder above too.
+    """The name of a file; of a folder with a DICOM series the two folders above too.
 
-    Series are named after what was scanned and how ("T1"), the folder above after the patient or the study:
-    with the former alone the reports of many patients would have one title.
+    Series are named after what was scanned and how ("T1"), the folders above after the study and the patient:
+    with the first alone the reports of many patients would have one title.
 
     Parameters
     ----------
@@ -20,4 +20,4 @@ def image_title(image: str) -> str:
     if not parts:
         return image
     is_file = parts[-1].lower().endswith(tuple(ITK_READERS))
-    return parts[-1] if is_file else "/".join(parts[-2:])
+    return parts[-1] if is_file else "/".join(parts[-3:])

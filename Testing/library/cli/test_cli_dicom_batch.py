@@ -188,3 +188,17 @@ def test_a_folder_of_empty_folders_is_no_batch_of_nothing(tmp_path, model, outpu
     assert run(tmp_path / "empty", output, model) == 2
     assert "without a DICOM image series" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_pages_name_the_patient_and_tables_the_image_as_it_was_given(export, model, output, monkeypatch):
+    monkeypatch.chdir(export.parent)
+    assert run(Path(export.name), output, model) == 0
+    pages = [(output / f"{name}_2024_T1" / "report.html").read_text("utf-8") for name in ("p1", "p2")]
+    assert ["<h1>p1/2024/T1</h1>" in pages[0], "<h1>p2/2024/T1</h1>" in pages[1]] == [True, True]
+    assert {row["image"] for row in rows(output / "cases.csv")} == {f"{export.name}/{name}" for name in GOOD}
+
+
+def test_page_of_a_series_given_as_the_current_folder_names_it(export, model, output, monkeypatch):
+    monkeypatch.chdir(export / GOOD[0])
+    assert run(Path("."), output, model) == 0
+    assert "<h1>p1/2024/T1</h1>" in (next(output.rglob("report.html"))).read_text("utf-8")

@@ -13,12 +13,12 @@ from TrustSegLib.report.image_title import image_title
         ("scan.nii.gz", "scan.nii.gz"),
         ("/data/patient1/Scan.NRRD", "Scan.NRRD"),
         ("C:\\data\\scan.mha", "scan.mha"),
-        ("/data/patient1/T1", "patient1/T1"),
-        ("/data/patient1/CT 1.2.840.10008/", "patient1/CT 1.2.840.10008"),
+        ("/data/patient1/2024/T1", "patient1/2024/T1"),
+        ("C:\\patient1\\CT 1.2.840.10008\\", "C:/patient1/CT 1.2.840.10008"),
         ("./T1", "T1"),
         ("/", "/"),
         ("Node of the scene", "Node of the scene"),
     ],
 )
-def test_folder_is_named_with_the_one_above_it_and_file_alone(image, title):
+def test_folder_is_named_with_those_above_it_and_file_alone(image, title):
     assert image_title(image) == title
