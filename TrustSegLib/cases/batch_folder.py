@@ -20,9 +20,10 @@ from TrustSegLib.cases.series_folders import (
     series_folders,
     unreadable,
 )
+from TrustSegLib.imaging.reading import ITK_READERS
 from TrustSegLib.report.files import REPORT_FILE
 
-IMAGE_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+IMAGE_EXTENSIONS = tuple(ITK_READERS)
 
 
 def images_of_batch(folder: Path) -> list[Path]:

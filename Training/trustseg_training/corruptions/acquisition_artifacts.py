@@ -35,7 +35,7 @@ def _motion(volume: Volume, strength: float, generator: np.random.Generator) -> 
     """A patient who moves four times; a share ``strength`` of k-space is read while out of place.
 
     The middle of k-space is read in place, so that the labels still fit (Shaw et al. 2019); with much more
-    than .7 out of place they do not: masks then fit better a voxel or two beside them. With growing strength
+    than .7 out of place they do not: the edges are then those of the moved anatomy. With growing strength
     more planes are read in poses that stay the same, and the error can only grow (Parseval); with growing
     movements it would not. The image is continued in its mirror image first: the body does not end where the
     image does.
