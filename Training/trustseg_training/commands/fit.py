@@ -151,6 +151,12 @@ def _add_optimization(group: argparse._ArgumentGroup) -> None:
     add("--epochs", type=int, help="default: 20")
     add("--batch-size", type=int, help="per device; default: 4")
     add("--learning-rate", type=float, help="default: 0.003")
+    add(
+        "--variance-learning-rate",
+        type=number_or_none,
+        metavar="RATE",
+        help="of the kernels' variances, or none for the same; default: 0.03",
+    )
     add("--weight-decay", type=float, help="default: 0.0001")
     add("--seed", type=int, help="default: 1")
     add("--gradient-clip", type=number_or_none, help="largest norm of the gradient, or none; default: 1")

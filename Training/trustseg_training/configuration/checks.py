@@ -117,10 +117,11 @@ def _numbers(c: FitConfiguration) -> dict[str, tuple[bool, str]]:
     rules = {name: (getattr(c, name) > 0, "a number above 0 is needed") for name in positive}
     for name in ("weight_decay", "kl_weight"):
         rules[name] = (getattr(c, name) >= 0, "a number of at least 0 is needed")
-    clip, decay = c.gradient_clip, c.ema
+    clip, decay, rate = c.gradient_clip, c.ema, c.variance_learning_rate
     return {
         **rules,
         "gradient_clip": (clip is None or clip > 0, "a number above 0, or none, is needed"),
+        "variance_learning_rate": (rate is None or rate > 0, "a number above 0, or none, is needed"),
         "ema": (decay is None or 0 < decay < 1, "a number between 0 and 1, or none, is needed"),
         "foreground_share": (0 <= c.foreground_share <= 1, "a number from 0 to 1 is needed"),
         "validation_fraction": (0 < c.validation_fraction < 1, "a number between 0 and 1 is needed"),

@@ -67,6 +67,10 @@ class FitConfiguration:
         Share of the patches that are drawn around a structure, for structures much smaller than the image.
     epochs, batch_size, learning_rate, weight_decay, seed
         Of the optimization with AdamW and a cosine schedule; ``batch_size`` is per device.
+    variance_learning_rate : float or None
+        Of the parameters that the kernels' variances are made of; None for ``learning_rate``. Adam moves a
+        parameter by about the rate in a step and these are about logarithms of the variances: with the rate
+        of the means, a training ends before they have left the value that they began with.
     objective : str
         ``cross_entropy_dice``, ``expected``, ``gaussian_nll``, or ``auto`` for what fits the family.
     class_weights : tuple of float or None
@@ -111,6 +115,7 @@ class FitConfiguration:
     epochs: int = 20
     batch_size: int = 4
     learning_rate: float = 3e-3
+    variance_learning_rate: float | None = 3e-2
     weight_decay: float = 1e-4
     seed: int = 1
     kl_weight: float = 1e-2
@@ -180,7 +185,10 @@ class FitConfiguration:
 
     @classmethod
     def load(cls, run: Path) -> FitConfiguration:
-        """Read the configuration of a run folder; settings that it does not have are the defaults.
+        """Read the configuration of a run folder.
+
+        Settings that it does not have are the defaults, but for ``variance_learning_rate``: runs that do not
+        know it had one rate for all parameters.
 
         Raises
         ------
@@ -191,7 +199,7 @@ class FitConfiguration:
         if not path.is_file():
             raise OptionError(f"{run}: no training run ({FILE} is missing); name a folder that `fit` wrote")
         try:
-            values = dict(json.loads(path.read_text(encoding="utf-8")))
+            values = {"variance_learning_rate": None} | json.loads(path.read_text(encoding="utf-8"))
             return cls(
                 **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
             )

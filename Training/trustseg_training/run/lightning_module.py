@@ -164,13 +164,21 @@ class Segmentation(lightning.LightningModule):
 
     def configure_optimizers(self) -> dict:
         """AdamW with a short warm-up and a cosine to zero; variances and norms are not decayed."""
-        decayed = [p for p in self.network.parameters() if p.dim() > 1]
-        others = [p for p in self.network.parameters() if p.dim() == 1]
-        groups = [{"params": decayed, "weight_decay": self.configuration.weight_decay}, {"params": others}]
+        groups = self._parameter_groups()
         optimizer = torch.optim.AdamW(groups, lr=self.configuration.learning_rate, weight_decay=0.0)
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_cosine(step, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _parameter_groups(self) -> list[dict]:
+        rate, apart = self.configuration.variance_learning_rate, []
+        if rate is not None and hasattr(self.network, "random_layers"):
+            apart = [layer.rho for layer in self.network.random_layers()]
+        left = set(self.network.parameters()) - set(apart)
+        ordered = [p for p in self.network.parameters() if p in left]
+        decayed, others = [p for p in ordered if p.dim() > 1], [p for p in ordered if p.dim() == 1]
+        groups = [{"params": decayed, "weight_decay": self.configuration.weight_decay}, {"params": others}]
+        return [*groups, {"params": apart, "lr": rate}] if apart else groups
 
 
 def _warm_cosine(step: int, steps: int) -> float:
