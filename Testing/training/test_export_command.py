@@ -94,6 +94,15 @@ def test_command_of_the_card_makes_the_same_configuration():
     assert FitConfiguration(**settings(_parser().parse_args(words[1:]))) == configuration
 
 
+@pytest.mark.parametrize(("family", "told"), [("vdp", True), ("deterministic", False)])
+def test_command_of_the_card_tells_of_random_weights_only_where_there_are_some(family, told):
+    configuration = FitConfiguration(
+        data="data", structures=("A",), family=family, kl_weight=0.5, variance_learning_rate=None
+    )
+    command = command_line(configuration)
+    assert ("--kl-weight 0.5" in command, "--variance-learning-rate none" in command) == (told, told)
+
+
 def _without(key):
     def change(told):
         del told[key]

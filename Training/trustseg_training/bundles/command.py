@@ -12,15 +12,23 @@ from trustseg_training.configuration import FitConfiguration
 
 _PLACES = ("data", "initialize_from", "cache")
 
+_RANDOM_WEIGHTS = ("vdp", "supernet", "bayes_by_backprop")
+#: What concerns weights that are random, and says nothing of the run of another family.
+_OF_RANDOM_WEIGHTS = ("kl_weight", "kl_schedule", "relative_variance", "variance_learning_rate")
+
 
 def command_line(configuration: FitConfiguration) -> str:
-    """Write `trustseg-train fit` with every option that is not the default; folders by their last name."""
+    """Write `trustseg-train fit` with every option that counts and is not the default; folders by their last name."""
     words = ["trustseg-train", "fit", Path(configuration.data).name]
     for field in fields(configuration):
         value = getattr(configuration, field.name)
-        if field.name != "data" and value != _default(field):
+        if field.name != "data" and value != _default(field) and _concerns(field.name, configuration.family):
             words += _option(field.name, value)
     return shlex.join(words) + " --output RUN"
+
+
+def _concerns(name: str, family: str) -> bool:
+    return name not in _OF_RANDOM_WEIGHTS or family in _RANDOM_WEIGHTS
 
 
 def _default(field: Field) -> Any:

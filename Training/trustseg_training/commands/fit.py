@@ -141,7 +141,7 @@ def _add_objective(group: argparse._ArgumentGroup) -> None:
     names = ["auto", "cross_entropy_dice", "expected", "gaussian_nll"]
     add("--objective", choices=names, help="default: auto, what fits the family")
     add("--class-weights", type=float, nargs="+", metavar="W", help="the background first; default: all 1")
-    add("--kl-weight", type=float, help="tempering of the divergence; default: 0.01")
+    add("--kl-weight", type=float, help="tempering of the divergence; default: 1")
     add("--kl-schedule", choices=["constant", "linear"], help="default: constant")
     add("--logit-samples", type=int, metavar="N", help="even; default: 8")
 

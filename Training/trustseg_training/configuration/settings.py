@@ -76,7 +76,8 @@ class FitConfiguration:
     class_weights : tuple of float or None
         One per class, the background first.
     kl_weight : float
-        Tempering of the divergence: the objective has ``kl_weight * KL / (images * voxels)``.
+        Tempering of the divergence: the objective has ``kl_weight * KL / (images * voxels)``. 1 is the
+        evidence bound of voxels that err independently, less makes the variances smaller.
     kl_schedule : str
         ``constant``, or ``linear`` to let the weight of the divergence grow.
     logit_samples : int
@@ -118,7 +119,7 @@ class FitConfiguration:
     variance_learning_rate: float | None = 3e-2
     weight_decay: float = 1e-4
     seed: int = 1
-    kl_weight: float = 1e-2
+    kl_weight: float = 1.0
     logit_samples: int = 8
     relative_variance: float = 1e-2
     initialize_from: str | None = None
