@@ -18,7 +18,7 @@ _OF_RANDOM_WEIGHTS = ("kl_weight", "kl_schedule", "relative_variance", "variance
 
 
 def command_line(configuration: FitConfiguration) -> str:
-    """Write `trustseg-train fit` with the options that count and are no defaults; folders by their last name."""
+    """Write `trustseg-train fit` with every option that counts and is no default; folders by their name."""
     words = ["trustseg-train", "fit", Path(configuration.data).name]
     for field in fields(configuration):
         value = getattr(configuration, field.name)
