@@ -99,6 +99,27 @@ def test_every_pair_is_compared_once_and_no_group_with_its_own_networks():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
+def test_models_with_a_temperature_are_compared_with_their_like():
+    tempered = {name: f"{name}+T" for name in ("v1", "v2", "ensemble")}
+    plain = tables()
+    both = Tables(
+        *(
+            pandas.concat([rows, rows[rows["model"].isin(tempered)].replace({"model": tempered})])
+            for rows in (plain.structures, plain.cases)
+        ),
+        plain.reliability
+        | {(tempered.get(m, m), *rest): found for (m, *rest), found in plain.reliability.items()},
+        [],
+    )
+    found = differences(both, {**GROUPS, "ours+T": ["v1+T", "v2+T"]})
+    assert [(each["first"], each["second"]) for each in found] == [
+        ("ours", "theirs"),
+        ("ours", "ensemble"),
+        ("theirs", "ensemble"),
+        ("ours+T", "ensemble+T"),
+    ]
+
+
 def test_dice_is_averaged_over_networks_in_a_patient_and_then_over_patients():
     (ours, _, theirs) = differences(tables(), GROUPS)
     dice = ours["conditions"]["clean"]["structures"]["Left"]["dice"]

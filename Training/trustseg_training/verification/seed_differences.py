@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas
 from trustseg_training.measures.calibration_error import Reliability
 from trustseg_training.measures.statistics import difference_over_seeds
 
+from .cross_fitting import ENDING
 from .tables import Tables
 
 Record = dict[str, Any]
@@ -28,6 +29,8 @@ _MISSING = {"value": None, "low": None, "high": None, "patients": 0}
 
 def differences(tables: Tables, groups: Mapping[str, Sequence[str]]) -> list[Record]:
     """Every group less each later one, and less each model that is in no group.
+
+    Those with a temperature (``+T``) are compared with each other, and so are those without.
 
     Parameters
     ----------
@@ -66,9 +69,14 @@ def _pairs(
     """(name, networks) of both sides."""
     members = {name for names in groups.values() for name in names}
     several = [(group, list(names)) for group, names in groups.items()]
-    yield from combinations(several, 2)
-    for group in several:
-        yield from ((group, (model, [model])) for model in models if model not in members)
+    single = [(model, [model]) for model in models if model not in members]
+    for first, second in (*combinations(several, 2), *product(several, single)):
+        if _tempered(first[1]) == _tempered(second[1]):
+            yield first, second
+
+
+def _tempered(models: Sequence[str]) -> bool:
+    return all(model.endswith(ENDING) for model in models)
 
 
 def _read(tables: Tables, condition: str) -> Record:
