@@ -1,8 +1,8 @@
 """What several trainings say, for a physician; each sentence comes from the summary's numbers by a rule.
 
 - Trainings of one group differ most where the range of their mean Dice is widest.
-- A comparison of Dice counts as higher or lower if its interval leaves 0 out; the others are what the luck of
-  patients, and of training where there are several, can do by itself.
+- A comparison of Dice or ECE counts as higher or lower if its interval leaves 0 out; the others are what the
+  luck of patients, and of training where there are several, can do by itself.
 - With fewer than `FEW` trainings of a group the intervals are called too narrow. In a simulation (20
   patients; trainings scatter by .010 Dice, each by .015 from patient to patient) intervals of 95 % held the
   truth in 88 % of the cases with 2 trainings on each side, in 92 % with 3, in 95 % with 5, and in 70 % with 3
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from . import numbers
+from .measured_values import Measured
 from .named_conditions import NamedCondition
 from .numbers import count, listed
 from .readings import Summary, structures_of
@@ -77,12 +78,20 @@ def _apart(summary: Summary, conditions: Sequence[NamedCondition], name: str) ->
 
 
 def _against(summary: Summary, conditions: Sequence[NamedCondition], pair: Pair) -> str | None:
-    """Which differences in Dice are more than luck."""
-    found = [
+    """Which differences in Dice and in calibration are more than luck."""
+    dice = [
         difference(pair, "dice", each.key, structure)
         for structure in structures_of(summary)
         for each in conditions
     ]
+    error = [difference(pair, "ece", each.key) for each in conditions]
+    told = [_counted(pair, "Dice", dice), _counted(pair, "the calibration error (ECE)", error)]
+    known = [text for text in told if text]
+    return f"{pair['first']} against {pair['second']}: {' '.join(known)}" if known else None
+
+
+def _counted(pair: Pair, measure: str, found: Sequence[Measured | None]) -> str | None:
+    """How many differences of a measure leave 0 out."""
     known = [each for each in found if each is not None and each.low is not None]
     if not known:
         return None
@@ -91,10 +100,7 @@ def _against(summary: Summary, conditions: Sequence[NamedCondition], pair: Pair)
     if rest := len(known) - higher - lower:
         told.append(f"in {rest} luck of {_whose(pair)} can explain the difference")
     mean = numbers.difference(sum(each.value for each in known) / len(known))
-    return (
-        f"{pair['first']} against {pair['second']}, {count(len(known), 'comparison')} of Dice: "
-        f"{'; '.join(told)}. The mean of all these differences is {mean}."
-    )
+    return f"{count(len(known), 'comparison')} of {measure}: {'; '.join(told)} (mean {mean})."
 
 
 def _whose(pair: Pair) -> str:
