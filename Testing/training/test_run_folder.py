@@ -189,6 +189,7 @@ def test_damaged_configuration_and_checkpoint_are_named(tmp_path):
         ("kl_weight", -1.0),
         ("logit_samples", 7),
         ("relative_variance", 0.0),
+        ("variance_learning_rate", 0.0),
         ("spacing", (1.0, 0.0, 1.0)),
         ("patch", (40, 56, 38)),
         ("precision", "16"),

@@ -11,12 +11,21 @@ import torch
 
 from trustseg_training.cli import main
 from trustseg_training.configuration import FitConfiguration
+from trustseg_training.configuration.checks import TRAINED_FAMILIES
+from trustseg_training.configuration.relevance import concerns
 from trustseg_training.configuration.yaml_file import settings_of_preset
 from trustseg_training.run import load_weights
 from trustseg_training.run.lightning_module import Segmentation
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--learning-rate", "1e-3", "--kl-weight", "1"]
+
+PUBLISHED = {
+    "propagation": "taylor",
+    "normalization_layers": "none",
+    "activation": "relu",
+    "upsampling": "zero_insertion",
+}
 
 
 def _fit(dataset: Path, run: Path, *more: str) -> int:
@@ -72,6 +81,24 @@ def test_run_of_an_earlier_version_had_one_rate(tmp_path):
     del values["variance_learning_rate"]
     path.write_text(json.dumps(values))
     assert FitConfiguration.load(tmp_path).variance_learning_rate is None
+
+
+def test_run_goes_on_if_a_setting_differs_that_does_not_concern_it(dataset, tmp_path, capsys):
+    one, own = ("--epochs", "1", "--variance-learning-rate", "none"), ("--variance-learning-rate", "0.1")
+    for family, code in (("deterministic", 0), ("vdp", 2)):
+        run = tmp_path / family
+        assert _fit(dataset, run, *one, "--family", family) == 0
+        assert _fit(dataset, run, *one, *own, "--family", family, "--resume") == code
+    assert "started with another variance-learning-rate, none; resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("family", TRAINED_FAMILIES)
+def test_settings_of_random_weights_concern_the_families_that_have_some(family):
+    dropout = 0.5 if family == "mc_dropout" else 0.0
+    published = PUBLISHED if family == "supernet" else {}
+    network = _module(family=family, dropout=dropout, **published).network
+    assert concerns("kl_weight", family) == hasattr(network, "kl_divergence")
+    assert concerns("learning_rate", family)
 
 
 @pytest.mark.parametrize("name", ["brats", "hippocampus", "lungs"])

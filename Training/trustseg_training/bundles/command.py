@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from trustseg_training.configuration import FitConfiguration
+from trustseg_training.configuration.relevance import concerns
 
 _PLACES = ("data", "initialize_from", "cache")
-
-_RANDOM_WEIGHTS = ("vdp", "supernet", "bayes_by_backprop")
-#: What concerns weights that are random, and says nothing of the run of another family.
-_OF_RANDOM_WEIGHTS = ("kl_weight", "kl_schedule", "relative_variance", "variance_learning_rate")
 
 
 def command_line(configuration: FitConfiguration) -> str:
@@ -22,13 +19,9 @@ def command_line(configuration: FitConfiguration) -> str:
     words = ["trustseg-train", "fit", Path(configuration.data).name]
     for field in fields(configuration):
         value = getattr(configuration, field.name)
-        if field.name != "data" and value != _default(field) and _concerns(field.name, configuration.family):
+        if field.name != "data" and value != _default(field) and concerns(field.name, configuration.family):
             words += _option(field.name, value)
     return shlex.join(words) + " --output RUN"
-
-
-def _concerns(name: str, family: str) -> bool:
-    return name not in _OF_RANDOM_WEIGHTS or family in _RANDOM_WEIGHTS
 
 
 def _default(field: Field) -> Any:

@@ -155,7 +155,7 @@ def _add_optimization(group: argparse._ArgumentGroup) -> None:
         "--variance-learning-rate",
         type=number_or_none,
         metavar="RATE",
-        help="of the kernels' variances, or none for the same; default: 0.03",
+        help="of the variances of weights, or none for the learning rate; default: 0.03",
     )
     add("--weight-decay", type=float, help="default: 0.0001")
     add("--seed", type=int, help="default: 1")

@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--temperature", nargs="+", default=[], metavar="NAME", help=f"{tempered}; named NAME+T")
     add("--checkpoint", choices=["best", "last"], default="best", help="of every run; default: best")
     words["metavar"] = ("GROUP", "NAME")
-    add("--seeds", **words, help="models that differ in their seed only, to be taken together; repeatable")
+    grouped = "models that differ in their seed only, to be taken together; +T with +T"
+    add("--seeds", **words, help=f"{grouped}; repeatable")
     add("--data", type=Path, required=True, help="data set with labels, as for fit")
     add("-o", "--output", type=Path, required=True, help="folder; the same command goes on in it")
     known = f"{', '.join(suites.names())}, or a .yaml file"

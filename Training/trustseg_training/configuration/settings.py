@@ -70,14 +70,15 @@ class FitConfiguration:
     variance_learning_rate : float or None
         Of the parameters that the kernels' variances are made of; None for ``learning_rate``. Adam moves a
         parameter by about the rate in a step and these are about logarithms of the variances: with the rate
-        of the means, a training ends before they have left the value that they began with.
+        of the means, a short training ends before they have left the value that they began with.
     objective : str
         ``cross_entropy_dice``, ``expected``, ``gaussian_nll``, or ``auto`` for what fits the family.
     class_weights : tuple of float or None
         One per class, the background first.
     kl_weight : float
-        Tempering of the divergence: the objective has ``kl_weight * KL / (images * voxels)``. 1 is the
-        evidence bound of voxels that err independently, less makes the variances smaller.
+        Tempering of the divergence: the objective has ``kl_weight * KL / (images * voxels)``. With
+        cross-entropy and one patch per image, 1 is the evidence bound of voxels that err independently; less
+        makes the variances smaller.
     kl_schedule : str
         ``constant``, or ``linear`` to let the weight of the divergence grow.
     logit_samples : int

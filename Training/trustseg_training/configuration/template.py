@@ -75,7 +75,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "epochs": "",
         "batch_size": "Per device.",
         "learning_rate": "",
-        "variance_learning_rate": "Of the kernels' variances; null for the same.",
+        "variance_learning_rate": "Of the variances of weights; null for learning_rate.",
         "weight_decay": "",
         "gradient_clip": "Largest norm; null for none.",
         "validation_every": "Epochs from one validation to the next; 1 but for families of many passes.",

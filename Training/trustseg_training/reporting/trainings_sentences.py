@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trustseg_training.verification.cross_fitting import ENDING
+
 from . import numbers
 from .measured_values import Measured
 from .named_conditions import NamedCondition
@@ -27,8 +29,12 @@ _SIDES = ("first", "second")
 def training_sentences(
     summary: Summary, conditions: Sequence[NamedCondition], columns: Sequence[str], pairs: Sequence[Pair]
 ) -> list[str]:
-    """How far trainings of one method lie apart, and which differences are more than that."""
-    lines = [_apart(summary, conditions, name) for name in columns if name in groups_of(summary)]
+    """How far trainings of one method lie apart, and which differences are more than that.
+
+    A temperature is no other training: groups with one are compared only.
+    """
+    trained = [name for name in columns if name in groups_of(summary) and not name.endswith(ENDING)]
+    lines = [_apart(summary, conditions, name) for name in trained]
     lines += [_against(summary, conditions, pair) for pair in pairs]
     return [line for line in lines if line]
 
@@ -56,7 +62,10 @@ def uncompared(summary: Summary, columns: Sequence[str]) -> str:
         return "There is no other group or model to compare with."
     if "seed_differences" not in summary:
         return "The differences were not measured, by an earlier version: verify again."
-    return "There are no differences of these: name a group, and another group or a model."
+    return (
+        "There are no differences of these: name a group, and another group or a model, both with a temperature "
+        "or both without."
+    )
 
 
 def _apart(summary: Summary, conditions: Sequence[NamedCondition], name: str) -> str | None:
@@ -85,7 +94,10 @@ def _against(summary: Summary, conditions: Sequence[NamedCondition], pair: Pair)
         for each in conditions
     ]
     error = [difference(pair, "ece", each.key) for each in conditions]
-    told = [_counted(pair, "Dice", dice), _counted(pair, "the calibration error (ECE)", error)]
+    told = [
+        _counted(pair, "Dice", dice),
+        _counted(pair, "the calibration error (ECE, lower is better)", error),
+    ]
     known = [text for text in told if text]
     return f"{pair['first']} against {pair['second']}: {' '.join(known)}" if known else None
 

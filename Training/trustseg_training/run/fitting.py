@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from trustseg_training.configuration import FILE, FitConfiguration
+from trustseg_training.configuration.relevance import concerns
 from trustseg_training.loading import PatientData, disk_is_full
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.networks import start_from_deterministic
@@ -124,11 +125,13 @@ def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None
         started = FitConfiguration.load(run)
         # Where prepared images lie changes nothing: a run may go on with room elsewhere.
         names = [field.name for field in fields(FitConfiguration) if field.name != "cache"]
+        names = [name for name in names if concerns(name, started.family)]
         other = [name for name in names if getattr(started, name) != getattr(configuration, name)]
         if other:
+            value = getattr(started, other[0])
             raise OptionError(
                 f"{run}: was started with another {other[0].replace('_', '-')}, "
-                f"{getattr(started, other[0])!r}; resume with the same options"
+                f"{'none' if value is None else repr(value)}; resume with the same options"
             )
     elif run.exists() and not run.is_dir():
         raise OptionError(f"{run}: not a folder; choose a new one")
