@@ -63,8 +63,8 @@ def uncompared(summary: Summary, columns: Sequence[str]) -> str:
     if "seed_differences" not in summary:
         return "The differences were not measured, by an earlier version: verify again."
     return (
-        "There are no differences of these: name a group, and another group or a model, both with a temperature "
-        "or both without."
+        "There are no differences of these: name a group, and another group or a model, both with a "
+        "temperature or both without."
     )
 
 
