@@ -209,7 +209,8 @@ def test_sentences_count_what_is_higher_lower_and_luck(measured):
     lines = training_sentences(told, conditions, columns, pairs_of(told, columns))
     luck = "luck of patients and training can explain the difference"
     said = f"6 comparisons of Dice: higher in 2; lower in 2; in 2 {luck} (mean +.010)."
-    error = f"3 comparisons of the calibration error (ECE, lower is better): higher in 1; lower in 1; in 1 {luck} (mean +.020)."
+    error = "3 comparisons of the calibration error (ECE, lower is better): higher in 1; lower in 1; "
+    error += f"in 1 {luck} (mean +.020)."
     assert f"vdp <b> against plain: {said} {error}" in lines
     widest = told["seeds"]["plain"]["dice"]["gain-2"][STRUCTURES[1]]
     widest.update(low=0.0, high=1.0)
