@@ -16,7 +16,7 @@ from trustseg_training.measures.calibration_error import reliability
 from trustseg_training.measures.statistics import bootstrap_statistic
 from trustseg_training.reporting import Example, Shown, numbers, write_report
 from trustseg_training.reporting.curves import positions
-from trustseg_training.reporting.drawing import styles_of
+from trustseg_training.reporting.drawing import new_figure, panels, styles_of, svg
 from trustseg_training.reporting.example_pictures import scale
 from trustseg_training.reporting.named_conditions import families, named_conditions
 from trustseg_training.verification.suite import Suite
@@ -229,6 +229,17 @@ def test_one_model_alone_has_a_report_without_comparisons_and_without_examples(t
     assert "sure gives no variance" in text
     assert "Against" not in text
     assert "None" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.S)
+
+
+def test_plots_have_coordinates_to_a_hundredth_and_names_and_scales_as_they_are():
+    figure = new_figure(2.0)
+    panels(figure, 1, 1)[0][0].plot([0, 1 / 3, 2 / 3], [0.123456, 1 / 7, 0.2])
+    drawn = svg(figure, 1, "run-0.123456")
+    assert 'aria-label="run-0.123456"' in drawn
+    assert "scale(0.015625)" in drawn, "letters are drawn in units of 1/64"
+    finer = re.findall(r"\d+\.\d{3,}", re.sub(r'aria-label="[^"]*"|scale\([^)]*\)', "", drawn))
+    assert not finer
+    assert ElementTree.fromstring(drawn).tag == "svg"
 
 
 def test_two_models_never_look_alike():

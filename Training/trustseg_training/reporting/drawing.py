@@ -141,11 +141,23 @@ def svg(figure: Figure, number: int, label: str) -> str:
 def _for_html(text: str, number: int, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.S)
+    text = _smaller(text)
     text = re.sub(r'\bid="', f'id="p{number}-', text)
     text = text.replace('href="#', f'href="#p{number}-').replace("url(#", f"url(#p{number}-")
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
     text = text.replace(_INK, "currentColor")
     return text.replace("<svg ", f'<svg role="img" aria-label="{_escaped(label)}" ', 1)
+
+
+def _smaller(text: str) -> str:
+    """Coordinates to a hundredth of a point, which nobody sees, and no indents; scales stay as they are."""
+    text = re.sub(r"scale\([^)]*\)|\d+\.\d{3,}", _to_hundredths, text)
+    return re.sub(r"\n\s*", "\n", text)
+
+
+def _to_hundredths(found: re.Match[str]) -> str:
+    number = found.group()
+    return number if number.startswith("scale") else f"{float(number):.2f}"
 
 
 def _color_ink(figure: Figure) -> None:
