@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trustseg_training.verification.cross_fitting import ENDING
+from trustseg_training.verification.cross_fitting import tempered
 
 from . import numbers
 from .measured_values import Measured
@@ -33,7 +33,8 @@ def training_sentences(
 
     A temperature is no other training: groups with one are compared only.
     """
-    trained = [name for name in columns if name in groups_of(summary) and not name.endswith(ENDING)]
+    groups = groups_of(summary)
+    trained = [name for name in columns if name in groups and not tempered(groups[name]["models"])]
     lines = [_apart(summary, conditions, name) for name in trained]
     lines += [_against(summary, conditions, pair) for pair in pairs]
     return [line for line in lines if line]

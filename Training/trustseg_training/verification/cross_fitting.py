@@ -25,6 +25,11 @@ from TrustSegLib.inference.prediction import prepare_image
 ENDING = "+T"
 
 
+def tempered(models: Sequence[str]) -> bool:
+    """Whether all of these models, by name, have a temperature from the other half of the patients."""
+    return all(model.endswith(ENDING) for model in models)
+
+
 def halves(patients: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
     """Split patients at random, the same for every model.
 

@@ -13,7 +13,7 @@ import pandas
 from trustseg_training.measures.calibration_error import Reliability
 from trustseg_training.measures.statistics import difference_over_seeds
 
-from .cross_fitting import ENDING
+from .cross_fitting import tempered
 from .tables import Tables
 
 Record = dict[str, Any]
@@ -71,12 +71,8 @@ def _pairs(
     several = [(group, list(names)) for group, names in groups.items()]
     single = [(model, [model]) for model in models if model not in members]
     for first, second in (*combinations(several, 2), *product(several, single)):
-        if _tempered(first[1]) == _tempered(second[1]):
+        if tempered(first[1]) == tempered(second[1]):
             yield first, second
-
-
-def _tempered(models: Sequence[str]) -> bool:
-    return all(model.endswith(ENDING) for model in models)
 
 
 def _read(tables: Tables, condition: str) -> Record:
