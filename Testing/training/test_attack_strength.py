@@ -14,7 +14,7 @@ from trustseg_training.measures import dice
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.inference import sliding_window
 from TrustSegLib.moments import ClassMoments
-from TrustSegLib.networks import NetworkSpec, build, start_from_deterministic
+from TrustSegLib.networks import NetworkSpec, build, start_from
 
 PATCH, SIZE = (12, 12, 12), 12
 EPSILON = 0.2
@@ -85,7 +85,7 @@ def test_attack_breaks_the_network_within_epsilon_and_the_range(network, case, n
 def test_families_of_passes_and_of_moments_are_broken_too(network, case, family):
     if family == "vdp":
         victim = build(network.spec, "vdp").eval()
-        start_from_deterministic(victim, network.state_dict())
+        start_from(victim, network.state_dict())
     else:
         victim = _trained(family, passes=4)
     image, labels = case

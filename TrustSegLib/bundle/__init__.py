@@ -9,7 +9,7 @@ from TrustSegLib.bundle.description import (
     TrainingRecord,
 )
 from TrustSegLib.bundle.loading import Bundle, load_bundle, verify_bundle
-from TrustSegLib.bundle.registry import bundled_models, find_bundle
+from TrustSegLib.bundle.registry import bundled_models, find_bundle, known_models
 from TrustSegLib.bundle.saving import save_bundle
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "TrainingRecord",
     "bundled_models",
     "find_bundle",
+    "known_models",
     "load_bundle",
     "save_bundle",
     "verify_bundle",

@@ -16,6 +16,11 @@ def bundled_models() -> list[Path]:
     return sorted(file.parent for file in MODELS_FOLDER.glob(f"*/{MODEL_FILE}"))
 
 
+def known_models() -> dict[str, Path]:
+    """Return the folder of each bundled or added model by its name; a bundled one keeps its name."""
+    return {**added_models(), **{folder.name: folder for folder in bundled_models()}}
+
+
 def find_bundle(name_or_path: str | Path) -> Path:
     """Return where a model bundle lies.
 
@@ -34,7 +39,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     BundleError
         If there is neither such a model nor such a path.
     """
-    models = {**added_models(), **{folder.name: folder for folder in bundled_models()}}
+    models = known_models()
     if str(name_or_path) in models:
         return models[str(name_or_path)]
     path = Path(name_or_path)

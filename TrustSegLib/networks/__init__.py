@@ -3,7 +3,7 @@
 from .deterministic import DeterministicNetwork, VarianceHeadNetwork
 from .drawn import BayesByBackprop, DropoutNetwork
 from .ensemble import Ensemble, join_members
-from .families import build, start_from_deterministic
+from .families import build, start_from
 from .options import FAMILIES, FAMILY_OPTIONS, FamilyOptions
 from .spec import PROPAGATIONS, NetworkSpec
 from .variational import SuperNet, VariationalNetwork
@@ -23,5 +23,5 @@ __all__ = [
     "VariationalNetwork",
     "build",
     "join_members",
-    "start_from_deterministic",
+    "start_from",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from ..errors import OptionError
@@ -53,32 +55,48 @@ def build(spec: NetworkSpec, family: str = "vdp", propagation: str = "exact", **
     return _NETWORKS[family](spec, values)
 
 
-def start_from_deterministic(
-    network: nn.Module, state: dict[str, Tensor], relative_variance: float = 1e-2
-) -> None:
-    """Load a deterministic twin's weights as the means of a network of another family.
+def start_from(network: nn.Module, state: Mapping[str, Tensor], relative_variance: float = 1e-2) -> None:
+    """Load another network's weights to start a training from.
+
+    A network with the same variances gives its means and its variances; any other one, such as a
+    deterministic twin, gives the means alone.
 
     Parameters
     ----------
     network : nn.Module
         Of the family ``vdp``, ``bayes_by_backprop``, ``variance_head``, ``mc_dropout`` or ``deterministic``;
         changed in place. What it has besides the twin's parameters begins with ``rho``.
-    state : dict
-        The twin's ``state_dict``.
+    state : mapping of str to Tensor
+        ``state_dict`` of a network of the same architecture, of the same family or another.
     relative_variance : float
-        Weight variance to start with, relative to the mean square of the kernel's weights.
+        Weight variance to start with where ``state`` gives none, relative to the mean square of the kernel's
+        weights.
 
     Raises
     ------
     OptionError
         The weights belong to another architecture.
     """
-    expected = {name: value for name, value in network.state_dict().items() if not _is_variance(name)}
-    if sorted(expected) != sorted(state) or any(state[n].shape != v.shape for n, v in expected.items()):
-        raise OptionError("network: the deterministic weights belong to another spec; use the same one")
-    network.load_state_dict(state, strict=False)
+    own = network.state_dict()
+    if _same_shapes(own, state):
+        network.load_state_dict(state)
+        return
+    means = _without_variances(state)
+    if not _same_shapes(_without_variances(own), means):
+        raise OptionError("network: the weights belong to another architecture; start from one of the same")
+    network.load_state_dict(means, strict=False)
     if hasattr(network, "set_relative_variance"):
         network.set_relative_variance(relative_variance)
+
+
+def _same_shapes(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return {name: value.shape for name, value in one.items()} == {
+        name: value.shape for name, value in other.items()
+    }
+
+
+def _without_variances(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not _is_variance(name)}
 
 
 def _is_variance(name: str) -> bool:

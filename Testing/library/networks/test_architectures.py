@@ -8,7 +8,7 @@ from torch.func import functional_call, vmap
 
 from TrustSegLib.layers import RandomKernels
 from TrustSegLib.moments import Gaussian
-from TrustSegLib.networks import NetworkSpec, build, start_from_deterministic
+from TrustSegLib.networks import NetworkSpec, build, start_from
 
 SAMPLES, CHUNK = 60_000, 10_000
 #: Without mixing of voxels; then only the channels' independence is assumed.
@@ -44,7 +44,7 @@ def test_without_weight_noise_the_variational_twin_agrees(
     )
     torch.manual_seed(0)
     deterministic, variational = build(spec, "deterministic").eval(), build(spec, "vdp", propagation).eval()
-    start_from_deterministic(variational, deterministic.state_dict(), 1e-14)
+    start_from(variational, deterministic.state_dict(), 1e-14)
     x = torch.randn(2, 1, *(8, 12, 16)[:dimensions])
     with torch.no_grad():
         expected, result = deterministic(x), variational(x)

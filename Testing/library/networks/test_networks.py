@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.moments import LogitMoments
-from TrustSegLib.networks import NetworkSpec, build, start_from_deterministic
+from TrustSegLib.networks import NetworkSpec, build, start_from
 
 
 def _twins(spec: NetworkSpec, propagation: str = "exact", relative_variance: float = 1e-14):
     torch.manual_seed(0)
     deterministic = build(spec, "deterministic").eval()
     variational = build(spec, "vdp", propagation).eval()
-    start_from_deterministic(variational, deterministic.state_dict(), relative_variance)
+    start_from(variational, deterministic.state_dict(), relative_variance)
     return deterministic, variational
 
 
@@ -190,5 +190,5 @@ def test_unknown_family_propagation_and_foreign_weights_are_refused():
     with pytest.raises(OptionError, match="propagation"):
         build(spec, "vdp", "full")
     other = build(NetworkSpec(classes=2, filters=(4, 8)), "deterministic")
-    with pytest.raises(OptionError, match="another spec"):
-        start_from_deterministic(build(spec), other.state_dict())
+    with pytest.raises(OptionError, match="another architecture"):
+        start_from(build(spec), other.state_dict())

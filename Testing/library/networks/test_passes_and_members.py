@@ -7,7 +7,7 @@ import torch
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.layers import Drawn, DrawnDropout
-from TrustSegLib.networks import build, join_members, start_from_deterministic
+from TrustSegLib.networks import build, join_members, start_from
 
 DRAWN = ("mc_dropout", "bayes_by_backprop")
 X = torch.randn(2, 1, 4, 4, 4, generator=torch.Generator().manual_seed(9))
@@ -112,7 +112,7 @@ def test_deterministic_weights_fit_the_other_families_and_give_its_logits(make_n
     network = make_network(family, architecture=architecture, upsampling="zero_insertion")
     for parameter in network.parameters():
         parameter.add_(1)
-    start_from_deterministic(network, twin.state_dict(), relative_variance=0.04)
+    start_from(network, twin.state_dict(), relative_variance=0.04)
     logits = network(X)
     torch.testing.assert_close(logits.mean if family == "variance_head" else logits, twin(X))
     if family == "bayes_by_backprop":

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trustseg_training.configuration import FitConfiguration
+from trustseg_training.configuration import FitConfiguration, is_run
 from trustseg_training.run import BEST
+from TrustSegLib.bundle import find_bundle
 
 from .command import command_line
 
@@ -97,7 +98,7 @@ def _making(
     family = f"`{configuration.family}`"
     if len(runs) > 1:
         family = f"`ensemble` of {len(runs)} {family} members, which differ in their seed, the first one with"
-    start = ", started from its deterministic twin" if origins else ""
+    start = _start(configuration)
     return "\n".join(
         [
             f"- Data: {details.data}.",
@@ -112,11 +113,24 @@ def _making(
     )
 
 
+def _start(configuration: FitConfiguration) -> str:
+    """What was learned before the first epoch."""
+    if configuration.initialize_from is None:
+        return ""
+    origin = Path(configuration.initialize_from)
+    if is_run(origin) and FitConfiguration.load(origin).family != configuration.family:
+        return f", started from its {FitConfiguration.load(origin).family} twin"
+    return f", started from the weights of {origin.name}"
+
+
 def _origins(configuration: FitConfiguration) -> list[str]:
-    """Commands of the runs that this one was started from, the first one first."""
-    if not configuration.initialize_from:
+    """Commands of the runs that this one was started from, the first one first; a bundle has none."""
+    if configuration.initialize_from is None:
         return []
     run = Path(configuration.initialize_from)
+    if not is_run(run):
+        find_bundle(run)  # says so if it is neither
+        return []
     origin = FitConfiguration.load(run)
     command = command_line(origin).replace("--output RUN", shlex.join(["--output", run.name]))
     return [*_origins(origin), command]

@@ -133,7 +133,10 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     add("--activation", metavar="NAME", help="default: leaky_relu")
     add("--dropout", type=float, help="at the bottleneck; default: 0")
     add("--relative-variance", type=float, help="kernel variance at the start; default: 0.01")
-    add("--initialize-from", metavar="RUN", help="run of a deterministic twin to start from")
+    start = (
+        "run, bundle or model's name to start from: a deterministic twin, or a model to be tuned on new data"
+    )
+    add("--initialize-from", metavar="MODEL", help=start)
 
 
 def _add_objective(group: argparse._ArgumentGroup) -> None:

@@ -1,10 +1,11 @@
 """The settings of a run: their checks, their files and what the data choose for them."""
 
 from .checks import SettingError
-from .settings import FILE, FitConfiguration
+from .settings import FILE, FitConfiguration, is_run
 
 __all__ = [
     "FILE",
     "FitConfiguration",
     "SettingError",
+    "is_run",
 ]

@@ -86,7 +86,8 @@ class FitConfiguration:
     relative_variance : float
         Kernel variance at the start, relative to the mean square of the kernel's weights.
     initialize_from : str or None
-        Run folder of a deterministic twin whose best weights are the first means.
+        Run folder or bundle of a network of the same architecture, whose best weights are the first ones: one
+        of the same family gives means and variances, another one, such as a deterministic twin, means alone.
     gradient_clip : float or None
         Largest norm of the gradient; None lets it be.
     validation_every : int
@@ -237,3 +238,8 @@ def _regions(regions: dict) -> dict[str, tuple[int, ...]]:
         return {str(name): tuple(labels) for name, labels in regions.items()}
     except (AttributeError, TypeError) as error:
         raise SettingError("regions", regions, "give a list of labels for every name") from error
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is one that `fit` wrote."""
+    return (folder / FILE).is_file()

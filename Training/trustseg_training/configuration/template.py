@@ -52,7 +52,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "activation": "leaky_relu or relu.",
         "dropout": "Share at the bottleneck; mc_dropout needs one.",
         "relative_variance": "Kernel variance at the start, relative to the mean square of its weights.",
-        "initialize_from": "Run of a deterministic twin to start from.",
+        "initialize_from": "Run, bundle or model's name to start from, such as a deterministic twin.",
     },
     "Patches": {
         "patch": "x y z in voxels, multiples of 2 to the power of (levels - 1).",

@@ -12,6 +12,7 @@ from typing import get_type_hints
 import yaml
 
 from trustseg_training import presets
+from TrustSegLib.bundle import known_models
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
 
@@ -37,7 +38,7 @@ def load(path: Path, overrides: dict[str, object] | None = None) -> FitConfigura
     ----------
     path : Path
         YAML file, a mapping of the settings of `FitConfiguration`. Relative places of the data, a cache and a
-        run to start from begin at the file's folder.
+        network to start from begin at the file's folder.
     overrides : dict, optional
         Settings that hold instead of those of the file.
 
@@ -51,7 +52,7 @@ def load(path: Path, overrides: dict[str, object] | None = None) -> FitConfigura
     values = {name: setting.value for name, setting in settings.items()}
     for name in _PLACES:
         if values.get(name) is not None:
-            values[name] = str(path.parent / values[name])
+            values[name] = _placed(name, values[name], path.parent)
     values |= overrides
     for name in ("data", "structures"):
         if name not in values:
@@ -63,6 +64,14 @@ def load(path: Path, overrides: dict[str, object] | None = None) -> FitConfigura
             raise
         line = f", line {settings[error.setting].line}" if error.setting in settings else ""
         raise OptionError(f"{path}{line}: {_with_own_name(error)}") from error
+
+
+def _placed(name: str, value: str, folder: Path) -> str:
+    """A place as seen from the file's folder; a model that is known by its name stays that."""
+    place = folder / value
+    if name == "initialize_from" and value in known_models() and not place.exists():
+        return value
+    return str(place)
 
 
 def read_settings(path: Path, more: dict[str, type] | None = None) -> dict[str, Setting]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trustseg_training.configuration import FILE, FitConfiguration
+from trustseg_training.configuration import FitConfiguration, is_run
 from trustseg_training.run import BEST, load_weights, network_of
 from TrustSegLib.bundle import ModelDescription, find_bundle, load_bundle
 from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminology, TrainingRecord
@@ -118,7 +118,7 @@ def load_subject(path: Path, checkpoint: str = BEST) -> Subject:
     TrustSegError
         It is neither, or damaged.
     """
-    if not (path / FILE).is_file():
+    if not is_run(path):
         path = find_bundle(path).absolute()
         if checkpoint != BEST:
             raise OptionError(f"{path}: a bundle has no {checkpoint}; judge it without --checkpoint")

@@ -2,6 +2,7 @@
 
 from .cache import cache_at_hand, disk_is_full
 from .data import PatientData
+from .lineage import check_lineage
 from .preprocessing import Sample
 from .splits import apply_saved, assign
 
@@ -11,5 +12,6 @@ __all__ = [
     "apply_saved",
     "assign",
     "cache_at_hand",
+    "check_lineage",
     "disk_is_full",
 ]

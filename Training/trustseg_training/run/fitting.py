@@ -14,16 +14,15 @@ from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
-from trustseg_training.configuration import FILE, FitConfiguration
+from trustseg_training.configuration import FILE, FitConfiguration, is_run
 from trustseg_training.configuration.relevance import concerns
 from trustseg_training.loading import PatientData, disk_is_full
 from TrustSegLib.errors import OptionError, OutputError
-from TrustSegLib.networks import start_from_deterministic
 
 from .callbacks import LAST, callbacks
 from .ending import ending_of
 from .lightning_module import Segmentation
-from .weights import load_weights
+from .starting import start
 
 #: Warnings that a user can do nothing about: the folder is the run's own, the interval is ours.
 LIGHTNING_ONLY = (
@@ -59,7 +58,8 @@ def fit(
     Raises
     ------
     OptionError
-        There is nothing to resume, something that would be overwritten, or no GPU where one is asked for.
+        There is nothing to resume, something that would be overwritten, no GPU where one is asked for, or the
+        network to start from does not fit.
     ImageError
         A patient cannot be used.
     OutputError
@@ -79,12 +79,11 @@ def fit(
     data = PatientData(configuration, run)
     data.setup()
     module = Segmentation(configuration, len(data.samples["train"]))
-    if configuration.initialize_from and not resume:
-        weights = load_weights(Path(configuration.initialize_from))
-        start_from_deterministic(module.network, weights, configuration.relative_variance)
+    checkpoint = run / LAST if resume and (run / LAST).is_file() else None
+    if checkpoint is None:  # a run that was stopped in its first epoch starts again where it started
+        start(module.network, data)
     _prepare_folder(configuration, data, run)
     trainer = _trainer(configuration, run, accelerator)
-    checkpoint = run / LAST if resume and (run / LAST).is_file() else None
     try:
         with _what_concerns_the_user():
             # weights_only: a checkpoint is data, never code
@@ -120,7 +119,7 @@ def _what_concerns_the_user() -> Iterator[None]:
 @rank_zero_only  # further processes start the same command when the first one has written the folder
 def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None:
     if resume:
-        if not (run / FILE).is_file():
+        if not is_run(run):
             raise OptionError(f"{run}: nothing to resume ({FILE} is missing); start without --resume")
         started = FitConfiguration.load(run)
         # Where prepared images lie changes nothing: a run may go on with room elsewhere.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from trustseg_training.configuration import FILE, FitConfiguration
+from trustseg_training.configuration import FitConfiguration, is_run
 from trustseg_training.configuration.yaml_file import to_yaml
 from TrustSegLib.errors import OptionError, OutputError
 
@@ -72,7 +72,7 @@ def _start(
     run = runs / name
     settings = runs / f"{name}.yaml"
     command = [sys.executable, "-m", "trustseg_training", "fit", "--config", str(settings), "-o", str(run)]
-    command += ["--accelerator", accelerator, *(["--resume"] if (run / FILE).is_file() else [])]
+    command += ["--accelerator", accelerator, *(["--resume"] if is_run(run) else [])]
     threads = str(max((os.cpu_count() or 1) // jobs, 1))
     try:
         runs.mkdir(parents=True, exist_ok=True)
