@@ -72,6 +72,18 @@ def test_bundle_gives_its_weights_and_the_card_names_it(
     assert str(tmp_path) not in card
 
 
+def test_what_the_start_knows_of_images_and_this_run_does_not_is_told(
+    dataset, origin, bundle, tmp_path, caplog, capfd
+):
+    for number, start in enumerate((origin, bundle)):
+        changed = ("--spacing", "1", "1", "1.2", "--initialize-from", str(start))
+        assert _fit(dataset, tmp_path / f"run-{number}", *STILL, *changed) == 0
+        notes = [line for line in (caplog.text + capfd.readouterr().err).splitlines() if " knows " in line]
+        said = f"note: {start} knows images with spacing (1.0, 1.0, 1.0), this run has (1.0, 1.0, 1.2)"
+        assert len(notes) == number + 1
+        assert said in notes[-1]
+
+
 def test_name_of_a_model_stays_a_name_in_a_file(tmp_path):
     settings = {"data": "images", "structures": ["A"], "initialize_from": "hippocampus-t1"}
     (tmp_path / "a.yaml").write_text(json.dumps(settings))

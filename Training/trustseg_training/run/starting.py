@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor, nn
+from torch import nn
 
-from trustseg_training.configuration import is_run
+from trustseg_training.configuration import FitConfiguration, is_run
 from trustseg_training.loading import PatientData, check_lineage
-from TrustSegLib.bundle import find_bundle, load_bundle
+from TrustSegLib.bundle import ModelDescription, find_bundle, load_bundle
 from TrustSegLib.errors import OptionError
 from TrustSegLib.networks import start_from
 
@@ -41,7 +41,14 @@ def start(network: nn.Module, data: PatientData) -> None:
     origin = Path(configuration.initialize_from)
     if is_run(origin):
         check_lineage(origin, configuration, data.cases)
-    weights = _weights(origin)
+        weights, known = load_weights(origin), _known(FitConfiguration.load(origin))
+    else:
+        bundle = load_bundle(find_bundle(origin))
+        weights, known = bundle.network().state_dict(), _known_to_bundle(bundle.description)
+        rank_zero_info(
+            f"note: {origin} does not say which patients trained it; where such patients judge this run, its "
+            "figures are too good"
+        )
     try:
         start_from(network, weights, configuration.relative_variance)
     except OptionError as error:
@@ -49,14 +56,25 @@ def start(network: nn.Module, data: PatientData) -> None:
             f"{origin}: cannot be started from, its network is another; use the same structures, channels, "
             "architecture, dimensions, filters and layers"
         ) from error
+    _tell_differences(origin, known, _known(configuration))
 
 
-def _weights(origin: Path) -> Mapping[str, Tensor]:
-    if is_run(origin):
-        return load_weights(origin)
-    bundle = load_bundle(find_bundle(origin))
-    rank_zero_info(
-        f"note: {origin} does not say which patients trained it; where such patients judge this run, its "
-        "figures are too good"
-    )
-    return bundle.network().state_dict()
+def _tell_differences(origin: Path, known: dict[str, Any], own: dict[str, Any]) -> None:
+    for setting, value in known.items():
+        if value != own[setting]:
+            rank_zero_info(f"note: {origin} knows images with {setting} {value}, this run has {own[setting]}")
+
+
+def _known(configuration: FitConfiguration) -> dict[str, Any]:
+    """What a network takes for granted of its images and labels."""
+    names = ("structures", "spacing", "orientation", "normalization")
+    return {name: getattr(configuration, name) for name in names}
+
+
+def _known_to_bundle(description: ModelDescription) -> dict[str, Any]:
+    return {
+        "structures": tuple(structure.name for structure in description.structures),
+        "spacing": description.input.spacing_mm,
+        "orientation": description.input.orientation,
+        "normalization": description.input.normalization,
+    }
