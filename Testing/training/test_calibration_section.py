@@ -35,3 +35,14 @@ def test_interval_that_fails_under_one_condition_is_not_hidden_by_the_mean():
 
 def test_no_calibration_claims_nothing():
     assert "None: there are no intervals" in calibration_section(None, {})
+
+
+def test_scales_that_were_fitted_outside_of_the_folds_are_told():
+    content, figures = {"record": RECORD}, {}
+    options = {"temperature": 1.5061, "variance_scale": 18.79, "passes": 20}
+    text = calibration_section(content, figures, options)
+    assert "not within the folds" in text
+    assert "logits divided by the temperature 1.51, their propagated variance multiplied by 18.8." in text
+    only = calibration_section(content, figures, {"temperature": 2.0})
+    assert "the temperature 2. This" in only
+    assert "folds, the network" not in calibration_section(content, figures, {"passes": 20})

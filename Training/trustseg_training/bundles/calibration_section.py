@@ -18,7 +18,18 @@ _MEANING = (
 )
 
 
-def calibration_section(content: Mapping[str, Any] | None, figures: Mapping[str, Any]) -> str:
+#: What the network carries already, and on whom it was fitted.
+_SCALES = {
+    "temperature": "logits divided by the temperature {:.3g}",
+    "variance_scale": "their propagated variance multiplied by {:.3g}",
+}
+
+
+def calibration_section(
+    content: Mapping[str, Any] | None,
+    figures: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+) -> str:
     """Markdown of a calibration.
 
     Parameters
@@ -27,6 +38,8 @@ def calibration_section(content: Mapping[str, Any] | None, figures: Mapping[str,
         Of `calibration.json`; None if the model has none.
     figures : mapping
         `calibrating.Fitted.figures`.
+    options : mapping, optional
+        Of the network's family, its temperature and variance scale among them.
     """
     if content is None:
         return f"{TITLE}\n\nNone: there are no intervals and no expected Dice, and probabilities are raw."
@@ -37,6 +50,7 @@ def calibration_section(content: Mapping[str, Any] | None, figures: Mapping[str,
         f"{record['folds']} folds; conditions: {', '.join(record['conditions'])}. Fitted by "
         "`trustseg-train calibrate`.\n",
         _MEANING + "\n",
+        *_scales(options or {}),
     ]
     if "error_probability" in content:
         parts += _curve(figures["error_probability"])
@@ -64,6 +78,16 @@ def with_section(card: str, section: str) -> str:
     if place:
         return card[: place.start()] + text + card[place.start() :]
     return card.rstrip("\n") + "\n\n" + section + "\n"
+
+
+def _scales(options: Mapping[str, Any]) -> list[str]:
+    told = [text.format(options[name]) for name, text in _SCALES.items() if options.get(name) is not None]
+    if not told:
+        return []
+    return [
+        f"Before that, and not within the folds, the network was scaled on clean images of the validation "
+        f"patients of its training: {', '.join(told)}. This is in every column; `raw` has nothing else.\n"
+    ]
 
 
 def _curve(figures: Mapping[str, Any]) -> list[str]:

@@ -122,7 +122,7 @@ def export(
     summary = summarize(rows)
     patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
     card = model_card(told, configuration, runs, patients, summary, checkpoint)
-    card = with_section(card, calibration_section(calibration, figures))
+    card = with_section(card, calibration_section(calibration, figures, exported.options))
     if checked:
         card = with_section(card, moments_section(checked, configuration.propagation))
     if verified:

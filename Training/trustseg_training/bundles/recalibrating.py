@@ -47,7 +47,9 @@ def recalibrated(
         The bundle cannot be loaded, or the new one not be written.
     """
     bundle = load_bundle(find_bundle(source))
-    card = with_section(bundle.card(), calibration_section(content, figures))
+    card = with_section(
+        bundle.card(), calibration_section(content, figures, bundle.description.family_options)
+    )
     weights = bundle.network().state_dict()
     return save_bundle(output, bundle.description, weights, card, content, _metrics(bundle, content, figures))
 
