@@ -53,6 +53,7 @@ def test_the_check_goes_into_metrics_and_card_and_none_of_other_weights(
     bundle = load_bundle(tmp_path / "bundle")
     told = bundle.metrics()["moments"]
     assert told["samples"] == 20
+    assert told["modes"]["exact"]["scaled_ratio"] is None, "of the one image that the scale was fitted on"
     assert told["modes"]["exact"]["variance_scale"] == numbers["modes"]["exact"]["variance_scale"]
     card = bundle.card()
     assert card.count("## Moments\n") == 1
@@ -94,6 +95,8 @@ def test_the_row_of_the_models_own_mode_stands_out():
     assert "10,000 sets of weights on crops of 20 images (clean, gaussian-8dB)" in text
     assert "| **exact** | 0.917 | 0.94 | 1.08 | 1.02 [0.80, 1.12] | 0.027 | 0.9998 |" in text
     assert "| taylor | 0.917" in text
+    alone = {**found, "images": 1, "modes": {"exact": {**mode, "scaled_ratio": None}}}
+    assert "| 1.08 | no other image | 0.027 |" in moments_section(alone, "exact")
 
 
 def test_the_other_numbers_of_a_check_stay_out(run, dataset, tmp_path):

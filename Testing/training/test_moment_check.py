@@ -8,7 +8,13 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from trustseg_training.moment_check.agreement import agreement, argmax_agreement, within_bound
+from trustseg_training.moment_check import Crops, measures, scale
+from trustseg_training.moment_check.agreement import (
+    agreement,
+    argmax_agreement,
+    variance_ratios,
+    within_bound,
+)
 from trustseg_training.moment_check.analytic import in_mode, local_layers, propagate, propagated_layers
 from trustseg_training.moment_check.correlation import (
     correlated_layers,
@@ -18,6 +24,7 @@ from trustseg_training.moment_check.correlation import (
 from trustseg_training.moment_check.drawn_weights import DrawnWeights, layer_pairs
 from trustseg_training.moment_check.scale import fit_variance_scale
 from trustseg_training.moment_check.sums import Sums
+from trustseg_training.moment_check.targets import TARGETS
 from trustseg_training.moment_check.truth import OUTPUTS, Truth
 from TrustSegLib.errors import OptionError
 from TrustSegLib.moments import ClassMoments, Gaussian
@@ -237,6 +244,30 @@ def test_the_scale_makes_up_for_a_variance_that_is_wrong_by_a_factor(plain, monk
 
     monkeypatch.setattr(module, halved)
     assert fit_variance_scale(network, _images(), samples=400) == pytest.approx(2, rel=0.08)
+
+
+@pytest.mark.parametrize(("count", "fitted", "judged"), [(1, [0], []), (2, [0], [1]), (3, [0, 1], [2])])
+def test_the_scale_is_judged_on_images_that_it_was_not_fitted_on(monkeypatch, count, fitted, judged):
+    seen = []
+
+    def noting(analytic, sampled, images):
+        seen.append(list(images))
+        return variance_ratios(analytic, sampled, images)
+
+    network, images = _network(), _images(count)
+    truth = Truth(network, images, layer_images=0)
+    for _ in range(20):
+        truth.draw()
+    for module in (measures, scale):
+        monkeypatch.setattr(module, "variance_ratios", noting)
+    crops = Crops(images, tuple(map(str, range(count))), count * ("clean",))
+    found = measures.measure_modes(network, truth, crops, ("exact",))["modes"]["exact"]
+    assert seen == [fitted, judged, judged]
+    assert (found["after_scale"]["logits"] is None) == (not judged)
+    (target,) = (each for each in TARGETS if each.name == "after one scalar, other images")
+    assert (target.shown(found) == "no other image") == (not judged)
+    if not judged:
+        assert not target.met(found)
 
 
 def test_too_few_samples_for_a_scale_are_refused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,15 @@ def test_sums_of_other_crops_are_not_mixed(command, capsys):
     capsys.readouterr()
     assert main([*command, "--seed", "1"]) == 2
     assert "another model, seed or crop" in capsys.readouterr().err
+
+
+def test_sums_of_a_label_that_was_mended_since_are_not_gone_on_with(command, dataset, capsys):
+    assert main(command) == 0
+    label = dataset / "labelsTr" / "case_4.nii.gz"
+    before = label.stat()
+    os.utime(label, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert main([*command, "--samples", "30"]) == 2
+    assert "choose another folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

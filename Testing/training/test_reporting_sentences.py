@@ -180,3 +180,18 @@ def test_few_patients_are_warned_of():
 )
 def test_numbers_are_written_without_false_signs(write, value, text):
     assert write(value) == text
+
+
+def test_temperature_that_was_fitted_here_is_told():
+    told = {
+        **summary(a=[0.9] * 4),
+        "networks": {"a": {"options": {"temperature": 1.5}}, "b": {"options": {}}},
+    }
+    said = "a carries a temperature that was fitted on validation patients: where these are the same, ECE"
+    assert sentences.fitted_here(told).startswith(said)
+    told["networks"]["a+T"] = {"options": {"temperature": 1.4}}  # fitted on the other half
+    assert "+T" not in sentences.fitted_here(told)
+    told["networks"]["b"] = {"options": {"temperature": 1.2}}
+    assert sentences.fitted_here(told).startswith("a and b carry temperatures that were fitted")
+    assert sentences.fitted_here({**told, "networks": {"b": {"options": {"temperature": 1.0}}}}) is None
+    assert sentences.fitted_here(summary(a=[0.9] * 4)) is None

@@ -152,6 +152,27 @@ def test_patients_of_the_first_in_line_may_not_judge_either(dataset, tmp_path, c
         assert "of the patients that would judge this run" in capsys.readouterr().err
 
 
+def test_patients_are_known_from_every_folder(dataset, tmp_path, monkeypatch, capsys):
+    data, first = _without_own_split(dataset), Path("first")
+    monkeypatch.chdir(data)
+    assert _fit(Path("."), tmp_path / "first", "--fold", "0", "--folds", "3") == 0
+    monkeypatch.chdir(tmp_path)
+    assert _fit(data, Path("second"), "--initialize-from", str(first), "--fold", "0", "--folds", "3") == 0
+    shutil.move(tmp_path / "second", tmp_path / "deeper" / "second")
+    monkeypatch.chdir(tmp_path / "deeper")
+    start = ("--initialize-from", "second", "--fold", "1", "--folds", "3")
+    assert _fit(data, tmp_path / "run", *start) == 2
+    assert "first: was trained with 2 of the patients" in capsys.readouterr().err.replace("second:", "first:")
+
+
+def test_two_runs_that_were_started_from_each_other_end_the_search(dataset, origin, tmp_path):
+    second, start = tmp_path / "second", ("--initialize-from", str(tmp_path / "second"))
+    assert _fit(dataset, second, "--initialize-from", str(origin)) == 0
+    shutil.rmtree(origin)
+    assert _fit(dataset, origin, *start) == 0
+    assert _fit(dataset, tmp_path / "third", *start) == 0
+
+
 def test_other_data_may_use_the_same_names(dataset, tmp_path):
     data, other = _without_own_split(dataset), tmp_path / "another hospital"
     shutil.copytree(data, other)

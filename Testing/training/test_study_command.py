@@ -34,6 +34,15 @@ variants:
 compared: [a, a and b, c, c by taylor]
 """
 
+SMALL = """\
+title: One and what starts from it
+shared: {structures: [Left half, Right half], filters: [2, 4], patch: [18, 18, 18], epochs: 1}
+networks:
+  a: {family: deterministic}
+  c: {family: vdp, initialize_from: a}
+compared: [a, c]
+"""
+
 
 @pytest.fixture(autouse=True)
 def one_thread_and_this_package(monkeypatch):
@@ -73,6 +82,39 @@ def test_study_goes_from_its_file_to_its_table_and_goes_on_where_it_stopped(
     assert main([*command, "--accelerator", "cpu", "--device", "cpu"]) == 0
     assert (output / "study.md").is_file()
     assert {path: path.stat().st_mtime_ns for path in output.glob("*/*/*.ckpt")} == before
+
+
+def test_study_of_relative_places_judges_once_and_mixes_no_patients(dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "st.yaml").write_text(SMALL, encoding="utf-8")
+    rows = [f"case_{index},{split}" for index, split in enumerate(4 * ["train"] + ["val", "test"])]
+    (dataset / "splits.csv").write_text("\n".join(["case,split", *rows]) + "\n")
+    conduct = importlib.import_module("trustseg_training.studies.conduct")  # the room shows the function
+    monkeypatch.setattr(conduct, "costs", lambda subjects, volumes: dict.fromkeys(["a", "c"], Cost(1, 1, 1)))
+    command = ["study", "st.yaml", "--data", dataset.name, "-o", "sto", "--jobs", "1"]
+    command += ["--accelerator", "cpu", "--device", "cpu"]
+    assert main(command) == 0, capsys.readouterr().err
+    assert FitConfiguration.load(Path("sto/runs/c")).initialize_from == str(tmp_path / "sto" / "runs" / "a")
+
+    monkeypatch.setattr(conduct, "train", lambda *arguments: None)  # it is, a moment ago
+    folder = tmp_path / "sto" / "evaluations" / "a"
+    judged = (folder / "evaluation.json").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert main([*command, "--split", "test"]) == 2
+    assert "a: holds an evaluation of another split, val; choose another" in capsys.readouterr().err
+    assert main([*command, "--split", "test", "-o", "other", "--runs", "sto/runs"]) == 0
+    assert "case_5" in Path("other/evaluations/a/evaluation.csv").read_text(encoding="utf-8")
+    for left in (judged[: len(judged) // 2], None):  # cut off, or killed before the summary was written
+        (folder / "evaluation.json").unlink()
+        if left is not None:
+            (folder / "evaluation.json").write_text(left, encoding="utf-8")
+        assert main(command) == 0
+        assert (folder / "evaluation.json").read_text(encoding="utf-8") == judged
+    other = json.dumps({**json.loads(judged), "data": "elsewhere"})
+    (folder / "evaluation.json").write_text(other, encoding="utf-8")
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "holds an evaluation of another data, elsewhere" in capsys.readouterr().err
 
 
 def test_training_that_fails_is_named_with_its_reason(dataset, tmp_path):

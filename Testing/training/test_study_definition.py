@@ -38,7 +38,7 @@ def test_networks_share_settings_and_have_their_own(tmp_path):
     assert study.networks["first"].epochs == 3
     assert study.networks["later"].epochs == 1
     assert {each.structures for each in study.networks.values()} == {("Left", "Right")}
-    assert {each.data for each in study.networks.values()} == {"somewhere"}
+    assert {each.data for each in study.networks.values()} == {str(Path("somewhere").absolute())}
     assert (study.name, study.checkpoint, study.compared) == ("two", "last", ("first", "both", "later"))
 
 
@@ -51,7 +51,14 @@ def test_variant_uses_the_weights_of_a_network_in_another_way(tmp_path):
 def test_what_others_start_from_is_trained_first(tmp_path):
     study = load(tmp_path)
     assert list(study.networks) == ["first", "second", "later"]
-    assert study.networks["later"].initialize_from == str(Path("runs") / "first")
+    assert study.networks["later"].initialize_from == str((Path("runs") / "first").absolute())
+
+
+def test_cache_of_a_study_lies_beside_its_file_and_not_in_the_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("two.yaml").write_text(STUDY.replace("epochs: 3", "cache: kept"), encoding="utf-8")
+    study = load_study(Path("two.yaml"), Path("somewhere"), Path("runs"))
+    assert {each.cache for each in study.networks.values()} == {str(tmp_path / "kept")}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_value_that_is_not_finite_ends_the_run_and_spoils_no_checkpoint(
     error = capsys.readouterr().err
     assert said in error
     assert "smaller learning rate" in error
-    assert "the checkpoint before it is kept" in error
+    assert "the last checkpoint before it, if there is one, is kept" in error
     kept = _checkpoint(tmp_path / "run")
     assert kept["epoch"] == 0
     assert all(value.isfinite().all() for value in kept["state_dict"].values())

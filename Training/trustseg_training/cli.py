@@ -23,6 +23,13 @@ COMMANDS = {
     "moments": moments,
 }
 
+# How to go on with a command that was stopped; the others have nothing that could be gone on with.
+GOING_ON = {
+    "fit": "the same command with --resume goes on; without it, if the run folder is not there yet",
+    **dict.fromkeys(("study", "verify", "moments"), "the same command goes on"),
+}
+ANEW = "this command begins anew; choose a new output if something is written already"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; 2 is the exit code of what the user can mend.
@@ -44,10 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"trustseg-train: error: {error}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
-        print(f"trustseg-train: error: {error}; the checkpoint before it is kept", file=sys.stderr)
+        print(
+            f"trustseg-train: error: {error}; the last checkpoint before it, if there is one, is kept",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
-        print("trustseg-train: stopped; the same command with --resume goes on", file=sys.stderr)
+        print(f"trustseg-train: stopped; {GOING_ON.get(options.name, ANEW)}", file=sys.stderr)
         return 130
     return 0
 
@@ -60,5 +70,5 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         own = commands.add_parser(name, help=command.SUMMARY)
         command.add_arguments(own)
-        own.set_defaults(command=command.run)
+        own.set_defaults(command=command.run, name=name)
     return parser

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from trustseg_training.configuration import FitConfiguration, is_run
 from trustseg_training.run import BEST
-from TrustSegLib.bundle import find_bundle
 
 from .command import command_line
 
@@ -124,16 +123,18 @@ def _start(configuration: FitConfiguration) -> str:
 
 
 def _origins(configuration: FitConfiguration) -> list[str]:
-    """Commands of the runs that this one was started from, the first one first; a bundle has none."""
-    if configuration.initialize_from is None:
-        return []
-    run = Path(configuration.initialize_from)
-    if not is_run(run):
-        find_bundle(run)  # says so if it is neither
-        return []
-    origin = FitConfiguration.load(run)
-    command = command_line(origin).replace("--output RUN", shlex.join(["--output", run.name]))
-    return [*_origins(origin), command]
+    """Commands of the runs that this one was started from, the first one first, as far as they are there."""
+    commands: list[str] = []
+    seen: set[Path] = set()
+    while configuration.initialize_from is not None:
+        run = Path(configuration.initialize_from)
+        if run in seen or not is_run(run):  # a bundle tells its own in its card
+            break
+        seen.add(run)
+        configuration = FitConfiguration.load(run)
+        command = command_line(configuration)
+        commands.insert(0, command.replace("--output RUN", shlex.join(["--output", run.name])))
+    return commands
 
 
 def _log_table(run: Path) -> str:

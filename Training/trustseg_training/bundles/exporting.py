@@ -111,6 +111,7 @@ def export(
         )
     checked = _moments(moments, runs, checkpoint)
     exported = model_of_runs(runs, checkpoint)
+    _check_finished(runs[0], exported)
     fitted = exported.fitted or {}
     calibration, figures = fitted.get("calibration"), fitted.get("figures", {})
     _check_modality(calibration, told, details)
@@ -136,6 +137,12 @@ def export(
     if verified:
         metrics["verification"] = verified
     return save_bundle(bundle, description, network.state_dict(), card, calibration, metrics)
+
+
+def _check_finished(run: Path, exported: Exported) -> None:
+    """A calibration that was stopped has scales and nothing that tells how good they are."""
+    if exported.fitted is not None and "calibration" not in exported.fitted:
+        raise OptionError(f"{run}: its calibration was stopped half-way; repeat trustseg-train calibrate")
 
 
 def _check_modality(calibration: dict[str, Any] | None, told: Details, path: Path) -> None:

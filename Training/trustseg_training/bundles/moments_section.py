@@ -38,8 +38,8 @@ def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
     -------
     dict
         ``samples``, ``images``, ``crop``, ``conditions`` and ``modes``: for each mode of propagation
-        ``spearman``, ``ratio`` (before the scale), ``variance_scale``, ``scaled_ratio``, ``mean_error``
-        (standard deviations) and ``argmax_agreement``.
+        ``spearman``, ``ratio`` (before the scale), ``variance_scale``, ``scaled_ratio`` (None where the scale
+        was fitted on the only image), ``mean_error`` (standard deviations) and ``argmax_agreement``.
 
     Raises
     ------
@@ -96,13 +96,19 @@ def _mode(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _band(ratio: Mapping[str, float] | None) -> str:
+    """Median and ends; None where the scale was fitted on all the images there are."""
+    if ratio is None:
+        return "no other image"
+    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+
+
 def _cells(mode: Mapping[str, Any]) -> list[str]:
-    scaled = mode["scaled_ratio"]
     return [
         f"{mode['spearman']:.3f}",
         f"{mode['ratio']['median']:.2f}",
         f"{mode['variance_scale']:.2f}",
-        f"{scaled['median']:.2f} [{scaled['low']:.2f}, {scaled['high']:.2f}]",
+        _band(mode["scaled_ratio"]),
         f"{mode['mean_error']:.3f}",
         f"{mode['argmax_agreement']:.4f}",
     ]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -15,9 +14,12 @@ from tqdm import tqdm
 from trustseg_training.corruptions import Corruption
 from trustseg_training.dataset import Case, DatasetError, Inspector, known_values
 from trustseg_training.judging import LoadedModel, Subject, choose_cases
+from trustseg_training.judging.processes import in_processes
 from TrustSegLib.inference.uncalibrated import Uncalibrated
 
 from .answers import ImageAnswer, answers
+
+_REMEDY = "calibrate again with fewer --jobs"
 
 
 @dataclass(frozen=True)
@@ -58,29 +60,31 @@ def collect_answers(
     DatasetError
         Images or labels cannot be used: every one.
     TrustSegError
-        The model or the data cannot be used.
+        The model or the data cannot be used, or the system has ended a process.
     """
     chosen = choose_cases(subject, data, "val")[:cases]
     work = partial(_answer_case, corruptions=tuple(corruptions), device=device)
-    found: list[Answered] = []
+    answered: dict[int, Answered] = {}
     with tqdm(total=len(chosen), desc=f"calibrating {subject.name}", unit="image", disable=None) as bar:
-        for answered in _carried_out(subject, work, chosen, jobs):
-            found.append(answered)
+        for place, each in _carried_out(subject, work, chosen, jobs):
+            answered[place] = each
             bar.update()
+    found = [each for _, each in sorted(answered.items())]
     problems = [problem for each in found for problem in each.problems]
     if problems:
         raise DatasetError(data, problems)
     return [answer for each in found for answer in each.answers]
 
 
-def _carried_out(subject: Subject, work: partial, cases: Sequence[Case], jobs: int) -> Iterator[Answered]:
+def _carried_out(
+    subject: Subject, work: partial, cases: Sequence[Case], jobs: int
+) -> Iterator[tuple[int, Answered]]:
+    """What came of each case, with its place: processes are not done in order."""
     if jobs == 1:
-        yield from map(partial(work, _ready(subject)), cases)
+        yield from enumerate(map(partial(work, _ready(subject)), cases))
         return
     threads = max((os.cpu_count() or 1) // jobs, 1)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, _start, (subject, threads)) as pool:
-        yield from pool.imap(partial(_in_process, work), cases)
+    yield from in_processes(partial(_in_process, work), cases, jobs, _REMEDY, _start, (subject, threads))
 
 
 def _ready(subject: Subject) -> Subject:
@@ -88,18 +92,23 @@ def _ready(subject: Subject) -> Subject:
     return replace(subject, model=Uncalibrated(LoadedModel(subject.model)))
 
 
-#: Of a process of the pool; the parent process has none.
+#: Of a process of its own; the parent process has none.
 _OWN: list[Subject] = []
 
 
 def _start(subject: Subject, threads: int) -> None:
-    """Make the network once for each process."""
     torch.set_num_threads(threads)
-    _OWN.append(_ready(subject))
+    _OWN.append(subject)
+
+
+@cache
+def _own() -> Subject:
+    """The network is made once for each process, by its first case: at the start an error would be lost."""
+    return _ready(_OWN[0])
 
 
 def _in_process(work: partial, case: Case) -> Answered:
-    return work(_OWN[0], case)
+    return work(_own(), case)
 
 
 def _answer_case(subject: Subject, case: Case, corruptions: tuple[Corruption, ...], device: str) -> Answered:

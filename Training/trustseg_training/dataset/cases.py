@@ -68,6 +68,16 @@ class Case:
         """Images and label."""
         return (*self.images, self.label)
 
+    def identity(self) -> list[tuple[str, int, int]]:
+        """Name, size and time of every file: what tells them from their later versions, wherever they lie.
+
+        Raises
+        ------
+        ImageError
+            A file is gone, or cannot be reached.
+        """
+        return [_identity(file) for path in self.files for file in _files_in(path)]
+
 
 def find_cases(data: Path) -> list[Case]:
     """List the images of a data set with their files.
@@ -179,6 +189,19 @@ def _names(rows: list[dict[str, str]], column: str) -> list[str]:
     if len(set(short)) == len(short):
         return short
     return [path.as_posix().removesuffix(suffix_of(path) or "") for path in paths]
+
+
+def _files_in(path: Path) -> list[Path]:
+    """The file itself, or those of a folder with a DICOM series."""
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    try:
+        told = path.stat()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be reached ({error.strerror}); check the data set") from error
+    return path.name, told.st_size, told.st_mtime_ns
 
 
 def _split(table: Path, name: str, split: str) -> str:

@@ -1,10 +1,11 @@
 """How good a trained model is: calibrate, evaluate, compare, and what it costs."""
 
 from .calibration import calibrate, calibrated, read_fit
+from .chosen_cases import check_same_cases, choose_cases
 from .comparison import compare
 from .cost import Cost, costs
 from .ensemble import EnsembleModel, check_members, ensemble_subject
-from .evaluation import MEASURES, TABLE, choose_cases, evaluate_models, evaluate_subjects
+from .evaluation import MEASURES, TABLE, evaluate_models, evaluate_subjects
 from .loaded import LoadedModel
 from .subject import Subject, load_subject
 from .variants import passed_through, varied
@@ -19,6 +20,7 @@ __all__ = [
     "calibrate",
     "calibrated",
     "check_members",
+    "check_same_cases",
     "choose_cases",
     "compare",
     "costs",

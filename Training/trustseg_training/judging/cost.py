@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from TrustSegLib.imaging import Volume
@@ -12,6 +12,7 @@ from TrustSegLib.inference import SegmentOptions, segment
 from TrustSegLib.inference.prediction import Model
 
 from .loaded import LoadedModel
+from .processes import in_processes
 from .subject import Subject
 
 #: Timed segmentations of each image, of which the best counts.
@@ -43,13 +44,18 @@ class Cost:
 
 
 def costs(subjects: Sequence[Subject], volumes: Sequence[Volume]) -> dict[str, Cost]:
-    """Measure models side by side on the CPU, by the subject's name; ``volumes`` is not empty."""
+    """Measure models side by side on the CPU, by the subject's name; ``volumes`` is not empty.
+
+    Raises
+    ------
+    TrustSegError
+        The system has ended the process of a model.
+    """
     times = _times(subjects, volumes)
-    context = multiprocessing.get_context("spawn")
     found = {}
     for subject in subjects:
-        with context.Pool(1) as pool:
-            memory = pool.apply(_memory_mb, (subject.model, volumes[0]))
+        remedy = f"make room for {subject.name}, then give the same command again"
+        ((_, memory),) = in_processes(partial(_memory_mb, subject.model), volumes[:1], 1, remedy)
         found[subject.name] = Cost(_parameters(subject.model), times[subject.name], memory)
     return found
 

@@ -6,6 +6,7 @@ Every image is segmented by `TrustSegLib.inference.segment`, and judged on its o
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -15,23 +16,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from trustseg_training.dataset import (
-    SPLIT_TABLE,
-    Case,
-    DatasetError,
-    Inspector,
-    find_cases,
-    known_values,
-    region_masks,
-    remap,
-)
-from trustseg_training.loading import apply_saved, assign
+from trustseg_training.dataset import Case, DatasetError, Inspector, known_values, region_masks, remap
 from trustseg_training.measures import Agreement, agreement
 from trustseg_training.run import BEST
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentOptions, segment
+from TrustSegLib.report.files import write_atomically
 
+from .chosen_cases import choose_cases
 from .subject import Subject, load_subject
 from .variants import passed_through
 
@@ -101,27 +94,6 @@ def evaluate_subjects(
     return told
 
 
-def choose_cases(subject: Subject, data: Path, split: str) -> list[Case]:
-    """The cases of a set: as the run drew them if it did, else as the data name them.
-
-    Raises
-    ------
-    ImageError
-        The set is empty.
-    """
-    cases = find_cases(data)
-    if split == "all":
-        return cases
-    if subject.run is not None and _split_by_run(subject, cases, data):
-        table = subject.run.run / SPLIT_TABLE
-        saved = table.is_file()
-        cases = apply_saved(cases, table) if saved else assign(cases, subject.run.configuration)
-    chosen = [case for case in cases if case.split == split]
-    if not chosen:
-        raise ImageError(f"{data}: no patient has split {split}; name another with --split, or all")
-    return chosen
-
-
 def judge(subject: Subject, cases: list[Case], data: Path, device: str = "auto") -> list[Row]:
     """Segment and measure every case.
 
@@ -160,7 +132,10 @@ def summarize(rows: list[Row]) -> dict[str, dict[str, dict[str, float | int | No
 
 
 def _judge_case(subject: Subject, case: Case, image: Volume, label: Volume, device: str) -> list[Row]:
-    answer = segment(image, subject.model, SegmentOptions(device=device)).labels.array[0]
+    try:
+        answer = segment(image, subject.model, SegmentOptions(device=device)).labels.array[0]
+    except ImageError as error:  # of the voxels, which have no file's name
+        raise ImageError(f"{case.images[0]}: {error}") from error
     truth = remap(label.array, subject.label_map)[0]
     structures = {name: (index,) for index, name in enumerate(subject.structures, start=1)}
     unions = {**structures, **subject.regions}
@@ -185,13 +160,6 @@ def _statistics(patients: list[list[float | None]]) -> dict[str, float | int | N
     }
 
 
-def _split_by_run(subject: Subject, cases: list[Case], data: Path) -> bool:
-    """Whether the run's split holds: for its own data, and where the data's own would mix up the sets."""
-    configuration = subject.run.configuration
-    own = Path(configuration.data).resolve() == data.resolve()
-    return own or configuration.fold is not None or any(case.split is None for case in cases)
-
-
 def _folders(subjects: Sequence[Subject], output: Path) -> dict[str, Path]:
     names = [subject.name for subject in subjects]
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -205,13 +173,15 @@ def _folders(subjects: Sequence[Subject], output: Path) -> dict[str, Path]:
 
 
 def _write(folder: Path, rows: list[Row], content: dict[str, Any]) -> None:
+    """Each file is there whole or not at all, and the summary last: with it, the evaluation is done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
-        with (folder / TABLE).open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, ["model", "case", "patient", "structure", *MEASURES])
-            writer.writeheader()
-            writer.writerows(rows)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, ["model", "case", "patient", "structure", *MEASURES])
+    writer.writeheader()
+    writer.writerows(rows)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(folder / TABLE, table.getvalue().encode("utf-8"))
+    write_atomically(folder / SUMMARY, f"{text}\n".encode())

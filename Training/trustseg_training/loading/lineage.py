@@ -46,17 +46,24 @@ def check_lineage(origin: Path, configuration: FitConfiguration, cases: Sequence
 
 
 def _line_of(run: Path) -> Iterator[Path]:
-    while is_run(run):
+    """A run, the one that it was started from, and so on."""
+    seen: set[Path] = set()
+    while is_run(run) and run not in seen:
         yield run
+        seen.add(run)  # a run can have been trained anew from one that came of it
         before = FitConfiguration.load(run).initialize_from
         if before is None:
             return
         run = Path(before)
-    rank_zero_info(f"note: {run}, where the weights come from, is no run here: its patients are not known")
+    if run not in seen:
+        rank_zero_info(
+            f"note: {run}, where the weights come from, is no run here: its patients are not known"
+        )
 
 
 def _trained(run: Path) -> set[str]:
     table = run / SPLIT_TABLE
     if not table.is_file():  # runs from before there was one
+        rank_zero_info(f"note: {run} does not say which patients trained it")
         return set()
     return {row["patient"] for row in read_table(table, ("patient", "split")) if row["split"] == "train"}

@@ -23,6 +23,7 @@ from .drawing import draw_check
 from .measures import measure_modes
 from .scale import FEWEST_SAMPLES
 from .tables import write_tables
+from .targets import band
 from .truth import Truth
 
 SUMS = "sums.safetensors"
@@ -109,11 +110,12 @@ def check_moments(model: Path, data: Path, output: Path, check: MomentCheck) -> 
     shape = check.crop[::-1]
     check_shape(shape, network.size_divisor)
     cases = choose_cases(subject, data, check.split)[: check.images]
+    files = [case.identity() for case in cases]
     crops = read_crops(subject, cases, data, check.conditions, shape, check.seed)
     crops = Crops(crops.images.to(device), crops.cases, crops.conditions)
     truth = Truth(network, crops.images, check.layer_images, check.seed)
     described = [VERSION, subject.model.sha256, check.seed, check.crop, crops.cases, crops.conditions]
-    key = json.dumps([*described, truth.layer_images])
+    key = json.dumps([*described, truth.layer_images, files])
     _sample(truth, check, _made(output) / SUMS, key)
     return _report(network, truth, crops, check, output, subject.name, subject.model.sha256)
 
@@ -181,7 +183,7 @@ def lines_of(numbers: dict[str, Any], modes: Sequence[str] | None = None) -> lis
         ratio, scale = found["after_scale"]["logits"], found["variance_scale"]
         lines.append(
             f"{mode}: Spearman {found['logits']['spearman']:.3f}, variance ratio after the scale "
-            f"{scale:.3g}: {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}], "
+            f"{scale:.3g}: {band(ratio)}, "
             f"mean error {found['logits']['mean_error']:.3f} sd, argmax {found['argmax_agreement']:.4f}"
         )
     return lines

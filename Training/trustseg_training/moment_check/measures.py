@@ -71,20 +71,23 @@ def _mode(network: nn.Module, truth: Truth, crops: Crops) -> Numbers:
 
 
 def _scaled(analytic: Analytic, truth: Truth) -> Numbers:
-    """The scale of the first half of the images, and what it makes of the others."""
+    """The scale of the first half of the images, and what it makes of the others: None if there are none."""
     count = len(truth.images)
-    fitted, judged = range((count + 1) // 2), range(count // 2 if count > 1 else 0, count)
-    scale = scale_of(analytic, truth, fitted)
+    middle = (count + 1) // 2
+    scale = scale_of(analytic, truth, range(middle))
+    others = range(middle, count)
     after = {
-        name: asdict(_band(scale * variance_ratios(analytic.output(name), truth.of(name), judged)))
+        name: _band(scale * variance_ratios(analytic.output(name), truth.of(name), others))
         for name in ("logits", "contrasts")
     }
     return {"variance_scale": scale, "after_scale": after}
 
 
-def _band(ratios: np.ndarray) -> Ratio:
+def _band(ratios: np.ndarray) -> Numbers | None:
+    if not ratios.size:
+        return None
     low, median, high = np.quantile(ratios, (0.1, 0.5, 0.9))
-    return Ratio(float(median), float(low), float(high))
+    return asdict(Ratio(float(median), float(low), float(high)))
 
 
 def _by_condition(analytic: Analytic, truth: Truth, conditions: tuple[str, ...]) -> Numbers:

@@ -36,11 +36,16 @@ def layers_within(numbers: Mapping[str, Any]) -> tuple[int, int]:
     return sum(abs(median - 1) <= LAYER_TOLERANCE for median in medians), len(medians)
 
 
-def _band(ratio: Mapping[str, float]) -> str:
+def band(ratio: Mapping[str, float] | None) -> str:
+    """Median and ends of a variance ratio as text; None is that of no image."""
+    if ratio is None:  # the scale was fitted on all images there are
+        return "no other image"
     return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
-def _in_band(ratio: Mapping[str, float]) -> bool:
+def _in_band(ratio: Mapping[str, float] | None) -> bool:
+    if ratio is None:
+        return False
     return 0.8 <= ratio["median"] <= 1.25 and ratio["low"] >= 0.6 and ratio["high"] <= 1.6
 
 
@@ -54,13 +59,13 @@ TARGETS = (
     Target(
         "analytic / true variance, before",
         "",
-        lambda n: _band(n["logits"]["ratio"]),
+        lambda n: band(n["logits"]["ratio"]),
         lambda n: _in_band(n["logits"]["ratio"]),
     ),
     Target(
         "after one scalar, other images",
         ".8-1.25 [≥ .6, ≤ 1.6]",
-        lambda n: _band(n["after_scale"]["logits"]),
+        lambda n: band(n["after_scale"]["logits"]),
         lambda n: _in_band(n["after_scale"]["logits"]),
     ),
     Target(

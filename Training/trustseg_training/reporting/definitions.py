@@ -37,9 +37,9 @@ DEFINITIONS = (
     ),
     Definition(
         "HD95",
-        "95th percentile of the distances between both surfaces in mm, the larger direction; cases with an "
-        "empty mask have none and are left out.",
-        "Huttenlocher et al., IEEE TPAMI 15, 1993; computed by MONAI",
+        "95th percentile of the distances between both surfaces (their border voxels) in mm, the larger "
+        "direction; cases with an empty mask have none and are left out.",
+        "Huttenlocher et al., IEEE TPAMI 15, 1993; computed here, with SciPy",
     ),
     Definition(
         "Os, Us",
@@ -50,8 +50,9 @@ DEFINITIONS = (
     ),
     Definition(
         f"Surface Dice ({SURFACE_TOLERANCE_MM:g} mm)",
-        f"Share of both surfaces that lies within {SURFACE_TOLERANCE_MM:g} mm of the other; {_TABLES}.",
-        "Nikolov et al., JMIR 23, 2021; computed by MONAI",
+        f"Share of both surfaces' border voxels that lie within {SURFACE_TOLERANCE_MM:g} mm of the other; "
+        f"{_TABLES}.",
+        "Nikolov et al., JMIR 23, 2021; computed here, with SciPy",
     ),
     Definition(
         "SNR",

@@ -132,7 +132,7 @@ def _sentences(
     }
     return {
         "measured": sentences.measured(summary, conditions, number, summary["title"], summary.get("split")),
-        "caution": sentences.caution(number),
+        "caution": " ".join(filter(None, (sentences.caution(number), sentences.fitted_here(summary)))),
         **{name: [each for each in lines if each] for name, lines in told.items()},
     }
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trustseg_training.measures.case_ranking import FAILURE_DICE
+from trustseg_training.verification.cross_fitting import tempered
 from trustseg_training.verification.suite import CLEAN
 
 from .comparisons import Comparison
@@ -75,6 +76,20 @@ def caution(patients: int) -> str | None:
     return (
         f"With only {count(patients, 'patient')}, the intervals are rough and most differences cannot be "
         f"proven: use at least {FEW_PATIENTS} before a model is chosen by this report."
+    )
+
+
+def fitted_here(summary: Summary) -> str | None:
+    """Which models carry a temperature that may have been fitted on these very patients."""
+    options = {model: known.get("options", {}) for model, known in summary.get("networks", {}).items()}
+    scaled = [model for model, found in options.items() if found.get("temperature", 1.0) != 1.0]
+    scaled = [model for model in scaled if not tempered([model])]
+    if not scaled:
+        return None
+    carry = "carries a temperature that was" if len(scaled) == 1 else "carry temperatures that were"
+    return (
+        f"{listed(scaled)} {carry} fitted on validation patients: where these are the same, ECE, Brier score "
+        "and likelihood come out too good."
     )
 
 

@@ -22,7 +22,7 @@ from TrustSegLib.errors import OptionError, OutputError
 from .callbacks import LAST, callbacks
 from .ending import ending_of
 from .lightning_module import Segmentation
-from .starting import start
+from .starting import start, with_absolute_places
 
 #: Warnings that a user can do nothing about: the folder is the run's own, the interval is ours.
 LIGHTNING_ONLY = (
@@ -63,10 +63,12 @@ def fit(
     ImageError
         A patient cannot be used.
     OutputError
-        The run folder or the cache cannot be written, or the disk is full; the last checkpoint is whole.
+        The run folder or the cache cannot be written, the disk is full, or a file was refused in the middle;
+        the last checkpoint is whole.
     KeyboardInterrupt
         The person stopped the run.
     """
+    configuration = with_absolute_places(configuration)
     _check_run(configuration, run, resume)
     if resume and (run / LAST).is_file():
         ending = ending_of(configuration, run / LAST)
@@ -94,11 +96,19 @@ def fit(
             raise KeyboardInterrupt from stop
         raise
     except OSError as error:
-        if disk_is_full(error):
-            said = "the disk is full; make room, then the same command with --resume goes on"
-            raise OutputError(f"{run}: {said}") from error
-        raise
+        raise OutputError(
+            f"{run}: {_what_stopped(error)}, then the same command with --resume goes on"
+        ) from error
     return float(trainer.checkpoint_callback.best_model_score)
+
+
+def _what_stopped(error: OSError) -> str:
+    """What the computer refused in the middle of a run, and what to do, in one line."""
+    if disk_is_full(error):
+        return "the disk is full; make room"
+    reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
+    place = "" if error.filename is None else f" at {error.filename}"
+    return f"the training was stopped ({reason}{place}); mend that"
 
 
 @contextmanager
@@ -121,7 +131,7 @@ def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None
     if resume:
         if not is_run(run):
             raise OptionError(f"{run}: nothing to resume ({FILE} is missing); start without --resume")
-        started = FitConfiguration.load(run)
+        started = with_absolute_places(FitConfiguration.load(run))
         # Where prepared images lie changes nothing: a run may go on with room elsewhere.
         names = [field.name for field in fields(FitConfiguration) if field.name != "cache"]
         names = [name for name in names if concerns(name, started.family)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,19 @@ from torch import nn
 
 from trustseg_training.configuration import FitConfiguration, is_run
 from trustseg_training.loading import PatientData, check_lineage
-from TrustSegLib.bundle import ModelDescription, find_bundle, load_bundle
+from TrustSegLib.bundle import ModelDescription, find_bundle, known_models, load_bundle
 from TrustSegLib.errors import OptionError
 from TrustSegLib.networks import start_from
 
 from .weights import load_weights
+
+
+def with_absolute_places(configuration: FitConfiguration) -> FitConfiguration:
+    """The configuration with places that hold from every folder, for a run is used from others too."""
+    origin = configuration.initialize_from
+    if origin is not None and origin not in known_models():
+        origin = os.path.abspath(origin)
+    return replace(configuration, data=os.path.abspath(configuration.data), initialize_from=origin)
 
 
 def start(network: nn.Module, data: PatientData) -> None:
@@ -54,7 +64,7 @@ def start(network: nn.Module, data: PatientData) -> None:
     except OptionError as error:
         raise OptionError(
             f"{origin}: cannot be started from, its network is another; use the same structures, channels, "
-            "architecture, dimensions, filters and layers"
+            "architecture, dimensions, filters and layers, and no ensemble"
         ) from error
     _tell_differences(origin, known, _known(configuration))
 
@@ -67,7 +77,7 @@ def _tell_differences(origin: Path, known: dict[str, Any], own: dict[str, Any]) 
 
 def _known(configuration: FitConfiguration) -> dict[str, Any]:
     """What a network takes for granted of its images and labels."""
-    names = ("structures", "spacing", "orientation", "normalization")
+    names = ("channels", "structures", "spacing", "orientation", "normalization")
     return {name: getattr(configuration, name) for name in names}
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from trustseg_training.dataset import Case
 from trustseg_training.dataset.reading import read_image
@@ -22,7 +23,8 @@ from trustseg_training.judging import (
     varied,
 )
 from trustseg_training.judging.evaluation import SUMMARY
-from TrustSegLib.errors import OutputError
+from trustseg_training.judging.evaluation import TABLE as CASES
+from TrustSegLib.errors import OptionError, OutputError
 
 from .definition import Study, load_study
 from .table import markdown
@@ -83,7 +85,8 @@ def conduct(
     evaluations = output / "evaluations"
     for subject in subjects:
         folder = evaluations / subject.name
-        if not _is_judged(subject, folder):
+        if not _is_judged(subject, data, split, folder):
+            _remove(folder / CASES)  # all that is left of an evaluation that was stopped
             evaluate_subjects([subject], data, split, folder, device)
     lines = compare([evaluations / subject.name for subject in subjects], output)
     measured = costs(subjects, _volumes(choose_cases(subjects[0], data, split)[:TIMED], subjects[0]))
@@ -103,13 +106,36 @@ def _subject(name: str, study: Study, runs: Path) -> Subject:
     return load_subject(runs / name, checkpoint)
 
 
-def _is_judged(subject: Subject, folder: Path) -> bool:
-    """Whether the folder holds an evaluation of these very weights, used in this very way."""
-    summary = folder / SUMMARY
-    if not summary.is_file():
+def _is_judged(subject: Subject, data: Path, split: str, folder: Path) -> bool:
+    """Whether the folder holds this very evaluation; another one is an error, for nothing is overwritten."""
+    found = _evaluation(folder / SUMMARY)
+    if found is None:
         return False
-    found = json.loads(summary.read_text(encoding="utf-8"))
-    return (found["sha256"], found["network"]) == (subject.model.sha256, passed_through(subject))
+    told = {"sha256": "set of weights", "network": "use of the weights", "data": "data", "split": "split"}
+    wanted = subject.model.sha256, passed_through(subject), data.name, split
+    for (name, word), value in zip(told.items(), wanted, strict=True):
+        if found.get(name) != value:
+            raise OptionError(
+                f"{folder}: holds an evaluation of another {word}, {found.get(name)}; choose another output "
+                "folder, and name the trained networks with --runs"
+            )
+    return True
+
+
+def _evaluation(summary: Path) -> dict[str, Any] | None:
+    """What an evaluation says; None where there is none, or none that can be read."""
+    try:
+        found = json.loads(summary.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be removed ({error.strerror}); remove it yourself") from error
 
 
 def _volumes(cases: Sequence[Case], subject: Subject) -> list:

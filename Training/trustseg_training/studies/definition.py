@@ -73,7 +73,8 @@ def load_study(path: Path, data: Path, runs: Path) -> Study:
     data : Path
         Data set of every network.
     runs : Path
-        Folder of the run folders; ``initialize_from`` names another network of the study.
+        Folder of the run folders; ``initialize_from`` names another network of the study. All places in the
+        result are absolute; that of a ``cache`` begins at the file's folder.
 
     Raises
     ------
@@ -131,10 +132,13 @@ def _settings(path: Path, loader: yaml.SafeLoader, node: yaml.Node) -> Settings:
 
 def _configuration(path: Path, name: str, settings: Settings, data: Path, runs: Path) -> FitConfiguration:
     values = {key: setting.value for key, setting in settings.items()}
-    if values.get("initialize_from") is not None:
-        values["initialize_from"] = str(runs / values["initialize_from"])
+    # Absolute: `fit --config` would look for the others beside the file that it is given, in the runs.
+    values["data"] = str(data.absolute())
+    for place, folder in (("initialize_from", runs), ("cache", path.parent)):
+        if values.get(place) is not None:
+            values[place] = str((folder / values[place]).absolute())
     try:
-        return FitConfiguration(**{**values, "data": str(data)})
+        return FitConfiguration(**values)
     except SettingError as error:
         line = f", line {settings[error.setting].line}" if error.setting in settings else ""
         raise OptionError(f"{path}{line}: {name}: {error}") from error

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from trustseg_training.dataset import Case
-from trustseg_training.judging import Subject, choose_cases, passed_through
-from TrustSegLib.errors import OptionError, OutputError
+from trustseg_training.judging import Subject, check_same_cases, choose_cases, passed_through
+from TrustSegLib.errors import OptionError
+from TrustSegLib.report.files import write_atomically
 
 from .running import Task, carry_out
 from .seed_differences import differences
@@ -103,6 +104,7 @@ def verify(
     roster = models if isinstance(models, Roster) else Roster(models)
     subjects = roster.load()
     cases = {subject.name: choose_cases(subject, data, split)[:most] for subject in subjects}
+    check_same_cases(cases)  # before anything is fitted
     subjects = with_temperatures(subjects, roster.tempered, cases, seed, device)
     return verify_subjects(
         subjects, data, joined(suites), output, split, jobs, seed, device, most, seeds, roster.words
@@ -127,6 +129,7 @@ def verify_subjects(
     sources = _sources(subjects, suite)
     check_groups(seeds or {}, [subject.name for subject in subjects])
     cases = {subject.name: choose_cases(subject, data, split)[:most] for subject in subjects}
+    check_same_cases(cases)
     tasks = [
         Task(each, case, suite, seed, device, output, sources)
         for each in subjects
@@ -217,7 +220,4 @@ def _sources(subjects: Sequence[Subject], suite: Suite) -> dict[str, Subject]:
 
 
 def _write_summary(path: Path, summary: dict[str, Any]) -> None:
-    try:
-        path.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); make room, then go on") from error
+    write_atomically(path, f"{json.dumps(summary, indent=1, allow_nan=False)}\n".encode())

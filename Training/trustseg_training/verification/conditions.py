@@ -137,14 +137,18 @@ def answers(
         The models that `attacks.Transfer` names, loaded too; they know images as the subject does.
     """
     truth, own = remap(label.array, subject.label_map)[0], seed_of(case, seed)
-    yield _answer(subject, Corrupted(image, None, 0.0), CLEAN, truth, device)
+    try:
+        clean = _answer(subject, Corrupted(image, None, 0.0), CLEAN, truth, device)
+    except ImageError as error:
+        raise ImageError(f"{case}: {error}") from error
+    yield clean
     for corruption in suite.corruptions:
-        try:
-            changed = corrupt(image, corruption, own, truth)
+        try:  # what an image becomes can be out of reach, or nothing that a model can be given
+            answer = _answer(subject, corrupt(image, corruption, own, truth), corruption.key, truth, device)
         except (OptionError, ImageError) as error:
             yield Skipped(corruption.key, str(error))
             continue
-        yield _answer(subject, changed, corruption.key, truth, device)
+        yield answer
     if suite.attacks:
         yield from _attacked(subject, image, label.with_array(truth[None]), suite, own, device, sources or {})
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from trustseg_training.dataset import Case
 from trustseg_training.judging import Subject, passed_through
 from TrustSegLib.errors import OutputError
+from TrustSegLib.report.files import write_atomically
 
 from .suite import Suite
 
 FOLDER = "parts"
 
 #: Raised when what is measured changes: older parts are made again.
-VERSION = 3
+VERSION = 4
+
+#: What no file name may have, on one system or another, or what stands for such a character already.
+_UNSAFE = re.compile(r"""[\x00-\x1f/\\:*?"<>|%]|^\.""")
+
+#: Bytes of a file name; most systems take 255, with ``.json``.
+_LONGEST = 240
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Part:
     case, patient : str
         Whose image it is.
     key : str
-        Of all that the records depend on.
+        Of all that the records depend on, the files of the case too.
     """
 
     model: str
@@ -43,23 +53,37 @@ class Part:
 
     def path(self, output: Path) -> Path:
         """Where its records are."""
-        return output / FOLDER / self.model / f"{self.case}.json"
+        return output / FOLDER / _safe(self.model) / f"{_safe(self.case)}.json"
 
 
 def part_of(
     subject: Subject,
-    case: str,
-    patient: str,
+    case: Case,
     suite: Suite,
     seed: int,
     sources: Mapping[str, Subject] | None = None,
 ) -> Part:
-    """The part of a model and a case; ``sources`` are the models that attacks are transferred from."""
+    """The part of a model and a case; ``sources`` are the models that attacks are transferred from.
+
+    Raises
+    ------
+    ImageError
+        A file of the case is gone.
+    """
     model = [subject.model.sha256, passed_through(subject), sorted(subject.label_map.items())]
     others = [[name, each.model.sha256, passed_through(each)] for name, each in (sources or {}).items()]
-    measured = [VERSION, *model, suite.conditions, seed, *others]
+    measured = [VERSION, *model, suite.conditions, seed, case.identity(), *others]
     key = hashlib.sha256(json.dumps(measured).encode()).hexdigest()
-    return Part(subject.name, subject.model.sha256, case, patient, key)
+    return Part(subject.name, subject.model.sha256, case.name, case.patient, key)
+
+
+def _safe(name: str) -> str:
+    """A name as that of a file: a case may be named by a path, which would lead out of the folder."""
+    plain = name if not _UNSAFE.search(name) else quote(name, safe="", errors="surrogateescape")
+    plain = f"%2E{plain[1:]}" if plain.startswith(".") else plain
+    if len(os.fsencode(plain)) <= _LONGEST:
+        return plain
+    return f"{hashlib.sha256(os.fsencode(name)).hexdigest()}-{quote(name, safe='', errors='replace')[-120:]}"
 
 
 def is_done(part: Part, output: Path) -> bool:
@@ -73,7 +97,22 @@ def read(part: Part, output: Path) -> dict[str, Any] | None:
         found = json.loads(part.path(output).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # it is measured again
-    return found if isinstance(found, dict) and "key" in found else None
+    return found if isinstance(found, dict) and {"key", "records"} <= set(found) else None
+
+
+def records_of(part: Part, output: Path) -> list[dict[str, Any]]:
+    """The records of a part that is done.
+
+    Raises
+    ------
+    OutputError
+        They are not there, or damaged, or of something else by now.
+    """
+    found = read(part, output)
+    if found is None or found["key"] != part.key:
+        wrong = "cannot be read" if found is None else "of other files, models or conditions by now"
+        raise OutputError(f"{part.path(output)}: {wrong}; give the same command again to measure it anew")
+    return found["records"]
 
 
 def write(part: Part, records: Iterable[dict[str, Any]], output: Path) -> None:
@@ -87,12 +126,9 @@ def write(part: Part, records: Iterable[dict[str, Any]], output: Path) -> None:
     path = part.path(output)
     header = {"model": part.model, "sha256": part.sha256, "case": part.case, "patient": part.patient}
     text = json.dumps({**header, "key": part.key, "records": list(records)}, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(path)
     except OSError as error:
-        if temporary.is_file():
-            temporary.unlink()
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); make room, then go on") from error
+        reason = f"cannot be written ({error.strerror})"
+        raise OutputError(f"{path}: {reason}; check folder and free space") from error
+    write_atomically(path, f"{text}\n".encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +13,14 @@ from tqdm import tqdm
 
 from trustseg_training.dataset import Case, Inspector, known_values
 from trustseg_training.judging import LoadedModel, Subject, passed_through
+from trustseg_training.judging.processes import in_processes
 from TrustSegLib.errors import ImageError
 
 from . import parts
 from .conditions import verify_case
 from .suite import Suite
+
+_REMEDY = "what was measured is kept: give the same command again with fewer --jobs"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Task:
     def part(self) -> parts.Part:
         """Where it goes."""
         case, subject = self.case, self.subject.of_patient(self.case.patient)
-        return parts.part_of(subject, case.name, case.patient, self.suite, self.seed, self.sources)
+        return parts.part_of(subject, case, self.suite, self.seed, self.sources)
 
 
 def carry_out(tasks: Sequence[Task], jobs: int = 1) -> int:
@@ -60,7 +62,8 @@ def carry_out(tasks: Sequence[Task], jobs: int = 1) -> int:
     Raises
     ------
     TrustSegError
-        A model or an image cannot be used, or the folder cannot be written; what was measured is kept.
+        A model or an image cannot be used, the folder cannot be written, or the system has ended a process;
+        what was measured is kept.
     """
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     waiting = [task for task in tasks[rank::ranks] if not parts.is_done(task.part, task.output)]
@@ -77,14 +80,13 @@ def carry_out(tasks: Sequence[Task], jobs: int = 1) -> int:
 
 def _in_processes(tasks: Sequence[Task], jobs: int, bar: tqdm) -> None:
     threads = max((os.cpu_count() or 1) // jobs, 1)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, torch.set_num_threads, (threads,)) as pool:
-        for _ in pool.imap_unordered(measure, tasks):
-            bar.update()
+    for _ in in_processes(measure, tasks, jobs, _REMEDY, torch.set_num_threads, (threads,)):
+        bar.update()
 
 
 def measure(task: Task) -> None:
     """Measure one part and write it."""
+    part = task.part  # before the files are read: should they change meanwhile, it is measured again
     subject = task.subject.of_patient(task.case.patient)
     subject = replace(subject, model=_loaded(_Key(subject)))
     sources = {name: replace(each, model=_source(_Key(each))) for name, each in task.sources.items()}
@@ -94,7 +96,7 @@ def measure(task: Task) -> None:
         raise ImageError("; ".join(checks.problems))
     name = task.case.name
     records = verify_case(subject, *volumes, name, task.suite, task.seed, task.device, sources)
-    parts.write(task.part, records, task.output)
+    parts.write(part, records, task.output)
 
 
 def _known(subject: Subject) -> set[int] | None:

@@ -94,12 +94,13 @@ def parse_variant(text: str) -> tuple[str, tuple[Path, str]]:
     Raises
     ------
     OptionError
-        It is not of that form.
+        It is not of that form, or the name leads out of a folder.
     """
     name, _, rest = text.partition("=")
     run, _, propagation = rest.rpartition(":")
     if not (name and run and propagation):
         raise OptionError(f"variant {text!r}: write it like vdp-correlated=runs/vdp:correlated")
+    _check_name(name, "--variant")
     return name, (Path(run), propagation)
 
 
@@ -109,8 +110,16 @@ def parse_group(words: Sequence[str], option: str) -> tuple[str, list[str]]:
     Raises
     ------
     OptionError
-        Fewer than two things belong to it.
+        Fewer than two things belong to it, or the name of an ensemble leads out of a folder.
     """
     if len(words) < 3:
         raise OptionError(f"{option} {' '.join(words)}: give a name and at least two of its members")
+    if option == "--ensemble":
+        _check_name(words[0], option)
     return words[0], list(words[1:])
+
+
+def _check_name(name: str, option: str) -> None:
+    """A folder of the output is named so."""
+    if not name or name == "." or any(each in name for each in ("/", "\\", "..")):
+        raise OptionError(f"{option} {name!r}: no name of a folder; choose one without / and \\ and ..")

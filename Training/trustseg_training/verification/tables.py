@@ -10,7 +10,7 @@ from typing import Any
 import pandas
 
 from trustseg_training.measures.calibration_error import Reliability
-from TrustSegLib.errors import OutputError
+from TrustSegLib.report.files import write_atomically
 
 from . import parts
 
@@ -42,28 +42,32 @@ class Tables:
     def write(self, folder: Path) -> None:
         """Write ``structures.csv`` and ``cases.csv``, the latter with the sums of `Reliability`.
 
+        Each is written whole or not at all.
+
         Raises
         ------
         OutputError
             The folder cannot be written.
         """
-        try:
-            self.structures.to_csv(folder / "structures.csv", index=False)
-            self.cases.to_csv(folder / "cases.csv", index=False)
-        except OSError as error:
-            message = f"{folder}: cannot be written ({error.strerror}); make room, then go on"
-            raise OutputError(message) from error
+        for name, table in (("structures", self.structures), ("cases", self.cases)):
+            text = table.to_csv(index=False)
+            write_atomically(folder / f"{name}.csv", text.encode("utf-8", errors="backslashreplace"))
 
 
 def tables_of(measured: Sequence[parts.Part], output: Path) -> Tables:
-    """Read the parts that are there."""
+    """Read the parts, all of which are there.
+
+    Raises
+    ------
+    OutputError
+        One is not, or it cannot be read: the tables would lack it without a word.
+    """
     structures: list[dict[str, Any]] = []
     cases: list[dict[str, Any]] = []
     sums: dict[tuple[str, str, str], Reliability] = {}
     skipped: list[dict[str, str]] = []
     for part in measured:
-        found = parts.read(part, output)
-        for record in (found or {"records": []})["records"]:
+        for record in parts.records_of(part, output):
             header = dict(zip(_OF, (part.model, record["condition"], part.case, part.patient), strict=True))
             if "skipped" in record:
                 skipped.append({**header, "reason": record["skipped"]})
