@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -171,3 +172,16 @@ def test_variant_of_a_place_with_a_colon():
 def test_mistake_in_the_command_is_named(words, said, tmp_path, capsys):
     assert main(["verify", "--data", "y", "-o", str(tmp_path / "o"), *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_runs_of_a_group_differ_in_their_seed_only(runs, dataset, tmp_path, capsys):
+    words = ["verify", *(str(runs[name]) for name in ("d1", "d2", "v")), "--data", str(dataset)]
+    words += ["-o", str(tmp_path / "out"), "--suite", "quick", "--seeds", "group"]
+    assert main([*words, "d1", "v"]) == 2
+    assert f"seeds group: {runs['v']}: has another family than d1" in capsys.readouterr().err
+    again = tmp_path / "runs" / "again"
+    shutil.copytree(runs["d1"], again)
+    words.insert(1, str(again))
+    assert main([*words, "d1", "again"]) == 2
+    assert "two of the runs have the same seed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

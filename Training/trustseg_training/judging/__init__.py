@@ -1,5 +1,6 @@
 """How good a trained model is: calibrate, evaluate, compare, and what it costs."""
 
+from .alike import check_alike
 from .calibration import calibrate, calibrated, read_fit
 from .chosen_cases import check_same_cases, choose_cases
 from .comparison import compare
@@ -19,6 +20,7 @@ __all__ = [
     "Subject",
     "calibrate",
     "calibrated",
+    "check_alike",
     "check_members",
     "check_same_cases",
     "choose_cases",

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from trustseg_training.configuration import FitConfiguration
-from trustseg_training.dataset import SPLIT_TABLE
 from trustseg_training.run import BEST, load_weights
 from TrustSegLib.bundle import ModelDescription
 from TrustSegLib.errors import OptionError
 from TrustSegLib.networks import build, join_members
 
+from .alike import check_alike
 from .subject import RunModel, Subject, load_subject
 
 MEMBER_FAMILY = "deterministic"
-
-#: In what members may differ: where they start, and the computer.
-_OWN = ("seed", "data", "initialize_from", "precision", "devices", "num_nodes", "strategy", "cache")
 
 
 @dataclass(frozen=True)
@@ -87,22 +84,4 @@ def check_members(runs: Sequence[Path], configurations: Sequence[FitConfiguratio
     first = configurations[0]
     if first.family != MEMBER_FAMILY:
         raise OptionError(f"{runs[0]}: family {first.family}; an ensemble has {MEMBER_FAMILY} members")
-    for run, other in zip(runs[1:], configurations[1:], strict=True):
-        for setting in fields(FitConfiguration):
-            name = setting.name
-            if name not in _OWN and getattr(first, name) != getattr(other, name):
-                raise OptionError(
-                    f"{run}: has another {name.replace('_', '-')} than {runs[0].name}; the members of "
-                    "an ensemble differ in their seed only"
-                )
-        if _split(run) != _split(runs[0]):
-            raise OptionError(f"{run}: trained on other patients than {runs[0].name}; use one split for all")
-    seeds = [configuration.seed for configuration in configurations]
-    if len(set(seeds)) < len(seeds):
-        raise OptionError(f"{runs[0]}: two members have the same seed; train each with its own --seed")
-
-
-def _split(run: Path) -> bytes | None:
-    """The table of who trained; runs from before there was one have None."""
-    table = run / SPLIT_TABLE
-    return table.read_bytes() if table.is_file() else None
+    check_alike(runs, configurations)

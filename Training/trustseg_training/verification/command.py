@@ -16,7 +16,7 @@ from TrustSegLib.report.files import write_atomically
 
 from .running import Task, carry_out
 from .seed_differences import differences
-from .seeds import check_groups, over_seeds
+from .seeds import check_groups, check_trained_alike, over_seeds
 from .subjects import Roster, with_temperatures
 from .suite import Suite, load_suite
 from .summary import summarize
@@ -128,6 +128,7 @@ def verify_subjects(
     _check_same(subjects)
     sources = _sources(subjects, suite)
     check_groups(seeds or {}, [subject.name for subject in subjects])
+    check_trained_alike(seeds or {}, subjects)
     cases = {subject.name: choose_cases(subject, data, split)[:most] for subject in subjects}
     check_same_cases(cases)
     tasks = [

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from trustseg_training.configuration import FitConfiguration
+from trustseg_training.judging import EnsembleModel, Subject, check_alike
 from TrustSegLib.errors import OptionError
 
 Record = dict[str, Any]
@@ -33,6 +35,26 @@ def check_groups(groups: Mapping[str, Sequence[str]], models: Sequence[str]) -> 
             if name in taken:
                 raise OptionError(f"seeds {group}: {name} is in {taken[name]} already; name it once")
             taken[name] = group
+
+
+def check_trained_alike(groups: Mapping[str, Sequence[str]], subjects: Sequence[Subject]) -> None:
+    """Refuse a group of runs that differ in more than their seed; of bundles and ensembles it is not known.
+
+    Raises
+    ------
+    OptionError
+        Naming the group, the run and the difference.
+    """
+    named = {subject.name: subject for subject in subjects}
+    for group, names in groups.items():
+        found = [named[name] for name in names]
+        if any(each.run is None or isinstance(each.model, EnsembleModel) for each in found):
+            continue
+        runs = [each.run.run for each in found]
+        try:
+            check_alike(runs, [FitConfiguration.load(run) for run in runs])
+        except OptionError as error:
+            raise OptionError(f"seeds {group}: {error}") from error
 
 
 def over_seeds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Record]:
