@@ -152,10 +152,10 @@ def _for_html(text: str, number: int, label: str) -> str:
 def _smaller(text: str) -> str:
     """Coordinates to a hundredth of a point, which nobody sees, and no indents; scales stay as they are.
 
-    Nor are there names of groups, to which nothing refers, or spaces in styles.
+    Nor are there names of the smallest groups, to which nothing refers, or spaces in styles.
     """
     text = re.sub(r"scale\([^)]*\)|\d+\.\d{3,}", _to_hundredths, text)
-    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r'<g id="[^"]*(?:line2d|tick|patch|text)_\d+"', "<g", text)
     text = re.sub(r'style="[^"]*"', lambda found: re.sub(r"([:;]) ", r"\1", found.group()), text)
     return re.sub(r"\n\s*", "\n", text)
 
