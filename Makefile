@@ -1,4 +1,4 @@
-# make demo | test | test-slicer-preview | bench | families | pictures | clean     (another Python: make PYTHON=python3.12 demo)
+# make demo | test | test-slicer-preview | bench | families | pictures | goldens | clean     (another Python: make PYTHON=python3.12 demo)
 #
 # Each target makes .venv, installs what it needs at the versions of constraints.txt, and runs. A second call
 # installs nothing unless a pyproject.toml or constraints.txt has changed.
@@ -21,7 +21,7 @@ LIBRARY := $(VENV)/.library-installed
 EVERYTHING := $(VENV)/.everything-installed
 PREVIEW := build/slicer-preview
 
-.PHONY: help demo test test-slicer test-slicer-preview bench families pictures clean
+.PHONY: help demo test test-slicer test-slicer-preview bench families pictures goldens clean
 .DELETE_ON_ERROR:
 
 help:
@@ -61,6 +61,11 @@ families: $(EVERYTHING)
 # The pictures of the README that show the Slicer module; a test compares them.
 pictures: $(EVERYTHING)
 	$(BIN)/python Testing/harness/module_pictures.py
+
+# Help pages and the sample's report as files; a test compares them.
+goldens: $(EVERYTHING)
+	rm -rf build/goldens
+	PYTHONPATH=Testing/harness $(BIN)/python Testing/harness/goldens.py build/goldens
 
 # What a training has written (runs/) is not touched.
 clean:
