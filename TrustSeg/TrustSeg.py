@@ -16,7 +16,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from TrustSegModule import make_library_importable
-from TrustSegModule.self_test import TrustSegTest
+from TrustSegModule.app.self_test import TrustSegTest
 
 __all__ = ["TrustSeg", "TrustSegLogic", "TrustSegTest", "TrustSegWidget"]
 
@@ -50,9 +50,9 @@ Testing the Trust (MIDL 2026). The bundled hippocampus model was trained on the 
 
 def _register_sample_data() -> None:
     """After the start: the module Sample Data may be loaded later than this one."""
-    from TrustSegModule.sample_data import register
+    from TrustSegModule.app.host import register_sample_data
 
-    register()
+    register_sample_data()
 
 
 class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -66,11 +66,11 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self) -> None:
         super().setup()
-        from TrustSegModule.models import installed_models
+        from TrustSegModule.app.models import installed_models
         from TrustSegModule.panels import BatchPanel, Keys, OverlayPanel, ResultsPanel, ReviewPanel, RunPanel
         from TrustSegModule.panels.batch_session import BatchSession
+        from TrustSegModule.panels.controls import Settings
         from TrustSegModule.panels.session import Session
-        from TrustSegModule.panels.settings import Settings
 
         panel = slicer.util.loadUI(self.resourcePath("UI/TrustSeg.ui"))
         self.layout.addWidget(panel)
@@ -207,7 +207,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.session.start(self.runPanel.task)
 
     def onBatchButton(self) -> None:
-        from TrustSegModule import tasks
+        from TrustSegModule.jobs import tasks
 
         if self.batch.busy:
             self.batch.cancel()
@@ -218,8 +218,9 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onOpened(self, results) -> None:
         """A case of a batch is in the scene: it becomes the chosen image, as after Segment."""
-        from TrustSegModule import host, slice_position
-        from TrustSegModule.result_nodes import image_of
+        from TrustSegModule.app import host
+        from TrustSegModule.results.nodes import image_of
+        from TrustSegModule.scene import views
 
         image = image_of(results.segmentation)
         host.show_image(image)
@@ -227,11 +228,11 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.shownResults != results:
             self.showResults(results)
         self.showUncertainty()
-        slice_position.jump_to(slicer.mrmlScene, results.segmentation)
+        views.jump_to(slicer.mrmlScene, results.segmentation)
 
     def onResults(self, results) -> None:
         """A segmentation is done; it may be that of an image that is no longer the chosen one."""
-        from TrustSegModule import slice_position
+        from TrustSegModule.scene import views
 
         first = self.shownResults is None
         self.showResults(self.logic.resultsOf(self.parameters.inputVolume))
@@ -239,7 +240,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.showUncertainty()
             # Once: whoever segments again is looking at a place, and wants to see that place.
             if first:
-                slice_position.jump_to(slicer.mrmlScene, results.segmentation)
+                views.jump_to(slicer.mrmlScene, results.segmentation)
 
     def showResults(self, results) -> None:
         """Show a result, or None, in the lower parts of the panel."""
@@ -271,7 +272,7 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self):
         """Return the settings of the panel in the current scene."""
-        from TrustSegModule.parameters import TrustSegParameterNode
+        from TrustSegModule.app.parameters import TrustSegParameterNode
 
         return TrustSegParameterNode(super().getParameterNode())
 
@@ -309,33 +310,33 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
         WorkerError
             The segmentation failed.
         """
-        from TrustSegModule import tasks
-        from TrustSegModule.models import find_model
-        from TrustSegModule.runner import Task
+        from TrustSegModule.app.models import find_model
+        from TrustSegModule.jobs import tasks
+        from TrustSegModule.jobs.runner import Task
 
         task = Task(inputVolume, find_model(model), device, region, tasks.map_names(allMaps))
         return tasks.carry_out(slicer.mrmlScene, task)
 
     def firstImage(self):
         """The first volume of the scene that can be segmented, or None."""
-        from TrustSegModule.input_volume import first_image
+        from TrustSegModule.scene.inputs import first_image
 
         return first_image(slicer.mrmlScene)
 
     def isImage(self, volume) -> bool:
         """Whether a volume, or None, is one of the scene that can be segmented."""
-        from TrustSegModule.input_volume import is_image
+        from TrustSegModule.scene.inputs import is_image
 
         return is_image(slicer.mrmlScene, volume)
 
     def resultsOf(self, inputVolume):
         """The result on a volume, or None."""
-        from TrustSegModule.result_nodes import find_results
+        from TrustSegModule.results.nodes import find_results
 
         return None if inputVolume is None else find_results(slicer.mrmlScene, inputVolume)
 
     def reportAndColors(self, results):
         """The report of a result and the colors of its structures; (None, {}) without one."""
-        from TrustSegModule.result_nodes import report_and_colors
+        from TrustSegModule.results.nodes import report_and_colors
 
         return report_and_colors(results)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from TrustSegLib.commands.console import EXIT_MENDABLE, print_error
+from TrustSegLib.commands.console import EXIT_FIXABLE, print_error
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.version import __version__
 
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(parsed)
     except TrustSegError as error:
         print_error(str(error), as_json="--json" in arguments)
-        return EXIT_MENDABLE
+        return EXIT_FIXABLE
     except KeyboardInterrupt:
         print("trustseg: interrupted; nothing half-written is left", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -250,14 +250,14 @@ def _run(parsed: argparse.Namespace) -> int:
         from TrustSegLib.commands import segment
 
         return segment.run(parsed, targets)
-    from TrustSegLib.commands import model_changes, models
+    from TrustSegLib.commands import models
 
     actions = {
         "list": models.list_models,
         "show": models.show,
         "verify": models.verify,
-        "add": model_changes.add,
-        "remove": model_changes.remove,
+        "add": models.add,
+        "remove": models.remove,
     }
     return actions[parsed.action](parsed)
 

@@ -94,7 +94,7 @@ def start(panel) -> None:
 
 def results(image):
     """What the module has put beside an image; None without."""
-    from TrustSegModule.result_nodes import find_results
+    from TrustSegModule.results.nodes import find_results
 
     return find_results(slicer.mrmlScene, image)
 
@@ -103,7 +103,7 @@ def mask(segmentation) -> np.ndarray:
     """The labels of a segmentation, (D, H, W), on the grid of the image that was segmented."""
     from vtk.util.numpy_support import vtk_to_numpy
 
-    from TrustSegModule.result_nodes import INPUT_ROLE
+    from TrustSegModule.results.nodes import INPUT_ROLE
 
     labelmap = segmentation.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
     voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())

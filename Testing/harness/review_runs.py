@@ -16,14 +16,14 @@ DECISION = 4
 
 def review_of(opened):
     """The review of the result that is shown."""
-    from TrustSegModule.review import Review
+    from TrustSegModule.review.decisions import Review
 
     return Review(opened.nodes.segmentation)
 
 
 def log(opened) -> list[tuple[str, str]]:
     """Action and item of each line of its audit log."""
-    from TrustSegModule import audit_log
+    from TrustSegModule.review import audit_log
 
     return [(line["action"], line["item"]) for line in audit_log.entries(opened.nodes.segmentation)]
 
@@ -47,7 +47,7 @@ def double_click_row(table, row: int) -> None:
 
 def regions_of(opened) -> list[dict]:
     """The regions of the report."""
-    from TrustSegModule.result_nodes import report_of
+    from TrustSegModule.results.nodes import report_of
 
     return report_of(opened.nodes.segmentation)["regions"]
 
@@ -59,7 +59,7 @@ def crosshair() -> tuple[float, ...]:
 
 def overlay_shown(nodes) -> bool:
     """Whether the error map lies over the image."""
-    from TrustSegModule import overlay
+    from TrustSegModule.scene import overlay
 
     return overlay.is_shown(slicer.mrmlScene, nodes.maps[ERROR_MAP])
 

@@ -66,7 +66,7 @@ def calibrated_answer(image, regions: int = 3) -> MadeUpAnswer:
 
 def put_calibrated(image, regions: int = 3):
     """Put `calibrated_answer` beside the image and return its nodes."""
-    from TrustSegModule.result_nodes import put_result
+    from TrustSegModule.results.nodes import put_result
 
     return put_result(slicer.mrmlScene, image, calibrated_answer(image, regions), MODEL)
 
@@ -98,7 +98,7 @@ def _voxels(labelmap) -> np.ndarray:
 
 
 def _regions(image, labels: np.ndarray, count: int) -> list[dict[str, Any]]:
-    from TrustSegModule.geometry import ijk_to_ras
+    from TrustSegModule.scene.geometry import ijk_to_ras
 
     places = np.argwhere(labels > 0)
     chosen = places[np.linspace(0, len(places) - 1, count).astype(int)]

@@ -23,7 +23,7 @@ del sys.argv[0]
 runpy.run_module("TrustSegLib.worker", run_name="__main__", alter_sys=True)
 """
 
-# In place of `TrustSegLib.worker.job`: no PyTorch, and what it does is the image's name.
+# In place of `TrustSegLib.worker.server.workshop`: no PyTorch, and what it does is the image's name.
 STAND_IN = """
 import os, sys, time, types
 import numpy as np
@@ -78,7 +78,7 @@ class Workshop:
         print("printed by a library")
         os.system("echo printed by a child")
 
-module = types.ModuleType("TrustSegLib.worker.job")
+module = types.ModuleType("TrustSegLib.worker.server.workshop")
 module.Workshop = Workshop
 sys.modules[module.__name__] = module
 """

@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from source_tree import GENERATED, ROOT, all_files, files
+from source_tree import GENERATED, ROOT, all_files, files, imports, is_source
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,6 +22,14 @@ else:
 MEGABYTE = 2**20
 # Written so that this line is not found by its own pattern.
 MACHINE_PATH = re.compile(r"(?<![A-Za-z0-9_.$}-])/(?:work|root|farm|home|Users|tmp|opt)" + r"/\w")
+SOURCES = (
+    ROOT / "TrustSegLib",
+    ROOT / "TrustSeg" / "TrustSegModule",
+    ROOT / "Training" / "trustseg_training",
+)
+MIRRORED = dict(zip(("Testing/library", "Testing/slicer", "Testing/training"), SOURCES, strict=True))
+# Folders of files that are short because each is one answer to the same protocol.
+PROTOCOLS = {"commands"}
 PROJECTS = ("pyproject.toml", "Training/pyproject.toml")
 BINARY = {".gz", ".png", ".safetensors", ".trustseg"}
 
@@ -36,9 +45,41 @@ def shown(paths: list[Path]) -> str:
 # Size and names
 
 
-def test_no_python_file_is_longer_than_350_lines():
-    long = [p for p in all_files() if p.suffix == ".py" and len(p.read_text("utf-8").splitlines()) > 350]
+def lines(path: Path) -> int:
+    return len(path.read_text("utf-8").splitlines())
+
+
+def test_every_python_file_has_at_most_500_lines():
+    long = [path for path in all_files() if path.suffix == ".py" and lines(path) > 500]
     assert not long, shown(long)
+
+
+def test_every_file_of_under_40_lines_serves_several():
+    """A file is one whole concept: a crumb belongs to the one file that needs it."""
+    importers = Counter(module for source in SOURCES for module in imported_modules(source))
+    crumbs = [
+        path
+        for source in SOURCES
+        for path in files(source.relative_to(ROOT).as_posix(), "*.py")
+        if lines(path) < 40
+        and not path.name.startswith("__")
+        and path.parent.name not in PROTOCOLS
+        and importers[module_of(path, source.parent)] == 1
+    ]
+    assert not crumbs, shown(crumbs)
+
+
+def module_of(path: Path, source_root: Path) -> str:
+    return ".".join(path.relative_to(source_root).with_suffix("").parts)
+
+
+def imported_modules(source: Path) -> list[str]:
+    """Modules that the files of a package import, one entry for each file that does."""
+    found = []
+    for path in files(source.relative_to(ROOT).as_posix(), "*.py"):
+        own = imports(path, source.parent)
+        found += {each.module for each in own} | {each.path for each in own}
+    return found
 
 
 def test_no_file_is_named_after_nothing():
@@ -54,10 +95,17 @@ def test_no_file_is_larger_than_four_megabytes_and_all_stay_far_under_a_hundred(
     assert sum(sizes.values()) < 30 * MEGABYTE
 
 
-def test_test_files_have_names_of_their_own():
-    """pytest and people name a test by its file: two of one name are confused."""
-    names = [path.name for path in files("Testing", "test_*.py")]
-    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})
+def test_tests_mirror_the_tree():
+    """Where a module stands, its test stands: each folder of tests has the name of a room."""
+    stray = [
+        folder
+        for tests, source in MIRRORED.items()
+        for folder in sorted((ROOT / tests).iterdir())
+        if folder.is_dir()
+        and is_source(folder)
+        and not any((source / f"{folder.name}{end}").exists() for end in ("", ".py"))
+    ]
+    assert not stray, shown(stray)
 
 
 def test_testing_is_never_a_package():

@@ -60,7 +60,7 @@ def warm_worker(slicer_application) -> Iterator:
         pytest.skip("pip install torch")
     from panel_runs import SharedWorker
 
-    from TrustSegModule.worker_client import python_executable
+    from TrustSegModule.jobs.worker import python_executable
 
     worker = SharedWorker(python_executable())
     yield worker
@@ -70,10 +70,10 @@ def warm_worker(slicer_application) -> Iterator:
 @pytest.fixture
 def shared_worker(warm_worker, monkeypatch):
     """Panels and scripts that are opened now use the warm worker."""
-    from TrustSegModule import worker_client
+    from TrustSegModule.jobs import worker
     from TrustSegModule.panels import session
 
-    for module in (worker_client, session):
+    for module in (worker, session):
         monkeypatch.setattr(module, "make_worker", lambda: warm_worker)
     return warm_worker
 
@@ -103,7 +103,7 @@ def opened(image, shared_worker, dialogs, monkeypatch) -> Iterator:
     from qt_stand_ins.panel import open_panel
     from review_samples import put_calibrated
 
-    from TrustSegModule import host
+    from TrustSegModule.app import host
 
     chosen: list[str] = []
     # The application's own switch of modules: it cannot be had here.
@@ -124,7 +124,8 @@ def dialogs(slicer_application):
 @pytest.fixture
 def small_pieces(monkeypatch):
     """A result comes into the scene as a large one does: a slice per piece, and a piece per call."""
-    from TrustSegModule import geometry, placement
+    from TrustSegModule.results import placement
+    from TrustSegModule.scene import geometry
 
     monkeypatch.setattr(geometry, "PIECE_BYTES", 1)
     monkeypatch.setattr(placement, "STEP_SECONDS", 0.0)

@@ -87,7 +87,7 @@ def test_a_rule_catches_what_it_is_for(rule: str, code: str):
 @pytest.mark.parametrize(
     "code",
     [
-        "import slicer, vtk, qt, numpy as np\nfrom TrustSegModule.errors import SceneError",
+        "import slicer, vtk, qt, numpy as np\nfrom TrustSegModule.scene.nodes import SceneError",
         "from slicer.i18n import tr as _\nfrom slicer import vtkMRMLScene",
         "if TYPE_CHECKING:\n    from TrustSegLib.worker import Worker",
         "def f():\n    import torch",

@@ -55,7 +55,7 @@ def test_a_script_needs_a_window(module, image, shared_worker, slicer_applicatio
 
 
 def test_an_unknown_model_is_not_answered_with_those_there_are(module, image):
-    from TrustSegModule.errors import SceneError
+    from TrustSegModule.scene.nodes import SceneError
 
     before = node_names()
     with pytest.raises(SceneError, match="no model 'liver'; there are: hippocampus-t1"):
@@ -64,7 +64,7 @@ def test_an_unknown_model_is_not_answered_with_those_there_are(module, image):
 
 
 def test_a_failed_script_leaves_a_worker_that_runs(module, scene, shared_worker, monkeypatch):
-    from TrustSegModule.errors import SceneError
+    from TrustSegModule.scene.nodes import SceneError
 
     closed = []
     monkeypatch.setattr(shared_worker, "close", lambda: closed.append(True), raising=False)

@@ -8,8 +8,7 @@ from typing import Any
 
 import jsonschema
 
-from TrustSegLib.bundle.description import ModelDescription
-from TrustSegLib.bundle.schema import check_schema
+from TrustSegLib.bundle.description import ModelDescription, check_schema
 from TrustSegLib.errors import BundleError
 from TrustSegLib.uncertainty import Calibration
 

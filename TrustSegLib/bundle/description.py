@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
-from TrustSegLib.bundle.schema import check_schema
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.imaging import Normalization
 
@@ -258,3 +259,35 @@ def _check_structures(structures: list[dict[str, Any]], where: str) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise BundleError(f"{where}: structures share the name {repeated[0]!r}; give each its own")
+
+
+def check_schema(content: Any, schema: str, validator: Draft202012Validator, where: str, remedy: str) -> None:
+    """Make sure that a file is of this version and complete.
+
+    Parameters
+    ----------
+    content : JSON values
+        Of the file.
+    schema : str
+        Name and version that it has to name.
+    validator : Draft202012Validator
+        Of that schema.
+    where : str
+        How an error names the file.
+    remedy : str
+        What to do with a file that does not fit.
+
+    Raises
+    ------
+    BundleError
+        If the version is another one, or the content does not fit.
+    """
+    named = content.get("schema") if isinstance(content, dict) else None
+    if named != schema:
+        raise BundleError(f"{where}: schema is {named!r:.40}, not {schema!r}; get a model for this version")
+    error = best_match(validator.iter_errors(content))
+    if error is not None:
+        place = error.json_path.removeprefix("$").removeprefix(".") or "top level"
+        # The message quotes the offending value, which can be a whole file.
+        reason = " ".join(error.message.split())[:200]
+        raise BundleError(f"{where}: {place}: {reason}; {remedy}")

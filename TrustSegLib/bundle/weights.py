@@ -80,8 +80,8 @@ def _build_without_memory(description: ModelDescription, where: str) -> nn.Modul
     """Build the network with shapes but no values: it may be far larger than the weights that were given."""
     import torch
 
-    from TrustSegLib.bundle.uninitialized import Uninitialized
     from TrustSegLib.networks import NetworkSpec, build
+    from TrustSegLib.networks.families import Uninitialized
 
     try:
         spec = NetworkSpec.from_dict(dict(description.network))

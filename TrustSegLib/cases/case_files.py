@@ -12,7 +12,7 @@ from TrustSegLib.imaging import Volume, write_volume
 from TrustSegLib.inference import SegmentationResult
 from TrustSegLib.report import write_html_report, write_overlay, write_report
 from TrustSegLib.report.files import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
-from TrustSegLib.report.image_title import image_title
+from TrustSegLib.report.html_report import image_title
 
 
 def write_case(

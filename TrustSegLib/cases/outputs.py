@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from TrustSegLib.cases.batch_folder import written_before
-from TrustSegLib.cases.table_files import OVERWRITE_REMEDY
+from TrustSegLib.cases.image_folders import written_before
 from TrustSegLib.cases.targets import Target, identity
 from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE
 from TrustSegLib.errors import OutputError
+from TrustSegLib.report.batch_tables import OVERWRITE_REMEDY
 from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.uncertainty import MAP_NAMES
 

@@ -12,7 +12,8 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from TrustSegLib.inference import Progress
 
-EXIT_MENDABLE = 2
+
+EXIT_FIXABLE = 2
 """Exit code for what the user can mend."""
 
 

@@ -12,17 +12,16 @@ import torch
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
 from TrustSegLib.cases.case_files import write_case
+from TrustSegLib.cases.image_folders import may_hold_dicom_images
 from TrustSegLib.cases.outputs import check_targets, private_folder, publish
-from TrustSegLib.cases.table_files import check_tables
-from TrustSegLib.cases.targets import Target
-from TrustSegLib.commands.batch import Batch
-from TrustSegLib.commands.console import EXIT_MENDABLE, ProgressBar, print_error, print_json
-from TrustSegLib.commands.dicom_results import DICOM_FILES, check_dicom_targets
-from TrustSegLib.commands.summary import print_summary
-from TrustSegLib.dicom_output import write_dicom
+from TrustSegLib.cases.targets import Target, check_outside_series
+from TrustSegLib.commands.console import EXIT_FIXABLE, ProgressBar, print_error, print_json
+from TrustSegLib.commands.summary import Batch, print_summary
+from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE, check_dicom_output, write_dicom
 from TrustSegLib.errors import ImageError, OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume
 from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
+from TrustSegLib.report.batch_tables import check_tables
 from TrustSegLib.report.files import DEFAULT_MAP
 
 LARGEST_SEED = 2**63 - 1
@@ -106,7 +105,7 @@ def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: P
         batch.write()
     if not job.quiet:
         batch.say(job.as_json)
-    return EXIT_MENDABLE if batch.failures else 0
+    return EXIT_FIXABLE if batch.failures else 0
 
 
 def _add_case(batch: Batch, job: Job, target: Target, staging: Path) -> None:
@@ -198,3 +197,24 @@ def _only_bundled_model() -> Path:
         raise OptionError("no model comes with this installation; name one with --model PATH")
     names = ", ".join(folder.name for folder in models)
     raise OptionError(f"there are several models; choose one with --model: {names}")
+
+
+DICOM_FILES = {"dicom_segmentation": SEGMENTATION_FILE, "dicom_uncertainty": UNCERTAINTY_FILE}
+"""What `--dicom-seg` adds to the files of a report."""
+
+
+def check_dicom_targets(targets: Sequence[Target]) -> None:
+    """Make sure, before the work, that every image is a DICOM series whose folder gets no results.
+
+    Whether the slices of a series make an image is not asked here: one that is damaged, or cannot be read,
+    fails by itself.
+
+    Raises
+    ------
+    OptionError
+        highdicom is not installed; an image is no series (a batch of image files has none); or results would
+        go into the folder of one of the series or below it.
+    """
+    images = [target.image for target in targets]
+    check_dicom_output(image for image in images if not may_hold_dicom_images(image))
+    check_outside_series(targets, "DICOM results")

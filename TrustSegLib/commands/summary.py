@@ -1,17 +1,21 @@
-"""What `trustseg segment` tells a person about a finished image."""
+"""What `trustseg segment` says at its end: of a finished image, and of a batch, whose tables it writes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from TrustSegLib.commands.console import print_json
+from TrustSegLib.report.batch_tables import SCHEMA, TABLE_FILES, CaseRow, worst_first, write_batch_tables
 from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.report.json_report import INTENDED_USE
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import SegmentationResult
     from TrustSegLib.uncertainty import StructureRow
+
 
 HEADINGS = ("structure", "volume (ml)", "mean uncertainty (%)")
 CALIBRATED_HEADINGS = ("structure", "volume (ml)", "interval (ml)", "mean uncertainty (%)", "expected DSC")
@@ -92,3 +96,61 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     numbers = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
     return "  ".join([row[0].ljust(widths[0]), *numbers])
+
+
+class Batch:
+    """Collects what became of each image.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tables go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._cases: list[CaseRow] = []
+        self._reports: list[Mapping[str, Any]] = []
+
+    @property
+    def failures(self) -> int:
+        """Number of images without a result."""
+        return sum(case.error is not None for case in self._cases)
+
+    def add(self, report: Mapping[str, Any], folder: Path) -> None:
+        """Take in a case that was segmented."""
+        self._reports.append(report)
+        self._cases.append(CaseRow.of_report(report, folder))
+
+    def add_failure(self, image: Path, error: str) -> None:
+        """Take in a case that failed."""
+        self._cases.append(CaseRow(image=str(image), error=" ".join(error.splitlines())))
+
+    def write(self) -> None:
+        """Write the tables, `OutputError` if they cannot be; none of no case."""
+        if self._cases:
+            write_batch_tables(self._folder, self._cases, self._reports)
+
+    def say(self, as_json: bool) -> None:
+        """Print the cases, the one to look at first on top."""
+        cases = worst_first(self._cases)
+        if as_json:
+            rows = [asdict(case) for case in cases]
+            print_json({"schema": SCHEMA, "folder": str(self._folder), "cases": rows})
+            return
+        print(f"{len(cases)} images, {self.failures} failed; the one to look at first on top:")
+        for number, case in enumerate(cases, start=1):
+            print(f"  {number}. {case.image}: {_state(case)}")
+        print(f"  tables in {self._folder}: {', '.join(TABLE_FILES)}", flush=True)
+
+
+def _state(case: CaseRow) -> str:
+    if case.error is not None:
+        return f"FAILED: {case.error}"
+    if case.quality is not None:
+        known = f"expected DSC {case.quality:.2f}"
+    elif case.uncertainty is not None:
+        known = f"uncertainty {case.uncertainty:.3f}, not calibrated"
+    else:
+        known = "no structure found"
+    return "; ".join([known, *case.flags, *case.warnings])

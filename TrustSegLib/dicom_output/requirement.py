@@ -9,7 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from TrustSegLib.errors import OptionError
-from TrustSegLib.imaging.reading import quiet_itk
+from TrustSegLib.imaging.image_files import quiet_itk
 
 INSTALL = "pip install 'trustseg[dicom]'"
 

@@ -66,8 +66,7 @@ def _objects(
     result: SegmentationResult, description: ModelDescription, series: Path
 ) -> Mapping[str, Dataset]:
     # highdicom is optional: these import it.
-    from TrustSegLib.dicom_output.parametric_map import parametric_map
-    from TrustSegLib.dicom_output.segmentation_object import segmentation_object
+    from TrustSegLib.dicom_output.dicom_objects import parametric_map, segmentation_object
     from TrustSegLib.dicom_output.sources import slice_headers
 
     try:

@@ -12,7 +12,7 @@ from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging.volume import Volume
 
 COPY_AGAIN = "copy or export it again"
-MEND_GEOMETRY = "open it in 3D Slicer, check its size and its left and right, and save it again"
+FIX_GEOMETRY = "open it in 3D Slicer, check its size and its left and right, and save it again"
 
 _RIGHT_ANGLE = 1e-3  # of a cosine: 0.06 degrees between two axes, more than any header's rounding
 _LABEL_MAX = 255
@@ -37,7 +37,7 @@ def check_spacing(path: Path, spacing: np.ndarray) -> None:
     """Refuse a voxel size (mm) that is not positive."""
     if not (np.isfinite(spacing) & (np.asarray(spacing) > 0)).all():
         listed = " x ".join(f"{length:g}" for length in spacing)
-        raise image_error(path, f"the header gives a voxel size of {listed} mm", MEND_GEOMETRY)
+        raise image_error(path, f"the header gives a voxel size of {listed} mm", FIX_GEOMETRY)
 
 
 def check_axes(path: Path, cosines: np.ndarray) -> None:

@@ -22,7 +22,7 @@ from nibabel.spatialimages import HeaderDataError
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging.checks import (
     COPY_AGAIN,
-    MEND_GEOMETRY,
+    FIX_GEOMETRY,
     check_axes,
     check_dimension,
     check_finite,
@@ -112,11 +112,11 @@ def _check_nifti_forms(path: Path, header: Nifti1Header) -> None:
     spacing = header["pixdim"][1:4].astype(float)
     for name, form in forms.items():
         if not np.isfinite(form).all():
-            raise image_error(path, f"the header's {name} holds NaN or infinity", MEND_GEOMETRY)
+            raise image_error(path, f"the header's {name} holds NaN or infinity", FIX_GEOMETRY)
         lengths = np.linalg.norm(form[:3, :3], axis=0)
         if not np.allclose(lengths, spacing, rtol=_SPACING_TOLERANCE):
             wrong = f"the header's {name} and pixdim give different voxel sizes"
-            raise image_error(path, wrong, MEND_GEOMETRY)
+            raise image_error(path, wrong, FIX_GEOMETRY)
         check_axes(path, form[:3, :3] / lengths)
     apart = corner_distance(*forms.values(), header["dim"][1:4]) if len(forms) == 2 else 0.0
     if apart > spacing.min() / 2:
@@ -207,12 +207,12 @@ def _check_length(path: Path, there: int, needed: int) -> None:
 
 def _check_origin(path: Path, text: str) -> None:
     if not np.isfinite(_numbers(text)).all():
-        raise image_error(path, "the header gives no position (NaN or infinity)", MEND_GEOMETRY)
+        raise image_error(path, "the header gives no position (NaN or infinity)", FIX_GEOMETRY)
 
 
 def _unknown_place(path: Path, field: str) -> ImageError:
     wrong = f"the header does not say how the image lies in the patient (no {field})"
-    return image_error(path, wrong, MEND_GEOMETRY)
+    return image_error(path, wrong, FIX_GEOMETRY)
 
 
 def _numbers(text: str) -> np.ndarray:

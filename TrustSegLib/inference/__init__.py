@@ -1,14 +1,13 @@
 """From a volume and a model to the segmentation: sliding window, blending, back onto the input's grid."""
 
+from TrustSegLib.imaging.grid import Roi
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.inference.options import SegmentOptions
-from TrustSegLib.inference.prediction import class_moments
+from TrustSegLib.inference.prediction import Uncalibrated, class_moments
 from TrustSegLib.inference.result import Cancelled, Case, Progress, SegmentationResult
-from TrustSegLib.inference.roi import Roi
 from TrustSegLib.inference.segmentation import segment
 from TrustSegLib.inference.sliding_window import Predictor, sliding_window
 from TrustSegLib.inference.storage import Storage
-from TrustSegLib.inference.uncalibrated import Uncalibrated
 
 __all__ = [
     "Cancelled",

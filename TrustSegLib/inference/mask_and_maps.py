@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from TrustSegLib.imaging import Volume
-from TrustSegLib.inference.grid import Box, Grid
+from TrustSegLib.imaging.grid import Box, Grid, Roi
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.restore import Restorer
-from TrustSegLib.inference.roi import Roi
 from TrustSegLib.inference.stages import Stages
 from TrustSegLib.uncertainty import Calibration, ScoreSums, labels, uncertainty_map
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from TrustSegLib.errors import OptionError
+from TrustSegLib.imaging.grid import Roi
 from TrustSegLib.inference.device import DEVICE_PATTERN, check_precision
-from TrustSegLib.inference.roi import Roi
 from TrustSegLib.inference.sliding_window import check_window_options
 from TrustSegLib.uncertainty import MAP_NAMES
 

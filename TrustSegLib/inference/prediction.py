@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
 from TrustSegLib.errors import BundleError, ImageError, OptionError
 from TrustSegLib.imaging import Volume, normalize, orient, resample
+from TrustSegLib.imaging.grid import Box, Grid
 from TrustSegLib.inference.device import choose_device
-from TrustSegLib.inference.grid import Box, Grid
 from TrustSegLib.inference.options import SegmentOptions
-from TrustSegLib.inference.planes import PlaneNetwork
 from TrustSegLib.inference.restore import Restorer, restorer
 from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.inference.stages import Stages
 from TrustSegLib.inference.storage import Storage
+from TrustSegLib.moments import ClassMoments
 
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
+
 
 SAME_SPACING = 1e-3
 """Spacings that differ by less than this fraction are the same: headers round, and interpolation blurs."""
@@ -170,3 +172,47 @@ def _check_classes(mean: np.ndarray, description: ModelDescription) -> None:
             f"model {description.name}: its network answers {len(mean)} classes, its description names "
             f"{description.classes}; get the model again"
         )
+
+
+class PlaneNetwork(torch.nn.Module):
+    """Answers patches one voxel thick, `(B, C, 1, H, W)`, with a network that knows planes, `(B, C, H, W)`.
+
+    Parameters
+    ----------
+    network : nn.Module
+        With `class_moments` for `(B, C, H, W)`.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.size_divisor = (1, network.size_divisor, network.size_divisor)
+
+    def class_moments(self, patches: torch.Tensor) -> ClassMoments:
+        """Class moments `(B, K, 1, H, W)`."""
+        mean, variance = self.network.class_moments(patches.squeeze(2))
+        return ClassMoments(mean.unsqueeze(2), variance.unsqueeze(2))
+
+
+class Uncalibrated:
+    """Another model, without calibration: `segment` then returns the raw error probability.
+
+    The raw scores need no such thing: `SegmentationResult.scores` are raw with any model.
+
+    Parameters
+    ----------
+    model : Model
+        A bundle, or what stands for one.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.description, self.sha256 = model.description, model.sha256
+        self._model = model
+
+    def network(self) -> nn.Module:
+        """The other model's."""
+        return self._model.network()
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """None: probabilities and scores stay as the network gives them."""
+        return None

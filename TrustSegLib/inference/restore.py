@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import SimpleITK as sitk
 
-from TrustSegLib.inference.grid import Box, Grid
+from TrustSegLib.imaging.grid import Box, Grid
 
 SAME_VOXEL = 0.01
 """Two grids hold the same voxels when no center differs by more than this fraction of a voxel."""

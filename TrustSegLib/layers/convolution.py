@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import moments
-from ..moments import Gaussian, LogitMoments
+from TrustSegLib import moments
+from TrustSegLib.moments import Gaussian, LogitMoments
 
 #: Kernel variance at the start, relative to the mean square of the kernel's weights.
 INITIAL_RELATIVE_VARIANCE = 1e-2

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import moments
-from ..moments import Gaussian
+from TrustSegLib import moments
+from TrustSegLib.moments import Gaussian
+
 from .convolution import RandomKernels
 
 #: Variance of the prior ``N(0, s_p)`` of every weight that is drawn.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from torch import nn
 
-from .. import moments
-from ..moments import Gaussian
+from TrustSegLib import moments
+from TrustSegLib.moments import Gaussian
 
 
 class Propagate(nn.Module):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .. import moments
-from ..moments import Gaussian
-from ..moments.rectifier import Rectifier
+from TrustSegLib import moments
+from TrustSegLib.moments import Gaussian
+from TrustSegLib.moments.activation import Rectifier
 
 
 class GroupNorm(nn.Module):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..moments import LogitMoments
+from TrustSegLib.moments import LogitMoments
 
 _CONVOLVE = {2: F.conv2d, 3: F.conv3d}
 

@@ -1,6 +1,6 @@
 """Moments of network operations: pure functions on tensors that carry mean and variance in one pass."""
 
-from .activation import activate, leaky_relu_exact, leaky_relu_taylor
+from .activation import ExactRectifier, TaylorRectifier, activate, leaky_relu_exact, leaky_relu_taylor
 from .channel_correlation import CorrelatedGaussian, carry
 from .classification import class_logits
 from .combination import add, concatenate, dropout, dropout_expected
@@ -8,13 +8,11 @@ from .convolution import convolution, transposed_convolution
 from .divergence import empirical_divergence, gaussian_divergence
 from .fused import normalize_and_activate
 from .gaussian import SMALLEST_VARIANCE, ClassMoments, Gaussian, LogitMoments
-from .mixture import mixture_moments
 from .normalization import batch_norm, batch_statistics, group_norm, instance_norm
 from .pooling import average_pool, max_pool
 from .power import power
 from .readout import READOUT_SAMPLES, readout_exact, readout_taylor, sample_logits
-from .rectifier import ExactRectifier, TaylorRectifier
-from .sampling import draw
+from .sampling import draw, mixture_moments
 from .upsampling import insert_zeros, upsample_linear, upsample_nearest
 
 __all__ = [

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .activation import Rectifier
 from .blocks import as_rows, blocks, working_dtype, written_to
 from .gaussian import Gaussian
-from .rectifier import Rectifier
 
 
 class _Statistics(NamedTuple):

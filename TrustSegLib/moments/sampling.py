@@ -1,12 +1,14 @@
-"""Draws of activations."""
+"""Draws of activations, and the moments of class probabilities over draws, passes or members."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from .blocks import working_dtype
-from .gaussian import SMALLEST_VARIANCE, Gaussian
+from .gaussian import SMALLEST_VARIANCE, ClassMoments, Gaussian
 
 
 def draw(x: Gaussian) -> Tensor:
@@ -28,3 +30,31 @@ def draw(x: Gaussian) -> Tensor:
     """
     deviation = x.variance.to(working_dtype(x.variance)).clamp_min(SMALLEST_VARIANCE).sqrt()
     return x.mean + (deviation * torch.randn_like(deviation)).to(x.mean.dtype)
+
+
+def mixture_moments(probabilities: Iterable[Tensor]) -> ClassMoments:
+    """Mean and variance over draws of the class probabilities, one draw in memory at a time.
+
+    The variance divides by the number of draws, not by one less: then ``variance <= mean (1 - mean)`` holds
+    for any draws, as for every probability. Sums of squared deviations are updated as in Welford, Note on a
+    method for calculating corrected sums of squares and products, 1962.
+
+    Parameters
+    ----------
+    probabilities : iterable of Tensor
+        At least one draw, each (B, K, ...).
+
+    Returns
+    -------
+    ClassMoments
+        (B, K, ...).
+    """
+    draws = iter(probabilities)
+    mean = next(draws)
+    squares, count = torch.zeros_like(mean), 1
+    for count, draw in enumerate(draws, start=2):
+        deviation = draw - mean
+        mean = mean + deviation / count
+        squares = squares + deviation * (draw - mean)
+    limit = (mean * (1 - mean)).clamp_min(0)
+    return ClassMoments(mean, torch.minimum((squares / count).clamp_min(0), limit))

@@ -1,11 +1,15 @@
 """Networks and the families built on them; `build` makes one from a `NetworkSpec`."""
 
-from .deterministic import DeterministicNetwork, VarianceHeadNetwork
-from .drawn import BayesByBackprop, DropoutNetwork
-from .ensemble import Ensemble, join_members
+from .baselines import (
+    BayesByBackprop,
+    DeterministicNetwork,
+    DropoutNetwork,
+    Ensemble,
+    VarianceHeadNetwork,
+    join_members,
+)
 from .families import build, start_from
-from .options import FAMILIES, FAMILY_OPTIONS, FamilyOptions
-from .spec import PROPAGATIONS, NetworkSpec
+from .spec import FAMILIES, FAMILY_OPTIONS, PROPAGATIONS, FamilyOptions, NetworkSpec
 from .variational import SuperNet, VariationalNetwork
 
 __all__ = [

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from ..errors import OptionError
-from .deterministic import DeterministicNetwork, VarianceHeadNetwork
-from .drawn import BayesByBackprop, DropoutNetwork
-from .ensemble import Ensemble
-from .options import FamilyOptions
-from .spec import PROPAGATIONS, NetworkSpec
+from TrustSegLib.errors import OptionError
+
+from .baselines import BayesByBackprop, DeterministicNetwork, DropoutNetwork, Ensemble, VarianceHeadNetwork
+from .spec import PROPAGATIONS, FamilyOptions, NetworkSpec
 from .variational import SuperNet, VariationalNetwork
 
 _OF_ONE_PROPAGATION = (
@@ -101,3 +100,16 @@ def _without_variances(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _is_variance(name: str) -> bool:
     return name.rpartition(".")[2].startswith("rho")
+
+
+class Uninitialized(TorchFunctionMode):
+    """Skip everything of `torch.nn.init` while modules are built.
+
+    Without a device to draw on, PyTorch would import its compiler for it, which takes a second.
+    """
+
+    def __torch_function__(self, function, types, arguments=(), settings=None):
+        settings = settings or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return settings["tensor"] if "tensor" in settings else arguments[0]
+        return function(*arguments, **settings)

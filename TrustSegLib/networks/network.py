@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..layers import RandomKernels
-from ..moments import LogitMoments
+from TrustSegLib.layers import RandomKernels
+from TrustSegLib.moments import LogitMoments
+
 from .architectures import build_body
-from .layer_set import LayerSet
-from .options import FamilyOptions
-from .spec import NetworkSpec
+from .layer_sets import LayerSet
+from .spec import FamilyOptions, NetworkSpec
 
 
 class Network(nn.Module):

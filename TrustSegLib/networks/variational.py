@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .. import moments
-from ..errors import OptionError
-from ..layers import RandomKernels
-from ..moments import ClassMoments, readout_exact, readout_taylor
+from TrustSegLib import moments
+from TrustSegLib.errors import OptionError
+from TrustSegLib.layers import RandomKernels
+from TrustSegLib.moments import ClassMoments, readout_exact, readout_taylor
+
+from .layer_sets import PublishedLayers, VariationalLayers
 from .network import Network, RandomWeights, tempered_moments
-from .options import FamilyOptions
-from .spec import NetworkSpec
-from .variational_layers import PublishedLayers, VariationalLayers
+from .spec import FamilyOptions, NetworkSpec
 
 _DEFAULTS = FamilyOptions()
 _PUBLISHED = {

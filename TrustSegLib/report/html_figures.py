@@ -1,16 +1,17 @@
-"""The pictures of `report.html`: an overview of the structures and one row for each region."""
+"""The pictures of `report.html`, as SVG: an overview of the structures and a row for each region."""
 
 from __future__ import annotations
 
+import struct
+import zlib
+from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from TrustSegLib.report.inferno import css_gradient
-from TrustSegLib.report.panel_svg import FULL_SCALE, HIDDEN_BELOW, Colors, panel_svg
-from TrustSegLib.report.planes import PLANES, Plane, center_index, field_of_view
+from TrustSegLib.report.planes import PLANES, Plane, center_index, field_of_view, outline
 from TrustSegLib.report.scene import Oriented, Scene
 
 ROW_WIDTH_MM, ROW_HEIGHT_MM = 178.0, 62.0
@@ -81,3 +82,200 @@ def _row(scene: Scene, colors: Colors, *, uncertainty: bool, crosshair: bool) ->
 def _title(scene: Scene, plane: Plane) -> str:
     name = f"{plane.name}, oblique" if scene.oblique[plane.axis] else plane.name
     return f"{name} {plane.position(scene.point_ras)}"
+
+
+FULL_SCALE = 0.5
+"""Error probability that has the brightest color, in every picture."""
+HIDDEN_BELOW = 0.02
+OPACITY = 0.6
+OUTLINE_INSET = 0.08
+"""Of a voxel: outlines of structures that touch are both seen."""
+CROSSHAIR_COLOR = "#35e0ff"
+EDGE_COLOR = (255, 255, 255)
+"""Of outlines over the uncertainty, whose colors a structure's own could be."""
+_SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
+
+Colors = Mapping[int, tuple[int, int, int]]
+
+
+def panel_svg(
+    scene: Scene, plane: Plane, colors: Colors, *, uncertainty: bool, crosshair: bool, unit: float
+) -> str:
+    """Draw one plane of a scene, in mm.
+
+    Parameters
+    ----------
+    scene : Scene
+        What is shown.
+    plane : Plane
+        Which of its three planes.
+    colors : mapping of int to (int, int, int)
+        Color of each label's outline.
+    uncertainty, crosshair : bool
+        Whether the error probability and the scene's point are drawn in.
+    unit : float
+        Length in mm of the image that is one mm on paper: lines and letters keep their size.
+    """
+    height, width = scene.size_mm(plane)
+    rows_mm, columns_mm = plane.extent(scene.spacing)
+    parts = [
+        f'<image href="{png_address(_pixels(scene, plane, uncertainty))}" width="{width:.3f}" '
+        f'height="{height:.3f}" preserveAspectRatio="none" style="image-rendering:pixelated"/>'
+    ]
+    labels = plane.slice(scene.labels, scene.index)
+    parts += [
+        _path(
+            outline(labels == label, OUTLINE_INSET),
+            (columns_mm, rows_mm),
+            EDGE_COLOR if uncertainty else color,
+            (0.2 if uncertainty else 0.35) * unit,
+        )
+        for label, color in colors.items()
+        if (labels == label).any()
+    ]
+    if crosshair:
+        parts.append(_crosshair(scene, plane, unit))
+    parts += [*_letters(plane, width, height, unit), _scale_bar(width, height, unit)]
+    title = escape(f"{plane.name} slice, {plane.position(scene.point_ras)}")
+    return (
+        f'<svg viewBox="0 0 {width:.3f} {height:.3f}" role="img" aria-label="{title}">{"".join(parts)}</svg>'
+    )
+
+
+def _pixels(scene: Scene, plane: Plane, uncertainty: bool) -> np.ndarray:
+    low, high = scene.window
+    gray = np.clip((plane.slice(scene.image, scene.index).astype(float) - low) / (high - low), 0, 1) * 255
+    picture = np.repeat(gray[..., None], 3, axis=-1)
+    if uncertainty:
+        error = plane.slice(scene.uncertainty, scene.index).astype(float)
+        opacity = np.where(error >= HIDDEN_BELOW, OPACITY, 0.0)[..., None]
+        picture = (1 - opacity) * picture + opacity * inferno(error / FULL_SCALE)
+    return np.round(picture).astype(np.uint8)
+
+
+def _path(
+    segments: np.ndarray, step: tuple[float, float], color: tuple[int, int, int], line_width: float
+) -> str:
+    # The center of the first voxel is half a voxel inside the picture.
+    points = (segments + 0.5) * step
+    moves = "".join(f"M{x0:.2f} {y0:.2f}L{x1:.2f} {y1:.2f}" for (x0, y0), (x1, y1) in points.tolist())
+    red, green, blue = color
+    return (
+        f'<path d="{moves}" fill="none" stroke="rgb({red} {green} {blue})" stroke-width="{line_width:.3f}" '
+        'stroke-linecap="square"/>'
+    )
+
+
+def _crosshair(scene: Scene, plane: Plane, unit: float) -> str:
+    """Four lines that leave the place itself free."""
+    height, width = scene.size_mm(plane)
+    (row, column), (rows_mm, columns_mm) = plane.extent(scene.index), plane.extent(scene.spacing)
+    x, y, gap = (column + 0.5) * columns_mm, (row + 0.5) * rows_mm, 2.5 * unit
+    moves = (
+        f"M0 {y:.2f}H{max(0.0, x - gap):.2f}M{min(width, x + gap):.2f} {y:.2f}H{width:.2f}"
+        f"M{x:.2f} 0V{max(0.0, y - gap):.2f}M{x:.2f} {min(height, y + gap):.2f}V{height:.2f}"
+    )
+    return f'<path d="{moves}" fill="none" stroke="{CROSSHAIR_COLOR}" stroke-width="{0.2 * unit:.3f}"/>'
+
+
+def _letters(plane: Plane, width: float, height: float, unit: float) -> list[str]:
+    size = 2.6 * unit
+    places = (
+        (plane.left, 0.4 * size, height / 2, "start"),
+        (plane.right, width - 0.4 * size, height / 2, "end"),
+        (plane.top, width / 2, size, "middle"),
+        (plane.bottom, width / 2, height - 0.4 * size, "middle"),
+    )
+    return [_text(letter, x, y, anchor, size) for letter, x, y, anchor in places]
+
+
+def _scale_bar(width: float, height: float, unit: float) -> str:
+    """A bar of a round length at the lower left."""
+    length = next((mm for mm in _SCALE_BARS_MM if mm <= width / 3), 0)
+    x, y = unit, height - unit
+    bar = f'<path d="M{x:.2f} {y:.2f}h{length}" stroke="#fff" stroke-width="{0.5 * unit:.3f}"/>'
+    return bar + _text(f"{length} mm", x, y - 0.8 * unit, "start", 2 * unit) if length else ""
+
+
+def _text(text: str, x: float, y: float, anchor: str, size: float) -> str:
+    return (
+        f'<text x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}" font-size="{size:.2f}">{escape(text)}</text>'
+    )
+
+
+_SHARES = np.linspace(0.0, 1.0, 13)
+_COLORS = np.array(
+    [
+        (74, 12, 107),
+        (100, 21, 110),
+        (127, 30, 108),
+        (154, 40, 101),
+        (179, 50, 90),
+        (203, 65, 73),
+        (224, 85, 54),
+        (239, 108, 35),
+        (248, 137, 12),
+        (252, 168, 13),
+        (249, 199, 47),
+        (242, 232, 101),
+        (252, 255, 164),
+    ],
+    dtype=float,
+)
+"""Matplotlib's inferno from 22 % of it, as in `overlay.png`, at places close enough."""
+
+
+def inferno(shares: np.ndarray) -> np.ndarray:
+    """Color values from 0 to 1; what lies outside gets the color of the end.
+
+    Parameters
+    ----------
+    shares : np.ndarray
+        Of any shape.
+
+    Returns
+    -------
+    np.ndarray
+        `(..., 3)` red, green and blue from 0 to 255.
+    """
+    return np.stack([np.interp(shares, _SHARES, channel) for channel in _COLORS.T], axis=-1)
+
+
+def css_gradient() -> str:
+    """The same colors as a CSS gradient from left to right."""
+    return "linear-gradient(to right, {})".format(
+        ", ".join("rgb({:.0f} {:.0f} {:.0f})".format(*color) for color in _COLORS)
+    )
+
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EIGHT_BIT_RGB = (8, 2, 0, 0, 0)
+
+
+def png_bytes(picture: np.ndarray) -> bytes:
+    """Encode a picture as PNG (ISO/IEC 15948), without row filters.
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (rows, columns, 3) uint8 red, green, blue.
+    """
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise ValueError(f"a picture is (rows, columns, 3) uint8, not {picture.shape} {picture.dtype}")
+    rows, columns, _ = picture.shape
+    lines = np.zeros(
+        (rows, 1 + 3 * columns), dtype=np.uint8
+    )  # Each row begins with the number of its filter: 0.
+    lines[:, 1:] = picture.reshape(rows, -1)
+    header = struct.pack(">2I5B", columns, rows, *_EIGHT_BIT_RGB)
+    data = zlib.compress(lines.tobytes(), level=9)
+    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def png_address(picture: np.ndarray) -> str:
+    """Return a picture as a `data:` address, which needs no file beside the page."""
+    return "data:image/png;base64," + b64encode(png_bytes(picture)).decode("ascii")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,8 +1,4 @@
-"""`report.html`: one file to read on a screen and on paper, with pictures of the places to look at.
-
-It is made of the fields of `report.json` and of three volumes, so that it can be made again after a person
-has changed the mask. It loads nothing, runs nothing, and needs no file beside it.
-"""
+"""`report.html`: one file to read on a screen and on paper, with pictures of the places to look at."""
 
 from __future__ import annotations
 
@@ -11,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from TrustSegLib.imaging.image_files import ITK_READERS
 from TrustSegLib.report.files import write_atomically
-from TrustSegLib.report.html_figures import legend, overview, region_figure
-from TrustSegLib.report.html_style import STYLE
+from TrustSegLib.report.html_figures import Colors, legend, overview, region_figure
 from TrustSegLib.report.html_tables import (
     audit_table,
     calibration_text,
@@ -24,13 +20,12 @@ from TrustSegLib.report.html_tables import (
     structure_names,
     structure_table,
 )
-from TrustSegLib.report.image_title import image_title
-from TrustSegLib.report.panel_svg import Colors
 from TrustSegLib.report.scene import Oriented
-from TrustSegLib.uncertainty.input_check import UNLIKE
+from TrustSegLib.uncertainty.out_of_distribution import UNLIKE
 
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
+
 
 MOST_PICTURED = 6
 """Regions that get pictures; the others are in the list."""
@@ -210,3 +205,65 @@ def _provenance(report: Mapping[str, Any]) -> str:
         **report["provenance"],
     }
     return f"<section><h2>Provenance</h2>{definitions(facts)}</section>"
+
+
+def image_title(image: str) -> str:
+    """The name of a file; of a folder with a DICOM series the two folders above too.
+
+    Series are named after what was scanned and how ("T1"), the folders above after the study and the patient:
+    with the first alone the reports of many patients would have one title.
+
+    Parameters
+    ----------
+    image : str
+        Path, of any system.
+    """
+    parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
+    if not parts:
+        return image
+    is_file = parts[-1].lower().endswith(tuple(ITK_READERS))
+    return parts[-1] if is_file else "/".join(parts[-3:])
+
+
+STYLE = """
+@page { size: A4; margin: 14mm 14mm 16mm; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 8mm; max-width: 198mm; background: #fff; color: #1b1d21;
+  font: 10.5pt/1.45 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+header { border-bottom: .5mm solid #1b1d21; padding-bottom: 3mm; }
+.use { display: inline-block; background: #8a1c1c; color: #fff; padding: .6mm 3mm; font-weight: 700;
+  letter-spacing: .06em; text-transform: uppercase; font-size: 9pt; }
+h1 { font-size: 17pt; margin: 2mm 0 1mm; overflow-wrap: anywhere; }
+h2 { font-size: 12.5pt; margin: 7mm 0 2mm; break-after: avoid; }
+h3 { font-size: 10.5pt; margin: 4mm 0 1mm; break-after: avoid; }
+p { margin: 1mm 0; }
+.dim { color: #5a5f69; }
+table { border-collapse: collapse; width: 100%; font-size: 9.5pt; }
+th { text-align: left; font-weight: 600; border-bottom: .3mm solid #1b1d21; vertical-align: bottom; }
+td { border-bottom: .15mm solid #c9ccd2; vertical-align: top; overflow-wrap: anywhere; }
+th, td { padding: 1mm 2mm 1mm 0; }
+tr { break-inside: avoid; }
+.numbers td { font-variant-numeric: tabular-nums; }
+.structures td:nth-child(n+2):nth-child(-n+5), .regions td:nth-child(n+3) { white-space: nowrap; }
+.swatch, .key i { display: inline-block; width: 3.2mm; height: 3.2mm; margin-right: 1.5mm;
+  vertical-align: -.4mm; }
+.key .bar { width: 28mm; margin: 0 1mm; }
+.flag { color: #8a1c1c; font-weight: 600; }
+.warnings { border-left: 1.2mm solid #c77700; background: #fff6e6; padding: 2mm 3mm; margin: 4mm 0; }
+.warnings ul { margin: 0; padding-left: 5mm; }
+.figure, .region { break-inside: avoid; }
+.row { display: flex; gap: 1.5mm; align-items: flex-end; margin: 1.5mm 0; }
+figure { margin: 0; min-width: 0; }
+figure svg { display: block; width: 100%; background: #000; }
+figure text { fill: #fff; stroke: #000; stroke-width: .12em; paint-order: stroke; font-family: inherit;
+  font-weight: 600; }
+figcaption { font-size: 8.5pt; color: #5a5f69; }
+.legend { display: flex; flex-wrap: wrap; gap: 1mm 6mm; font-size: 8.5pt; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .5mm 5mm; font-size: 9pt; margin: 1mm 0; }
+dt { color: #5a5f69; }
+dd { margin: 0; overflow-wrap: anywhere; }
+footer { margin-top: 8mm; border-top: .15mm solid #c9ccd2; padding-top: 2mm; font-size: 8.5pt;
+  color: #5a5f69; }
+@media print { body { padding: 0; max-width: none; } }
+"""

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from TrustSegLib.report.html_figures import css_color
-from TrustSegLib.report.panel_svg import Colors
+from TrustSegLib.report.html_figures import Colors, css_color
 
 NOT_CALIBRATED = "not calibrated"
 NONE = "\N{EN DASH}"

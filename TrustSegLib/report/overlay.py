@@ -15,11 +15,10 @@ from matplotlib.lines import Line2D
 
 from TrustSegLib.report.files import DEFAULT_MAP, write_atomically
 from TrustSegLib.report.json_report import INTENDED_USE
-from TrustSegLib.report.page import BACKGROUND, FOREGROUND, Page
+from TrustSegLib.report.page import BACKGROUND, FOREGROUND, Page, families, printable, shorten
 from TrustSegLib.report.planes import PLANES, Plane, outline
 from TrustSegLib.report.scale import Scale, uncertainty_colormap
 from TrustSegLib.report.scene import Scene, make_scene
-from TrustSegLib.report.typeface import families, printable, shorten
 
 if TYPE_CHECKING:
     from TrustSegLib.bundle import Structure

@@ -1,15 +1,12 @@
-"""The sheet of `overlay.png`: where panels, letters, scale bars, legend and color bar stand.
-
-Panels share one scale in mm, so that sizes compare across the planes; only one that would be too small to
-read is enlarged. Text stands outside the panels: it covers no anatomy, and no two texts share a place,
-whatever the shape of the image.
-"""
+"""The sheet of `overlay.png`: panels, letters, scale bars, legend, color bar, and text in any script."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
@@ -17,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from TrustSegLib.report.planes import Plane
-from TrustSegLib.report.typeface import families
 
 BACKGROUND = "#0b0b0d"
 FOREGROUND = "#e8e8ea"
@@ -162,3 +158,49 @@ def round_length(limit: float) -> float:
     """
     power = 10.0 ** math.floor(math.log10(limit))
     return next(mantissa * power for mantissa in (5, 2, 1) if mantissa * power <= limit)
+
+
+BASE_FAMILY = "DejaVu Sans"
+"""Comes with matplotlib: Latin, Greek and Cyrillic."""
+OTHER_SCRIPTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Arial Unicode MS",
+)
+"""Fonts that the systems in use bring along; those that are installed are asked after the base family."""
+
+
+@lru_cache(maxsize=1)
+def families() -> tuple[str, ...]:
+    """List the installed font families to draw text with, in order of preference."""
+    installed = {entry.name for entry in font_manager.fontManager.ttflist}
+    return BASE_FAMILY, *(name for name in OTHER_SCRIPTS if name in installed)
+
+
+def printable(text: str) -> str:
+    """Replace what no installed font can draw by "?", instead of an empty box and a warning."""
+    return "".join(character if ord(character) in _drawable() else "?" for character in text)
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut the middle out of a text of more than `length` characters: file names differ at their ends."""
+    if len(text) <= length:
+        return text
+    tail = (length - 1) // 2
+    return f"{text[: length - 1 - tail]}…{text[-tail:]}"
+
+
+@lru_cache(maxsize=1)
+def _drawable() -> frozenset[int]:
+    characters: set[int] = set()
+    for family in families():
+        characters.update(font_manager.get_font(font_manager.findfont(family)).get_charmap())
+    return frozenset(code for code in characters if code >= 32)

@@ -12,9 +12,8 @@ from TrustSegLib.uncertainty.maps import MAP_NAMES, labels, map_range, map_title
 from TrustSegLib.uncertainty.volumes import StructureRow, structure_rows
 
 if TYPE_CHECKING:
-    from TrustSegLib.uncertainty.calibrated_rows import calibrated_rows, case_quality
-    from TrustSegLib.uncertainty.calibration import Calibration
-    from TrustSegLib.uncertainty.expected_dsc import ExpectedDsc
+    from TrustSegLib.uncertainty.calibration import Calibration, calibrated_rows, case_quality
+    from TrustSegLib.uncertainty.quality import ExpectedDsc
     from TrustSegLib.uncertainty.structure_scores import FEATURES, ScoreSums, StructureScores
 
 __all__ = [
@@ -36,9 +35,8 @@ __all__ = [
 ]
 
 _WITH_SCIPY = {
-    "calibrated_rows": ("calibrated_rows", "case_quality"),
-    "calibration": ("Calibration",),
-    "expected_dsc": ("ExpectedDsc",),
+    "calibration": ("Calibration", "calibrated_rows", "case_quality"),
+    "quality": ("ExpectedDsc",),
     "structure_scores": ("FEATURES", "ScoreSums", "StructureScores"),
 }
 """What is imported when it is first asked for, by its file."""
@@ -47,8 +45,5 @@ _WITH_SCIPY = {
 def __getattr__(name: str) -> Any:
     for file, names in _WITH_SCIPY.items():
         if name in names:
-            home = import_module(f"{__name__}.{file}")
-            # All of the file: importing it has put the file itself where its function of that name belongs.
-            globals().update({each: getattr(home, each) for each in names})
-            return globals()[name]
+            return getattr(import_module(f"{__name__}.{file}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from TrustSegLib.uncertainty.error_curve import ErrorCurve
-from TrustSegLib.uncertainty.expected_dsc import ExpectedDsc, QualityModel
+from TrustSegLib.uncertainty.quality import ExpectedDsc, QualityModel
 from TrustSegLib.uncertainty.structure_scores import StructureScores
-from TrustSegLib.uncertainty.volume_interval import VolumeModel
+from TrustSegLib.uncertainty.volumes import StructureRow
 
 
 @dataclass(frozen=True)
@@ -108,3 +107,182 @@ def _by_label(part: str, models: Any) -> dict[int, Any]:
             raise ValueError(f"{part}: label {model.label} comes twice")
         found[model.label] = model
     return found
+
+
+EMPTY = "nothing was found of it: failed, unless it is absent"
+
+
+def calibrated_rows(
+    rows: Sequence[StructureRow], scores: Sequence[StructureScores], calibration: Calibration
+) -> tuple[StructureRow, ...]:
+    """Return the rows with what a calibration says of each structure.
+
+    Parameters
+    ----------
+    rows : sequence of StructureRow
+        Without intervals.
+    scores : sequence of StructureScores
+        Raw scores of the same structures, in the same order.
+    calibration : Calibration
+        Of the model that made the mask.
+    """
+    return tuple(_calibrated(row, raw, calibration) for row, raw in zip(rows, scores, strict=True))
+
+
+def case_quality(rows: Sequence[StructureRow]) -> float | None:
+    """Return the expected Dice coefficient of the worst structure; None if there is none for any."""
+    return min((row.expected_dsc for row in rows if row.expected_dsc is not None), default=None)
+
+
+def _calibrated(row: StructureRow, raw: StructureScores, calibration: Calibration) -> StructureRow:
+    row = replace(row, volume_interval_ml=calibration.volume_interval_ml(raw))
+    expected = calibration.expected_dsc(raw)
+    if expected is None:
+        return row
+    return replace(
+        row,
+        expected_dsc=expected.value,
+        expected_dsc_interval=(expected.low, expected.high),
+        flag=_flag(raw, expected, calibration.qualities[raw.label].fail_below),
+    )
+
+
+def _flag(raw: StructureScores, expected: ExpectedDsc, fail_below: float) -> str | None:
+    """One sentence with its reason; None if the structure is expected to be fine."""
+    if raw.volume_ml == 0:
+        return EMPTY
+    if expected.value < fail_below:
+        return (
+            f"expected DSC {expected.value:.2f} ({expected.low:.2f}-{expected.high:.2f}), below "
+            f"{fail_below:g}: likely to fail"
+        )
+    return None
+
+
+CHUNK = 2**20
+"""Voxels at a time: the interpolation works in float64."""
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorCurve:
+    """Straight lines between points; beyond the first and the last point it stays at their value.
+
+    Attributes
+    ----------
+    raw : ndarray (N,)
+        Raw error probabilities, each above the one before.
+    calibrated : ndarray (N,)
+        How often the label was wrong there, never falling, 0 to 1.
+    ece_before, ece_after : float
+        Expected calibration error of the raw and of the calibrated probability, cross-validated.
+    """
+
+    raw: np.ndarray
+    calibrated: np.ndarray
+    ece_before: float
+    ece_after: float
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> ErrorCurve:
+        """Make it from its part of `calibration.json`.
+
+        Raises
+        ------
+        ValueError
+            If the points are no rising curve.
+        """
+        raw, calibrated = (np.asarray(content[name], dtype=np.float64) for name in ("raw", "calibrated"))
+        _check_curve(raw, calibrated)
+        return cls(raw, calibrated, float(content["ece_before"]), float(content["ece_after"]))
+
+    def __call__(self, raw: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities, float32, of the same shape; NaN stays NaN."""
+        flat = np.ravel(raw)
+        result = np.empty(flat.shape, dtype=np.float32)
+        for first in range(0, flat.size, CHUNK):
+            part = slice(first, first + CHUNK)
+            result[part] = np.interp(flat[part], self.raw, self.calibrated)
+        return result.reshape(np.shape(raw))
+
+
+def _check_curve(raw: np.ndarray, calibrated: np.ndarray) -> None:
+    if len(raw) != len(calibrated) or len(raw) < 2:
+        raise ValueError(f"error_probability: {len(raw)} raw and {len(calibrated)} calibrated points")
+    if not (np.isfinite(raw).all() and np.isfinite(calibrated).all()):
+        raise ValueError("error_probability: a point is not a finite number")
+    if not (np.diff(raw) > 0).all():
+        raise ValueError("error_probability: the raw points do not rise")
+    if not (np.diff(calibrated) >= 0).all():
+        raise ValueError("error_probability: the calibrated points fall")
+    if calibrated[0] < 0 or calibrated[-1] > 1:
+        raise ValueError("error_probability: a calibrated point is not a probability")
+
+
+CENTERS = {"mask": "volume_ml", "expected": "expected_volume_ml"}
+"""Score in the middle of the interval."""
+
+
+@dataclass(frozen=True)
+class VolumeModel:
+    """Interval `center -+ quantile * (volume_spread_ml + floor_ml)`.
+
+    Attributes
+    ----------
+    label : int
+        Of the structure.
+    level : float
+        Part of the cases whose true volume should lie in the interval, such as .9.
+    center : str
+        `mask` or `expected`.
+    quantile : float
+        Conformal quantile of `|true volume - center| / (spread + floor)`.
+    floor_ml : float
+        Spread of a case of which the model seems sure.
+    coverage : float
+        Part of the cases whose volume did lie in it, cross-validated.
+    mean_width_ml, mean_width_without_uncertainty_ml : float
+        Of the interval, and of one of the same width for every case.
+    cases : int
+        Number of cases.
+
+    References
+    ----------
+    Lei et al., "Distribution-free predictive inference for regression", JASA 2018: conformal intervals whose
+    width follows an estimate of the spread.
+    """
+
+    label: int
+    level: float
+    center: str
+    quantile: float
+    floor_ml: float
+    coverage: float
+    mean_width_ml: float
+    mean_width_without_uncertainty_ml: float
+    cases: int
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> VolumeModel:
+        """Make it from its part of `calibration.json`.
+
+        Raises
+        ------
+        ValueError
+            If its numbers give no interval.
+        """
+        model = cls(**{name: content[name] for name in cls.__dataclass_fields__})
+        if model.center not in CENTERS:
+            raise ValueError(f"volumes: center is {model.center!r:.40}, not any of {', '.join(CENTERS)}")
+        if not (0 <= model.quantile < math.inf and 0 <= model.floor_ml < math.inf):
+            raise ValueError(f"volumes: label {model.label} has no finite, positive quantile and floor")
+        return model
+
+    def interval_ml(self, scores: StructureScores) -> tuple[float, float]:
+        """Return the lowest and the highest plausible volume in ml, not below 0."""
+        center = getattr(scores, CENTERS[self.center])
+        half = self.quantile * (scores.volume_spread_ml + self.floor_ml)
+        return max(0.0, center - half), max(0.0, center + half)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a report tells of it."""
+        return {name: getattr(self, name) for name in ("label", "level", "coverage", "cases")}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-
-from TrustSegLib.uncertainty.moment_sums import MomentSums
-from TrustSegLib.uncertainty.surroundings import surroundings
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
@@ -131,3 +131,206 @@ def _two_largest(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         np.maximum(second, np.minimum(best, values), out=second)
         np.maximum(best, values, out=best)
     return best, second
+
+
+SAMPLES = 20
+"""Masks drawn from the class Gaussian."""
+
+QUANTILES = np.array([NormalDist().inv_cdf((index + 0.5) / SAMPLES) for index in range(SAMPLES)])
+"""Their normal numbers: the middles of equally probable parts, rising."""
+
+_STEPS = np.sort(np.append(QUANTILES, (-1.0, 1.0)))
+_SAMPLED = np.searchsorted(_STEPS, QUANTILES)
+_LOW, _HIGH = np.searchsorted(_STEPS, (-1.0, 1.0))
+
+LEVELS = (NormalDist().cdf(-1.0), NormalDist().cdf(1.0))
+"""Probabilities one standard deviation below and above the middle of a common uniform number."""
+
+
+class MomentSums:
+    """Sums for one structure; integers and sums of single rows, so that they do not depend on the slabs.
+
+    A mask :math:`p + z s` holds a voxel from a certain z on. Each voxel is counted at that z, which gives
+    all masks in one pass.
+
+    Parameters
+    ----------
+    label : int
+        Of the structure.
+
+    Attributes
+    ----------
+    voxels : int
+        Of its mask.
+    """
+
+    def __init__(self, label: int) -> None:
+        self.label = label
+        self.voxels = 0
+        self._row_sums: list[float] = []
+        self._row_sums_in_mask: list[float] = []
+        self._above = np.zeros(len(LEVELS), dtype=np.int64)
+        self._starting = np.zeros(len(_STEPS) + 1, dtype=np.int64)
+        self._starting_in_mask = np.zeros_like(self._starting)
+
+    def add(
+        self,
+        p: np.ndarray,
+        variance: np.ndarray,
+        rival: np.ndarray,
+        own: np.ndarray,
+        classes: int,
+        inside: np.ndarray | None = None,
+    ) -> None:
+        """Add some rows; all arrays are `(D, H, W)`.
+
+        Parameters
+        ----------
+        p, variance : ndarray
+            Moments of the structure's class.
+        rival : ndarray
+            Largest probability of another class.
+        own : ndarray of bool
+            Its mask.
+        classes : int
+            Number of classes K, background included.
+        inside : ndarray of bool, optional
+            Voxels that count; all if None.
+        """
+        if inside is not None:
+            p, own = np.where(inside, p, 0), own & inside
+        self.voxels += int(np.count_nonzero(own))
+        self._row_sums += [float(row.sum(dtype=np.float64)) for row in p]
+        # Elsewhere the structure cannot win at any of the quantiles; most of an image is left out by this.
+        near = p > _least_probability(classes)
+        for index, row in enumerate(near):
+            self._row_sums_in_mask.append(float(p[index][row & own[index]].sum(dtype=np.float64)))
+        self._count(p[near].astype(np.float64), variance[near], rival[near], own[near])
+
+    def _count(self, p: np.ndarray, variance: np.ndarray, rival: np.ndarray, own: np.ndarray) -> None:
+        self._above += np.array([np.count_nonzero(p > level) for level in LEVELS])
+        starting = np.searchsorted(_STEPS, _first_z(p, variance, rival, own))
+        self._starting += np.bincount(starting, minlength=len(self._starting))
+        self._starting_in_mask += np.bincount(starting[own], minlength=len(self._starting))
+
+    @property
+    def expected_voxels(self) -> float:
+        """Sum of the probability."""
+        return math.fsum(self._row_sums)
+
+    @property
+    def spread_voxels(self) -> float:
+        """One standard deviation of the number of voxels, see `StructureScores.volume_spread_ml`."""
+        sizes = np.cumsum(self._starting)
+        of_weights = (sizes[_HIGH] - sizes[_LOW]) / 2
+        of_labels = (self._above[0] - self._above[1]) / 2
+        return float(of_weights + of_labels)
+
+    @property
+    def expected_dice(self) -> float:
+        """Dice coefficient of the mask against labels drawn voxel by voxel, in the mean; 0 if empty."""
+        if not self.voxels:
+            return 0.0
+        return 2 * math.fsum(self._row_sums_in_mask) / (self.voxels + self.expected_voxels)
+
+    @property
+    def sampled_dice(self) -> float:
+        """Mean Dice coefficient of the mask and the masks drawn; 0 if the mask is empty."""
+        if not self.voxels:
+            return 0.0
+        sizes, common = np.cumsum(self._starting)[_SAMPLED], np.cumsum(self._starting_in_mask)[_SAMPLED]
+        return float(np.mean(2 * common / (self.voxels + sizes)))
+
+
+def _least_probability(classes: int) -> float:
+    """Probability below which no sampled mask holds a voxel, whatever its variance.
+
+    A class wins only above 1 / K, and with v <= p (1 - p) the largest `p + z s` is below `p + z sqrt(p)`.
+    """
+    largest = QUANTILES[-1]
+    return float((math.sqrt(largest**2 / 4 + 1 / classes) - largest / 2) ** 2)
+
+
+def _first_z(p: np.ndarray, variance: np.ndarray, rival: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return the z from which on the mask `p + z s` holds a voxel; infinite where its variance is 0.
+
+    With `q = p + z s` the rival has its part of what is left, `(1 - q) rival / (1 - p)`; the two are equal at
+    `q = rival / (1 - p + rival)`.
+    """
+    left = np.maximum(1 - p + rival, np.finfo(np.float64).tiny)
+    without_variance = np.where(own, -np.inf, np.inf)
+    return np.divide(rival / left - p, np.sqrt(variance), out=without_variance, where=variance > 0)
+
+
+MARGIN = 3
+"""Voxels from the mask that still count as near."""
+
+SLAB_VOXELS = 4_000_000
+"""Voxels whose distance to the mask is worked out at once: it takes some 30 bytes for each."""
+
+
+class Surroundings(NamedTuple):
+    """Sums near a structure; all 0 if it is empty.
+
+    `voxels` within `MARGIN` of the mask or in it, the `error_sum` over them, and the mask's
+    `surface_voxels`: those with a face that borders on another label or on the image's end.
+    """
+
+    voxels: int
+    error_sum: float
+    surface_voxels: int
+
+
+def surroundings(
+    labels: np.ndarray, label: int, error: np.ndarray, slab_voxels: int = SLAB_VOXELS
+) -> Surroundings:
+    """Return sums near a structure.
+
+    Parameters
+    ----------
+    labels : ndarray of integer (D, H, W)
+        Label map.
+    label : int
+        Of the structure.
+    error : ndarray (D, H, W)
+        Error probability.
+    slab_voxels : int
+        About how many voxels to look at together; the result does not depend on it.
+    """
+    box = _box(labels, label)
+    if box is None:
+        return Surroundings(0, 0.0, 0)
+    labels, error = labels[box], error[box]
+    voxels, sums, surface = 0, [], 0
+    for core, near, inner in _slabs(labels, label, slab_voxels):
+        voxels += int(np.count_nonzero(near))
+        surface += int(np.count_nonzero((labels[core] == label) & ~inner))
+        # Row by row, so that rounding does not depend on the slabs.
+        sums += [float(row[rim].sum(dtype=np.float64)) for row, rim in zip(error[core], near, strict=True)]
+    return Surroundings(voxels, math.fsum(sums), surface)
+
+
+def _box(labels: np.ndarray, label: int) -> tuple[slice, ...] | None:
+    """Slices that hold the structure and what is near it; None if it is empty."""
+    rows = [np.flatnonzero((plane == label).any(axis=1)) for plane in labels]
+    planes = [index for index, found in enumerate(rows) if found.size]
+    if not planes:
+        return None
+    columns = np.flatnonzero(np.logical_or.reduce([(labels[index] == label).any(axis=0) for index in planes]))
+    found = (planes, np.concatenate(rows), columns)
+    return tuple(slice(max(0, int(np.min(axis)) - MARGIN), int(np.max(axis)) + MARGIN + 1) for axis in found)
+
+
+def _slabs(
+    labels: np.ndarray, label: int, slab_voxels: int
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield slabs of rows with the voxels near the structure and those inside its surface."""
+    step = max(1, slab_voxels // math.prod(labels.shape[1:]))
+    for first in range(0, len(labels), step):
+        core = slice(first, min(first + step, len(labels)))
+        start = max(0, first - MARGIN)
+        mask = labels[start : core.stop + MARGIN] == label
+        rows = slice(first - start, core.stop - start)
+        # Without any voxel of the structure the distances would be to nowhere.
+        near = distance_transform_edt(~mask) <= MARGIN if mask.any() else mask
+        yield core, near[rows], binary_erosion(mask)[rows]

@@ -3,8 +3,7 @@
 The side of the caller imports only the standard library and numpy: it loads where PyTorch is not installed.
 """
 
-from TrustSegLib.worker.client import Worker
-from TrustSegLib.worker.events import (
+from TrustSegLib.worker.client.events import (
     Announced,
     Device,
     Event,
@@ -15,10 +14,17 @@ from TrustSegLib.worker.events import (
     Ready,
     Stopped,
 )
-from TrustSegLib.worker.expected import CaseAnswer, SegmentAnswer
-from TrustSegLib.worker.file_requests import PlanBatch, ReadCase, SegmentFile, WriteTables
+from TrustSegLib.worker.client.requests import (
+    CaseAnswer,
+    PlanBatch,
+    ReadCase,
+    SegmentAnswer,
+    SegmentFile,
+    SegmentRequest,
+    WriteTables,
+)
+from TrustSegLib.worker.client.worker import Worker
 from TrustSegLib.worker.protocol import Cancelled, WorkerError
-from TrustSegLib.worker.request import SegmentRequest
 
 __all__ = [
     "Announced",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from TrustSegLib.worker.channel import Channel
-from TrustSegLib.worker.server import serve
+from TrustSegLib.worker.server.service import Channel, serve
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from TrustSegLib.cases.batch_folder import images_of_batch
+from TrustSegLib.cases.image_folders import images_of_batch
 from TrustSegLib.cases.targets import plan_targets
 from TrustSegLib.cli import main
 from TrustSegLib.commands import segment as command

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from TrustSegLib.bundle import added_models, load_bundle, registry
+from TrustSegLib.bundle import load_bundle, registry
 from TrustSegLib.cli import main
-from TrustSegLib.commands import model_changes
+from TrustSegLib.commands import models
 from TrustSegLib.errors import BundleError, OptionError, OutputError
 
 
 def add(path: Path, overwrite: bool = False, as_json: bool = False) -> int:
-    return model_changes.add(argparse.Namespace(model=str(path), overwrite=overwrite, json=as_json))
+    return models.add(argparse.Namespace(model=str(path), overwrite=overwrite, json=as_json))
 
 
 def remove(name: str, as_json: bool = False) -> int:
-    return model_changes.remove(argparse.Namespace(model=name, json=as_json))
+    return models.remove(argparse.Namespace(model=name, json=as_json))
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_a_user_without_a_home_folder_still_has_the_bundled_models(bundled, mode
 
     for name in ("TRUSTSEG_MODELS", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(added_models.Path, "home", no_home)
+    monkeypatch.setattr(registry.Path, "home", no_home)
     assert main(["models", "list"]) == 0
     with pytest.raises(OptionError, match="set TRUSTSEG_MODELS"):
         add(model)
@@ -220,6 +220,6 @@ def test_the_folder_is_where_the_system_has_it(platform, variables, folder, tmp_
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(tmp_path))
-    monkeypatch.setattr(added_models.sys, "platform", platform)
-    monkeypatch.setattr(added_models.Path, "home", lambda: tmp_path / "home")
-    assert added_models.user_models_folder() == tmp_path / folder / "trustseg" / "models"
+    monkeypatch.setattr(registry.sys, "platform", platform)
+    monkeypatch.setattr(registry.Path, "home", lambda: tmp_path / "home")
+    assert registry.user_models_folder() == tmp_path / folder / "trustseg" / "models"

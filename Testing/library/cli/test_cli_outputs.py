@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from TrustSegLib.cases import case_files
-from TrustSegLib.cases.case_names import image_name
 from TrustSegLib.cases.outputs import OWN_FILES, publish
-from TrustSegLib.cases.targets import plan_targets
+from TrustSegLib.cases.targets import image_name, plan_targets
 from TrustSegLib.cli import main
 from TrustSegLib.commands import segment as command
 from TrustSegLib.errors import ImageError, OptionError, OutputError

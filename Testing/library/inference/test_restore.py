@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from TrustSegLib.imaging import Volume, orient, resample
-from TrustSegLib.inference.grid import Box, Grid
+from TrustSegLib.imaging.grid import Box, Grid
 from TrustSegLib.inference.restore import ExactRestorer, LinearRestorer, restorer
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Volume, orient
+from TrustSegLib.imaging.grid import Box, Grid
 from TrustSegLib.inference import Roi
-from TrustSegLib.inference.grid import Box, Grid
 
 
 def _inside_by_itk(volume: Volume, bounds: tuple[float, ...]) -> np.ndarray:

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from TrustSegLib.imaging import Volume
+from TrustSegLib.imaging.grid import Grid
 from TrustSegLib.inference import Roi, SegmentOptions, Uncalibrated, class_moments, segment
-from TrustSegLib.inference.case_warnings import NOT_FOR_A_PART, PART_ONLY
-from TrustSegLib.inference.grid import Grid
+from TrustSegLib.inference.segmentation import NOT_FOR_A_PART, PART_ONLY
 from TrustSegLib.uncertainty import Calibration, ScoreSums, uncertainty_map
 from TrustSegLib.uncertainty.regions import find_regions
 

@@ -10,8 +10,8 @@ import torch
 
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import Roi, SegmentOptions, Uncalibrated, segment
-from TrustSegLib.inference import case_warnings as module
-from TrustSegLib.inference.case_warnings import PART_ONLY
+from TrustSegLib.inference import segmentation as module
+from TrustSegLib.inference.segmentation import PART_ONLY
 
 MakeModel = Callable[..., SimpleNamespace]
 MakeVolume = Callable[..., Volume]

@@ -14,12 +14,11 @@ from matplotlib import colormaps
 from TrustSegLib.errors import OutputError
 from TrustSegLib.imaging import orient
 from TrustSegLib.report import report_json, write_html_report
-from TrustSegLib.report.html_report import MOST_PICTURED, html_report
+from TrustSegLib.report.html_figures import inferno, png_bytes
+from TrustSegLib.report.html_report import MOST_PICTURED, html_report, image_title
 from TrustSegLib.report.html_tables import position_text
-from TrustSegLib.report.inferno import inferno
-from TrustSegLib.report.png import png_bytes
 from TrustSegLib.report.scene import Oriented
-from TrustSegLib.uncertainty.input_check import UNLIKE
+from TrustSegLib.uncertainty.out_of_distribution import UNLIKE
 
 VOID = {"meta", "br", "img", "image", "path"}
 EVIL = '<script>alert("1")</script>&\'"'
@@ -232,3 +231,20 @@ def test_the_colors_are_those_of_the_overlay():
 
 def test_a_place_is_said_by_letters_of_the_body():
     assert position_text((-1.25, -2.0, -3.0)).replace("\N{NO-BREAK SPACE}", " ") == "L 1.2, P 2.0, I 3.0"
+
+
+@pytest.mark.parametrize(
+    ("image", "title"),
+    [
+        ("scan.nii.gz", "scan.nii.gz"),
+        ("/data/patient1/Scan.NRRD", "Scan.NRRD"),
+        ("C:\\data\\scan.mha", "scan.mha"),
+        ("/data/patient1/2024/T1", "patient1/2024/T1"),
+        ("C:\\patient1\\CT 1.2.840.10008\\", "C:/patient1/CT 1.2.840.10008"),
+        ("./T1", "T1"),
+        ("/", "/"),
+        ("Node of the scene", "Node of the scene"),
+    ],
+)
+def test_folder_is_named_with_those_above_it_and_file_alone(image, title):
+    assert image_title(image) == title

@@ -16,9 +16,8 @@ from matplotlib.text import Text
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report import write_overlay
 from TrustSegLib.report.overlay import draw_overlay
-from TrustSegLib.report.page import round_length
+from TrustSegLib.report.page import printable, round_length, shorten
 from TrustSegLib.report.scale import HIDDEN_SHARE, OPACITY, Scale
-from TrustSegLib.report.typeface import printable, shorten
 
 
 def texts_of(page) -> list[Text]:

@@ -10,13 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from TrustSegLib.uncertainty import (
-    Calibration,
-    StructureRow,
-    StructureScores,
-    calibrated_rows,
-    case_quality,
-)
+from TrustSegLib.uncertainty import Calibration, StructureRow, StructureScores, calibrated_rows, case_quality
 
 RECORD = {"data": "Task04", "patients": 40, "conditions": ["clean", "noise"], "cases": 80, "folds": 5}
 CONTENT = {

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from TrustSegLib.imaging import Volume
-from TrustSegLib.uncertainty.region_field import DOUBTFUL, make_field
-from TrustSegLib.uncertainty.regions import Region, find_regions, mark_regions
+from TrustSegLib.uncertainty.regions import DOUBTFUL, Region, find_regions, make_field, mark_regions
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 

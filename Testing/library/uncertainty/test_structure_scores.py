@@ -11,7 +11,7 @@ import pytest
 from TrustSegLib.imaging import Volume
 from TrustSegLib.uncertainty import FEATURES, ScoreSums, StructureScores, uncertainty_map
 from TrustSegLib.uncertainty import labels as labels_of
-from TrustSegLib.uncertainty.surroundings import surroundings
+from TrustSegLib.uncertainty.structure_scores import surroundings
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 

@@ -2,7 +2,6 @@
 
 from .attack import Attacked, attack
 from .gradients import VolumeGradient
-from .options import ATTACKS, Attack, parse
-from .transfer import Transfer, parse_any
+from .options import ATTACKS, Attack, Transfer, parse, parse_any
 
 __all__ = ["ATTACKS", "Attack", "Attacked", "Transfer", "VolumeGradient", "attack", "parse", "parse_any"]

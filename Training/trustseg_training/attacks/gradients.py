@@ -12,8 +12,7 @@ from torch import Tensor
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.inference import Predictor
 from TrustSegLib.inference.blending import gaussian_weight
-from TrustSegLib.inference.sliding_window import check_window_options
-from TrustSegLib.inference.windows import pad_to_patch, patch_starts
+from TrustSegLib.inference.sliding_window import check_window_options, pad_to_patch, patch_starts
 
 #: A loss of the mean class probabilities `(K, D, H, W)` of a volume.
 Loss = Callable[[Tensor], Tensor]

@@ -1,4 +1,4 @@
-"""What an attack is, as a value with a short name for tables."""
+"""What an attack is, as a value with a short name for tables; also one transferred from another model."""
 
 from __future__ import annotations
 
@@ -154,3 +154,46 @@ def _is_number(value: object) -> bool:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+_FROM = "-from-"
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """An attack through one model's prediction, for another to be shown.
+
+    What a model's own gradients hide, such as where its probabilities saturate, another model's do not: one
+    that is robust against its own attacks only is not robust.
+
+    Attributes
+    ----------
+    attack : Attack
+        What is done.
+    source : str
+        Name of the model whose gradients are followed.
+    """
+
+    attack: Attack
+    source: str
+
+    @property
+    def key(self) -> str:
+        """Such as ``fgsm-0.02-from-deterministic-1``."""
+        return f"{self.attack.key}{_FROM}{self.source}"
+
+
+def parse_any(text: str) -> Attack | Transfer:
+    """Read an attack, transferred or not, from its key.
+
+    Raises
+    ------
+    OptionError
+        It is no attack, or names no model after ``-from-``.
+    """
+    how, transferred, source = text.partition(_FROM)
+    if not transferred:
+        return parse(text)
+    if not source or "/" in source:
+        raise OptionError(f"attack {text!r:.60}: name a model of this verification after {_FROM}")
+    return Transfer(parse(how), source)

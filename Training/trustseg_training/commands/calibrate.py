@@ -51,31 +51,31 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _calibrate_run(options: argparse.Namespace) -> None:
-    from trustseg_training.calibrating import write_into_run
-    from trustseg_training.configuration import FitConfiguration
-    from trustseg_training.judging import calibrate, load_subject
-    from trustseg_training.run import CHECKPOINTS
+    from trustseg_training.calibration import write_into_run
+    from trustseg_training.config import FitConfiguration
+    from trustseg_training.evaluation import calibrate, load_evaluated_model
+    from trustseg_training.training import CHECKPOINTS
 
     if options.output is not None:
         raise OptionError(f"{options.model}: the calibration of a run goes into it; leave out --output")
     checkpoint = CHECKPOINTS[options.checkpoint]
     _tell_scales(calibrate(options.model, options.data, options.device, checkpoint))
     data = options.data or Path(FitConfiguration.load(options.model).data)
-    fitted = _fitted(load_subject(options.model, checkpoint), data, options)
+    fitted = _fitted(load_evaluated_model(options.model, checkpoint), data, options)
     write_into_run(options.model, checkpoint, fitted)
 
 
 def _calibrate_bundle(options: argparse.Namespace) -> None:
-    from trustseg_training.bundles import check_new, recalibrated
-    from trustseg_training.judging import load_subject
-    from trustseg_training.run import CHECKPOINTS
+    from trustseg_training.evaluation import load_evaluated_model
+    from trustseg_training.export import check_new, recalibrated
+    from trustseg_training.training import CHECKPOINTS
 
     if options.modality is not None:
         raise OptionError(f"{options.model}: a bundle says its modality itself; leave out --modality")
     if options.output is None or options.data is None:
         raise OptionError(f"{options.model}: a bundle needs --data, and --output for its calibrated copy")
     check_new(options.output)
-    subject = load_subject(options.model, CHECKPOINTS[options.checkpoint])
+    subject = load_evaluated_model(options.model, CHECKPOINTS[options.checkpoint])
     fitted = _fitted(subject, options.data, options)
     if fitted.content is None:
         raise OptionError(f"{options.data}: too few patients to calibrate on; {'; '.join(fitted.left_out)}")
@@ -84,7 +84,7 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
 
 
 def _fitted(subject, data: Path, options: argparse.Namespace):
-    from trustseg_training.calibrating import (
+    from trustseg_training.calibration import (
         DEFAULT,
         collect_answers,
         conditions_of,
@@ -105,7 +105,7 @@ def _fitted(subject, data: Path, options: argparse.Namespace):
 
 
 def _tell_scales(found) -> None:
-    from trustseg_training.judging.calibration import at_their_limits
+    from trustseg_training.evaluation.temperature_scaling import at_their_limits
 
     scale = "" if found.variance_scale is None else f", variance scale {found.variance_scale:.3g}"
     print(f"temperature {found.temperature:.3g}{scale}")

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the comparison and say where."""
-    from trustseg_training.judging import compare
+    from trustseg_training.evaluation import compare
 
     compare(options.evaluations, options.output, options.seed)
     print(options.output / "comparison.md")

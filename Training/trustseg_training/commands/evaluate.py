@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write a table and a summary per model, and say the Dice."""
-    from trustseg_training.judging import evaluate_models
-    from trustseg_training.run import CHECKPOINTS
+    from trustseg_training.evaluation import evaluate_models
+    from trustseg_training.training import CHECKPOINTS
 
     told = evaluate_models(
         options.models,

@@ -25,15 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate the run, or the ensemble of several, and write the bundle."""
-    from trustseg_training.bundles import Verdicts, export
-    from trustseg_training.run import CHECKPOINTS
+    from trustseg_training.export import RobustnessResults, export
+    from trustseg_training.training import CHECKPOINTS
 
     runs = options.members or []
     if (options.run is None) == (not runs) or len(runs) == 1:
         raise OptionError("export: name either one run, or two or more with --members")
     if options.verdict_name is not None and not options.verdict:
         raise OptionError("export: --verdict-name says which model of --verdict; give that too")
-    verdicts = Verdicts(tuple(options.verdict), options.verdict_name)
+    verdicts = RobustnessResults(tuple(options.verdict), options.verdict_name)
     checkpoint = CHECKPOINTS[options.checkpoint]
     export(runs or options.run, options.output, options.details, checkpoint, verdicts, options.moments)
     print(f"{options.output}: a model that `trustseg segment --model` and Slicer take")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trustseg_training.configuration import FitConfiguration
+    from trustseg_training.config import FitConfiguration
 
 SUMMARY = "train a network on a folder of labelled images"
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, or continue a run."""
-    from trustseg_training.run import fit
+    from trustseg_training.training import fit
 
     configuration = configured(options)
     score = fit(configuration, options.output, resume=options.resume, accelerator=options.accelerator)
@@ -61,8 +61,8 @@ def configured(options: argparse.Namespace) -> FitConfiguration:
     OptionError
         A value is not valid, or data or structures are named nowhere.
     """
-    from trustseg_training.configuration import FitConfiguration
-    from trustseg_training.configuration.yaml_file import load
+    from trustseg_training.config import FitConfiguration
+    from trustseg_training.config.yaml_file import load
     from TrustSegLib.errors import OptionError
 
     given = settings(options)
@@ -76,7 +76,7 @@ def configured(options: argparse.Namespace) -> FitConfiguration:
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of `FitConfiguration` that the command line gives."""
-    from trustseg_training.configuration import FitConfiguration
+    from trustseg_training.config import FitConfiguration
 
     names = FitConfiguration.__dataclass_fields__
     given = {name: value for name, value in vars(options).items() if name in names}

@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure the data and write the configuration."""
-    from trustseg_training.configuration.planning import choose, place_of
-    from trustseg_training.configuration.template import to_text
-    from trustseg_training.configuration.yaml_file import settings_of_preset
+    from trustseg_training.config.planning import choose, place_of
+    from trustseg_training.config.template import to_text
+    from trustseg_training.config.yaml_file import settings_of_preset
     from trustseg_training.dataset.fingerprint import measure
     from TrustSegLib.errors import OptionError, OutputError
 

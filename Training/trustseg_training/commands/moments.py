@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Sample, compare, and say how well the modes agree."""
     from trustseg_training.moment_check import MomentCheck, check_moments
-    from trustseg_training.moment_check.command import lines_of
-    from trustseg_training.run import CHECKPOINTS
+    from trustseg_training.moment_check.check import lines_of
+    from trustseg_training.training import CHECKPOINTS
 
     names = MomentCheck.__dataclass_fields__
     given = {name: value for name, value in vars(options).items() if name in names}

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables as Markdown."""
-    from trustseg_training.verification.verdict import read_summary
+    from trustseg_training.robustness.model_record import read_summary
 
     if (options.targets is None) != (options.model is None):
         raise OptionError("--targets and --model: give both, or neither for every model's table")
@@ -40,18 +40,18 @@ def _printed(options: argparse.Namespace, summary: Mapping[str, Any]) -> str:
 
 
 def _tables(options: argparse.Namespace, summary: Mapping[str, Any]) -> str:
-    from trustseg_training.reporting.condition_tables import condition_tables
+    from trustseg_training.report.markdown_tables import condition_tables
 
     return condition_tables(summary, options.models)
 
 
 def _trainings(options: argparse.Namespace, summary: Mapping[str, Any]) -> str:
-    from trustseg_training.reporting.trainings_tables import training_tables
+    from trustseg_training.report.markdown_tables import training_tables
 
     return training_tables(summary, options.models)
 
 
 def _targets(options: argparse.Namespace, summary: Mapping[str, Any]) -> str:
-    from trustseg_training.reporting.target_table import check, load_targets, markdown
+    from trustseg_training.report.target_table import check, load_targets, markdown
 
     return markdown(check(load_targets(options.targets), summary, options.model), options.model)

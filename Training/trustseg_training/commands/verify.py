@@ -39,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Verify, and say where the report is."""
-    from trustseg_training.reporting import report_of
-    from trustseg_training.verification import Roster, parse_group, parse_variant, verify
+    from trustseg_training.report import report_of
+    from trustseg_training.robustness import ModelSelection, parse_group, parse_variant, verify
 
     for name in ("jobs", "cases"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise OptionError(f"{name} {value}: give a whole number of at least 1")
-    roster = Roster(
+    roster = ModelSelection(
         options.models,
         {name: [Path(run) for run in runs] for name, runs in _groups(options, "ensemble", parse_group)},
         dict(map(parse_variant, options.variant)),

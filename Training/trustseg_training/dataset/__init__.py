@@ -1,8 +1,8 @@
 """A folder of labelled images: its cases, its files and what is wrong with them."""
 
 from .cases import SPLIT_TABLE, Case, DatasetError, find_cases, list_cases
-from .checks import Findings, Inspector
 from .label_maps import known_values, region_masks, remap
+from .reading import Findings, Inspector
 
 __all__ = [
     "SPLIT_TABLE",

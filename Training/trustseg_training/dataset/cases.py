@@ -1,4 +1,4 @@
-"""Labelled images of a data set: a folder in the layout of the Medical Segmentation Decathlon, or a CSV file.
+"""Labelled images of a data set: a folder as of the Medical Segmentation Decathlon, or a CSV file.
 
 Folder: ``imagesTr/NAME.nii.gz`` (several channels in the fourth dimension, or in ``NAME_0000.nii.gz``,
 ``NAME_0001.nii.gz``, ...) and ``labelsTr/NAME.nii.gz``; if it is there, ``splits.csv`` with the columns
@@ -11,15 +11,15 @@ absolute or start at the file's folder; optional ``case``, ``patient`` and ``spl
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from TrustSegLib.errors import ImageError
-from TrustSegLib.imaging.reading import ITK_READERS, suffix_of
+from TrustSegLib.imaging.image_files import ITK_READERS, suffix_of
 
-from .dataset_json import read_names
 from .tables import read_table
 
 SPLITS = ("train", "val", "test")
@@ -225,3 +225,53 @@ def _patients_in_two_splits(data: Path, cases: list[Case]) -> list[str]:
         for patient, own in splits.items()
         if len(set(own.values())) > 1
     ]
+
+
+FILE = "dataset.json"
+
+
+@dataclass(frozen=True)
+class DatasetNames:
+    """Names as the data set gives them; empty where it gives none.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        In the order of the files.
+    structures : dict of int to str
+        By value in the label files, without the background.
+    """
+
+    channels: tuple[str, ...] = ()
+    structures: dict[int, str] | None = None
+
+
+def read_names(folder: Path) -> DatasetNames:
+    """Read ``dataset.json`` of the Medical Segmentation Decathlon or of nnU-Net; no names without it.
+
+    Raises
+    ------
+    ImageError
+        The file is there but not understood.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return DatasetNames()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        channels = content.get("modality") or content.get("channel_names") or {}
+        labels = _by_value(content.get("labels") or {})
+        ordered = tuple(str(channels[key]) for key in sorted(channels, key=int))
+        return DatasetNames(ordered, {value: name for value, name in sorted(labels.items()) if value})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ImageError(f"{path}: not understood ({error}); mend it, or remove it") from error
+
+
+def _by_value(labels: dict) -> dict[int, str]:
+    """Labels are written as {"1": "liver"} by the Decathlon and as {"liver": 1} by nnU-Net."""
+    if all(str(key).isdigit() for key in labels):
+        return {int(value): str(name) for value, name in labels.items()}
+    regions = [name for name, value in labels.items() if not isinstance(value, int)]
+    if regions:
+        raise ValueError(f"label {regions[0]!r} is a region; give each label one whole number")
+    return {value: str(name) for name, value in labels.items()}

@@ -11,10 +11,8 @@ from tqdm import tqdm
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume, orient
 
-from .cases import Case, DatasetError, list_cases
-from .checks import Inspector
-from .dataset_json import DatasetNames, read_names
-from .reading import read_channels
+from .cases import Case, DatasetError, DatasetNames, list_cases, read_names
+from .reading import Inspector, read_channels
 
 ORIENTATION = "RAS"
 PERCENTILES = (0.5, 1, 50, 99, 99.5)

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from trustseg_training.corruptions import corrupt, parse
 from trustseg_training.dataset import Case, DatasetError, Inspector, known_values, remap
-from trustseg_training.judging import Subject
+from trustseg_training.evaluation import EvaluatedModel
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Volume, orient, resample
 from TrustSegLib.inference.prediction import prepare_image
-from TrustSegLib.inference.windows import pad_to_patch
+from TrustSegLib.inference.sliding_window import pad_to_patch
 
 CLEAN = "clean"
 
@@ -40,7 +40,7 @@ class Crops:
 
 
 def read_crops(
-    subject: Subject,
+    subject: EvaluatedModel,
     cases: Sequence[Case],
     data: Path,
     conditions: Sequence[str],
@@ -104,7 +104,7 @@ def check_shape(shape: tuple[int, ...], divisor: int) -> None:
             raise OptionError(f"crop {size}: the network needs multiples of {divisor}; choose one")
 
 
-def _crop(image: Volume, label: Volume, subject: Subject, shape: tuple[int, int, int]) -> np.ndarray:
+def _crop(image: Volume, label: Volume, subject: EvaluatedModel, shape: tuple[int, int, int]) -> np.ndarray:
     """(C, D, H, W) around the middle of the structures, within the image."""
     prepared = prepare_image(image, subject.model.description)
     label = orient(label, subject.model.description.input.orientation)

@@ -11,12 +11,19 @@ from torch import nn
 
 from TrustSegLib.moments import Gaussian
 
-from .agreement import Ratio, agreement, argmax_agreement, compare, variance_ratios, within_bound
-from .analytic import Analytic, in_mode, local_layers, propagate, propagated_layers, sampled_layers
-from .correlation import fit_correlations, set_correlations
+from .agreement import Ratio, agreement, argmax_agreement, compare, scale_of, variance_ratios, within_bound
+from .analytic import (
+    Analytic,
+    fit_correlations,
+    in_mode,
+    local_layers,
+    propagate,
+    propagated_layers,
+    sampled_layers,
+    set_correlations,
+)
 from .crops import Crops
-from .scale import scale_of
-from .truth import OUTPUTS, Truth
+from .sampling import OUTPUTS, Truth
 
 #: The mode ``correlated`` with the r of every layer fitted; not a mode of the library.
 FITTED = "correlated, r per layer"

@@ -1,5 +1,5 @@
 """Networks of several kinds, trained with one budget and put into one table."""
 
-from .conduct import conduct
+from .study import conduct
 
 __all__ = ["conduct"]

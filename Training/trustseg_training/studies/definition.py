@@ -8,9 +8,9 @@ from typing import get_type_hints
 
 import yaml
 
-from trustseg_training.configuration import FitConfiguration
-from trustseg_training.configuration.checks import SettingError
-from trustseg_training.configuration.yaml_file import Setting, entries, opened, settings_of_node
+from trustseg_training.config import FitConfiguration
+from trustseg_training.config.settings import SettingError
+from trustseg_training.config.yaml_file import Setting, entries, opened, settings_of_node
 from TrustSegLib.errors import OptionError
 
 CHECKPOINTS = ("best", "last")

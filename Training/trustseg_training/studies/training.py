@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from trustseg_training.configuration import FitConfiguration, is_run
-from trustseg_training.configuration.yaml_file import to_yaml
+from trustseg_training.config import FitConfiguration, is_run
+from trustseg_training.config.yaml_file import to_yaml
 from TrustSegLib.errors import OptionError, OutputError
 
 LOG = "fit.log"

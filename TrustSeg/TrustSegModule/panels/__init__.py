@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from TrustSegModule.panels.batch_panel import BatchPanel
-from TrustSegModule.panels.keys import Keys
+from TrustSegModule.panels.controls import Keys
 from TrustSegModule.panels.overlay_panel import OverlayPanel
 from TrustSegModule.panels.results_panel import ResultsPanel
 from TrustSegModule.panels.review_panel import ReviewPanel

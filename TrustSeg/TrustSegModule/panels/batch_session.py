@@ -9,17 +9,17 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule.batch import Batch, BatchTask
-from TrustSegModule.batch_cases import BatchCase, read_report
-from TrustSegModule.case_placement import find_case
-from TrustSegModule.errors import SceneError
-from TrustSegModule.models import model_of
+from TrustSegModule.app.models import model_of
+from TrustSegModule.jobs.batch import Batch, BatchTask
 from TrustSegModule.panels.batch_panel import BatchPanel
 from TrustSegModule.panels.session import Session
+from TrustSegModule.results.cases import BatchCase, read_report
+from TrustSegModule.results.placement import find_case
+from TrustSegModule.scene.nodes import SceneError
 
 if TYPE_CHECKING:
     from TrustSegLib.worker import WorkerError
-    from TrustSegModule.result_nodes import ResultNodes
+    from TrustSegModule.results.nodes import ResultNodes
 
 RUNNING_MS = 50
 """Between two looks at the worker."""

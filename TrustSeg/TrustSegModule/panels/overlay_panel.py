@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import slicer
 
-from TrustSegModule import overlay, surface
-from TrustSegModule.map_scale import scale_of
-from TrustSegModule.panels.choice import fill, key_of
-from TrustSegModule.result_nodes import show_only
+from TrustSegModule.panels.controls import chosen_key, fill_selector
+from TrustSegModule.results.nodes import show_only
+from TrustSegModule.scene import overlay, surface
+from TrustSegModule.scene.maps import scale_of
 
 if TYPE_CHECKING:
-    from TrustSegModule.parameters import TrustSegParameterNode
-    from TrustSegModule.result_nodes import ResultNodes
+    from TrustSegModule.app.parameters import TrustSegParameterNode
+    from TrustSegModule.results.nodes import ResultNodes
 
 SLIDER_STEPS = 100
 
@@ -103,14 +103,16 @@ class OverlayPanel:
     def _read_nodes(self) -> None:
         ui, maps, segmentation = self._ui, self._results.maps, self._results.segmentation
         ui.showOverlayCheckBox.setChecked(overlay.is_shown(self._scene, self._map))
-        fill(
+        fill_selector(
             ui.mapSelector,
             [(name, scale_of(node).title) for name, node in maps.items()],
             self._parameters.map,
         )
         self._read_threshold()
         ui.opacitySlider.setValue(100 * self._parameters.opacity)
-        fill(ui.colorMapSelector, [(name, name) for name in overlay.COLOR_MAPS], self._parameters.colorMap)
+        fill_selector(
+            ui.colorMapSelector, [(name, name) for name in overlay.COLOR_MAPS], self._parameters.colorMap
+        )
         ui.outlineCheckBox.setChecked(self._parameters.outline)
         ui.show3DCheckBox.setChecked(surface.is_shown(segmentation))
         ui.color3DCheckBox.setChecked(surface.is_colored(segmentation))
@@ -135,7 +137,7 @@ class OverlayPanel:
         was_shown, colored = overlay.is_shown(self._scene, self._map), self._ui.color3DCheckBox.checked
         if was_shown:
             overlay.hide(self._scene, self._map)
-        self._parameters.map = key_of(self._ui.mapSelector)
+        self._parameters.map = chosen_key(self._ui.mapSelector)
         overlay.set_color_map(self._scene, self._map, self._parameters.colorMap)
         if was_shown:
             overlay.show(self._scene, self._map, self._image, self._parameters.opacity)
@@ -152,7 +154,7 @@ class OverlayPanel:
         overlay.set_opacity(self._scene, self._map, self._parameters.opacity)
 
     def _apply_colors(self) -> None:
-        self._parameters.colorMap = key_of(self._ui.colorMapSelector)
+        self._parameters.colorMap = chosen_key(self._ui.colorMapSelector)
         overlay.set_color_map(self._scene, self._map, self._parameters.colorMap)
 
     def _apply_outline(self) -> None:

@@ -1,27 +1,39 @@
-"""The section "Review": one place after the other, and what the person makes of it."""
+"""The section "Review": the list of regions, one after the other, and what the person decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule import host, report_items, uncertain_zone, viewpoint
-from TrustSegModule.edits import follow_edits
-from TrustSegModule.errors import SceneError
-from TrustSegModule.panels.edit_watch import EditWatch
-from TrustSegModule.panels.region_table import RegionTable
-from TrustSegModule.result_nodes import image_of, report_of
-from TrustSegModule.review import ACCEPTED, FLAGGED, STRUCTURE, Item, Review
-from TrustSegModule.review_export import write_review
-from TrustSegModule.slice_position import segment_middle
+from TrustSegModule.app import host
+from TrustSegModule.panels import table
+from TrustSegModule.panels.text import decision_title, percent, position, volume
+from TrustSegModule.results.export import write_review
+from TrustSegModule.results.nodes import image_of, report_of
+from TrustSegModule.review.decisions import (
+    ACCEPTED,
+    FLAGGED,
+    REGION,
+    STRUCTURE,
+    Item,
+    Review,
+    decisions,
+    edits,
+)
+from TrustSegModule.review.edits import follow_edits
+from TrustSegModule.scene import views
+from TrustSegModule.scene.nodes import SceneError
+from TrustSegModule.scene.views import segment_middle, world_position
 
 if TYPE_CHECKING:
-    from TrustSegModule.parameters import TrustSegParameterNode
-    from TrustSegModule.result_nodes import ResultNodes
+    from TrustSegModule.app.parameters import TrustSegParameterNode
+    from TrustSegModule.results.nodes import ResultNodes
+
 
 SEGMENT_EDITOR = "SegmentEditor"
 
@@ -130,9 +142,9 @@ class ReviewPanel:
     def go_to_structure(self, label: int) -> None:
         """Take the views to the middle of a structure; one that has no voxels moves none."""
         item = Item(STRUCTURE, label)
-        place = segment_middle(self._results.segmentation, report_items.segment_of(self._report, item))
+        place = segment_middle(self._results.segmentation, decisions.segment_of(self._report, item))
         if place is not None:
-            viewpoint.go_to(self._scene, place)
+            views.go_to(self._scene, place)
             self._review.log("jump", item)
 
     def look_for_edits(self) -> None:
@@ -142,7 +154,7 @@ class ReviewPanel:
 
     def come_back(self) -> None:
         """The panel is opened again: what was edited meanwhile is complete."""
-        uncertain_zone.leave(self._scene)
+        edits.leave(self._scene)
         self.look_for_edits()
         if self._review is not None:
             self._review.stop_editing()
@@ -154,11 +166,11 @@ class ReviewPanel:
 
     @property
     def _places(self) -> list[dict[str, Any]]:
-        return report_items.regions(self._report)
+        return decisions.regions(self._report)
 
     @property
     def _items(self) -> list[Item]:
-        return report_items.region_items(self._report)
+        return decisions.region_items(self._report)
 
     def _tell(self) -> None:
         self.refresh()
@@ -180,7 +192,7 @@ class ReviewPanel:
         if item is None:
             return
         decision = self._review.decision(item)
-        ui.itemLabel.setText(report_items.title(self._report, item))
+        ui.itemLabel.setText(decisions.title(self._report, item))
         ui.acceptButton.setChecked(decision == ACCEPTED)
         ui.flagButton.setChecked(decision == FLAGGED)
         if ui.commentEdit.text != self._review.comment(item):
@@ -202,8 +214,8 @@ class ReviewPanel:
         region, item = self._places[index], self._items[index]
         self._choose(item)
         self._regions.select(index)
-        place = viewpoint.world_position(self._results.segmentation, region["position_ras_mm"])
-        viewpoint.go_to(self._scene, place)
+        place = views.world_position(self._results.segmentation, region["position_ras_mm"])
+        views.go_to(self._scene, place)
         self._review.log("jump", item)
         self._on_change()
 
@@ -227,8 +239,8 @@ class ReviewPanel:
         self._review.start_editing(self._item)
         # A zone would tell where the model is unsure.
         zone = None if self.concealed else next(iter(self._results.maps.values()), None)
-        node, segment = self._results.segmentation, report_items.segment_of(self._report, self._item)
-        uncertain_zone.edit(self._scene, node, segment, image_of(node), zone)
+        node, segment = self._results.segmentation, decisions.segment_of(self._report, self._item)
+        edits.edit(self._scene, node, segment, image_of(node), zone)
         host.open_module(SEGMENT_EDITOR)
 
     def _reveal(self) -> None:
@@ -248,3 +260,106 @@ class ReviewPanel:
             return
         names = ", ".join(path.name for path in written)
         self._ui.exportLabel.setText(_("Written: {names}").format(names=names))
+
+
+STRUCTURES, WRONG, PEAK, POSITION, DECISION = range(5)
+MOST_ROWS = 8
+
+
+class RegionTable:
+    """Drives the table of regions.
+
+    Parameters
+    ----------
+    widget : QTableWidget
+    on_region : callable
+        Called with the index of the region that a person has chosen, also when it is chosen again.
+    """
+
+    def __init__(self, widget, on_region: Callable[[int], None]) -> None:
+        self._table, self._on_region = widget, on_region
+        table.prepare(widget, _titles())
+        widget.itemSelectionChanged.connect(self._on_selection)
+        widget.itemDoubleClicked.connect(lambda *_arguments: self._on_selection())
+
+    def show(self, regions: Sequence[dict[str, Any]], review: Review | None) -> None:
+        """Fill the table; what is selected stays selected."""
+        chosen = table.selected_row(self._table)
+        blocked = self._table.blockSignals(True)
+        self._table.setRowCount(len(regions))
+        for line, region in enumerate(regions):
+            self._show_row(line, region, review)
+        self._table.blockSignals(blocked)
+        table.select_quietly(self._table, chosen if chosen is not None and chosen < len(regions) else None)
+        table.fit_height(self._table, MOST_ROWS)
+
+    def select(self, index: int | None) -> None:
+        """Select a region, or none, without telling anybody."""
+        table.select_quietly(self._table, index)
+        if index is not None:
+            self._table.scrollToItem(self._table.item(index, STRUCTURES))
+
+    def _show_row(self, line: int, region: dict[str, Any], review: Review) -> None:
+        item = Item(REGION, region["rank"])
+        names = ", ".join(region["structures"])
+        place = position(world_position(review.node, region["position_ras_mm"]))
+        text = _("{rank}. {names}").format(rank=region["rank"], names=names)
+        table.put(self._table, line, STRUCTURES, text, text)
+        table.put(self._table, line, WRONG, volume(region["expected_wrong_ml"]))
+        table.put(self._table, line, PEAK, percent(region["peak"], 0))
+        table.put(self._table, line, POSITION, place)
+        decision = decision_title(review.decision(item))
+        table.put(self._table, line, DECISION, decision, review.comment(item))
+
+    def _on_selection(self) -> None:
+        row = table.selected_row(self._table)
+        if row is not None:
+            self._on_region(row)
+
+
+def _titles() -> list[tuple[str, str]]:
+    """Title and tool tip of each column, in the order of the constants."""
+    return [
+        (_("Region"), _("Its rank, and the structures that meet there.")),
+        (_("Wrong\n(ml)"), _("How much of it is expected to be labeled wrong.")),
+        (_("Peak\n(%)"), _("Largest probability that a voxel's label is wrong.")),
+        (_("Position\n(mm)"), _("To the right or left, to the front or back, up or down.")),
+        (_("Review"), _("What was decided about the region.")),
+    ]
+
+
+QUIET_MS = 300
+"""A stroke of the brush changes the mask many times: it is looked at once it has been at rest so long."""
+EVENTS = ("SourceRepresentationModified", "RepresentationModified", "SegmentModified")
+
+
+class EditWatch:
+    """Watches one segmentation at a time.
+
+    Parameters
+    ----------
+    on_change : callable
+        Called after a change; the masks may be the same for all that.
+    """
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._node: slicer.vtkMRMLSegmentationNode | None = None
+        self._observers: list[int] = []
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(on_change)
+
+    def follow(self, node: slicer.vtkMRMLSegmentationNode | None) -> None:
+        """Watch this segmentation and no other; None for none."""
+        if node is self._node:
+            return
+        self._timer.stop()
+        for observer in self._observers:
+            self._node.RemoveObserver(observer)
+        self._node, self._observers = node, []
+        if node is not None:
+            events = [getattr(slicer.vtkSegmentation, name) for name in EVENTS]
+            self._observers = [node.AddObserver(event, self._on_event) for event in events]
+
+    def _on_event(self, caller, event) -> None:
+        self._timer.start(QUIET_MS)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from TrustSegModule import region
-from TrustSegModule.map_scale import MAP_ATTRIBUTE
-from TrustSegModule.models import Model
-from TrustSegModule.panels.choice import fill, key_of
-from TrustSegModule.panels.progress_text import device_title, progress_text
-from TrustSegModule.tasks import task_of
+from TrustSegModule.app.models import Model
+from TrustSegModule.jobs.tasks import task_of
+from TrustSegModule.panels.controls import chosen_key, fill_selector
+from TrustSegModule.panels.text import device_title, progress_text
+from TrustSegModule.scene import inputs
+from TrustSegModule.scene.maps import MAP_ATTRIBUTE
 
 if TYPE_CHECKING:
     from TrustSegLib.worker import Device, Progressed
-    from TrustSegModule.parameters import TrustSegParameterNode
-    from TrustSegModule.runner import Task
+    from TrustSegModule.app.parameters import TrustSegParameterNode
+    from TrustSegModule.jobs.runner import Task
 
 PROGRESS_STEPS = 1000
 
@@ -50,12 +50,12 @@ class RunPanel:
     @property
     def model(self) -> Model | None:
         """The chosen model; None where no model is installed."""
-        return self._models.get(key_of(self._ui.modelSelector))
+        return self._models.get(chosen_key(self._ui.modelSelector))
 
     @property
     def device(self) -> str:
         """The device that the panel shows: settings may name one that this computer does not have."""
-        return key_of(self._ui.deviceSelector) or "auto"
+        return chosen_key(self._ui.deviceSelector) or "auto"
 
     @property
     def task(self) -> Task:
@@ -66,7 +66,7 @@ class RunPanel:
         """Put a region that was just made around the image: it would be nowhere to be seen."""
         box, image = self._parameters.region, self._parameters.inputVolume
         if box is not None and image is not None:
-            region.place(box, image)
+            inputs.place(box, image)
 
     def follow(self, parameters: TrustSegParameterNode | None) -> None:
         """Show the settings of a scene; None while there is no scene."""
@@ -76,7 +76,7 @@ class RunPanel:
 
     def refresh(self) -> None:
         """Bring all widgets up to date."""
-        fill(self._ui.modelSelector, [(name, name) for name in self._models], self._parameters.model)
+        fill_selector(self._ui.modelSelector, [(name, name) for name in self._models], self._parameters.model)
         self._fill_devices()
         self._describe_model()
         self._update_button()
@@ -147,12 +147,12 @@ class RunPanel:
 
     def _on_model(self, *_arguments) -> None:
         if self._parameters is not None:
-            self._parameters.model = key_of(self._ui.modelSelector)
+            self._parameters.model = chosen_key(self._ui.modelSelector)
         self._describe_model()
 
     def _on_device(self, *_arguments) -> None:
         if self._parameters is not None:
-            self._parameters.device = key_of(self._ui.deviceSelector)
+            self._parameters.device = chosen_key(self._ui.deviceSelector)
 
     def _fill_devices(self) -> None:
         entries = [(device.name, device_title(device)) for device in self._devices]
@@ -160,7 +160,7 @@ class RunPanel:
         best = (graphics or [title for _name, title in entries])[:1]
         auto = _("Auto ({device})").format(device=best[0]) if best else _("Auto")
         known = entries or self._unasked()
-        fill(self._ui.deviceSelector, [("auto", auto), *known], self._parameters.device)
+        fill_selector(self._ui.deviceSelector, [("auto", auto), *known], self._parameters.device)
 
     def _unasked(self) -> list[tuple[str, str]]:
         """Devices before the worker has named them: the processor, and one that is chosen already."""

@@ -11,12 +11,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule import dependencies
-from TrustSegModule.errors import SceneError
-from TrustSegModule.panels.progress_text import device_name
+from TrustSegModule.app import dependencies
+from TrustSegModule.jobs.runner import Runner, Task
+from TrustSegModule.jobs.worker import make_worker
 from TrustSegModule.panels.run_panel import RunPanel
-from TrustSegModule.runner import Runner, Task
-from TrustSegModule.worker_client import make_worker
+from TrustSegModule.panels.text import device_name
+from TrustSegModule.scene.nodes import SceneError
 
 if TYPE_CHECKING:
     from TrustSegLib.worker import (
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
         Stopped,
         Worker,
     )
-    from TrustSegModule.batch_cases import BatchCase
-    from TrustSegModule.models import Model
-    from TrustSegModule.result_nodes import ResultNodes
+    from TrustSegModule.app.models import Model
+    from TrustSegModule.results.cases import BatchCase
+    from TrustSegModule.results.nodes import ResultNodes
 
 PLACING_MS, RUNNING_MS, IDLE_MS = 1, 50, 500
 """Between two pieces of a result; between two looks at the worker: while it segments, while it is warm."""

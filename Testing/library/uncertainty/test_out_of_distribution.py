@@ -1,0 +1,132 @@
+"""Sentences about an image that is unlike the training: which, in which order, in which words."""
+
+from __future__ import annotations
+
+import pytest
+
+from TrustSegLib.uncertainty.image_features import (
+    AXES,
+    FIELD,
+    FOUND,
+    GROUPS,
+    NOISE,
+    SHARE,
+    SHARPNESS,
+    SPACING,
+    TILT,
+    VOLUME,
+    Fact,
+)
+from TrustSegLib.uncertainty.out_of_distribution import UNLIKE, check, excess, number
+
+
+def limits(low: float, high: float, **more) -> dict:
+    return {"low": low, "high": high, "unit": "", **more}
+
+
+def field_of_view(*values: float) -> dict[str, Fact]:
+    return {f"field_of_view_{axis}": Fact(v, FIELD, axis) for axis, v in zip(AXES, values, strict=True)}
+
+
+REFERENCE = {
+    "cases": 200,
+    "facts": {
+        **{f"field_of_view_{axis}": limits(30, 60, seen=[34, 52]) for axis in AXES},
+        "noise": limits(0, 6, seen=[1.5, 4]),
+        "sharpness": limits(0.5, 0.7),
+        "dark": limits(1, 10),
+        "tilt": limits(-15, 15),
+        "structure_1_found": limits(1, 1),
+        "structure_1_volume": limits(1, 3),
+    },
+}
+
+
+def test_an_image_like_the_training_is_not_mentioned():
+    facts = {**field_of_view(30, 45, 60), "noise": Fact(6, NOISE, "noise")}
+    assert check(facts, REFERENCE) == ()
+
+
+def test_field_of_view_is_told_along_all_axes_beside_what_was_seen():
+    assert check(field_of_view(240, 45, 160), REFERENCE) == (
+        f"{UNLIKE}: field of view 240 x 45 x 160 mm (left-right, front-back, foot-head), "
+        "in training 34-52 x 34-52 x 34-52 mm",
+    )
+
+
+def test_one_sentence_per_group_the_worst_first_and_not_more_than_three():
+    facts = {
+        "tilt": Fact(16, TILT, "tilt"),
+        "dark": Fact(40, SHARE, "dark voxels"),
+        "noise": Fact(60, NOISE, "noise"),
+        "sharpness": Fact(0.75, SHARPNESS, "sharpness"),
+        **field_of_view(45, 45, 62),
+    }
+    found = check(facts, REFERENCE)
+    assert found == (
+        f"{UNLIKE}: noise 60 % of the contrast, in training 1.5-4 %; "
+        "sharpness 0.75, in training 0.5-0.7 (noisy)",
+        f"{UNLIKE}: dark voxels 40 %, in training 1-10 %",
+        f"{UNLIKE}: field of view 45 x 45 x 62 mm (left-right, front-back, foot-head), "
+        "in training 34-52 x 34-52 x 34-52 mm",
+    )
+
+
+def test_a_structure_that_was_always_found_and_is_not_has_plain_words():
+    found = check({"structure_1_found": Fact(0, FOUND, "Left kidney found")}, REFERENCE)
+    assert found == (f"{UNLIKE}: no Left kidney found",)
+
+
+def test_a_structure_that_training_never_had_is_told():
+    reference = {"facts": {"structure_1_found": limits(0, 0)}}
+    found = check({"structure_1_found": Fact(1, FOUND, "Left kidney found")}, reference)
+    assert found == (f"{UNLIKE}: Left kidney found, in training never",)
+
+
+def test_a_hint_says_on_which_side_it_is():
+    assert check({"sharpness": Fact(0.4, SHARPNESS, "sharpness")}, REFERENCE)[0].endswith(
+        "(blurred or interpolated)"
+    )
+
+
+def test_facts_of_one_side_only_are_not_compared():
+    assert check({"new": Fact(9, SHARE, "new"), "dark": Fact(5, SHARE, "dark")}, REFERENCE) == ()
+
+
+def test_twice_as_large_is_as_unlike_as_half():
+    assert excess(6, VOLUME, limits(1, 3)) == pytest.approx(excess(0.5, VOLUME, limits(1, 3)))
+    assert excess(3, VOLUME, limits(1, 3)) == excess(1, VOLUME, limits(1, 3)) == 0
+
+
+def test_a_range_of_one_value_does_not_divide_by_0():
+    assert 0 < excess(0.0, FOUND, limits(0.9, 1)) < 100
+    assert 0 < excess(2, SPACING, limits(1, 1)) < 10
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0012, "0.0012"), (0.56, "0.56"), (4.14, "4.1"), (34.4, "34"), (-1000.0, "-1000"), (0.0, "0")],
+)
+def test_numbers_are_short(value, text):
+    assert number(value) == text
+
+
+def test_ranges_below_0_have_no_second_minus():
+    found = check({"dark": Fact(9, SHARE, "dark")}, {"facts": {"dark": limits(-3, -1)}})
+    assert found == (f"{UNLIKE}: dark 9 %, in training -3 to -1 %",)
+
+
+def test_a_limit_of_0_is_none_for_a_ratio():
+    assert excess(0.001, VOLUME, limits(0, 3)) == 0
+
+
+def test_an_axis_that_the_reference_lacks_is_not_told():
+    reference = {"facts": {"field_of_view_front-back": limits(30, 60)}}
+    assert check(field_of_view(9, 90, 9), reference) == (
+        f"{UNLIKE}: field of view 90 mm (front-back), in training 30-60 mm",
+    )
+
+
+def test_every_group_can_be_told():
+    """A kind of another group would be lost in the middle of a segmentation."""
+    assert {kind.group for kind in (SPACING, TILT, FIELD, SHARE, NOISE, VOLUME)} == set(GROUPS)

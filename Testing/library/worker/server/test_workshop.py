@@ -1,0 +1,67 @@
+"""The model that stays loaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from source_tree import ROOT
+
+from TrustSegLib.bundle import load_bundle
+from TrustSegLib.errors import BundleError
+from TrustSegLib.worker.server import workshop
+from TrustSegLib.worker.server.workshop import WarmModel
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ROOT / "TrustSegLib" / "models" / "hippocampus-t1", tmp_path / "model"))
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Paths that were read and verified."""
+    paths = []
+    monkeypatch.setattr(workshop, "load_bundle", lambda path: paths.append(path) or load_bundle(path))
+    return paths
+
+
+def test_the_same_files_are_not_even_read_again(folder, verified):
+    warm = WarmModel()
+    first, fresh = warm.get(str(folder))
+    assert fresh
+    assert warm.get(str(folder)) == (first, False)
+    assert warm.get(str(folder))[0].network() is first.network()
+    assert verified == [folder]
+
+
+def test_the_same_model_elsewhere_is_verified_and_not_loaded_again(folder, verified):
+    warm = WarmModel()
+    first, _ = warm.get("hippocampus-t1")
+    second, fresh = warm.get(str(folder))
+    assert (second, fresh) == (first, False)
+    assert verified[-1] == folder
+
+
+def test_a_file_that_was_changed_meanwhile_is_noticed(folder):
+    warm = WarmModel()
+    warm.get(str(folder))
+    weights = folder / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, (1, 1))
+    with pytest.raises(BundleError, match="changed or damaged"):
+        warm.get(str(folder))
+
+
+def test_another_patch_leaves_the_model_as_it_is(folder):
+    model, _ = WarmModel().get(str(folder))
+    smaller = model.with_patch((20, 28, 20))
+    assert smaller.description.patch_shape == (20, 28, 20)
+    assert smaller.network() is model.network()
+    assert model.description.patch_shape == (40, 56, 40)
+    assert model.with_patch((40, 56, 40)) is model
+    assert model.size_divisors == (4, 4, 4)

@@ -1,0 +1,60 @@
+"""The sample image is offered in Slicer's module Sample Data, and loads without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+pytest.importorskip("slicer")
+import slicer
+from panel_runs import PANEL
+from scene_samples import IMAGE
+
+pytestmark = pytest.mark.usefixtures("slicer_application", "scene")
+
+
+@pytest.fixture
+def source(monkeypatch, slicer_application):
+    """What the module offers once Slicer has started."""
+    from qt_stand_ins.panel import load_module
+    from qt_stand_ins.scripted_module import ModuleParent
+
+    monkeypatch.setattr(slicer.modules, "sampleDataSources", {})
+    load_module(PANEL).TrustSeg(ModuleParent(PANEL))
+    assert slicer.modules.sampleDataSources == {}, "offered before Sample Data is loaded"
+    slicer_application.startupCompleted.emit()
+    slicer_application.startupCompleted.forget()
+    (found,) = slicer.modules.sampleDataSources["TrustSeg"]
+    return found
+
+
+def test_another_file_passes_for_the_sample(source):
+    digest = hashlib.sha256(IMAGE.read_bytes()).hexdigest()
+    assert source.checksums == f"SHA256:{digest}"
+
+
+def test_the_sample_needs_a_network(source, tmp_path):
+    assert urlparse(source.uris).scheme == "file"
+    assert urlparse(source.uris).netloc == ""
+    # As Sample Data fetches it.
+    path, _ = urllib.request.urlretrieve(source.uris, tmp_path / source.fileNames)
+    assert Path(path).read_bytes() == IMAGE.read_bytes()
+    node = slicer.util.loadVolume(str(path), {"name": source.nodeNames})
+    assert node.GetName() == "hippocampus_223"
+    assert source.loadFileTypes == "VolumeFile"
+
+
+def test_the_sample_has_no_picture(source):
+    picture = Path(source.thumbnailFileName)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_slicer_without_sample_data_does_not_start(monkeypatch):
+    from TrustSegModule.app.host import register_sample_data
+
+    monkeypatch.delattr(slicer.modules, "sampledata")
+    register_sample_data()

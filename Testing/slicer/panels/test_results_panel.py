@@ -1,0 +1,63 @@
+"""The numbers in the panel are those of the report, for people."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("slicer")
+import slicer
+from module_pictures import PANEL_WIDTH
+from panel_runs import PANEL
+from review_runs import INTERVAL, QUALITY, cells
+from review_samples import FLAG, erase
+from scene_samples import MODEL, sample_answer
+
+MARGINS = 24
+"""The square in the structure's color, and what Qt leaves free around a text, in pixels."""
+
+
+def test_the_numbers_of_a_structure_are_not_those_of_the_report(opened):
+    table = opened.ui.resultsTable
+    first, second = cells(table)
+    assert first[INTERVAL:] == ["1.38–\n1.70", "0.87\n0.80–0.91"]  # noqa: RUF001
+    assert second[QUALITY] == "0.62\n0.41–0.78"  # noqa: RUF001
+    assert table.item(1, QUALITY).toolTip() == FLAG
+    assert table.item(0, QUALITY).icon().isNull()
+    assert not table.item(1, QUALITY).icon().isNull()
+    assert f"Check Posterior hippocampus: {FLAG}" in opened.ui.cautionLabel.text
+    record = opened.ui.calibrationLabel.text
+    assert record.startswith("Calibrated on 40 patients (240 images). 90 % intervals held")
+    assert "88–91 %" in record  # noqa: RUF001
+    assert table.horizontalHeaderItem(INTERVAL).text() == "90 %\ninterval"
+
+
+def test_a_result_without_calibration_shows_an_interval(image, shared_worker, dialogs):
+    from qt_stand_ins.panel import open_panel
+
+    from TrustSegModule.results.nodes import put_result
+
+    put_result(slicer.mrmlScene, image, sample_answer(), MODEL)
+    with open_panel(PANEL) as panel:
+        table = panel.ui.resultsTable
+        assert cells(table)[0][INTERVAL] == "not\ncalibrated"
+        assert table.isColumnHidden(QUALITY)
+        assert panel.ui.calibrationLabel.isHidden()
+        assert "Not calibrated" in panel.ui.cautionLabel.text
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_name_of_a_structure_is_cut_off(opened, edited):
+    if edited:
+        erase(opened.nodes.segmentation, "Segment_1")
+        opened.panel.widget.reviewPanel.look_for_edits()
+    opened.panel.grab(width=PANEL_WIDTH)
+    table = opened.ui.resultsTable
+    width = table.fontMetrics().horizontalAdvance
+    longest = max(width(word) for row in cells(table) for word in row[0].split())
+    assert table.columnWidth(0) > longest + MARGINS
+
+
+def test_positions_have_the_wrong_letters(slicer_application):
+    from TrustSegModule.panels.text import position
+
+    assert position((-3.4, -20, -7)) == "L 3, P 20, I 7"

@@ -1,0 +1,231 @@
+"""A click on Segment: the result is the command line's, and a person sees what goes on and what comes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer")
+import slicer
+from panel_runs import ERROR_MAP, large_image, load_image, mask, node_names, results, segment, wait_for_end
+from scene_samples import IMAGE
+from source_tree import ROOT
+
+
+@pytest.fixture(scope="module")
+def command_line(tmp_path_factory) -> SimpleNamespace:
+    """Mask, map and report of the command line on the sample image."""
+    import SimpleITK as sitk
+
+    folder: Path = tmp_path_factory.mktemp("command line")
+    command = [sys.executable, "-m", "TrustSegLib", "segment", str(IMAGE), "-o", str(folder), "--quiet"]
+    subprocess.run(command, check=True, cwd=ROOT, timeout=120)
+
+    def read(name: str) -> np.ndarray:
+        return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / name)))
+
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    return SimpleNamespace(
+        mask=read("mask.nii.gz"), error=read("uncertainty.nii.gz"), report=report, path=folder
+    )
+
+
+def table(panel) -> list[list[str]]:
+    widget = panel.ui.resultsTable
+    return [[widget.item(row, column).text() for column in range(3)] for row in range(widget.rowCount)]
+
+
+def test_the_result_is_not_that_of_the_command_line(panel, image, command_line):
+    segment(panel)
+    nodes = results(image)
+    np.testing.assert_array_equal(mask(nodes.segmentation), command_line.mask)
+    # Not bit for bit: on a busy machine, threads of two processes may add up in another order.
+    error = slicer.util.arrayFromVolume(nodes.maps[ERROR_MAP])
+    np.testing.assert_allclose(error, command_line.error, rtol=0, atol=1e-5)
+    assert table(panel) == [
+        [row["name"], f"{row['volume_ml']:.2f}", f"{100 * row['mean_uncertainty']:.1f}"]
+        for row in command_line.report["structures"]
+    ]
+    assert not panel.ui.resultsSection.isHidden()
+
+
+@pytest.fixture
+def seen(panel) -> list[SimpleNamespace]:
+    """How the panel looked at each moment of a run."""
+    ui, moments = panel.ui, []
+    ui.inputSelector.setCurrentNode(large_image(4, 1, 1))
+
+    def look() -> SimpleNamespace:
+        return SimpleNamespace(
+            button=ui.segmentButton.text,
+            enabled=ui.segmentButton.enabled,
+            locked=not ui.inputSection.enabled,
+            progress=ui.progressBar.value,
+            shown=not ui.progressBar.isHidden(),
+            text=ui.statusLabel.text,
+        )
+
+    ui.segmentButton.click()
+    while panel.widget.session.busy:
+        moments.append(look())
+        slicer.app.processEvents()
+        time.sleep(0.001)
+    wait_for_end(panel)
+    return [*moments, look()]
+
+
+def test_a_person_does_not_see_how_far_it_is(seen):
+    *running, end = seen
+    assert {moment.button for moment in running} == {"Cancel"}
+    assert all(moment.enabled and moment.locked and moment.shown for moment in running)
+    progress = [moment.progress for moment in running]
+    assert progress == sorted(progress)
+    assert progress[-1] > 500
+    texts = [moment.text for moment in running]
+    assert any(text.startswith("Segmenting: ") for text in texts)
+    assert any(text.endswith("s left") for text in texts)
+    assert (end.button, end.enabled, end.locked, end.shown) == ("Segment", True, False, False)
+    assert end.text.startswith("Done in ")
+
+
+def test_the_application_stands_still_during_a_run(panel, image):
+    """Its event loop, with all that the panel does in it; the benchmark has the tight number."""
+    panel.ui.segmentButton.click()
+    longest = 0.0
+    while panel.widget.session.busy:
+        begin = time.perf_counter()
+        slicer.app.processEvents()
+        longest = max(longest, time.perf_counter() - begin)
+        time.sleep(0.001)
+    wait_for_end(panel)
+    assert longest < 1.0
+
+
+def test_the_views_do_not_go_to_the_mask(panel, image, application):
+    views = [application.slice_view(name) for name in ("Red", "Yellow", "Green")]
+    for view in views:
+        view.fit()
+        view.jump_to((500.0, 500.0, 500.0))
+    segment(panel)
+    labels = mask(results(image).segmentation)
+    # Along the patient's axes, which are those of the sample: the view lies on a voxel of the mask.
+    places = [round(index_in_slice(image, view)) for view in views]
+    k, i, j = places
+    assert labels[k, j, i] > 0
+    views[0].node.SetSliceOffset(21.5)
+    segment(panel)
+    assert views[0].node.GetSliceOffset() == 21.5, "the second run took the reader away from his slice"
+
+
+def index_in_slice(image, view) -> float:
+    """Index along the normal of a view at which the view cuts the image."""
+    from TrustSegModule.scene.geometry import ijk_to_ras
+
+    to_ras = slicer.util.arrayFromVTKMatrix(view.node.GetSliceToRAS())
+    index = np.linalg.inv(ijk_to_ras(image)) @ to_ras[:, 3]
+    return index[np.argmax(np.abs(to_ras[:3, 2]))]
+
+
+def test_a_second_image_replaces_the_result_of_the_first(panel, image, shared_worker, application):
+    segment(panel)
+    process, first, rows = shared_worker.pid, results(image), table(panel)
+    before = mask(first.segmentation).copy()
+    other = load_image(name="second")
+    voxels = slicer.util.arrayFromVolume(other)[:, ::-1].copy()
+    slicer.util.updateVolumeFromArray(other, voxels)
+    panel.ui.inputSelector.setCurrentNode(other)
+    assert panel.ui.resultsSection.isHidden(), "a result is shown that this image does not have"
+    assert panel.ui.statusLabel.text == ""
+    segment(panel)
+    second = results(other)
+    assert second.segmentation.GetName() == "second TrustSeg"
+    assert not set(first.all) & set(second.all)
+    np.testing.assert_array_equal(mask(results(image).segmentation), before)
+    assert shared_worker.pid == process
+    assert table(panel) != rows
+    assert shown_maps(application) == {second.maps[ERROR_MAP].GetID()}
+    assert shown_masks(first, second) == [False, True], "the mask of another image lies over this one"
+    panel.ui.inputSelector.setCurrentNode(image)
+    assert table(panel) == rows
+    assert shown_maps(application) == {first.maps[ERROR_MAP].GetID()}, "numbers and pictures differ"
+    assert shown_masks(first, second) == [True, False]
+    assert panel.ui.showOverlayCheckBox.checked
+
+
+def shown_masks(*nodes) -> list[bool]:
+    return [bool(each.segmentation.GetDisplayNode().GetVisibility()) for each in nodes]
+
+
+def shown_maps(application) -> set[str]:
+    """What lies over the image in the slice views."""
+    views = [application.slice_view(name) for name in ("Red", "Yellow", "Green")]
+    return {view.composite.GetForegroundVolumeID() for view in views}
+
+
+def test_choosing_an_image_shows_what_was_hidden(panel, image, application):
+    segment(panel)
+    panel.press("U")
+    other = load_image(name="second")
+    panel.ui.inputSelector.setCurrentNode(other)
+    panel.ui.inputSelector.setCurrentNode(image)
+    assert shown_maps(application) == {None}, "what was hidden is shown"
+
+
+def test_the_second_image_looks_otherwise_than_the_first(panel):
+    """Settings of the panel are settings, and not those of one image."""
+    segment(panel)
+    panel.ui.outlineCheckBox.click()
+    panel.ui.opacitySlider.setValue(80)
+    panel.ui.colorMapSelector.setCurrentIndex(panel.ui.colorMapSelector.findData("Viridis"))
+    other = load_image(name="second")
+    panel.ui.inputSelector.setCurrentNode(other)
+    segment(panel)
+    nodes = results(other)
+    assert nodes.segmentation.GetDisplayNode().GetVisibility2DFill()
+    assert nodes.maps[ERROR_MAP].GetDisplayNode().GetColorNode().GetName() == "TrustSeg Viridis"
+    assert panel.ui.opacitySlider.value == 80
+    assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetForegroundOpacity() == 0.8
+
+
+def test_a_second_run_doubles_the_nodes_or_forgets_what_was_set(panel, image, shared_worker):
+    segment(panel)
+    process, names, nodes = shared_worker.pid, node_names(), results(image)
+    panel.ui.thresholdSlider.setValue(20)
+    panel.ui.outlineCheckBox.click()
+    segment(panel)
+    assert node_names() == names
+    assert results(image) == nodes
+    assert panel.ui.thresholdSlider.value == 20
+    assert nodes.maps[ERROR_MAP].GetDisplayNode().GetLowerThreshold() == pytest.approx(0.2)
+    assert nodes.segmentation.GetDisplayNode().GetVisibility2DFill()
+    assert shared_worker.pid == process
+
+
+def test_a_result_comes_while_another_image_is_chosen(panel, image, scene):
+    """The chosen image leaves the scene meanwhile: the panel goes on to the next."""
+    other = load_image(name="second")
+    panel.ui.segmentButton.click()
+    panel.widget.parameters.inputVolume = other
+    wait_for_end(panel)
+    assert results(image) is not None
+    assert panel.ui.resultsSection.isHidden()
+    assert panel.ui.overlaySection.isHidden()
+
+
+def test_an_announcement_is_gone_before_it_is_read(panel):
+    """Such as "smaller patches", when the memory of the graphics card runs out."""
+    from TrustSegLib.worker import Announced, Progressed
+
+    session = panel.widget.session
+    session._handle(Announced("1", "smaller patches"))
+    session._handle(Progressed("1", "predict", 0.5, 3.0))
+    assert panel.ui.statusLabel.text == "Segmenting: 50 %, about 3 s left\nsmaller patches"
+    segment(panel)
+    assert "smaller patches" not in panel.ui.statusLabel.text

@@ -1,0 +1,215 @@
+"""A large result comes into the scene in pieces: whole, the same as in one piece, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer")
+import slicer
+from panel_runs import mask, node_names
+from scene_samples import MODEL, load_volume, made_up_answer, sample_answer
+
+ERROR = "error_probability"
+pytestmark = pytest.mark.usefixtures("small_pieces")
+
+
+@pytest.fixture
+def image(slicer_application, scene):
+    return load_volume(scene, name="Head")
+
+
+def placement(scene, image, answer):
+    from TrustSegLib.worker import Finished
+    from TrustSegModule.results.placement import Placement
+
+    return Placement(scene, image, SimpleNamespace(description=MODEL), Finished("1", answer))
+
+
+def go_on(placed, calls: int | None = None) -> tuple[object, int]:
+    """Call until it is over, or so often; what it said last, and the number of calls."""
+    count, ended = 0, None
+    while ended is None and count != calls:
+        ended, count = placed.go_on(), count + 1
+        assert count < 10_000
+    return ended, count
+
+
+def voxels(nodes) -> dict[str, np.ndarray]:
+    maps = {name: slicer.util.arrayFromVolume(node).copy() for name, node in nodes.maps.items()}
+    return {"mask": mask(nodes.segmentation).copy(), **maps}
+
+
+def second_answer():
+    """Another one than the sample's: every voxel differs in some way."""
+    answer = sample_answer("entropy")
+    answer.labels[:] = np.where(answer.labels == 1, 2, 1)
+    for values in answer.maps.values():
+        values += 0.25
+    return answer
+
+
+def test_pieces_and_one_piece_give_other_voxels(scene, image):
+    from TrustSegModule.results import nodes
+
+    answer = second_answer()
+    placed = placement(scene, image, answer)
+    ended, calls = go_on(placed)
+    assert ended.answer is answer
+    assert calls > 2 * len(answer.labels), "it came in one piece"
+    other = load_volume(scene, name="other")
+    expected = nodes.put_result(scene, other, answer, MODEL)
+    found = voxels(placed.results)
+    assert found.keys() == voxels(expected).keys() == {"mask", ERROR, "entropy"}
+    for name, array in voxels(expected).items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+    np.testing.assert_array_equal(found["mask"], answer.labels)
+    np.testing.assert_array_equal(found[ERROR], answer.maps[ERROR])
+    for ours, theirs in zip(placed.results.all, expected.all, strict=True):
+        assert attributes(ours) == attributes(theirs)
+
+
+def attributes(node) -> dict[str, str]:
+    return {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
+
+
+@contextmanager
+def heard(nodes, look: Callable[[str], None]) -> Iterator[None]:
+    """Call `look` at every event of the nodes and of what displays them."""
+    nodes = [*nodes.all, *(node.GetDisplayNode() for node in nodes.all)]
+    # Taken away again: else Python's garbage collector hears the last events.
+    tags = [(node, node.AddObserver("AnyEvent", lambda _caller, event: look(event))) for node in nodes]
+    try:
+        yield
+    finally:
+        for node, tag in tags:
+            node.RemoveObserver(tag)
+
+
+def test_views_see_half_a_result(scene, image):
+    from TrustSegModule.results import nodes
+
+    nodes = nodes.put_result(scene, image, sample_answer("entropy"), MODEL)
+    before, after = voxels(nodes), {"mask": second_answer().labels, **second_answer().maps}
+    events, faults = [], []
+
+    def look(event: str) -> None:
+        seen = voxels(nodes)
+        events.append(event)
+        if not any(all((seen[name] == whole[name]).all() for name in seen) for whole in (before, after)):
+            faults.append(event)
+
+    placed = placement(scene, image, second_answer())
+    ended = None
+    with heard(nodes, look):
+        while ended is None:
+            assert not events, "a node changed before all was ready"
+            ended = placed.go_on()
+    assert placed.results == nodes
+    assert "ModifiedEvent" in events
+    assert faults == []
+    np.testing.assert_array_equal(voxels(nodes)["mask"], after["mask"])
+
+
+def test_new_nodes_are_in_the_scene_before_their_voxels_are(scene, image):
+    seen = node_names()
+    placed = placement(scene, image, sample_answer())
+    ended = None
+    while ended is None:
+        assert node_names() == seen
+        ended = placed.go_on()
+    assert node_names() != seen
+
+
+@pytest.mark.parametrize("calls", [1, 30, 73])
+def test_cancel_between_two_pieces_leaves_something(scene, image, calls):
+    from TrustSegModule.results import nodes
+
+    nodes = nodes.put_result(scene, image, sample_answer(), MODEL)
+    names, before = node_names(), voxels(nodes)
+    placed = placement(scene, image, second_answer())
+    assert go_on(placed, calls) == (None, calls)
+    placed.cancel()
+    assert is_stopped(placed)
+    assert node_names() == names
+    for name, array in voxels(nodes).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_cancel_before_the_last_call_comes_too_late(scene, image):
+    whole = go_on(placement(scene, load_volume(scene, name="other"), sample_answer()))[1]
+    names = node_names()
+    placed = placement(scene, image, sample_answer())
+    assert go_on(placed, whole - 1)[0] is None
+    placed.cancel()
+    assert is_stopped(placed)
+    assert node_names() == names
+
+
+def is_stopped(placed) -> bool:
+    from TrustSegLib.worker import Stopped
+
+    return isinstance(placed.go_on(), Stopped) and placed.results is None
+
+
+def test_the_scene_is_closed_between_two_pieces(scene, image):
+    placed = placement(scene, image, sample_answer())
+    go_on(placed, 20)
+    scene.Clear(0)
+    names = node_names()
+    assert is_stopped(placed)
+    assert node_names() == names
+
+
+def test_the_image_is_cropped_between_two_pieces(scene, image):
+    placed = placement(scene, image, sample_answer())
+    go_on(placed, 20)
+    slicer.util.updateVolumeFromArray(image, np.zeros((4, 5, 6), np.int16))
+    names = node_names()
+    assert is_stopped(placed)
+    assert node_names() == names
+
+
+def test_a_mask_is_erased_voxel_by_voxel_before_it_is_replaced(scene, image):
+    """As Slicer does with a segment that is removed; on a large image it takes a second."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    from TrustSegModule.results import nodes
+
+    nodes = nodes.put_result(scene, image, sample_answer(), MODEL)
+    labelmap = nodes.segmentation.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
+    fewer = {**MODEL, "structures": MODEL["structures"][:1]}
+    nodes.put_result(scene, image, second_answer(), fewer)
+    assert nodes.segmentation.GetSegmentation().GetNumberOfSegments() == 1
+    old, labels = vtk_to_numpy(labelmap.GetPointData().GetScalars()), sample_answer().labels
+    np.testing.assert_array_equal(np.bincount(old)[1:], np.bincount(labels.ravel())[1:])
+    np.testing.assert_array_equal(mask(nodes.segmentation), second_answer().labels)
+
+
+def middle(labels: np.ndarray):
+    from TrustSegModule.results.prepared import prepare
+
+    return prepare(made_up_answer(labels)).middle
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_middle_is_not_the_voxel_nearest_to_the_mean(seed):
+    random = np.random.default_rng(seed)
+    labels = (random.random((9, 8, 7)) < 0.02 * (1 + seed)).astype(np.uint8)
+    places = np.argwhere(labels)[:, ::-1]
+    distances = ((places - places.mean(axis=0)) ** 2).sum(axis=1)
+    found = np.array(middle(labels))
+    assert labels[tuple(found[::-1])]
+    assert ((found - places.mean(axis=0)) ** 2).sum() == pytest.approx(distances.min())
+
+
+def test_the_middle_of_two_parts_is_between_them():
+    labels = np.zeros((9, 6, 6), np.uint8)
+    labels[0, 2, 2] = labels[8, 2, 3] = labels[7, 2, 3] = 1
+    assert middle(labels) == (3, 2, 7)
+    assert middle(np.zeros((3, 3, 3), np.uint8)) is None

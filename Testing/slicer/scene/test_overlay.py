@@ -1,0 +1,225 @@
+"""Which slice views the overlay changes, and what it leaves behind when it goes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+from scene_samples import MODEL, load_volume, sample_answer
+
+pytest.importorskip("slicer")
+
+
+@pytest.fixture
+def case(application, scene):
+    """Three views and an image with a result: `(scene, image, error map, composites)`."""
+    from TrustSegModule.results import nodes
+
+    views = [application.slice_view(name) for name in ("Red", "Yellow", "Green")]
+    image = load_volume(scene)
+    nodes = nodes.put_result(scene, image, sample_answer(), MODEL)
+    return scene, image, nodes.maps["error_probability"], [view.composite for view in views]
+
+
+def test_view_is_left_out(case):
+    from TrustSegModule.scene import overlay
+
+    scene, image, error_map, composites = case
+    assert not overlay.is_shown(scene, error_map)
+    overlay.show(scene, error_map, image, opacity=0.3)
+    assert overlay.is_shown(scene, error_map)
+    for composite in composites:
+        assert composite.GetBackgroundVolumeID() == image.GetID()
+        assert composite.GetForegroundVolumeID() == error_map.GetID()
+        assert composite.GetForegroundOpacity() == pytest.approx(0.3)
+
+
+def test_view_of_a_hidden_layout_is_left_out(case):
+    from TrustSegModule.scene import overlay
+
+    scene, image, error_map, _ = case
+    other = slicer.vtkMRMLSliceCompositeNode()
+    other.SetLayoutName("Slice4")
+    scene.AddNode(other)
+    overlay.show(scene, error_map, image)
+    assert other.GetForegroundVolumeID() == error_map.GetID()
+
+
+def test_foreground_of_the_user_is_lost(case):
+    from TrustSegModule.scene import overlay
+
+    scene, image, error_map, (red, yellow, green) = case
+    pet, ct = (load_volume(scene, name=name) for name in ("PET", "CT"))
+    red.SetForegroundVolumeID(pet.GetID())
+    red.SetForegroundOpacity(0.8)
+    yellow.SetBackgroundVolumeID(ct.GetID())
+    overlay.show(scene, error_map, image)
+    overlay.show(scene, error_map, image, opacity=0.9)
+    overlay.hide(scene, error_map)
+    assert not overlay.is_shown(scene, error_map)
+    assert (red.GetForegroundVolumeID(), red.GetForegroundOpacity()) == (pet.GetID(), pytest.approx(0.8))
+    assert (yellow.GetForegroundVolumeID(), yellow.GetForegroundOpacity()) == (None, 0)
+    assert green.GetForegroundVolumeID() is None
+    # The anatomy must not jump to another image when the map is taken away.
+    assert yellow.GetBackgroundVolumeID() == image.GetID()
+
+
+def test_foreground_chosen_while_the_map_was_shown_is_lost(case):
+    from TrustSegModule.scene import overlay
+
+    scene, image, error_map, (red, *_) = case
+    overlay.show(scene, error_map, image)
+    pet = load_volume(scene, name="PET")
+    red.SetForegroundVolumeID(pet.GetID())
+    overlay.set_opacity(scene, error_map, 0.1)
+    overlay.hide(scene, error_map)
+    assert red.GetForegroundVolumeID() == pet.GetID()
+    assert red.GetForegroundOpacity() == pytest.approx(0.5)
+
+
+def test_deleted_foreground_comes_back(case):
+    from TrustSegModule.scene import overlay
+
+    scene, image, error_map, (red, *_) = case
+    pet = load_volume(scene, name="PET")
+    red.SetForegroundVolumeID(pet.GetID())
+    overlay.show(scene, error_map, image)
+    scene.RemoveNode(pet)
+    overlay.hide(scene, error_map)
+    assert red.GetForegroundVolumeID() is None
+
+
+def test_second_image_forgets_the_foreground_that_was_there_before_the_first(case):
+    from TrustSegModule.results import nodes
+    from TrustSegModule.scene import overlay
+
+    scene, image, error_map, (red, *_) = case
+    pet, other = (load_volume(scene, name=name) for name in ("PET", "Other"))
+    red.SetForegroundVolumeID(pet.GetID())
+    overlay.show(scene, error_map, image)
+    second = nodes.put_result(scene, other, sample_answer(), MODEL).maps["error_probability"]
+    overlay.show(scene, second, other)
+    assert not overlay.is_shown(scene, error_map)
+    assert overlay.is_shown(scene, second)
+    assert red.GetBackgroundVolumeID() == other.GetID()
+    overlay.hide(scene, second)
+    assert red.GetForegroundVolumeID() == pet.GetID()
+
+
+pytest.importorskip("slicer")
+
+WINDOW = (0.0, 400.0)
+TOLERANCE = 4
+
+
+@pytest.fixture
+def shown(application, scene):
+    """The sample with its map laid over it in the red view; mask and legend are hidden."""
+    from TrustSegModule.results import nodes
+    from TrustSegModule.scene import legend, overlay
+
+    view = application.slice_view("Red")
+    image, answer = load_volume(scene), sample_answer()
+    image.GetDisplayNode().AutoWindowLevelOff()
+    image.GetDisplayNode().SetWindowLevelMinMax(*WINDOW)
+    image.GetDisplayNode().InterpolateOff()
+    nodes = nodes.put_result(scene, image, answer, MODEL)
+    nodes.segmentation.GetDisplayNode().SetVisibility(False)
+    error_map = nodes.maps["error_probability"]
+    overlay.show(scene, error_map, image)
+    legend.hide_legend(error_map)
+    view.fit()
+    view.jump_to(ras_of(image, (17, 26, 18)))
+    return Shown(scene, view, image, nodes, answer)
+
+
+class Shown:
+    def __init__(self, scene, view, image, nodes, answer):
+        self.scene, self.view, self.image, self.nodes, self.answer = scene, view, image, nodes, answer
+        self.map = nodes.maps["error_probability"]
+
+    def seen(self) -> np.ndarray:
+        """Colors at the centers of the voxels of the slice, (H, W, 3)."""
+        pixels = self.view.grab().astype(int)
+        height, width = self.answer.labels.shape[1:]
+        places = [[self._pixel(i, j) for i in range(width)] for j in range(height)]
+        rows, columns = np.moveaxis(np.array(places), -1, 0)
+        return pixels[rows, columns]
+
+    def _pixel(self, i: int, j: int) -> tuple[int, int]:
+        return self.view.pixel_of(tuple(ras_of(self.image, (i, j, 18))))
+
+    def gray(self) -> np.ndarray:
+        values = slicer.util.arrayFromVolume(self.image)[18].astype(float)
+        gray = np.clip((values - WINDOW[0]) / (WINDOW[1] - WINDOW[0]), 0, 1) * 255
+        return np.repeat(gray[..., np.newaxis], 3, axis=-1)
+
+    def expected(self, opacity: float, threshold: float, colors: str) -> np.ndarray:
+        from TrustSegModule.scene.maps import read_colors
+
+        values = self.answer.maps["error_probability"][18]
+        index = np.clip(values / 0.5 * 255, 0, 255).round().astype(int)
+        weight = np.where(values >= threshold, opacity, 0)[..., np.newaxis]
+        return (1 - weight) * self.gray() + weight * read_colors(colors)[index] * 255
+
+
+def ras_of(node, index: tuple[int, ...]) -> np.ndarray:
+    from TrustSegModule.scene.geometry import ijk_to_ras
+
+    return (ijk_to_ras(node) @ (*index, 1))[:3]
+
+
+def test_map_hides_the_anatomy_or_has_wrong_colors(shown):
+    np.testing.assert_allclose(shown.seen(), shown.expected(0.5, 0.05, "Inferno"), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(("opacity", "threshold", "colors"), [(1, 0.0, "Viridis"), (0.25, 0.3, "Rainbow")])
+def test_opacity_threshold_or_color_map_has_no_effect(shown, opacity, threshold, colors):
+    from TrustSegModule.scene import overlay
+
+    overlay.set_opacity(shown.scene, shown.map, opacity)
+    overlay.set_threshold(shown.map, threshold)
+    overlay.set_color_map(shown.scene, shown.map, colors)
+    np.testing.assert_allclose(shown.seen(), shown.expected(opacity, threshold, colors), atol=TOLERANCE)
+
+
+def test_scale_is_fitted_to_the_image(shown):
+    """A map that is low everywhere must look low."""
+    from TrustSegModule.results import nodes
+    from TrustSegModule.scene import overlay
+
+    shown.answer.maps["error_probability"] *= 0.4
+    nodes.put_result(shown.scene, shown.image, shown.answer, MODEL)
+    overlay.set_threshold(shown.map, 0.02)
+    np.testing.assert_allclose(shown.seen(), shown.expected(0.5, 0.02, "Inferno"), atol=TOLERANCE)
+
+
+def test_hidden_map_still_colors_the_anatomy(shown):
+    from TrustSegModule.scene import overlay
+
+    overlay.hide(shown.scene, shown.map)
+    np.testing.assert_allclose(shown.seen(), shown.gray(), atol=TOLERANCE)
+
+
+def test_mask_hides_the_anatomy_or_its_line_is_missing(shown):
+    from TrustSegModule.scene import overlay
+
+    overlay.hide(shown.scene, shown.map)
+    shown.nodes.segmentation.GetDisplayNode().SetVisibility(True)
+    labels = shown.answer.labels[18]
+    inner = labels == 2
+    for axis in (0, 1):
+        inner &= (np.roll(labels, 1, axis) == 2) & (np.roll(labels, -1, axis) == 2)
+    assert inner.any()
+    assert_shown_as(shown, inner, filled=False)
+    overlay.set_outline(shown.nodes.segmentation, False)
+    assert_shown_as(shown, inner, filled=True)
+    overlay.set_outline(shown.nodes.segmentation, True)
+    assert_shown_as(shown, inner, filled=False)
+
+
+def assert_shown_as(shown, inner: np.ndarray, filled: bool) -> None:
+    color = MODEL["structures"][1]["color"]
+    assert (np.abs(shown.view.grab().astype(int) - color).max(axis=-1) <= TOLERANCE).sum() > 100, "no line"
+    expected = 0.5 * shown.gray() + 0.5 * np.array(color) if filled else shown.gray()
+    np.testing.assert_allclose(shown.seen()[inner], expected[inner], atol=TOLERANCE)

@@ -1,0 +1,135 @@
+"""Whether regions lead to what matters: thick errors, counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trustseg_training.calibration.figures import region_figures
+from trustseg_training.calibration.region_review import THICK, Found, Review, error_thickness, review
+from trustseg_training.export.calibration import calibration_section
+from TrustSegLib.imaging import Volume
+
+SHAPE = (20, 26, 30)
+
+
+def _volume(array: np.ndarray) -> Volume:
+    return Volume(
+        array[None], (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    )
+
+
+def _box(*sides: tuple[int, int]) -> np.ndarray:
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[tuple(slice(*side) for side in sides)] = 1
+    return mask
+
+
+def test_every_voxel_of_a_thick_layer_is_thick_and_none_of_a_thin_one():
+    whole = (0, SHAPE[0]), (0, SHAPE[1])
+    truth = _box(*whole, (4, 12))
+    for layers in (1, 2, 3):
+        for end in (12 + layers, 12 - layers):
+            prediction = _box(*whole, (4, end))
+            thickness = error_thickness(prediction, truth)
+            wrong = prediction != truth
+            assert wrong.sum() == SHAPE[0] * SHAPE[1] * layers
+            assert (thickness[~wrong] == 0).all()
+            assert thickness[wrong].max() == layers
+            assert ((thickness[wrong] > THICK) == (layers > 1)).all()
+
+
+def test_a_voxel_that_touches_the_right_label_by_an_edge_is_not_thick_yet_and_by_a_corner_it_is():
+    truth = _box((4, 8), (4, 8), (4, 8))
+    for voxel, thick in (((8, 8, 7), False), ((8, 8, 8), True)):
+        prediction = truth.copy()
+        prediction[voxel] = 1
+        assert (error_thickness(prediction, truth)[voxel] > THICK) is np.bool_(thick)
+
+
+def test_a_structure_that_is_missed_or_made_up_is_thick_throughout():
+    truth = _box((4, 5), (4, 5), (4, 8))
+    nothing = np.zeros_like(truth)
+    for prediction, true in ((nothing, truth), (truth, nothing)):
+        assert np.isinf(error_thickness(prediction, true)[4, 4, 4:8]).all()
+
+
+def test_two_structures_that_change_places_are_wrong_as_far_as_they_are_thick():
+    truth = _box((4, 10), (4, 10), (4, 10))
+    truth[4:10, 4:10, 10:16] = 2
+    prediction = truth.copy()
+    prediction[4:10, 4:10, 8:10] = 2
+    thickness = error_thickness(prediction, truth)
+    assert thickness[prediction != truth].min() > THICK
+
+
+def _case() -> tuple[Volume, Volume, np.ndarray]:
+    """A mask with a doubtful rim, one face of it wrong by a voxel, and a missed blob in doubt beside it."""
+    truth = _box((4, 12), (4, 12), (4, 12))
+    prediction = truth.copy()
+    prediction[11, 4:12, 4:12] = 0
+    truth[5:13, 15:23, 18:26] = 1
+    error = np.full(SHAPE, 0.01, np.float32)
+    for axis in range(3):
+        edge = np.diff(prediction.astype(int), axis=axis) != 0
+        for side in ((0, 1), (1, 0)):
+            pad = [(0, 0)] * 3
+            pad[axis] = side
+            error[np.pad(edge, pad)] = 0.48
+    error[5:13, 15:23, 18:26] = 0.45
+    return _volume(error), _volume(prediction), truth
+
+
+def test_regions_hold_the_thick_error_where_the_most_uncertain_voxels_are_the_rim():
+    error, labels, truth = _case()
+    found = review(error, labels, truth)
+    assert found.everywhere == Found(64 + 512, 512)
+    assert found.regions == 1
+    assert 64 < found.voxels < 512, "the middle of the blob"
+    assert found.in_regions == Found(found.voxels, found.voxels)
+    assert found.most_uncertain.thick == 0
+    inner, outer = 7 * 8 * 8 - 5 * 6 * 6, 2 * (8 * 8 + 2 * 7 * 8)
+    # 64 of the rim's voxels are wrong, the layer that was left out, and none of them is thick.
+    assert found.in_rim.wrong == pytest.approx(64 * found.voxels / (inner + outer))
+    assert found.in_rim.thick == 0
+
+
+def test_a_rim_that_is_smaller_than_the_regions_is_looked_at_whole():
+    error, labels, truth = _case()
+    speck = np.zeros_like(labels.array)
+    speck[0, 2, 2, 2] = 1
+    found = review(error, labels.with_array(speck), truth)
+    assert found.rim_voxels == 7 < found.voxels
+    assert found.in_rim.wrong == 1
+
+
+def test_without_a_region_nothing_is_looked_at():
+    error, labels, truth = _case()
+    found = review(error.with_array(np.zeros_like(error.array)), labels, truth)
+    assert (found.regions, found.voxels, found.in_regions) == (0, 0, Found(0, 0))
+    assert found.most_uncertain == found.in_rim == Found(0, 0)
+
+
+class _Answer:
+    """As much of an answer as the figures are of."""
+
+    def __init__(self, condition: str, looked: Review) -> None:
+        self.condition, self.review = condition, looked
+
+
+def test_shares_are_of_all_thick_errors_and_of_all_voxels_looked_at():
+    nothing = Review(0, 0, Found(10, 4), Found(0, 0), Found(0, 0), 0, Found(0, 0))
+    looked = Review(2, 20, Found(30, 12), Found(10, 8), Found(12, 4), 10, Found(5, 0))
+    answers = [_Answer("clean", nothing), _Answer("clean", looked), _Answer("motion-5", looked)]
+    figures = region_figures(answers, np.array([0.5, 0.5, 0.0]))
+    assert figures["clean"] == figures["pool"]
+    assert figures["clean"]["regions"] == 1
+    assert figures["clean"]["voxels"] == 10
+    assert figures["clean"]["thick"] == 8
+    assert figures["clean"]["in_regions_thick"] == 8 / 16
+    assert figures["clean"]["in_regions_wrong"] == 10 / 20
+    assert figures["motion-5"]["most_uncertain_thick"] == 4 / 12
+    assert region_figures(answers[:1], np.ones(1))["clean"]["in_rim_wrong"] is None
+    record = {"data": "d", "patients": 2, "conditions": ["clean", "motion-5"], "cases": 3, "folds": 2}
+    text = calibration_section({"record": record}, {"regions": figures})
+    assert "| clean | 1.0 | 10 | 50% (50%) | 25% (60%) | 0% (50%) |" in text

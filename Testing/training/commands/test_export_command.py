@@ -1,0 +1,232 @@
+"""What an exported bundle says and does, against the run that it comes from."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trustseg_training.cli import _parser, main
+from trustseg_training.commands.fit import settings
+from trustseg_training.config import FitConfiguration
+from trustseg_training.data.preprocessing import prepare
+from trustseg_training.dataset import find_cases
+from trustseg_training.export import command_line
+from trustseg_training.export.exporting import summarize
+from trustseg_training.metrics import dice
+from trustseg_training.training import load_weights
+from TrustSegLib.bundle import load_bundle
+from TrustSegLib.imaging import Normalization, read_labels, read_volume
+from TrustSegLib.inference import SegmentOptions, segment
+from TrustSegLib.networks import build
+
+OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
+OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--epochs", "2"]
+
+
+@pytest.fixture
+def run(dataset, tmp_path) -> Path:
+    """A variational run of two epochs."""
+    assert main(["fit", str(dataset), "-o", str(tmp_path / "run"), *OPTIONS]) == 0
+    return tmp_path / "run"
+
+
+def test_bundle_predicts_and_segments_as_the_checkpoint_and_the_table_say(run, details, dataset, tmp_path):
+    assert main(["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 0
+    bundle, configuration = load_bundle(tmp_path / "bundle"), FitConfiguration.load(run)
+    network = build(configuration.network, "vdp", "exact").eval()
+    network.load_state_dict(load_weights(run))
+    case = next(case for case in find_cases(dataset) if case.split == "val")
+    patch = prepare(case, configuration)["image"][None, :, :12, :16, :16]
+    with torch.no_grad():
+        expected, given = network.class_moments(patch), bundle.network().class_moments(patch)
+    assert torch.equal(expected.mean, given.mean)
+    assert torch.equal(expected.variance, given.variance)
+    # `segment` starts from the file: had training prepared it otherwise, the table would not hold.
+    result = segment(read_volume(case.images[0]), bundle, SegmentOptions(device="cpu"))
+    truth = read_labels(case.label).array[0]
+    rows = json.loads((tmp_path / "bundle" / "metrics.json").read_text())["validation_patients"]
+    for label, name in ((1, "Left half"), (2, "Right half")):
+        (row,) = (row for row in rows if (row["patient"], row["structure"]) == (case.name, name))
+        measured = dice(result.labels.array[0] == label, truth == label)
+        assert measured == pytest.approx(row["dice"], abs=1e-6)
+
+
+def test_structure_that_no_patient_gets_is_exported_without_a_distance(run, details, tmp_path, monkeypatch):
+    weights = load_weights(run)
+    weights["body.head.bias"][:] = torch.tensor([0.0, 0.0, -1e3])
+    monkeypatch.setattr("trustseg_training.export.exporting.load_weights", lambda *_: weights)
+    assert main(["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 0
+    measured = json.loads((tmp_path / "bundle" / "metrics.json").read_text())["validation"]["Right half"]
+    assert (measured["dice_mean"], measured["hd95_mm_mean"], measured["hd95_missing"]) == (0.0, None, 2)
+    line = next(
+        line
+        for line in (tmp_path / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| Right half")
+    )
+    assert line.endswith("| none |")
+
+
+def test_command_of_the_card_makes_the_same_configuration():
+    configuration = FitConfiguration(
+        data="data",
+        structures=("Left half", "B"),
+        family="deterministic",
+        filters=(4, 8),
+        spacing=(0.5, 1.0, 2.0),
+        patch=(16, 24, 32),
+        seed=3,
+        learning_rate=1e-3,
+        gradient_clip=None,
+        ema=0.99,
+        class_weights=(0.5, 1.0, 2.0),
+        family_options={"temperature": 2.0},
+        label_map={1: 1, 7: 2},
+        regions={"whole": (1, 2)},
+        normalization=Normalization("window", lower=-100.0, upper=200.0),
+    )
+    words = shlex.split(command_line(configuration))
+    assert words[0] == "trustseg-train"
+    assert FitConfiguration(**settings(_parser().parse_args(words[1:]))) == configuration
+
+
+@pytest.mark.parametrize(("family", "told"), [("vdp", True), ("deterministic", False)])
+def test_command_of_the_card_tells_of_random_weights_only_where_there_are_some(family, told):
+    configuration = FitConfiguration(
+        data="data", structures=("A",), family=family, kl_weight=0.5, variance_learning_rate=None
+    )
+    command = command_line(configuration)
+    assert ("--kl-weight 0.5" in command, "--variance-learning-rate none" in command) == (told, told)
+
+
+def _without(key):
+    def change(told):
+        del told[key]
+
+    return change
+
+
+def _without_color(told):
+    del told["structures"][0]["color"]
+
+
+def _other_structure(told):
+    told["structures"][0]["name"] = "Something else"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_without("license"), "needs exactly the keys"),
+        (_without_color, "structure not complete"),
+        (_other_structure, "structures differ from those of the run"),
+    ],
+)
+def test_details_that_do_not_fit_are_named(run_folder, details, tmp_path, capsys, change, said):
+    told = json.loads(details.read_text(encoding="utf-8"))
+    change(told)
+    details.write_text(json.dumps(told), encoding="utf-8")
+    assert main(["export", str(run_folder), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.fixture
+def run_folder(tmp_path) -> Path:
+    """A run that was only configured."""
+    folder = tmp_path / "configured"
+    folder.mkdir()
+    FitConfiguration(data=str(tmp_path), structures=("Left half", "Right half")).save(folder)
+    return folder
+
+
+def test_export_refuses_a_bundle_that_exists_and_a_folder_without_a_run(
+    run_folder, details, tmp_path, capsys
+):
+    (tmp_path / "bundle").mkdir()
+    command = ["export", str(run_folder), "-o", str(tmp_path / "bundle"), "--details", str(details)]
+    assert main(command) == 2
+    assert "bundle: exists already" in capsys.readouterr().err
+    assert main(["export", str(tmp_path), "-o", str(tmp_path / "new"), "--details", str(details)]) == 2
+    assert "no training run" in capsys.readouterr().err
+    assert main(["export", str(run_folder), "-o", str(tmp_path / "new"), "--details", str(details)]) == 2
+    assert "best.ckpt: not found" in capsys.readouterr().err
+
+
+def test_standard_deviation_is_that_of_the_patients():
+    rows = [
+        {"patient": str(score), "structure": "s", "dice": score, "hd95_mm": 1.0} for score in (0.7, 0.8, 0.9)
+    ]
+    assert summarize(rows)["s"]["dice_std"] == pytest.approx(np.std([0.7, 0.8, 0.9], ddof=1))
+    assert summarize(rows)["s"]["dice_min"] == 0.7
+
+
+def _member(dataset: Path, run: Path, *more: str) -> Path:
+    command = ["fit", str(dataset), "-o", str(run), *OPTIONS, "--family", "deterministic", "--epochs", "1"]
+    assert main([*command, *more]) == 0
+    return run
+
+
+def _join(members: list[Path], bundle: Path, details: Path) -> int:
+    names = [str(member) for member in members]
+    return main(["export", "--members", *names, "-o", str(bundle), "--details", str(details)])
+
+
+def test_members_become_an_ensemble_whose_table_is_its_own(dataset, details, tmp_path):
+    members = [_member(dataset, tmp_path / f"m{seed}", "--seed", str(seed)) for seed in (1, 2, 3)]
+    assert _join(members, tmp_path / "bundle", details) == 0
+    bundle = load_bundle(tmp_path / "bundle")
+    assert (bundle.description.family, dict(bundle.description.family_options)) == (
+        "ensemble",
+        {"members": 3},
+    )
+    configuration = FitConfiguration.load(members[0])
+    patch = torch.randn(1, 1, 16, 16, 16)
+    singles = []
+    for member in members:
+        network = build(configuration.network, "deterministic").eval()
+        network.load_state_dict(load_weights(member))
+        with torch.no_grad():
+            singles.append(network.class_moments(patch).mean)
+    with torch.no_grad():
+        together = bundle.network().class_moments(patch)
+    torch.testing.assert_close(together.mean, torch.stack(singles).mean(0))
+    rows = bundle.metrics()["validation_patients"]
+    case = next(case for case in find_cases(dataset) if case.split == "val")
+    answer = segment(read_volume(case.images[0]), bundle, SegmentOptions(device="cpu")).labels.array[0]
+    truth = read_labels(case.label).array[0]
+    assert dice(answer == 1, truth == 1) == pytest.approx(rows[0]["dice"], abs=1e-6)
+    card = bundle.card()
+    assert "`ensemble` of 3 `deterministic` members" in card
+    assert all(f"--seed {seed}" in card for seed in (2, 3))
+    assert bundle.description.training.command.count("trustseg-train fit") == 3
+
+
+def test_runs_that_are_no_ensemble_are_named(run, dataset, details, tmp_path, capsys):
+    first = _member(dataset, tmp_path / "first")
+    others = {
+        "same seed": _member(dataset, tmp_path / "a"),
+        "another filters": _member(dataset, tmp_path / "b", "--seed", "2", "--filters", "4", "6"),
+        "another family": run,
+        "another fold": _member(dataset, tmp_path / "c", "--seed", "2", "--fold", "0"),
+    }
+    for said, other in others.items():
+        assert _join([first, other], tmp_path / "bundle", details) == 2
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert said in error
+    assert _join([run, run], tmp_path / "bundle", details) == 2
+    assert "an ensemble has deterministic members" in capsys.readouterr().err
+    table = others["same seed"] / "splits.csv"
+    table.write_text(table.read_text().replace("case_0,case_0,train", "case_0,case_0,val"))
+    assert _join([first, others["same seed"]], tmp_path / "bundle", details) == 2
+    assert "trained on other patients" in capsys.readouterr().err
+    for words in (["--members", str(first)], [str(first), "--members", str(first), str(run)], []):
+        assert main(["export", *words, "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 2
+        assert "either one run, or two or more" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()

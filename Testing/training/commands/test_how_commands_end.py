@@ -1,0 +1,76 @@
+"""What a person is told when a command stops: how to go on with this one, and what is kept."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from trustseg_training import cli
+from trustseg_training.evaluation import evaluation
+from trustseg_training.training import lightning_module
+
+ANEW = "stopped; this command begins anew; choose a new output"
+GOES_ON = "stopped; the same command goes on\n"
+COMMANDS = {
+    "fit": (["-o", "o"], "stopped; the same command with --resume goes on; without it, if"),
+    "study": (["st.yaml", "--data", "d", "-o", "o"], GOES_ON),
+    "verify": (["run", "--data", "d", "-o", "o"], GOES_ON),
+    "moments": (["run", "--data", "d", "-o", "o"], GOES_ON),
+    "evaluate": (["run", "--data", "d", "-o", "o"], ANEW),
+    "calibrate": (["run"], ANEW),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_ctrl_c_says_of_each_command_how_it_goes_on(name, monkeypatch, capsys):
+    def stopped(options):
+        raise KeyboardInterrupt
+
+    words, said = COMMANDS[name]
+    monkeypatch.setattr(cli.COMMANDS[name], "run", stopped)
+    assert cli.main([name, *words]) == 130
+    assert said in capsys.readouterr().err
+
+
+def _refused(*arguments):
+    raise PermissionError(errno.EACCES, "Permission denied", "there.npy")
+
+
+def _without_words(*arguments):
+    raise TimeoutError("nobody\nanswers")
+
+
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [(_refused, "(Permission denied at there.npy)"), (_without_words, "(nobody answers)")],
+)
+def test_what_the_computer_refuses_in_a_run_is_one_line(
+    dataset, tmp_path, monkeypatch, capsys, failing, said
+):
+    monkeypatch.setattr(lightning_module.Segmentation, "training_step", failing)
+    network = ["--structures", "Left half", "Right half", "--filters", "2", "4", "--patch", "16", "16", "16"]
+    run = tmp_path / "run"
+    assert cli.main(["fit", str(dataset), "-o", str(run), *network, "--accelerator", "cpu"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith(f"trustseg-train: error: {run}: the training was stopped {said}; mend that, then")
+
+
+def test_evaluation_that_is_killed_leaves_no_summary(tmp_path, monkeypatch):
+    replaced = []
+
+    def killed(source, target):
+        replaced.append(target.name)
+        if target.name == "evaluation.json":
+            raise KeyboardInterrupt
+        return original(source, target)
+
+    original = os.replace
+    monkeypatch.setattr(os, "replace", killed)
+    row = {"model": "a", "case": "b", "patient": "c", "structure": "d"}
+    with pytest.raises(KeyboardInterrupt):
+        evaluation._write(tmp_path, [row], {"model": "a"})
+    assert replaced == ["evaluation.csv", "evaluation.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.csv"]
+    assert (tmp_path / "evaluation.csv").read_bytes().splitlines(keepends=True)[1].startswith(b"a,b,c,d,")

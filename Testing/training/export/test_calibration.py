@@ -1,0 +1,48 @@
+"""The card's section on calibration: what holds in the mean, and what under each condition."""
+
+from __future__ import annotations
+
+from trustseg_training.export.calibration import calibration_section
+
+RECORD = {"data": "d", "patients": 4, "conditions": ["clean", "motion-5"], "cases": 8, "folds": 2}
+
+
+def _volume(coverage: float) -> dict:
+    return {
+        "coverage": coverage,
+        "coverage_without_uncertainty": 0.8,
+        "mean_width_ml": 0.7,
+        "mean_width_without_uncertainty_ml": 0.9,
+    }
+
+
+def _quality(predicted: float, coverage: float) -> dict:
+    found = {"mean_absolute_error": 0.03, "true_dsc": 0.77, "predicted_dsc": predicted}
+    return {**found, "coverage": coverage}
+
+
+def test_interval_that_fails_under_one_condition_is_not_hidden_by_the_mean():
+    volumes = {name: _volume(share) for name, share in (("pool", 0.9), ("clean", 0.95), ("motion-5", 0.7))}
+    quality = {name: _quality(0.84, 0.6) for name in volumes}
+    quality["ranking"] = {"predicted": {"failure_auroc": None, "spearman": -0.5}}
+    figures = {"volumes": {"Left": volumes, "Right": volumes}, "quality": {"Left": quality}}
+    text = calibration_section({"record": RECORD}, figures)
+    assert "| motion-5 | 70.0% | 80.0% | 0.770 | 0.840 | 60.0% |" in text
+    heads = "volume interval covers | without uncertainty | true DSC | expected DSC | covers |"
+    assert f"| Left | {heads}" in text
+    assert "| Right | volume interval" not in text, "it has no expected DSC"
+
+
+def test_no_calibration_claims_nothing():
+    assert "None: there are no intervals" in calibration_section(None, {})
+
+
+def test_scales_that_were_fitted_outside_of_the_folds_are_told():
+    content, figures = {"record": RECORD}, {}
+    options = {"temperature": 1.5061, "variance_scale": 18.79, "passes": 20}
+    text = calibration_section(content, figures, options)
+    assert "not within the folds" in text
+    assert "logits divided by the temperature 1.51, their propagated variance multiplied by 18.8." in text
+    only = calibration_section(content, figures, {"temperature": 2.0})
+    assert "the temperature 2. This" in only
+    assert "folds, the network" not in calibration_section(content, figures, {"passes": 20})

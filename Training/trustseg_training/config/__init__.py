@@ -1,0 +1,10 @@
+"""The settings of a run: their checks, their files and what the data choose for them."""
+
+from .settings import FILE, FitConfiguration, SettingError, is_run
+
+__all__ = [
+    "FILE",
+    "FitConfiguration",
+    "SettingError",
+    "is_run",
+]

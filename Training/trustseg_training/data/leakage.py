@@ -1,0 +1,72 @@
+"""Leakage: no patient whose images are in the starting weights may validate or test the new run.
+
+Patients are told apart by name, within data whose folder has the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from trustseg_training.config import FitConfiguration, is_run
+from trustseg_training.dataset import SPLIT_TABLE, Case
+from trustseg_training.dataset.tables import read_table
+from TrustSegLib.errors import OptionError
+
+
+def check_leakage(origin: Path, configuration: FitConfiguration, cases: Sequence[Case]) -> None:
+    """Refuse weights that were trained with a patient who would judge what comes of them.
+
+    Patients are told by name, within data whose folder has the same name: other data may use the names for
+    other people.
+
+    Parameters
+    ----------
+    origin : Path
+        Run to start from; those that it was started from count too.
+    configuration : FitConfiguration
+        Of the new run.
+    cases : sequence of Case
+        Of the new run, with their sets.
+
+    Raises
+    ------
+    OptionError
+        Naming the run and a patient.
+    """
+    judges = {case.patient for case in cases if case.split != "train"}
+    for run in _line_of(origin):
+        if Path(FitConfiguration.load(run).data).name != Path(configuration.data).name:
+            continue
+        known = sorted(judges & _trained(run))
+        if known:
+            raise OptionError(
+                f"{run}: was trained with {len(known)} of the patients that would judge this run, such as "
+                f"{known[0]}; use the same split (split-seed, fold, folds, validation-fraction)"
+            )
+
+
+def _line_of(run: Path) -> Iterator[Path]:
+    """A run, the one that it was started from, and so on."""
+    seen: set[Path] = set()
+    while is_run(run) and run not in seen:
+        yield run
+        seen.add(run)  # a run can have been trained anew from one that came of it
+        before = FitConfiguration.load(run).initialize_from
+        if before is None:
+            return
+        run = Path(before)
+    if run not in seen:
+        rank_zero_info(
+            f"note: {run}, where the weights come from, is no run here: its patients are not known"
+        )
+
+
+def _trained(run: Path) -> set[str]:
+    table = run / SPLIT_TABLE
+    if not table.is_file():  # runs from before there was one
+        rank_zero_info(f"note: {run} does not say which patients trained it")
+        return set()
+    return {row["patient"] for row in read_table(table, ("patient", "split")) if row["split"] == "train"}

@@ -1,0 +1,209 @@
+"""A model to evaluate: a run or a bundle that `TrustSegLib.inference.segment` takes, or a variant of a run.
+
+A variant has the same weights, passed through the network in another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trustseg_training.config import FitConfiguration, is_run
+from trustseg_training.training import BEST, load_weights, network_of
+from TrustSegLib.bundle import ModelDescription, find_bundle, load_bundle
+from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminology, TrainingRecord
+from TrustSegLib.bundle.hashing import sha256_of
+from TrustSegLib.errors import OptionError
+from TrustSegLib.inference.prediction import Model
+
+from .temperature_scaling import calibrated
+
+_ANYTHING = Terminology(*2 * (Code("SCT", "123037004", "Anatomical Structure"),))
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """A checkpoint of a run, with its calibration if it has one, without a bundle on disk."""
+
+    run: Path
+    configuration: FitConfiguration
+    sha256: str
+    checkpoint: str = BEST
+
+    @property
+    def description(self) -> ModelDescription:
+        """What a bundle of this run would say, as far as the network and its input go."""
+        c = self.configuration
+        named = enumerate(c.structures, start=1)
+        structures = (Structure(label, name, (255, 255, 255), _ANYTHING) for label, name in named)
+        return ModelDescription(
+            name=self.run.name,
+            version="0.0.0",
+            description="",
+            modality="OT",
+            channels=c.channels,
+            structures=tuple(structures),
+            input=ModelInput(c.spacing, c.orientation, c.normalization, c.patch),
+            family=c.family,
+            propagation=c.propagation,
+            network=c.network.to_dict(),
+            training=TrainingRecord("", "", {}, "", c.seed),
+            license="",
+            family_options=c.family_options,
+        )
+
+    def network(self) -> nn.Module:
+        """The network with its weights, on the CPU, in evaluation mode."""
+        with torch.random.fork_rng(devices=[]):
+            network = network_of(self.configuration).eval()
+        network.load_state_dict(load_weights(self.run, self.checkpoint))
+        return network
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """None: what `segment` returns is raw. Temperature and variance scale are part of the network."""
+        return None
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A model under judgment.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    model : Model
+        For `segment`.
+    structures : tuple of str
+        Names of labels 1, 2, ...
+    regions : mapping of str to sequence of int
+        Unions of labels that are judged too.
+    label_map : mapping of int to int
+        From the values in label files to the model's labels.
+    run : RunModel or None
+        If it is a run.
+    models : mapping of str to Model
+        Of single patients, where the model was calibrated on the others; see `of_patient`.
+    """
+
+    name: str
+    model: Model
+    structures: tuple[str, ...]
+    regions: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    label_map: Mapping[int, int] = field(default_factory=dict)
+    run: RunModel | None = None
+    models: Mapping[str, Model] = field(default_factory=dict)
+
+    def of_patient(self, patient: str) -> EvaluatedModel:
+        """With the model that this patient had no part in."""
+        return replace(self, model=self.models.get(patient, self.model), models={})
+
+
+def load_evaluated_model(path: Path, checkpoint: str = BEST) -> EvaluatedModel:
+    """Load a run folder, or a bundle: a folder, an archive, or the name of a bundled model.
+
+    Parameters
+    ----------
+    path : Path
+        Of it.
+    checkpoint : str
+        Of a run, `run.BEST` or `run.LAST`.
+
+    Raises
+    ------
+    OptionError
+        The last checkpoint is asked for, of a bundle: it has one set of weights only.
+    TrustSegError
+        It is neither, or damaged.
+    """
+    if not is_run(path):
+        path = find_bundle(path).absolute()
+        if checkpoint != BEST:
+            raise OptionError(f"{path}: a bundle has no {checkpoint}; judge it without --checkpoint")
+        bundle = load_bundle(path)
+        names = tuple(structure.name for structure in bundle.description.structures)
+        return EvaluatedModel(path.stem if path.is_file() else path.name, bundle, names)
+    path = path.absolute()
+    load_weights(path, checkpoint)  # says what is wrong with the checkpoint before anything else is read
+    configuration = calibrated(FitConfiguration.load(path), path, checkpoint)
+    run = RunModel(path, configuration, sha256_of(path / checkpoint), checkpoint)
+    return EvaluatedModel(
+        path.name, run, configuration.structures, configuration.regions, configuration.label_map, run
+    )
+
+
+def variant_of(
+    subject: EvaluatedModel,
+    name: str,
+    propagation: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> EvaluatedModel:
+    """The same weights with another propagation or other options of the family.
+
+    Parameters
+    ----------
+    subject : Subject
+        A run.
+    name : str
+        Of the variant.
+    propagation : str, optional
+        For the family ``vdp``: ``taylor``, ``exact`` or ``correlated``.
+    options : mapping, optional
+        Of the family, such as ``passes``; those that are not named stay.
+
+    Raises
+    ------
+    OptionError
+        The subject is no run, or the family does not have such a variant.
+    """
+    if subject.run is None:
+        raise OptionError(f"{subject.name}: only a run has variants; name one")
+    configuration = subject.run.configuration
+    if propagation not in (None, configuration.propagation) and configuration.family != "vdp":
+        raise OptionError(f"{name}: family {configuration.family} has one propagation only; leave it out")
+    changed = replace(
+        configuration,
+        propagation=propagation or configuration.propagation,
+        family_options={**configuration.family_options, **(options or {})},
+    )
+    run = replace(subject.run, configuration=changed)
+    run.network()  # says what is wrong with an option before anything is judged
+    return replace(subject, name=name, model=run, run=run)
+
+
+def inference_settings(subject: EvaluatedModel) -> dict[str, Any]:
+    """How the weights are used, which their hash does not tell."""
+    known = subject.model.description
+    return {
+        "family": known.family,
+        "propagation": known.propagation,
+        "options": dict(known.family_options),
+    }
+
+
+class LoadedModel:
+    """Another model's description and hash, with the network kept in memory.
+
+    Parameters
+    ----------
+    model : Model
+        A bundle, a run or an ensemble of runs.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.description, self.sha256 = model.description, model.sha256
+        self._network = model.network()
+        self._calibration = model.calibration()
+
+    def network(self) -> nn.Module:
+        """The same each time."""
+        return self._network
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """The other model's."""
+        return self._calibration

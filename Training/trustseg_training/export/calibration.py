@@ -1,0 +1,249 @@
+"""A bundle's calibration: its section of the model card, and replacing it under a new name.
+
+The section is the record behind every interval.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from TrustSegLib.bundle import Bundle, find_bundle, load_bundle, save_bundle
+from TrustSegLib.errors import BundleError
+
+TITLE = "## Calibration"
+
+#: What coverage means, and for whom.
+_MEANING = (
+    "All figures are of patients that had no part in the fit: cross-validation over patients, every choice "
+    "made anew within each fold. In the pool every patient counts once and clean images are half of that, "
+    "however many corrupted copies there are. An interval of 90 % holds the truth for 9 of 10 images of new "
+    "patients that are drawn as these were, in the mean over clean and corrupted images: not under every "
+    "condition by itself, and not for scans that are unlike all of these."
+)
+
+
+#: What the network carries already, and on whom it was fitted.
+_SCALES = {
+    "temperature": "logits divided by the temperature {:.3g}",
+    "variance_scale": "their propagated variance multiplied by {:.3g}",
+}
+
+
+def calibration_section(
+    content: Mapping[str, Any] | None,
+    figures: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+) -> str:
+    """Markdown of a calibration.
+
+    Parameters
+    ----------
+    content : mapping or None
+        Of `calibration.json`; None if the model has none.
+    figures : mapping
+        `calibrating.Fitted.figures`.
+    options : mapping, optional
+        Of the network's family, its temperature and variance scale among them.
+    """
+    if content is None:
+        return f"{TITLE}\n\nNone: there are no intervals and no expected Dice, and probabilities are raw."
+    record = content["record"]
+    parts = [
+        f"{TITLE}\n",
+        f"{record['cases']} images of {record['patients']} validation patients of {record['data']}; "
+        f"{record['folds']} folds; conditions: {', '.join(record['conditions'])}. Fitted by "
+        "`trustseg-train calibrate`.\n",
+        _MEANING + "\n",
+        *_scales(options or {}),
+    ]
+    if "error_probability" in content:
+        parts += _curve(figures["error_probability"])
+    if figures.get("volumes"):
+        parts += _volumes(figures["volumes"])
+    if figures.get("quality"):
+        parts += _quality(figures["quality"])
+    if figures.get("volumes") and figures.get("quality"):
+        parts += _by_condition(figures["volumes"], figures["quality"])
+    if figures.get("regions"):
+        parts += _regions(figures["regions"])
+    if "input" in content:
+        parts += _input(content["input"])
+    return "\n".join(parts).rstrip("\n")
+
+
+def with_section(card: str, section: str) -> str:
+    """A card with this section: in the place of its old one, before the license, or at the end."""
+    text = section + "\n\n"
+    title = re.escape(section.partition("\n")[0])
+    old = re.search(rf"^{title}\n.*?(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
+    if old:
+        return (card[: old.start()] + text + card[old.end() :]).rstrip("\n") + "\n"
+    place = re.search(r"^## License$", card, re.MULTILINE)
+    if place:
+        return card[: place.start()] + text + card[place.start() :]
+    return card.rstrip("\n") + "\n\n" + section + "\n"
+
+
+def _scales(options: Mapping[str, Any]) -> list[str]:
+    told = [text.format(options[name]) for name, text in _SCALES.items() if options.get(name) is not None]
+    if not told:
+        return []
+    return [
+        f"Before that, and not within the folds, the network was scaled on clean images of the validation "
+        f"patients of its training: {', '.join(told)}. This is in every column; `raw` has nothing else.\n"
+    ]
+
+
+def _curve(figures: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| ECE (15 bins) of the error probability | raw | calibrated | whole image, calibrated |",
+        "|---|---|---|---|",
+    ]
+    for group, found in figures["near"].items():
+        image = figures["image"][group]
+        lines.append(f"| {group} | {found['raw']:.3f} | {found['isotonic']:.3f} | {image['isotonic']:.4f} |")
+    return [*lines, "\nThe first two within 3 voxels of truth or prediction.\n"]
+
+
+def _volumes(figures: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| 90 % volume interval | covers, clean | covers, pool | width, ml | width without uncertainty, ml |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in figures.items():
+        pool = found["pool"]
+        lines.append(
+            f"| {name} | {found['clean']['coverage']:.1%} | {pool['coverage']:.1%} "
+            f"| {pool['mean_width_ml']:.2f} | {pool['mean_width_without_uncertainty_ml']:.2f} |"
+        )
+    return [*lines, ""]
+
+
+def _quality(figures: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| expected DSC | error, clean | error, pool | 90 % interval covers | failure AUROC | Spearman |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in figures.items():
+        ranking = found["ranking"]["predicted"]
+        auroc, spearman = (_number(ranking[key]) for key in ("failure_auroc", "spearman"))
+        lines.append(
+            f"| {name} | {found['clean']['mean_absolute_error']:.3f} "
+            f"| {found['pool']['mean_absolute_error']:.3f} | {found['pool']['coverage']:.1%} "
+            f"| {auroc} | {spearman} |"
+        )
+    return [*lines, ""]
+
+
+def _by_condition(volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> list[str]:
+    """What holds on average need not hold under each condition: a table for each structure."""
+    lines = []
+    for name in filter(quality.__contains__, volumes):
+        lines += [
+            f"| {name} | volume interval covers | without uncertainty | true DSC | expected DSC | covers |",
+            "|---|---|---|---|---|---|",
+            *(_condition_row(condition, volumes[name], quality[name]) for condition in volumes[name]),
+            "",
+        ]
+    return lines
+
+
+def _condition_row(condition: str, volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
+    volume, expected = volumes[condition], quality[condition]
+    return (
+        f"| {condition} | {volume['coverage']:.1%} | {volume['coverage_without_uncertainty']:.1%} "
+        f"| {expected['true_dsc']:.3f} | {expected['predicted_dsc']:.3f} | {expected['coverage']:.1%} |"
+    )
+
+
+def _regions(figures: Mapping[str, Any]) -> list[str]:
+    """Whether looking at the regions finds what matters, sooner than looking elsewhere."""
+    lines = [
+        "Regions, on the raw error probability, and as many voxels elsewhere: the share of all errors "
+        "thicker than one voxel that lies there (and the share of these voxels that are wrong).\n",
+        "| looking at | regions an image | their voxels | in the regions | most uncertain voxels "
+        "| rim of the mask |",
+        "|---|---|---|---|---|---|",
+    ]
+    for condition, found in figures.items():
+        cells = (
+            f"{_percent(found[f'{place}_thick'])} ({_percent(found[f'{place}_wrong'])})"
+            for place in ("in_regions", "most_uncertain", "in_rim")
+        )
+        lines.append(
+            f"| {condition} | {found['regions']:.1f} | {found['voxels']:.0f} | {' | '.join(cells)} |"
+        )
+    return [*lines, ""]
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.0%}"
+
+
+def _input(reference: Mapping[str, Any]) -> list[str]:
+    return [
+        f"Input check: every image is compared with the {reference['cases']} images of training and "
+        f"validation, by {len(reference['facts'])} facts, and what is unlike them is told. Of patients left "
+        f"out of the comparison, {reference['false_alarms']:.1%} were called unlike the others.",
+        "",
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
+
+
+def check_new(output: Path) -> None:
+    """Refuse a folder that exists, before anything is measured.
+
+    Raises
+    ------
+    BundleError
+        It does.
+    """
+    if os.path.lexists(output):
+        raise BundleError(f"{output}: exists already; remove it or choose another folder")
+
+
+def recalibrated(
+    source: Path, content: Mapping[str, Any], figures: Mapping[str, Any], output: Path
+) -> Bundle:
+    """Write a copy of a bundle with this calibration and its section in the card.
+
+    Parameters
+    ----------
+    source : Path
+        Bundle folder or archive, or the name of a bundled model; it stays as it is.
+    content : mapping
+        Of `calibration.json`.
+    figures : mapping
+        `calibrating.Fitted.figures`, for the card.
+    output : Path
+        Folder to write; must not exist.
+
+    Raises
+    ------
+    BundleError
+        The bundle cannot be loaded, or the new one not be written.
+    """
+    bundle = load_bundle(find_bundle(source))
+    card = with_section(
+        bundle.card(), calibration_section(content, figures, bundle.description.family_options)
+    )
+    weights = bundle.network().state_dict()
+    return save_bundle(output, bundle.description, weights, card, content, _metrics(bundle, content, figures))
+
+
+def _metrics(
+    bundle: Bundle, content: Mapping[str, Any], figures: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Those of the bundle, without what was said of its old calibration."""
+    metrics = bundle.metrics()
+    if metrics is None or "calibration" not in metrics:
+        return metrics
+    told = {**metrics["calibration"], "calibration": content, "figures": figures}
+    return {**metrics, "calibration": told}

@@ -1,0 +1,192 @@
+"""The model card: what the model is, what it was made from and how, and what was measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trustseg_training.config import FitConfiguration, is_run
+from trustseg_training.config.settings import concerns
+from trustseg_training.training import BEST
+
+if TYPE_CHECKING:
+    from .exporting import Details
+
+
+_LOSS, _SCORE = "train/loss", "val/dice"
+
+
+def model_card(
+    details: Details,
+    configuration: FitConfiguration,
+    runs: Sequence[Path],
+    patients: dict[str, int],
+    summary: dict,
+    checkpoint: str,
+) -> str:
+    """Write the card as Markdown.
+
+    Parameters
+    ----------
+    details : Details
+        What a person said of the model.
+    configuration : FitConfiguration
+        Of the first run.
+    runs : sequence of Path
+        Run folders; several are the members of an ensemble. The log of the first one is shown.
+    patients : dict
+        Number of patients per set.
+    summary : dict
+        Of `validation.summarize`, on the validation patients.
+    checkpoint : str
+        Whose weights these are, `run.BEST` or `run.LAST`.
+
+    Returns
+    -------
+    str
+    """
+    chosen = _choice_of_epoch(configuration, checkpoint)
+    sections = [
+        f"# {details.name} {details.version}",
+        f"{details.description}\n\n**Research use only.** Not a medical device.",
+        "## What was measured\n\n" + _validation_table(patients, summary, chosen),
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in details.limits),
+        "## How it was made\n\n" + _making(details, configuration, runs, patients),
+        "## Log\n\n" + _log_table(runs[0]),
+        f"## License\n\nWeights: {details.license}. Data: {details.data_license}.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _choice_of_epoch(configuration: FitConfiguration, checkpoint: str) -> str:
+    """What the patients of the table had to do with the weights."""
+    if checkpoint == BEST:
+        return "the epoch was chosen on them"
+    if configuration.early_stopping is not None:
+        return "the weights are of the last epoch, but early stopping ended the run by them"
+    return "the weights are of the last epoch, which was not chosen on them"
+
+
+def _validation_table(patients: dict[str, int], summary: dict, chosen: str) -> str:
+    lines = [
+        f"{patients['validation']} validation patients, who trained no weight; {chosen}. "
+        "Per whole volume, mean over patients.\n",
+        "| structure | DSC mean | DSC sd | DSC lowest | HD95, mm |",
+        "|---|---|---|---|---|",
+    ]
+    for structure, row in summary.items():
+        distance = "none" if row["hd95_mm_mean"] is None else f"{row['hd95_mm_mean']:.2f}"
+        lines.append(
+            f"| {structure} | {row['dice_mean']:.3f} | {row['dice_std']:.3f} "
+            f"| {row['dice_min']:.3f} | {distance} |"
+        )
+    missing = sum(row["hd95_missing"] for row in summary.values())
+    if missing:
+        lines.append(f"\nHD95 leaves out {missing} of them, with an empty prediction or truth.")
+    return "\n".join(lines)
+
+
+def _making(
+    details: Details, configuration: FitConfiguration, runs: Sequence[Path], patients: dict[str, int]
+) -> str:
+    origins = _origins(configuration)
+    commands = [*origins, *(command_line(FitConfiguration.load(run)) for run in runs)]
+    family = f"`{configuration.family}`"
+    if len(runs) > 1:
+        family = f"`ensemble` of {len(runs)} {family} members, which differ in their seed, the first one with"
+    start = _start(configuration)
+    return "\n".join(
+        [
+            f"- Data: {details.data}.",
+            f"- Patients: {patients['train']} for training, {patients['validation']} others for validation.",
+            f"- Family {family}, propagation `{configuration.propagation}`, seed "
+            f"{configuration.seed}, {configuration.epochs} epochs{start}.",
+            "- Commands:\n",
+            "```",
+            *commands,
+            "```",
+        ]
+    )
+
+
+def _start(configuration: FitConfiguration) -> str:
+    """What was learned before the first epoch."""
+    if configuration.initialize_from is None:
+        return ""
+    origin = Path(configuration.initialize_from)
+    if is_run(origin) and FitConfiguration.load(origin).family != configuration.family:
+        return f", started from its {FitConfiguration.load(origin).family} twin"
+    return f", started from the weights of {origin.name}"
+
+
+def _origins(configuration: FitConfiguration) -> list[str]:
+    """Commands of the runs that this one was started from, the first one first, as far as they are there."""
+    commands: list[str] = []
+    seen: set[Path] = set()
+    while configuration.initialize_from is not None:
+        run = Path(configuration.initialize_from)
+        if run in seen or not is_run(run):  # a bundle tells its own in its card
+            break
+        seen.add(run)
+        configuration = FitConfiguration.load(run)
+        command = command_line(configuration)
+        commands.insert(0, command.replace("--output RUN", shlex.join(["--output", run.name])))
+    return commands
+
+
+def _log_table(run: Path) -> str:
+    """One line per epoch from Lightning's CSV logs: one file per start of the run, the later one holds."""
+    epochs: dict[int, dict[str, str]] = {}
+    for path in sorted((run / "csv").rglob("metrics.csv"), key=lambda path: path.stat().st_mtime_ns):
+        with path.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                if row["epoch"]:
+                    known = {key: value for key, value in row.items() if _is_logged(key) and value}
+                    epochs.setdefault(int(row["epoch"]), {}).update(known)
+    found = {name for row in epochs.values() for name in row}
+    columns = sorted(found, key=lambda name: (name != _LOSS, name == _SCORE, _is_region(name), name))
+    lines = ["| epoch | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for epoch, row in sorted(epochs.items()):
+        cells = (f"{float(row[name]):.4f}" if name in row else "" for name in columns)
+        lines.append(f"| {epoch + 1} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _is_logged(name: str) -> bool:
+    """The loss, and the Dice of every structure and region."""
+    return name in (_LOSS, _SCORE) or name.startswith(f"{_SCORE}_")
+
+
+def _is_region(name: str) -> bool:
+    return not name.removeprefix(f"{_SCORE}_").isdigit()
+
+
+_PLACES = ("data", "initialize_from", "cache")
+
+
+def command_line(configuration: FitConfiguration) -> str:
+    """Write `trustseg-train fit` with every option that counts and is no default; folders by their name."""
+    words = ["trustseg-train", "fit", Path(configuration.data).name]
+    for field in fields(configuration):
+        value = getattr(configuration, field.name)
+        if field.name != "data" and value != _default(field) and concerns(field.name, configuration.family):
+            words += _option(field.name, value)
+    return shlex.join(words) + " --output RUN"
+
+
+def _default(field: Field) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if isinstance(value, dict) or is_dataclass(value):  # has parts: see `--set`
+        content = asdict(value) if is_dataclass(value) else value
+        return ["--set", f"{name}={json.dumps(content)}"]
+    value = Path(value).name if name in _PLACES else value
+    values = value if isinstance(value, tuple) else (value,)
+    return [f"--{name.replace('_', '-')}", *("none" if part is None else str(part) for part in values)]

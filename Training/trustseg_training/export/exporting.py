@@ -1,0 +1,296 @@
+"""`trustseg-train export`: write trained runs as a bundle, with the table that its card claims."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trustseg_training.config import FitConfiguration
+from trustseg_training.data import PatientData, Sample, cache_at_hand
+from trustseg_training.evaluation import calibrated, check_members, read_fit
+from trustseg_training.metrics import dice, hd95
+from trustseg_training.training import BEST, load_weights, volume_network
+from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
+from TrustSegLib.bundle.calibration import fits_modality
+from TrustSegLib.bundle.description import ModelInput, Structure, TrainingRecord
+from TrustSegLib.errors import BundleError, OptionError
+from TrustSegLib.inference.sliding_window import sliding_window
+from TrustSegLib.networks import build, join_members
+
+from .calibration import calibration_section, with_section
+from .card import command_line, model_card
+from .evidence import RobustnessResults, moments_section, read_moments, robustness_section
+
+
+@dataclass(frozen=True)
+class Details:
+    """What a person has to say of a model: see ``Training/models`` for an example."""
+
+    name: str
+    version: str
+    description: str
+    modality: str
+    channels: list[str]
+    license: str
+    data: str
+    data_license: str
+    limits: list[str]
+    structures: list[Structure]
+
+    @classmethod
+    def read(cls, path: Path) -> Details:
+        """Read a JSON file.
+
+        Raises
+        ------
+        OptionError
+            The file is missing or not JSON, or its keys are not those of this class.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise OptionError(f"{path}: cannot be read as JSON ({error}); see Training/models") from error
+        expected = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or set(values) != expected:
+            raise OptionError(f"{path}: needs exactly the keys {', '.join(sorted(expected))}")
+        try:
+            structures = [Structure.from_dict(entry) for entry in values["structures"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise OptionError(f"{path}: structure not complete ({error}); see Training/models") from error
+        return cls(**{**values, "structures": structures})
+
+
+def export(
+    runs: Path | Sequence[Path],
+    bundle: Path,
+    details: Path,
+    checkpoint: str = BEST,
+    verdicts: RobustnessResults | None = None,
+    moments: Path | None = None,
+) -> Bundle:
+    """Evaluate a checkpoint on the validation patients and write the bundle.
+
+    Parameters
+    ----------
+    runs : Path or sequence of Path
+        Folder that `fit` wrote, with its calibration if `calibrate` wrote one; several become the members of
+        an ensemble.
+    bundle : Path
+        Folder to write; must not exist.
+    details : Path
+        JSON of `Details`.
+    checkpoint : str
+        `run.BEST` or `run.LAST`, of every run.
+    verdicts : Verdicts, optional
+        Verifications of these weights, for `metrics.json` and the card.
+    moments : Path, optional
+        Folder of `trustseg-train moments` on these weights, for the same places.
+
+    Returns
+    -------
+    Bundle
+        The bundle as it can be loaded.
+
+    Raises
+    ------
+    TrustSegError
+        The run, the details or the bundle folder is not usable.
+    """
+    runs = [runs] if isinstance(runs, Path) else list(runs)
+    configuration, told = FitConfiguration.load(runs[0]), Details.read(details)
+    if os.path.lexists(bundle):  # save_bundle says so too, but only after the evaluation
+        raise BundleError(f"{bundle}: exists already; remove it or choose another folder")
+    if [structure.name for structure in told.structures] != list(configuration.structures):
+        raise OptionError(
+            f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
+        )
+    checked = _moments(moments, runs, checkpoint)
+    exported = model_of_runs(runs, checkpoint)
+    _check_finished(runs[0], exported)
+    fitted = exported.fitted or {}
+    calibration, figures = fitted.get("calibration"), fitted.get("figures", {})
+    _check_modality(calibration, told, details)
+    verified = (verdicts or RobustnessResults()).read(runs, checkpoint)
+    network = build(configuration.network, exported.family, configuration.propagation, **exported.options)
+    network.eval().load_state_dict(exported.weights)
+    data = PatientData(cache_at_hand(configuration), runs[0])
+    rows = evaluate(network, data.read("val"), configuration)
+    summary = summarize(rows)
+    patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
+    card = model_card(told, configuration, runs, patients, summary, checkpoint)
+    card = with_section(card, calibration_section(calibration, figures, exported.options))
+    if checked:
+        card = with_section(card, moments_section(checked, configuration.propagation))
+    if verified:
+        card = with_section(card, robustness_section(verified))
+    description = _description(told, configuration, exported, patients, _commands(runs))
+    metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
+    if exported.fitted is not None:
+        metrics["calibration"] = exported.fitted
+    if checked:
+        metrics["moments"] = checked
+    if verified:
+        metrics["verification"] = verified
+    return save_bundle(bundle, description, network.state_dict(), card, calibration, metrics)
+
+
+def _check_finished(run: Path, exported: Exported) -> None:
+    """A calibration that was stopped has scales and nothing that tells how good they are."""
+    if exported.fitted is not None and "calibration" not in exported.fitted:
+        raise OptionError(f"{run}: its calibration was stopped half-way; repeat trustseg-train calibrate")
+
+
+def _check_modality(calibration: dict[str, Any] | None, told: Details, path: Path) -> None:
+    """The facts of CT are others than those of all else: with the wrong ones nothing could be compared."""
+    found = (calibration or {}).get("input", {}).get("modality", told.modality)
+    if not fits_modality(found, told.modality):
+        raise OptionError(
+            f"{path}: modality {told.modality}, but the run was calibrated as {found}; repeat "
+            f"trustseg-train calibrate with --modality {told.modality}"
+        )
+
+
+def _moments(folder: Path | None, runs: Sequence[Path], checkpoint: str) -> dict[str, Any] | None:
+    if folder is None:
+        return None
+    if len(runs) > 1:
+        raise OptionError("export: an ensemble has no moments of its own; leave out --moments")
+    return read_moments(folder, runs[0], checkpoint)
+
+
+def _commands(runs: Sequence[Path]) -> str:
+    return " && ".join(command_line(FitConfiguration.load(run)) for run in runs)
+
+
+def _description(
+    details: Details,
+    configuration: FitConfiguration,
+    exported: Exported,
+    patients: dict[str, int],
+    command: str,
+) -> ModelDescription:
+    return ModelDescription(
+        name=details.name,
+        version=details.version,
+        description=details.description,
+        modality=details.modality,
+        channels=tuple(details.channels),
+        structures=tuple(details.structures),
+        input=ModelInput(
+            configuration.spacing, configuration.orientation, configuration.normalization, configuration.patch
+        ),
+        family=exported.family,
+        propagation=configuration.propagation,
+        network=configuration.network.to_dict(),
+        training=TrainingRecord(details.data, details.data_license, patients, command, configuration.seed),
+        license=details.license,
+        family_options=exported.options,
+    )
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model as `TrustSegLib.networks.build` makes it.
+
+    Attributes
+    ----------
+    family : str
+        Of the model, which for an ensemble is not that of its members.
+    options : dict
+        Of the family, with temperature and variance scale where they were fitted.
+    weights : dict
+        State dict.
+    fitted : dict or None
+        Content of the run's calibration.
+    """
+
+    family: str
+    options: dict[str, Any]
+    weights: dict[str, Tensor]
+    fitted: dict[str, Any] | None
+
+
+def model_of_runs(runs: Sequence[Path], checkpoint: str = BEST) -> Exported:
+    """Weights and options of one run, or of the ensemble that several make.
+
+    Members are not calibrated one by one: the temperature of each would not be that of their mean.
+
+    Raises
+    ------
+    OptionError
+        A run has no usable checkpoint or calibration, or the runs cannot be members of one ensemble.
+    """
+    configurations = [FitConfiguration.load(run) for run in runs]
+    if len(runs) == 1:
+        options = dict(calibrated(configurations[0], runs[0], checkpoint).family_options)
+        weights, fitted = load_weights(runs[0], checkpoint), read_fit(runs[0], checkpoint)
+        return Exported(configurations[0].family, options, weights, fitted)
+    check_members(runs, configurations)
+    weights = join_members([load_weights(run, checkpoint) for run in runs])
+    return Exported("ensemble", {"members": len(runs)}, weights, None)
+
+
+class Row(TypedDict):
+    """One structure of one patient. HD95 is None where prediction or truth is empty."""
+
+    patient: str
+    structure: str
+    dice: float
+    hd95_mm: float | None
+
+
+def evaluate(
+    network: torch.nn.Module, samples: Iterable[Sample], configuration: FitConfiguration
+) -> list[Row]:
+    """Segment every patient as inference does and compare with the truth.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    samples : iterable of Sample
+        Patients that trained nothing.
+    configuration : FitConfiguration
+        Of the run.
+
+    Returns
+    -------
+    list of Row
+        One per patient and structure.
+    """
+    rows: list[Row] = []
+    for sample in samples:
+        image = sample["image"].numpy()
+        mean, _ = sliding_window(image, volume_network(network), configuration.patch_shape)
+        labels, truth = mean.argmax(axis=0), sample["label"][0].numpy()
+        for index, structure in enumerate(configuration.structures, start=1):
+            masks = labels == index, truth == index
+            distance = hd95(*masks, configuration.spacing)
+            rows.append(Row(patient=sample["name"], structure=structure, dice=dice(*masks), hd95_mm=distance))
+    return rows
+
+
+def summarize(rows: list[Row]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation over patients of each structure; no HD95 when no patient has one."""
+    summary = {}
+    for structure in dict.fromkeys(row["structure"] for row in rows):
+        own = [row for row in rows if row["structure"] == structure]
+        scores = np.array([row["dice"] for row in own])
+        distances = np.array([row["hd95_mm"] for row in own if row["hd95_mm"] is not None])
+        summary[structure] = {
+            "patients": len(own),
+            "dice_mean": float(scores.mean()),
+            "dice_std": float(scores.std(ddof=1)) if len(scores) > 1 else 0.0,
+            "dice_min": float(scores.min()),
+            "hd95_mm_mean": float(distances.mean()) if len(distances) else None,
+            "hd95_missing": len(own) - len(distances),
+        }
+    return summary

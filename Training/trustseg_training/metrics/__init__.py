@@ -1,0 +1,16 @@
+"""Metrics of two masks, and statistics of metrics."""
+
+from .mask_agreement import Agreement, agreement, dice, hd95, iou
+from .statistics import Difference, Mean, bootstrap_mean, paired_difference
+
+__all__ = [
+    "Agreement",
+    "Difference",
+    "Mean",
+    "agreement",
+    "bootstrap_mean",
+    "dice",
+    "hd95",
+    "iou",
+    "paired_difference",
+]

@@ -1,0 +1,257 @@
+"""Seed variation: groups of networks that differ in their seed only, alone and against each other.
+
+A group has means and ranges over its networks; a difference between groups, or of a group from a single
+model, has an interval for the choice of patients and of trainings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pandas
+
+from trustseg_training.config import FitConfiguration
+from trustseg_training.evaluation import EnsembleModel, EvaluatedModel, check_alike
+from trustseg_training.metrics.calibration_error import Reliability
+from trustseg_training.metrics.statistics import difference_over_seeds
+from TrustSegLib.errors import OptionError
+
+from .models import tempered
+from .tables import Tables
+
+Record = dict[str, Any]
+
+_MASKS = ("dice", "hd95_mm")
+_POOLED = ("failure_auroc", "aurc", "spearman")
+
+
+def check_groups(groups: Mapping[str, Sequence[str]], models: Sequence[str]) -> None:
+    """Refuse a group of unknown models, one that is named like a model, and a network that is in two places.
+
+    Raises
+    ------
+    OptionError
+        Naming the group and the model.
+    """
+    taken: dict[str, str] = {}
+    for group, names in groups.items():
+        if group in models:
+            raise OptionError(f"seeds {group}: a model has this name; name the group otherwise")
+        for name in names:
+            if name not in models:
+                raise OptionError(f"seeds {group}: no model is named {name}; use some of {', '.join(models)}")
+            if name in taken:
+                raise OptionError(f"seeds {group}: {name} is in {taken[name]} already; name it once")
+            taken[name] = group
+
+
+def check_trained_alike(groups: Mapping[str, Sequence[str]], subjects: Sequence[EvaluatedModel]) -> None:
+    """Refuse a group of runs that differ in more than their seed; of bundles and ensembles it is not known.
+
+    Raises
+    ------
+    OptionError
+        Naming the group, the run and the difference.
+    """
+    named = {subject.name: subject for subject in subjects}
+    for group, names in groups.items():
+        found = [named[name] for name in names]
+        if any(each.run is None or isinstance(each.model, EnsembleModel) for each in found):
+            continue
+        runs = [each.run.run for each in found]
+        try:
+            check_alike(runs, [FitConfiguration.load(run) for run in runs])
+        except OptionError as error:
+            raise OptionError(f"seeds {group}: {error}") from error
+
+
+def over_seeds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Record]:
+    """Mean, least and largest value over the networks of each group.
+
+    Parameters
+    ----------
+    summary : mapping
+        What `summary.summarize` says.
+    groups : mapping of str to sequence of str
+        Names of models, by the name of their group.
+
+    Returns
+    -------
+    dict
+        By group: ``models``; ``dice[condition][structure]``, ``hd95_mm[condition][structure]``,
+        ``calibration[condition][measure]``, ``detection[condition][uncertainty][measure]`` and
+        ``pool[score][measure]`` with ``mean``, ``low``, ``high`` and ``seeds``, the number of networks that
+        have a value. What a network lacks, such as a condition, is left out.
+    """
+    return {group: _of_group(summary, list(names)) for group, names in groups.items()}
+
+
+def _of_group(summary: Mapping[str, Any], names: list[str]) -> Record:
+    conditions = [summary["conditions"][name] for name in names]
+    masks = {
+        measure: _joined(conditions, lambda found, measure=measure: _of_structures(found, measure))
+        for measure in _MASKS
+    }
+    return {
+        "models": names,
+        **masks,
+        "calibration": _joined(conditions, lambda found: _joined(_parts(found, "calibration"), _spread)),
+        "detection": _joined(conditions, _detection),
+        "pool": _joined([summary["pool"][name] for name in names], _ranking),
+    }
+
+
+def _joined(
+    networks: Sequence[Mapping[str, Any]], join: Callable[[list[Mapping[str, Any]]], Record]
+) -> dict[str, Record]:
+    """What all networks have, key by key."""
+    shared = [key for key in networks[0] if all(key in each for each in networks)]
+    return {key: join([each[key] for each in networks]) for key in shared}
+
+
+def _parts(networks: Sequence[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
+    return [each.get(name, {}) for each in networks]
+
+
+def _of_structures(networks: Sequence[Mapping[str, Any]], measure: str) -> dict[str, Record]:
+    return _joined(
+        _parts(networks, "structures"), lambda rows: _spread([each.get(measure) or {} for each in rows])
+    )
+
+
+def _detection(networks: Sequence[Mapping[str, Any]]) -> dict[str, Record]:
+    return _joined(_parts(networks, "detection"), lambda measures: _joined(measures, _spread))
+
+
+def _ranking(networks: Sequence[Mapping[str, Any]]) -> dict[str, Record]:
+    return {measure: _spread([each.get(measure) or {} for each in networks]) for measure in _POOLED}
+
+
+def _spread(found: Sequence[Mapping[str, Any]]) -> Record:
+    values = [each.get("value") for each in found]
+    known = [value for value in values if value is not None]
+    if not known:
+        return {"mean": None, "low": None, "high": None, "seeds": 0}
+    return {"mean": float(np.mean(known)), "low": min(known), "high": max(known), "seeds": len(known)}
+
+
+#: Which uncertainty is to find the wrong voxels: that of the pictures.
+UNCERTAINTY = "error_probability"
+
+#: The columns of a measure, by model and patient.
+_Columns = dict[str, dict[str, np.ndarray]]
+
+_MISSING = {"value": None, "low": None, "high": None, "patients": 0}
+
+
+def differences(tables: Tables, groups: Mapping[str, Sequence[str]]) -> list[Record]:
+    """Every group less each later one, and less each model that is in no group.
+
+    Those with a temperature (``+T``) are compared with each other, and so are those without.
+
+    Parameters
+    ----------
+    tables : Tables
+        Everything that was measured.
+    groups : mapping of str to sequence of str
+        Names of models, by the name of their group.
+
+    Returns
+    -------
+    list of dict
+        ``first`` and ``second``, what is compared; ``networks``, how many each of them has, so that with 1
+        on a side its training is not drawn; ``conditions[condition]`` with
+        ``structures[structure]["dice"]``, ``calibration["ece"]`` and
+        ``detection["error_probability"]["auroc"]``, each with ``value``, ``low``, ``high`` and ``patients``:
+        those who have a value of every network on both sides.
+    """
+    if not groups:
+        return []
+    pairs = list(_pairs(list(dict.fromkeys(tables.cases["model"])), groups))
+    read = {condition: _read(tables, condition) for condition in dict.fromkeys(tables.cases["condition"])}
+    return [
+        {
+            "first": first,
+            "second": second,
+            "networks": [len(ours), len(theirs)],
+            "conditions": {key: _compared(found, ours, theirs) for key, found in read.items()},
+        }
+        for (first, ours), (second, theirs) in pairs
+    ]
+
+
+def _pairs(
+    models: Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[tuple[str, list[str]], tuple[str, list[str]]]]:
+    """(name, networks) of both sides."""
+    members = {name for names in groups.values() for name in names}
+    several = [(group, list(names)) for group, names in groups.items()]
+    single = [(model, [model]) for model in models if model not in members]
+    for first, second in (*combinations(several, 2), *product(several, single)):
+        if tempered(first[1]) == tempered(second[1]):
+            yield first, second
+
+
+def _read(tables: Tables, condition: str) -> Record:
+    """Everything that is compared under one condition."""
+    rows = tables.structures[tables.structures["condition"] == condition]
+    cases = tables.cases[tables.cases["condition"] == condition]
+    return {
+        "dice": {str(name): _means(part, "dice") for name, part in rows.groupby("structure", sort=False)},
+        "ece": _gaps(cases, tables.reliability),
+        "auroc": _means(cases, f"{UNCERTAINTY}_near_auroc"),
+    }
+
+
+def _compared(found: Record, ours: list[str], theirs: list[str]) -> Record:
+    return {
+        "structures": {
+            name: {"dice": _difference(means, ours, theirs)} for name, means in found["dice"].items()
+        },
+        "calibration": {"ece": _difference(found["ece"], ours, theirs, statistic=_ece)},
+        "detection": {UNCERTAINTY: {"auroc": _difference(found["auroc"], ours, theirs)}},
+    }
+
+
+def _difference(columns: _Columns, ours: list[str], theirs: list[str], **options) -> Record:
+    """Of the patients whom every network has a value of."""
+    known = [set(columns.get(name, ())) for name in (*ours, *theirs)]
+    patients = sorted(set.intersection(*known))
+    if not patients:
+        return dict(_MISSING)
+    sides = (np.array([[columns[name][one] for one in patients] for name in side]) for side in (ours, theirs))
+    return {**asdict(difference_over_seeds(*sides, **options)), "patients": len(patients)}
+
+
+def _means(rows: pandas.DataFrame, measure: str) -> _Columns:
+    """One column: a patient's mean over cases."""
+    if measure not in rows:
+        return {}
+    values = rows.assign(value=rows[measure].astype(float)).groupby(["model", "patient"])["value"].mean()
+    found: _Columns = {}
+    for (model, patient), value in values.dropna().items():
+        found.setdefault(model, {})[patient] = np.array([value])
+    return found
+
+
+def _gaps(cases: pandas.DataFrame, sums: Mapping[tuple[str, str, str], Reliability]) -> _Columns:
+    """A patient's voxels, then by bin how many more of them are right than their confidence says."""
+    found: _Columns = {}
+    for model, condition, case, patient in cases[["model", "condition", "case", "patient"]].itertuples(
+        index=False
+    ):
+        one = sums[model, condition, case]
+        if one.voxels:
+            gaps = np.subtract(one.correct, one.confidence_sums)
+            of_model = found.setdefault(model, {})
+            of_model[patient] = of_model.get(patient, 0) + np.array([one.voxels, *gaps])
+    return found
+
+
+def _ece(means: np.ndarray) -> np.ndarray:
+    """`Reliability.ece` of the columns of `_gaps`: adding patients up or averaging them gives the same."""
+    return np.abs(means[..., 1:]).sum(axis=-1) / means[..., 0]

@@ -1,0 +1,91 @@
+"""The records of a robustness test as tables, one row per structure and one per case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from trustseg_training.metrics.calibration_error import Reliability
+from TrustSegLib.report.files import write_atomically
+
+from . import parts
+
+_OF = ("model", "condition", "case", "patient")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Everything that was measured.
+
+    Attributes
+    ----------
+    structures : DataFrame
+        A row for each model, condition, case and structure, with every measure of masks.
+    cases : DataFrame
+        A row for each model, condition and case: scores, detection of wrong voxels, strength and time;
+        ``dice`` is the mean over the structures.
+    reliability : dict
+        Sums near the structures of each (model, condition, case).
+    skipped : list of dict
+        ``model``, ``condition``, ``case``, ``patient`` and why the image cannot have the condition.
+    """
+
+    structures: pandas.DataFrame
+    cases: pandas.DataFrame
+    reliability: dict[tuple[str, str, str], Reliability]
+    skipped: list[dict[str, str]]
+
+    def write(self, folder: Path) -> None:
+        """Write ``structures.csv`` and ``cases.csv``, the latter with the sums of `Reliability`.
+
+        Each is written whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be written.
+        """
+        for name, table in (("structures", self.structures), ("cases", self.cases)):
+            text = table.to_csv(index=False)
+            write_atomically(folder / f"{name}.csv", text.encode("utf-8", errors="backslashreplace"))
+
+
+def tables_of(measured: Sequence[parts.Part], output: Path) -> Tables:
+    """Read the parts, all of which are there.
+
+    Raises
+    ------
+    OutputError
+        One is not, or it cannot be read: the tables would lack it without a word.
+    """
+    structures: list[dict[str, Any]] = []
+    cases: list[dict[str, Any]] = []
+    sums: dict[tuple[str, str, str], Reliability] = {}
+    skipped: list[dict[str, str]] = []
+    for part in measured:
+        for record in parts.records_of(part, output):
+            header = dict(zip(_OF, (part.model, record["condition"], part.case, part.patient), strict=True))
+            if "skipped" in record:
+                skipped.append({**header, "reason": record["skipped"]})
+                continue
+            structures += [{**header, **row} for row in record["structures"]]
+            cases.append({**header, **_case_row(record)})
+            sums[part.model, record["condition"], part.case] = Reliability(**record["reliability"])
+    return Tables(pandas.DataFrame(structures), pandas.DataFrame(cases), sums, skipped)
+
+
+def _case_row(record: dict[str, Any]) -> dict[str, Any]:
+    dice = [row["dice"] for row in record["structures"]]
+    row = {"dice": sum(dice) / len(dice)}
+    row |= {name: record[name] for name in ("snr_db", "strength", "seconds", "within_bound")}
+    row |= {f"score_{name}": value for name, value in record["scores"].items()}
+    row |= {f"{name}_variance": value for name, value in record["parts"].items()}
+    for uncertainty, places in record["detection"].items():
+        for place, measures in places.items():
+            row |= {f"{uncertainty}_{place}_{name}": value for name, value in measures.items()}
+    calibration = Reliability(**record["reliability"])
+    return row | {name: getattr(calibration, name) for name in ("ece", "brier", "nll")}

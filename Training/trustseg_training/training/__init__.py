@@ -1,0 +1,17 @@
+"""One training run: its objective, its steps and its checkpoints."""
+
+from .callbacks import BEST, CHECKPOINTS, LAST
+from .checkpoints import load_weights
+from .fitting import fit
+from .lightning_module import Segmentation, network_of, volume_network
+
+__all__ = [
+    "BEST",
+    "CHECKPOINTS",
+    "LAST",
+    "Segmentation",
+    "fit",
+    "load_weights",
+    "network_of",
+    "volume_network",
+]

@@ -1,0 +1,1 @@
+"""The running application: its packages, models, settings and dialogs."""

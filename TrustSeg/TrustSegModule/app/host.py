@@ -1,0 +1,117 @@
+"""What only the running application has: consent, restart, installers, sample data. It decides nothing."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+REQUESTER = "TrustSeg"
+
+
+def is_testing() -> bool:
+    """Whether Slicer runs with `--testing`: then nothing may be asked or installed."""
+    return slicer.app.testingEnabled()
+
+
+def confirm(question: str, details: str) -> bool:
+    """Ask whether to go on; `details` stand behind a button."""
+    title = _("{requester}: install Python packages").format(requester=REQUESTER)
+    return slicer.util.confirmOkCancelDisplay(question, windowTitle=title, detailedText=details)
+
+
+def offer_restart(reason: str) -> None:
+    """Ask whether to restart Slicer now, and do so."""
+    title = _("{requester}: restart Slicer").format(requester=REQUESTER)
+    if slicer.util.confirmYesNoDisplay(reason, windowTitle=title):
+        slicer.util.restart()
+
+
+def open_module(name: str) -> None:
+    """Switch the application to another module, such as "SegmentEditor", if it has a window."""
+    if slicer.util.mainWindow() is not None:
+        slicer.util.selectModule(name)
+
+
+def show_image(volume_node) -> None:
+    """Show an image in the slice views, whole, as when it has just been loaded."""
+    if slicer.app.layoutManager() is not None:
+        slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
+
+
+def choose_folder(title: str) -> str:
+    """Ask for a folder to write into; an empty string when the person cancels."""
+    import qt
+
+    return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title)
+
+
+def torch_installer() -> object | None:
+    """Return the `PyTorchUtilsLogic` of the PyTorch extension; None when the extension is not installed."""
+    if getattr(slicer.modules, "pytorchutils", None) is None:
+        return None
+    return importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+
+
+def install_packages(requirements: list[str], constraints: Path) -> bool:
+    """Install packages into Slicer's Python, without asking.
+
+    Parameters
+    ----------
+    requirements : list of str
+        Such as `"scipy>=1.11"`.
+    constraints : Path
+        File for pip's `-c`: versions that must not change.
+
+    Returns
+    -------
+    bool
+        Whether Slicer itself looks after a restart: older ones, without `slicer.packaging`, do not.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        When pip fails. Slicer with `slicer.packaging` has then shown its log.
+    """
+    packaging = _packaging()
+    if packaging is None:
+        slicer.util.pip_install([*requirements, "-c", str(constraints)])
+        return False
+    packaging.pip_ensure(requirements, constraints=constraints, prompt_install=False, requester=REQUESTER)
+    return True
+
+
+def _packaging() -> object | None:
+    """`slicer.packaging`, which Slicer has from 5.12 on."""
+    try:
+        packaging = importlib.import_module("slicer.packaging")
+    except ModuleNotFoundError as error:
+        if error.name != "slicer.packaging":
+            raise
+        return None
+    return packaging if hasattr(packaging, "pip_ensure") else None
+
+
+SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
+SAMPLE_FILE = "hippocampus_223.nii.gz"
+SAMPLE_SHA256 = "98e5594d3f0a89f5e22f09b5eb7a755ede52ac6d1cff89b4827c958194cbddd6"
+
+
+def register_sample_data() -> None:
+    """Offer the sample image once Slicer has started; nothing happens in a Slicer without Sample Data."""
+    if not hasattr(slicer.modules, "sampledata"):
+        return
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="TrustSeg",
+        sampleName=_("Hippocampus MR"),
+        thumbnailFileName=str(SAMPLE_FOLDER / "hippocampus_223.png"),
+        uris=(SAMPLE_FOLDER / SAMPLE_FILE).as_uri(),
+        fileNames=SAMPLE_FILE,
+        checksums=f"SHA256:{SAMPLE_SHA256}",
+        nodeNames="hippocampus_223",
+        loadFileTypes="VolumeFile",
+    )

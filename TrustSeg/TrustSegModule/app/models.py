@@ -1,0 +1,157 @@
+"""The models of the library and those added with `trustseg models add`, as the panel describes them.
+
+All of it is read before PyTorch is there. The description alone is read here; the worker checks the whole
+bundle, with its hashes, when it loads it. The folder of the added models is the one that
+`TrustSegLib.bundle` uses, which cannot be asked here: it brings packages that may not be installed yet.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from TrustSegModule.scene.nodes import SceneError
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model bundle.
+
+    Attributes
+    ----------
+    path : Path
+        Folder of the bundle.
+    description : dict
+        `model.json`.
+    """
+
+    path: Path
+    description: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its name, such as "hippocampus-t1"."""
+        return self.description["name"]
+
+    @property
+    def images(self) -> str:
+        """What it takes, such as "MR, T1"."""
+        return ", ".join([self.description["modality"], *self.description["channels"]])
+
+    @property
+    def trained_on(self) -> str:
+        """The training data in short, with the number of patients."""
+        training = self.description["training"]
+        # What follows the colon or the bracket is for those who look it up.
+        data = re.split(r"[:(]", training["data"], maxsplit=1)[0].strip()
+        return _("{data}; {count} patients").format(data=data, count=training["patients"]["train"])
+
+
+def bundled_models() -> list[Model]:
+    """Return the models of the library by name.
+
+    Raises
+    ------
+    SceneError
+        A description cannot be read.
+    """
+    folder = Path(importlib.util.find_spec("TrustSegLib").submodule_search_locations[0]) / "models"
+    return [_read(path.parent) for path in sorted(folder.glob("*/model.json"))]
+
+
+def installed_models() -> list[Model]:
+    """Return the bundled models, then those that the user has added; a bundled one wins over its namesake.
+
+    An added one that cannot be read is left out, and the log says so.
+
+    Raises
+    ------
+    SceneError
+        The description of a bundled model cannot be read.
+    """
+    models = {model.name: model for model in bundled_models()}
+    for folder in added_model_folders():
+        try:
+            model = _read(folder)
+            models.setdefault(model.name, model)
+        except SceneError as error:
+            logging.warning("TrustSeg: %s", error)
+    return list(models.values())
+
+
+def _read(folder: Path) -> Model:
+    try:
+        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = _("{path}: the model cannot be read; install it again.")
+        raise SceneError(message.format(path=folder / "model.json")) from error
+    return Model(folder, description)
+
+
+def find_model(name: str) -> Model:
+    """Return an installed model by its name; the first one for an empty name.
+
+    Raises
+    ------
+    SceneError
+        There is none of this name.
+    """
+    models = {model.name: model for model in installed_models()}
+    if not name and models:
+        return next(iter(models.values()))
+    if name not in models:
+        message = _("There is no model '{name}'; there are: {names}.")
+        raise SceneError(message.format(name=name, names=", ".join(models) or _("none")))
+    return models[name]
+
+
+def model_of(report: dict[str, Any]) -> Model:
+    """Return the installed model that has made a report.
+
+    Raises
+    ------
+    SceneError
+        It is not installed, or not in this version: the colors and terms of the structures are not known.
+    """
+    name, version = report["model"]["name"], report["model"]["version"]
+    for model in installed_models():
+        if (model.name, model.description["version"]) == (name, version):
+            return model
+    message = _("This was segmented with the model {name} {version}, which is not installed: add it first.")
+    raise SceneError(message.format(name=name, version=version))
+
+
+FOLDER_VARIABLE = "TRUSTSEG_MODELS"
+
+
+def added_model_folders() -> list[Path]:
+    """Return the folders of the added models, sorted; none for a user without a home folder."""
+    try:
+        folder = _models_folder()
+    except RuntimeError:
+        return []  # Nobody can have added a model then.
+    return [file.parent for file in sorted(folder.glob("*/model.json"))]
+
+
+def _models_folder() -> Path:
+    if os.environ.get(FOLDER_VARIABLE):
+        return Path(os.environ[FOLDER_VARIABLE]).absolute()
+    return _data_folder() / "trustseg" / "models"
+
+
+def _data_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    given = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return given if given.is_absolute() else Path.home() / ".local" / "share"

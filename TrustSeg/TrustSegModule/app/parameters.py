@@ -1,0 +1,48 @@
+"""What the panel remembers in the scene: choices, not results."""
+
+import slicer
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+from TrustSegModule.scene.maps import COLOR_MAPS
+
+# No postponed annotations here: Slicer's wrapper reads the types themselves.
+
+
+@parameterNodeWrapper
+class TrustSegParameterNode:
+    """Settings of the panel.
+
+    Attributes
+    ----------
+    inputVolume : vtkMRMLScalarVolumeNode
+        The image.
+    model : str
+        Name of the model; empty for the first.
+    region : vtkMRMLMarkupsROINode
+        Part of the image to segment.
+    device : str
+        "auto", "cpu" or "cuda:N".
+    allMaps : bool
+        Whether to make every uncertainty map.
+    revealLater : bool
+        Whether the uncertainty of a new result is hidden until the person asks for it.
+    map : str
+        Name of the map that is shown.
+    opacity : float
+        Of the overlay, 0 to 1.
+    colorMap : str
+        Name of the overlay's colors.
+    outline : bool
+        Whether the mask is an outline, or filled.
+    """
+
+    inputVolume: slicer.vtkMRMLScalarVolumeNode
+    model: str = ""
+    region: slicer.vtkMRMLMarkupsROINode
+    device: str = "auto"
+    allMaps: bool = False
+    revealLater: bool = False
+    map: str = "error_probability"
+    opacity: float = 0.5
+    colorMap: str = COLOR_MAPS[0]
+    outline: bool = True

@@ -1,0 +1,1 @@
+"""Segmentation jobs in the background: one image, a batch, and their worker process."""

@@ -1,0 +1,190 @@
+"""One segmentation at a time, from the volume to the nodes; no Qt, and nothing here waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import slicer
+from slicer.i18n import tr as _
+
+from TrustSegModule.app.models import Model
+from TrustSegModule.results import nodes
+from TrustSegModule.results.cases import BatchCase
+from TrustSegModule.results.nodes import ResultNodes
+from TrustSegModule.results.placement import CasePlacement, Placement
+from TrustSegModule.scene.inputs import image_array, request_geometry, roi_text
+from TrustSegModule.scene.nodes import SceneError
+
+if TYPE_CHECKING:
+    from TrustSegLib.worker import Event, Finished, SegmentRequest, Worker
+
+
+DEFAULT_MAP = "error_probability"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be segmented, and how.
+
+    Attributes
+    ----------
+    input_node : vtkMRMLScalarVolumeNode
+        The image.
+    model : Model
+        Which model.
+    device : str
+        "auto", "cpu" or "cuda:N".
+    region : vtkMRMLMarkupsROINode or None
+        Part of the image.
+    maps : tuple of str
+        Which uncertainty maps to make.
+    """
+
+    input_node: slicer.vtkMRMLScalarVolumeNode
+    model: Model
+    device: str = "auto"
+    region: slicer.vtkMRMLMarkupsROINode | None = None
+    maps: tuple[str, ...] = (DEFAULT_MAP,)
+
+
+class Runner:
+    """Carries tasks out in a worker process.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Where the results go.
+    worker : TrustSegLib.worker.Worker
+        Stays warm between tasks.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene, worker: Worker) -> None:
+        self._scene, self.worker = scene, worker
+        self._make_placement: Callable[[Finished], Placement] | None = None
+        self._placement: Placement | None = None
+        self.results: ResultNodes | None = None
+        """Of the last task that was finished."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task is not yet over."""
+        return self.worker.busy or self.placing
+
+    @property
+    def placing(self) -> bool:
+        """Whether a result is there and on its way into the scene: `poll` it often."""
+        return self._placement is not None
+
+    def start(self, task: Task) -> None:
+        """Hand a task to the worker; `poll` carries on.
+
+        Raises
+        ------
+        SceneError
+            The volume or the region cannot be used.
+        WorkerError
+            The worker cannot be started, or is busy.
+        """
+        self.results = None
+        self.worker.segment(_request(task))
+        self._make_placement = lambda event: Placement(self._scene, task.input_node, task.model, event)
+
+    def open(self, case: BatchCase, model: Model) -> None:
+        """Bring a case of a batch into the scene, as if it had just been segmented; `poll` carries on.
+
+        Raises
+        ------
+        WorkerError
+            The worker cannot be started, or is busy.
+        """
+        from TrustSegLib.worker import ReadCase
+
+        self.results = None
+        self.worker.ask(ReadCase(Path(case.image), Path(case.folder)))
+        self._make_placement = lambda event: CasePlacement(self._scene, case, model, event)
+
+    def poll(self) -> list[Event]:
+        """What has happened since the last call; a result is in the scene when its `Finished` is returned.
+
+        Never waits, and puts a large result into the scene in many calls. A result whose image has left the
+        scene, or has got another size, is dropped: `Stopped` takes its place.
+
+        Raises
+        ------
+        SceneError
+            The result does not fit its image any more.
+        """
+        from TrustSegLib.worker import Finished
+
+        events: list[Event] = []
+        for event in self.worker.poll():
+            if isinstance(event, Finished):
+                self._placement = self._make_placement(event)
+            else:
+                events.append(event)
+        return events + self._go_on()
+
+    def cancel(self) -> None:
+        """Ask the running task to stop; `Stopped` follows within about a second of polling."""
+        self.worker.cancel()
+        if self._placement is not None:
+            self._placement.cancel()
+
+    def run(self, task: Task) -> ResultNodes:
+        """Carry a task out and wait for it: for scripts and batch.
+
+        Raises
+        ------
+        SceneError
+            The volume or the region cannot be used.
+        WorkerError
+            It failed.
+        """
+        answer = self.worker.run(_request(task))
+        self.results = nodes.put_result(self._scene, task.input_node, answer, task.model.description)
+        return self.results
+
+    def close(self) -> None:
+        """End the worker process; a result that is not yet in the scene is dropped."""
+        self._placement = None
+        self.worker.close()
+
+    def _go_on(self) -> list[Event]:
+        placement, self._placement = self._placement, None
+        ended = placement.go_on() if placement is not None else None
+        if ended is not None:
+            self._make_placement, self.results = None, placement.results
+            return [ended]
+        # Put back only now: one that failed is over.
+        self._placement = placement
+        return []
+
+
+def _request(task: Task) -> SegmentRequest:
+    from TrustSegLib.worker import SegmentRequest
+
+    geometry = request_geometry(task.input_node)
+    array = image_array(task.input_node)
+    _check_channels(task, len(array))
+    return SegmentRequest(
+        array=array,
+        spacing=geometry.spacing,
+        origin=geometry.origin,
+        direction=geometry.direction,
+        model=task.model.path,
+        device=task.device,
+        maps=task.maps,
+        roi=roi_text(task.region, task.input_node) if task.region else None,
+        image_name=task.input_node.GetName(),
+    )
+
+
+def _check_channels(task: Task, found: int) -> None:
+    """Said before the worker is started, in the words of the panel."""
+    expected = len(task.model.description["channels"])
+    if found != expected:
+        message = _("'{name}' has {found} components, the model takes {expected}: choose another image.")
+        raise SceneError(message.format(name=task.input_node.GetName(), found=found, expected=expected))

@@ -1,0 +1,1 @@
+"""Results of the worker in the scene, and as files."""

@@ -1,0 +1,1 @@
+"""The review of a result: decisions, edits, and the audit log."""

@@ -1,0 +1,1 @@
+"""The MRML scene: maps, overlay, legend, surface, segmentation, geometry, inputs and views."""

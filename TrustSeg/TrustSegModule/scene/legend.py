@@ -1,0 +1,112 @@
+"""Color legends with title, unit and numbers for people: of a map in slice views, of a surface in 3D views.
+
+A legend writes the numbers of the display node it belongs to. Probabilities are stored from 0 to 1 and read
+in percent: so the legend of a map has a display node of its own on the same volume, which draws nothing.
+"""
+
+from __future__ import annotations
+
+import slicer
+from slicer.i18n import tr as _
+
+from TrustSegModule.scene.maps import MapScale, lacks_calibration, map_display, scale_of
+from TrustSegModule.scene.nodes import nodes_of_class
+
+DISPLAY_ROLE = "TrustSeg.LegendDisplay"
+LEGEND_ROLE = "TrustSeg.Legend"
+LABELS = 6
+"""Six numbers split a scale from 0 to 50 into tens."""
+SIZE, POSITION = (0.15, 0.5), (0.95, 0.5)
+
+
+def show_legend(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Show the legend of a map in every slice view that shows the map."""
+    scale = scale_of(map_node)
+    display = map_node.GetNodeReference(DISPLAY_ROLE) or _add_display(scene, map_node)
+    display.SetWindowLevelMinMax(scale.low * scale.factor, scale.high * scale.factor)
+    display.SetAndObserveColorNodeID(map_node.GetDisplayNode().GetColorNodeID())
+    legend = _place_legend(scene, map_node, display)
+    _style(legend, scale)
+    follow_threshold(map_node)
+    legend.SetVisibility(True)
+
+
+def show_surface_legend(scene: slicer.vtkMRMLScene, model: slicer.vtkMRMLModelNode, scale: MapScale) -> None:
+    """Show the legend of a colored surface in the 3D views; slice views have that of the map."""
+    legend = _place_legend(scene, model, model.GetDisplayNode())
+    _style(legend, scale)
+    legend.SetTitleText(scale.heading)
+    legend.RemoveAllViewNodeIDs()
+    for view in nodes_of_class(scene, "vtkMRMLViewNode"):
+        legend.AddViewNodeID(view.GetID())
+    legend.SetVisibility(True)
+
+
+def hide_legend(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Hide the legend of a map, if there is one."""
+    legend = map_node.GetNodeReference(LEGEND_ROLE)
+    if legend is not None:
+        legend.SetVisibility(False)
+
+
+def follow_colors(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Give the legend of a map, if there is one, the map's colors."""
+    display = map_node.GetNodeReference(DISPLAY_ROLE)
+    if display is not None:
+        display.SetAndObserveColorNodeID(map_node.GetDisplayNode().GetColorNodeID())
+        follow_table(scene, map_node)
+
+
+def follow_table(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLDisplayableNode) -> None:
+    """Draw the legend of a map or surface, if any, again: its display node got another color table."""
+    legend = node.GetNodeReference(LEGEND_ROLE)
+    if legend is not None:
+        _place_legend(scene, node, legend.GetPrimaryDisplayNode())
+
+
+def follow_threshold(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Write below the title of a map's legend from where on it is drawn, and if it is not calibrated."""
+    legend, scale = map_node.GetNodeReference(LEGEND_ROLE), scale_of(map_node)
+    if legend is not None:
+        threshold = map_node.GetDisplayNode().GetLowerThreshold() * scale.factor
+        notes = [_("not calibrated")] if lacks_calibration(map_node) else []
+        if threshold > scale.low:
+            notes.append(_("from {value:.3g} {unit}").format(value=threshold, unit=scale.unit))
+        legend.SetTitleText("\n".join(filter(None, [scale.heading, ", ".join(notes)])))
+
+
+def _place_legend(
+    scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLDisplayableNode, display: slicer.vtkMRMLDisplayNode
+) -> slicer.vtkMRMLColorLegendDisplayNode:
+    """Add the legend of a display node to the scene, or add it again, as its last node.
+
+    A view draws the legends that are added while it exists: one that came later would draw none. And a legend
+    that a saved scene lists before its color table is an error when the scene is loaded.
+    """
+    legend = node.GetNodeReference(LEGEND_ROLE)
+    if legend is None:
+        legend = slicer.vtkMRMLColorLegendDisplayNode()
+        legend.SetVisibility(False)
+    else:
+        scene.RemoveNode(legend)
+    scene.AddNode(legend)
+    node.AddAndObserveDisplayNodeID(legend.GetID())
+    node.SetNodeReferenceID(LEGEND_ROLE, legend.GetID())
+    legend.SetAndObservePrimaryDisplayNode(display)
+    legend.Modified()  # Views looked at it when it was added and belonged to nothing.
+    return legend
+
+
+def _add_display(scene: slicer.vtkMRMLScene, map_node) -> slicer.vtkMRMLScalarVolumeDisplayNode:
+    scale = scale_of(map_node)
+    display = scene.AddNode(map_display(scale.low, scale.high))
+    map_node.AddAndObserveDisplayNodeID(display.GetID())
+    map_node.SetNodeReferenceID(DISPLAY_ROLE, display.GetID())
+    return display
+
+
+def _style(legend: slicer.vtkMRMLColorLegendDisplayNode, scale: MapScale) -> None:
+    legend.SetLabelFormat("%.0f" if scale.factor > 1 else "%.2f")
+    legend.SetNumberOfLabels(LABELS)
+    legend.SetSize(*SIZE)
+    legend.SetPosition(*POSITION)

@@ -1,0 +1,231 @@
+"""Uncertainty maps as volumes of the scene, on fixed scales so that pictures compare across images.
+
+Their colors are own tables, which look the same in every Slicer and in every report.
+
+The files of the color tables hold 256 colors in Slicer's format. Inferno, Magma and Grey leave out the dark
+end, which would be lost on a dark image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from TrustSegModule.scene.nodes import nodes_of_class
+
+MAP_ATTRIBUTE = "TrustSeg.Map"
+CLASSES_ATTRIBUTE = "TrustSeg.Classes"
+CALIBRATED_ATTRIBUTE = "TrustSeg.Calibrated"
+PERCENT_MAP = "error_probability"
+HIDDEN_SHARE = 0.1
+"""Values below this share of the scale are hidden at first: 5 % of error probability."""
+
+
+class MapScale(NamedTuple):
+    """How the values of a map become colors and numbers for people.
+
+    Attributes
+    ----------
+    title, unit : str
+        What people read in the legend.
+    factor : float
+        From the values of the volume to the numbers of the legend.
+    low, high : float
+        Values of the volume at the ends of the colors.
+    limit : float
+        No value of the map is larger.
+    """
+
+    title: str
+    unit: str
+    factor: float
+    low: float
+    high: float
+    limit: float
+
+    @property
+    def hidden_below(self) -> float:
+        """Smallest value that is drawn at first, in the unit of the volume."""
+        return self.low + HIDDEN_SHARE * (self.high - self.low)
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, as above a legend."""
+        return f"{self.title} ({self.unit})"
+
+
+def describe_map(map_node: slicer.vtkMRMLScalarVolumeNode, name: str, classes: int) -> None:
+    """Keep in a node what `scale_of` needs, also after the scene was saved and loaded.
+
+    Parameters
+    ----------
+    map_node : vtkMRMLScalarVolumeNode
+    name : str
+        One of `TrustSegLib.uncertainty.MAP_NAMES`.
+    classes : int
+        Number of classes of the model, background included.
+    """
+    map_node.SetAttribute(MAP_ATTRIBUTE, name)
+    map_node.SetAttribute(CLASSES_ATTRIBUTE, str(classes))
+
+
+def map_name(map_node: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Return which map a volume holds, such as "error_probability"."""
+    return map_node.GetAttribute(MAP_ATTRIBUTE)
+
+
+def set_calibrated(map_node: slicer.vtkMRMLScalarVolumeNode, calibrated: bool) -> None:
+    """Keep in a node whether the probabilities of its result were calibrated."""
+    map_node.SetAttribute(CALIBRATED_ATTRIBUTE, "1" if calibrated else None)
+
+
+def lacks_calibration(map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    """Return whether a map shows probabilities in percent that nobody has held against outcomes."""
+    return map_name(map_node) == PERCENT_MAP and map_node.GetAttribute(CALIBRATED_ATTRIBUTE) is None
+
+
+def scale_of(map_node: slicer.vtkMRMLScalarVolumeNode) -> MapScale:
+    """Return the scale of a volume that `describe_map` was called for."""
+    # Here and not above: Slicer opens the module before the library is importable.
+    from TrustSegLib.uncertainty import map_range, map_unit
+
+    name, classes = map_name(map_node), int(map_node.GetAttribute(CLASSES_ATTRIBUTE))
+    low, high = map_range(name, classes)
+    factor, unit = (100.0, "%") if name == PERCENT_MAP else (1.0, map_unit(name))
+    return MapScale(map_titles()[name], unit, factor, low, high, limit=max(high, 1.0))
+
+
+def map_titles() -> dict[str, str]:
+    """Return what people call each map, in their language; the library knows the English names only."""
+    return {
+        "error_probability": _("Error probability"),
+        "predictive_variance": _("Predictive variance"),
+        "entropy": _("Predictive entropy"),
+        "epistemic": _("Epistemic uncertainty"),
+        "aleatoric": _("Aleatoric uncertainty"),
+    }
+
+
+def create_map(
+    scene: slicer.vtkMRMLScene, name: str, classes: int, image_name: str
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add an empty volume for a map to the scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    name : str
+        One of `TrustSegLib.uncertainty.MAP_NAMES`.
+    classes : int
+        Number of classes of the model, background included.
+    image_name : str
+        The volume is called "<image> <title of the map>".
+    """
+    node = slicer.vtkMRMLScalarVolumeNode()
+    describe_map(node, name, classes)
+    scale = scale_of(node)
+    node.SetName(f"{image_name} {scale.title.lower()}")
+    node.SetVoxelValueUnits(_no_unit())
+    scene.AddNode(node)
+    display = scene.AddNode(map_display(scale.low, scale.high))
+    display.SetThreshold(scale.hidden_below, scale.limit)
+    display.SetAndObserveColorNodeID(color_table(scene, COLOR_MAPS[0]).GetID())
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    return node
+
+
+def fill_map(
+    node: slicer.vtkMRMLScalarVolumeNode,
+    image: vtk.vtkImageData,
+    input_node: slicer.vtkMRMLVolumeNode,
+    classes: int,
+) -> None:
+    """Replace the voxels by those of a result; threshold, colors and opacity stay as the user set them.
+
+    Parameters
+    ----------
+    node : vtkMRMLScalarVolumeNode
+        From `create_map`.
+    image : vtkImageData of float
+        The voxels, on the grid of the input; the node keeps it.
+    input_node : vtkMRMLVolumeNode
+        What was segmented.
+    classes : int
+        Number of classes of the model, background included.
+    """
+    describe_map(node, map_name(node), classes)
+    node.CopyOrientation(input_node)
+    node.SetAndObserveImageData(image)
+    scale = scale_of(node)
+    node.GetDisplayNode().SetWindowLevelMinMax(scale.low, scale.high)
+
+
+def remove_map(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Remove a map with its legend from the scene."""
+    for display in [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]:
+        scene.RemoveNode(display)
+    scene.RemoveNode(node)
+
+
+def map_display(low: float, high: float) -> slicer.vtkMRMLScalarVolumeDisplayNode:
+    """Return a display node with a fixed scale of colors that hides values below its threshold."""
+    display = slicer.vtkMRMLScalarVolumeDisplayNode()
+    # Before the voxels come: else a histogram of the whole volume is taken, and the scale fitted to it.
+    display.AutoWindowLevelOff()
+    display.AutoThresholdOff()
+    display.SetWindowLevelMinMax(low, high)
+    display.ApplyThresholdOn()
+    # The color of a voxel is its value: interpolated ones are those of no voxel.
+    display.InterpolateOff()
+    return display
+
+
+def _no_unit() -> slicer.vtkCodedEntry:
+    """Return the code for a number without unit, such as a probability."""
+    units = slicer.vtkCodedEntry()
+    units.SetValueSchemeMeaning("1", "UCUM", "no units")
+    return units
+
+
+COLOR_MAPS = ("Inferno", "Viridis", "Cividis", "Magma", "Grey", "Rainbow")
+"""The first is the default; the others are for eyes and habits that differ."""
+COLOR_MAP_ATTRIBUTE = "TrustSeg.ColorMap"
+COLOR_TABLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "ColorTables"
+
+
+def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:
+    """Return the scene's color table of this name; added at the first call.
+
+    Raises
+    ------
+    ValueError
+        The name is not in `COLOR_MAPS`.
+    """
+    if name not in COLOR_MAPS:
+        raise ValueError(f"there is no color map {name!r}; choose from {', '.join(COLOR_MAPS)}")
+    for node in nodes_of_class(scene, "vtkMRMLColorTableNode"):
+        if node.GetAttribute(COLOR_MAP_ATTRIBUTE) == name:
+            return node
+    return scene.AddNode(_make_table(name))
+
+
+def read_colors(name: str) -> np.ndarray:
+    """Return the colors of a table as (256, 3) from 0 to 1, lowest value first."""
+    return np.loadtxt(COLOR_TABLE_FOLDER / f"{name}.txt", usecols=(2, 3, 4)) / 255
+
+
+def _make_table(name: str) -> slicer.vtkMRMLColorTableNode:
+    colors = read_colors(name)
+    node = slicer.vtkMRMLColorTableNode()
+    node.SetTypeToUser()
+    node.SetName(f"TrustSeg {name}")
+    node.SetAttribute(COLOR_MAP_ATTRIBUTE, name)
+    node.SetNumberOfColors(len(colors))
+    for index, color in enumerate(colors):
+        node.SetColor(index, str(index), *color, 1.0)
+    return node

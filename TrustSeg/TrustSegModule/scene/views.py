@@ -1,0 +1,178 @@
+"""Takes the views to a place: a point, a region, or the middle of a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from TrustSegModule.scene.nodes import nodes_of_class
+
+Point = tuple[float, float, float]
+
+
+def world_position(node: slicer.vtkMRMLTransformableNode, ras_mm: Sequence[float]) -> Point:
+    """Return where a point of a node lies in the scene, in RAS mm."""
+    world = [0.0] * 3
+    node.TransformPointToWorld(list(ras_mm), world)
+    return tuple(world)
+
+
+def go_to(scene: slicer.vtkMRMLScene, point: Point) -> None:
+    """Center all slice views on a point, put the crosshair there, and let the 3D views turn around it.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    point : 3 floats
+        In RAS mm of the scene.
+    """
+    slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *point, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+    for crosshair in nodes_of_class(scene, "vtkMRMLCrosshairNode"):
+        _mark(crosshair, point)
+    for camera in nodes_of_class(scene, "vtkMRMLCameraNode"):
+        _look_at(camera, point)
+
+
+def _mark(crosshair: slicer.vtkMRMLCrosshairNode, point: Point) -> None:
+    with slicer.util.NodeModify(crosshair):
+        crosshair.SetCrosshairRAS(list(point))
+        # Small: lines through the whole view would lie over what is to be looked at.
+        if crosshair.GetCrosshairMode() == slicer.vtkMRMLCrosshairNode.NoCrosshair:
+            crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.ShowSmallBasic)
+
+
+def _look_at(camera: slicer.vtkMRMLCameraNode, point: Point) -> None:
+    """Move the camera along, so that it looks from the same side and as near as before."""
+    focus, position = camera.GetFocalPoint(), camera.GetPosition()
+    with slicer.util.NodeModify(camera):
+        camera.SetPosition(*(p + q - f for p, q, f in zip(position, point, focus, strict=True)))
+        camera.SetFocalPoint(*point)
+    camera.ResetClippingRange()
+
+
+MIDDLE_ATTRIBUTE = "TrustSeg.Middle"
+
+
+def keep_middle(
+    segmentation_node: slicer.vtkMRMLSegmentationNode, middle: tuple[int, int, int] | None
+) -> None:
+    """Keep in a node which voxel (i, j, k) is the middle of its mask; None for an empty mask."""
+    text = None if middle is None else " ".join(map(str, middle))
+    segmentation_node.SetAttribute(MIDDLE_ATTRIBUTE, text)
+
+
+def jump_to(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegmentationNode) -> None:
+    """Put the middle of a new mask into the middle of every slice view; an empty mask moves none.
+
+    The middle is a voxel of the mask: so every view shows some of it.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    segmentation_node : vtkMRMLSegmentationNode
+        Of `put_result`: all structures lie in one image.
+    """
+    middle = segmentation_node.GetAttribute(MIDDLE_ATTRIBUTE)
+    if middle is None:
+        return
+    index = [float(number) for number in middle.split()]
+    labelmap = _labelmap(segmentation_node.GetSegmentation().GetNthSegment(0))
+    world = _world(segmentation_node, labelmap, index)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+
+
+def segment_middle(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Point | None:
+    """Return the voxel in the middle of one segment's mask as it is now.
+
+    Returns
+    -------
+    tuple of 3 floats or None
+        In RAS mm of the scene; None where the mask is empty, or the segment was removed.
+    """
+    segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
+    labelmap = None if segment is None else _labelmap(segment)
+    if labelmap is None or labelmap.GetPointData().GetScalars() is None:
+        return None
+    labels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
+    middle = _last(middle_steps(labels == segment.GetLabelValue()))
+    if middle is None:
+        return None
+    # The image holds a part of the grid, which begins at its extent.
+    index = [place + first for place, first in zip(middle, labelmap.GetExtent()[::2], strict=True)]
+    return _world(segmentation_node, labelmap, index)
+
+
+def _labelmap(segment: slicer.vtkSegment) -> slicer.vtkOrientedImageData | None:
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    return segment.GetRepresentation(name)
+
+
+def _world(segmentation_node: slicer.vtkMRMLSegmentationNode, labelmap, index: list[float]) -> Point:
+    matrix, world = vtk.vtkMatrix4x4(), [0.0] * 3
+    labelmap.GetImageToWorldMatrix(matrix)
+    segmentation_node.TransformPointToWorld(matrix.MultiplyPoint((*index, 1.0))[:3], world)
+    return tuple(world)
+
+
+def _last(steps: Generator[None, None, Any]) -> Any:
+    """Take all steps at once and return what they come to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+Index = tuple[int, int, int]
+
+
+def middle_steps(labels: np.ndarray) -> Generator[None, None, Index | None]:
+    """Find the voxel of a mask that is nearest to the mean of all, a slice per step.
+
+    It is a voxel of the mask also where the mask has two parts or is bent.
+
+    Parameters
+    ----------
+    labels : ndarray (D, H, W)
+        0 is background.
+
+    Returns
+    -------
+    tuple of 3 ints or None
+        (i, j, k); None for an empty mask.
+    """
+    count, total = 0, np.zeros(3)
+    for k, plane in enumerate(labels):
+        places = _places(plane)
+        count += len(places)
+        total += (*places.sum(axis=0), k * len(places))
+        yield
+    return None if count == 0 else (yield from _nearest_steps(labels, total / count))
+
+
+def _nearest_steps(labels: np.ndarray, center: np.ndarray) -> Generator[None, None, Index]:
+    """Look into the slices in the order of their distance, until no other one can hold a nearer voxel."""
+    best, found = np.inf, (0, 0, 0)
+    for k in sorted(range(len(labels)), key=lambda index: abs(index - center[2])):
+        away = (k - center[2]) ** 2
+        if away >= best:
+            break
+        places = _places(labels[k])
+        if len(places):
+            distances = ((places - center[:2]) ** 2).sum(axis=1) + away
+            nearest = distances.argmin()
+            if distances[nearest] < best:
+                best, found = distances[nearest], (*map(int, places[nearest]), k)
+        yield
+    return found
+
+
+def _places(plane: np.ndarray) -> np.ndarray:
+    """Return the indices (i, j) of the mask's voxels in a slice (H, W), as (N, 2)."""
+    rows, columns = np.divmod(np.flatnonzero(plane != 0), plane.shape[1])
+    return np.column_stack([columns, rows])

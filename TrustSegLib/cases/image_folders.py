@@ -1,0 +1,200 @@
+"""What is in a folder that is given as an image: one DICOM series, or a batch of images and series."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from TrustSegLib.errors import ImageError
+from TrustSegLib.imaging.image_files import ITK_READERS, quiet_itk
+from TrustSegLib.report.files import REPORT_FILE
+
+IMAGE_EXTENSIONS = tuple(ITK_READERS)
+
+
+def images_of_batch(folder: Path) -> list[Path]:
+    """List the images of a batch by name: files, or folders of DICOM series.
+
+    None where `folder` is a file or a folder of DICOM files, or where there are no images.
+
+    Raises
+    ------
+    ImageError
+        The folder itself, or a file directly in it, cannot be read.
+    """
+    if not folder.is_dir():
+        return []
+    try:
+        ours = written_before(folder)
+        files = [path for path in files_in(folder) if path.name not in ours]
+        images = [path for path in files if path.name.lower().endswith(IMAGE_EXTENSIONS)]
+        if images:
+            return [] if any(is_dicom_image(path) for path in files if path not in images) else images
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    return [] if holds_dicom_images(folder) else series_folders(folder)
+
+
+def written_before(folder: Path) -> set[str]:
+    """Names that the report in `folder` lists as its files; none where there is no report of ours."""
+    try:
+        report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+        if not report["schema"].startswith("trustseg-report/"):
+            return set()
+        return {*report["files"].values(), *(entry["file"] for entry in report["maps"])}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()  # No report, or one of another program: then nothing here is known to be ours.
+
+
+_MARK, _MARK_AT = b"DICM", 128
+_HEAD_BYTES = 1024  # the file's meta information begins behind the mark and is shorter than that
+_CLASS = re.compile(rb"\x02\x00\x02\x00UI..([0-9.]+)", re.DOTALL)
+"""Media Storage SOP Class UID (0002,0002); this part of a file is always explicit, little endian (PS3.10)."""
+_STORAGE = "1.2.840.10008.5.1.4.1.1"
+NO_IMAGES = (
+    "1.2.840.10008.1.3.10",  # DICOMDIR, the list of the files of a CD
+    f"{_STORAGE}.4.2",  # spectroscopy
+    f"{_STORAGE}.9",  # waveforms
+    f"{_STORAGE}.11",  # presentation states
+    f"{_STORAGE}.30",  # parametric maps, as `--dicom-seg` writes one
+    f"{_STORAGE}.66",  # raw data, registrations, segmentations
+    f"{_STORAGE}.67",  # real world values
+    f"{_STORAGE}.68",  # surfaces
+    f"{_STORAGE}.88",  # structured reports
+    f"{_STORAGE}.104",  # documents
+    f"{_STORAGE}.200",  # protocols of the scanner
+    f"{_STORAGE}.481",  # radiotherapy: contours, doses, plans
+    "1.3.12.2.1107.5.9.1",  # Siemens' own: spectra, reports and raw data
+)
+"""SOP classes (PS3.6), each with all below it, that are no images of a patient to segment."""
+
+
+def series_folders(folder: Path) -> list[Path]:
+    """List the folders below `folder`, at any depth, that hold DICOM images; by name.
+
+    Hidden folders are left out. Links are followed, but no folder is looked into twice. One that cannot be
+    read, or holds a file that cannot, is listed as well: it is a case that fails, and the others go on.
+
+    Raises
+    ------
+    ImageError
+        `folder` itself cannot be read.
+    """
+    try:
+        waiting = _inner_folders(folder)[::-1]
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    found, seen = [], {folder.resolve()}
+    while waiting:
+        current = waiting.pop()
+        if (place := current.resolve()) in seen:
+            continue
+        seen.add(place)
+        is_case, inner = _look_into(current)
+        found += [current] if is_case else []
+        waiting += inner[::-1]
+    return found
+
+
+def holds_dicom_images(folder: Path) -> bool:
+    """Whether DICOM images lie directly in `folder`; False where it is a file.
+
+    Raises
+    ------
+    ImageError
+        The folder or a file in it cannot be read.
+    """
+    try:
+        return folder.is_dir() and _hold_images(folder, files_in(folder))
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
+def may_hold_dicom_images(folder: Path) -> bool:
+    """As `holds_dicom_images`; True also where it cannot be told, so that the reader says what is wrong."""
+    try:
+        return holds_dicom_images(folder)
+    except ImageError:
+        return True
+
+
+def may_be_folder(path: Path) -> bool:
+    """Whether a path is a folder; True also where it cannot be told, as of a link into a private folder."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return True
+
+
+def files_in(folder: Path, besides: Collection[Path] = ()) -> list[Path]:
+    """List the files of a folder by name, without hidden ones; `OSError` if it cannot be read.
+
+    The paths in `besides` are not looked at.
+    """
+    paths = [path for path in folder.iterdir() if not path.name.startswith(".") and path not in besides]
+    return sorted(path for path in paths if path.is_file())
+
+
+def is_dicom_image(path: Path) -> bool:
+    """Whether a file has the mark of DICOM and is not of another kind; `OSError` if it cannot be read."""
+    return (head := _head(path)) is not None and _is_image(head)
+
+
+def unreadable(folder: Path, error: OSError) -> ImageError:
+    """Return the error of a folder that cannot be read."""
+    reason = error.strerror or type(error).__name__
+    return ImageError(f"{folder}: cannot be read ({reason}); check its permissions")
+
+
+def _hold_images(folder: Path, files: Sequence[Path]) -> bool:
+    unmarked = set()
+    for path in files:
+        if (head := _head(path)) is None:
+            unmarked.add(path.name)
+        elif _is_image(head):
+            return True
+    # Old exports lack the mark; the reader takes them nevertheless, with a report or a DICOMDIR beside them.
+    return bool(unmarked) and not unmarked.isdisjoint(_names_in_series(folder))
+
+
+def _names_in_series(folder: Path) -> set[str]:
+    """Names of all files of a folder that GDCM takes for those of a series."""
+    reader = sitk.ImageSeriesReader
+    with quiet_itk():
+        series = [
+            reader.GetGDCMSeriesFileNames(str(folder), each) for each in reader.GetGDCMSeriesIDs(str(folder))
+        ]
+    return {Path(name).name for names in series for name in names}
+
+
+def _head(path: Path) -> bytes | None:
+    """The beginning of a DICOM file; None for any other file."""
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    return head if head[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK else None
+
+
+def _is_image(head: bytes) -> bool:
+    """A file whose class cannot be told may be a damaged slice: it is not passed over in silence."""
+    found = _CLASS.search(head)
+    uid = found[1].decode("ascii") if found else ""
+    return not any(uid == kind or uid.startswith(f"{kind}.") for kind in NO_IMAGES)
+
+
+def _look_into(folder: Path) -> tuple[bool, list[Path]]:
+    """Whether a folder is a case, and the folders inside it."""
+    inner: list[Path] = []
+    try:
+        inner = _inner_folders(folder)
+        # What cannot be told to be a file is among the inner folders, and a case of its own.
+        return _hold_images(folder, files_in(folder, besides=inner)), inner
+    except OSError:
+        return True, inner  # A case that fails: the reader says what is wrong with it.
+
+
+def _inner_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and may_be_folder(path))

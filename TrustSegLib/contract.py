@@ -1,0 +1,217 @@
+"""What library, worker, Slicer module and training agree on: file names, schemas, maps and how they look.
+
+Standard library only: Slicer reads it before any of the library's packages is installed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+# Files of a case's and of a batch's results.
+MASK_FILE = "mask.nii.gz"
+OVERLAY_FILE = "overlay.png"
+REPORT_FILE = "report.json"
+HTML_FILE = "report.html"
+CASES_CSV_FILE = "cases.csv"
+CASES_JSON_FILE = "cases.json"
+STRUCTURES_CSV_FILE = "structures.csv"
+DICOM_SEGMENTATION_FILE = "segmentation.dcm"
+DICOM_MAP_FILE = "uncertainty.dcm"
+REVIEW_FILE = "review.json"
+AUDIT_LOG_FILE = "audit_log.csv"
+
+# Files of a model bundle.
+MODEL_FILE = "model.json"
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "MODEL_CARD.md"
+CALIBRATION_FILE = "calibration.json"
+METRICS_FILE = "metrics.json"
+
+# The `schema` field of each JSON file, and the worker's protocol.
+REPORT_SCHEMA = "trustseg-report/1"
+CASES_SCHEMA = "trustseg-cases/1"
+REVIEW_SCHEMA = "trustseg-review/1"
+MODEL_SCHEMA = "trustseg-model/1"
+CALIBRATION_SCHEMA = "trustseg-calibration/1"
+MOMENTS_SCHEMA = "trustseg-moments/1"
+WORKER_PROTOCOL = "trustseg-worker/1"
+
+DEFAULT_MAP = "error_probability"
+"""The map that people see first, and the only one that is calibrated."""
+
+HIDDEN_SHARE = 0.1
+"""Values below this share of a map's scale are not drawn, to keep the anatomy clear: 5 % of error probability."""
+
+OPACITY = 0.85
+"""Of the colors over the anatomy, where they are drawn."""
+
+MODELS_VARIABLE = "TRUSTSEG_MODELS"
+"""Environment variable that names another folder for the added models, such as one that a group shares."""
+
+
+def map_file(name: str) -> str:
+    """Name of the file that holds an uncertainty map: the default map is just "uncertainty"."""
+    return "uncertainty.nii.gz" if name == DEFAULT_MAP else f"uncertainty_{name}.nii.gz"
+
+
+@dataclass(frozen=True)
+class MapDisplay:
+    """How the values of an uncertainty map become colors: fixed for a map, never fitted to the image.
+
+    Attributes
+    ----------
+    title, unit : str
+        What people read in a legend.
+    factor : float
+        From the values of the file to the numbers of the legend.
+    low, high : float
+        Ends of the colors, in the file's unit.
+    largest : float
+        No value of the map is larger, in the file's unit.
+    """
+
+    title: str
+    unit: str
+    factor: float
+    low: float
+    high: float
+    largest: float
+
+    @property
+    def hidden_below(self) -> float:
+        """Smallest value that is drawn at first, in the file's unit."""
+        return self.low + HIDDEN_SHARE * (self.high - self.low)
+
+    @property
+    def open_end(self) -> bool:
+        """Whether values above `high` can occur."""
+        return self.largest > self.high
+
+
+@dataclass(frozen=True)
+class _Map:
+    title: str
+    unit: str
+    high: Callable[[int], float]
+    largest: Callable[[int], float]
+
+
+def _largest_spread(classes: int) -> float:
+    """The largest sum over classes of p (1 - p), and the largest 1 - p of the likeliest: that of equal p."""
+    return 1 - 1 / classes
+
+
+# With three classes or more, the most probable label can be wrong more often than right: beyond the scale.
+_MAPS = {
+    DEFAULT_MAP: _Map("Error probability", "probability", lambda classes: 0.5, _largest_spread),
+    "predictive_variance": _Map(
+        "Predictive variance", "probability²", lambda classes: 0.25, lambda classes: 0.25
+    ),
+    "entropy": _Map("Predictive entropy", "nat", math.log, math.log),
+    "epistemic": _Map("Epistemic uncertainty", "probability²", _largest_spread, _largest_spread),
+    "aleatoric": _Map("Aleatoric uncertainty", "probability²", _largest_spread, _largest_spread),
+}
+
+MAP_NAMES = tuple(_MAPS)
+
+
+def map_title(name: str) -> str:
+    """Name of a map for people, such as "Error probability"."""
+    return _MAPS[name].title
+
+
+def map_unit(name: str) -> str:
+    """Unit of a map's values in its file; a probability is stored as a fraction, not in percent."""
+    return _MAPS[name].unit
+
+
+def map_display(name: str, classes: int) -> MapDisplay:
+    """The fixed display of a map, the same in pictures, pages and Slicer.
+
+    Parameters
+    ----------
+    name : str
+        One of `MAP_NAMES`.
+    classes : int
+        Number of classes, background included, at least 2.
+    """
+    if classes < 2:
+        raise ValueError(f"a segmentation has at least 2 classes, not {classes}")
+    found = _MAPS[name]
+    factor, unit = (100.0, "%") if name == DEFAULT_MAP else (1.0, found.unit)
+    high, largest = float(found.high(classes)), float(found.largest(classes))
+    return MapDisplay(found.title, unit, factor, 0.0, high, max(high, largest))
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One image of a batch, as `cases.json` has it.
+
+    Attributes
+    ----------
+    image : str
+        As the user named it: a file, or the folder of a DICOM series.
+    folder : str or None
+        Where its results are; None when it failed.
+    quality : float or None
+        Expected DSC of its worst structure; None without a calibration.
+    uncertainty : float or None
+        What cases without a quality are sorted by, the highest first: the largest boundary uncertainty of a
+        structure, or the largest mean uncertainty where there are no scores.
+    flags : tuple of str
+        Structures that a person should look at, and why.
+    warnings : tuple of str
+        Of the case.
+    regions : int
+        Number of places to look at.
+    error : str or None
+        Why there is no result.
+    """
+
+    image: str
+    folder: str | None = None
+    quality: float | None = None
+    uncertainty: float | None = None
+    flags: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    regions: int = 0
+    error: str | None = None
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> CaseRow:
+        """Read a row of `cases.json`; fields of later versions are left out."""
+        known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
+        )
+
+
+def added_models_folder() -> Path:
+    """Folder of the models that the user has added, which need not be there.
+
+    It is `TRUSTSEG_MODELS` or, where that is not set, in the place that the operating system has for the data
+    of a user's programs (on Linux the XDG base directory).
+
+    Raises
+    ------
+    RuntimeError
+        The user has no home folder.
+    """
+    if os.environ.get(MODELS_VARIABLE):
+        return Path(os.environ[MODELS_VARIABLE]).absolute()
+    return _data_folder() / "trustseg" / "models"
+
+
+def _data_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    given = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return given if given.is_absolute() else Path.home() / ".local" / "share"

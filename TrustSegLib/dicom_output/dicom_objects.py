@@ -1,0 +1,255 @@
+"""The DICOM objects of a result: the mask as a Segmentation, the error probability as a Parametric Map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from highdicom import AlgorithmIdentificationSequence, ContributingEquipment, VOILUTTransformation
+from highdicom.color import CIELabColor
+from highdicom.pm import DerivedPixelContrastValues, ImageFlavorValues, ParametricMap, RealWorldValueMapping
+from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
+from highdicom.sr import CodedConcept
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
+
+from TrustSegLib.bundle import Code, ModelDescription, Structure
+from TrustSegLib.imaging import Volume
+from TrustSegLib.version import __version__
+
+SEGMENTATION_NOTE = "Research use only; automatic, not reviewed by a person"
+
+
+def segmentation_object(
+    labels: Volume, description: ModelDescription, model: Mapping[str, str], sources: Sequence[Dataset]
+) -> Segmentation:
+    """Make the DICOM object of a mask.
+
+    Frames without a voxel of their segment are left out, so a structure that was not found has a description
+    and no frames. A mask that is empty as a whole keeps all its frames, since an image must have some.
+
+    Parameters
+    ----------
+    labels : Volume
+        (1, D, H, W) uint8, 0 is background.
+    description : ModelDescription
+        Names, codes and colors of the structures; all of them become segments.
+    model : Mapping
+        `name`, `version` and `sha256`.
+    sources : sequence of Dataset
+        D headers of the source series, in the order of the slices.
+    """
+    segmentation = Segmentation(
+        source_images=sources,
+        pixel_array=labels.array[0],
+        segmentation_type=SegmentationTypeValues.BINARY,
+        segment_descriptions=[describe_segment(structure, model) for structure in description.structures],
+        omit_empty_frames=bool(labels.array.any()),
+        content_label="SEGMENTATION",
+        **series_of_result(sources[0], model, 1, "Segmentation", SEGMENTATION_NOTE),
+    )
+    use_new_dimension_uid(segmentation)
+    return segmentation
+
+
+def describe_segment(structure: Structure, model: Mapping[str, str]) -> SegmentDescription:
+    """Describe a structure of the model as a segment that no person has touched.
+
+    Parameters
+    ----------
+    structure : Structure
+        Its label is the segment's number.
+    model : Mapping
+        `name`, `version` and `sha256`.
+    """
+    terminology = structure.terminology
+    segment = SegmentDescription(
+        segment_number=structure.label,
+        segment_label=long_string(structure.name),
+        segmented_property_category=_concept(terminology.category),
+        segmented_property_type=_concept(terminology.type),
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm(model),
+        anatomic_regions=[_concept(terminology.region)] if terminology.region else None,
+        display_color=CIELabColor.from_rgb(*structure.color),
+    )
+    # highdicom takes no modifiers; the standard puts each inside the code that it modifies.
+    if terminology.type_modifier:
+        kind = segment.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [_concept(terminology.type_modifier)]
+    if terminology.region and terminology.region_modifier:
+        region = segment.AnatomicRegionSequence[0]
+        region.AnatomicRegionModifierSequence = [_concept(terminology.region_modifier)]
+    return segment
+
+
+def _concept(code: Code) -> CodedConcept:
+    return CodedConcept(code.code, code.scheme, long_string(code.meaning))
+
+
+MAP_NOTE = "Research use only; probability that a voxel's label is wrong"
+_SHOWN_RANGE = (0.0, 0.5)  # the scale of the error probability in all our pictures
+
+
+def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Dataset]) -> ParametricMap:
+    """Make the DICOM object of an error probability map.
+
+    Parameters
+    ----------
+    error : Volume
+        (1, D, H, W), 0 to 1; stored as float32 without loss.
+    model : Mapping
+        `name`, `version` and `sha256`.
+    sources : sequence of Dataset
+        D headers of the source series, in the order of the slices.
+    """
+    low, high = _SHOWN_RANGE
+    image = ParametricMap(
+        source_images=sources,
+        pixel_array=error.array[0].astype(np.float32, copy=False),
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[_identity_mapping()],
+        voi_lut_transformations=[
+            VOILUTTransformation(window_center=(low + high) / 2, window_width=high - low)
+        ],
+        image_flavor=ImageFlavorValues.VOLUME,
+        derived_pixel_contrast=DerivedPixelContrastValues.QUANTITY,
+        content_label="ERROR_PROB",
+        **series_of_result(sources[0], model, 2, "Error probability", MAP_NOTE),
+    )
+    use_new_dimension_uid(image)
+    sort_frames_along_normal(image)
+    return image
+
+
+def _identity_mapping() -> RealWorldValueMapping:
+    return RealWorldValueMapping(
+        lut_label="ERROR_PROB",
+        lut_explanation="Probability that the label is wrong",
+        unit=codes.UCUM.NoUnits,
+        value_range=(0.0, 1.0),
+        slope=1.0,
+        intercept=0.0,
+        quantity_definition=codes.DCM.Probability,
+    )
+
+
+def sort_frames_along_normal(image: Dataset) -> None:
+    """Put the frames of a float image in the order in which they follow each other along their normal.
+
+    highdicom writes them the other way round. Readers should go by the frames' positions; dcmqi, with which
+    3D Slicer reads maps, takes the n-th frame for the n-th slice along rows x columns and would show the map
+    upside down.
+
+    Parameters
+    ----------
+    image : Dataset
+        One frame per slice, float32 pixels, one shared orientation; changed in place.
+    """
+    shared = image.SharedFunctionalGroupsSequence[0]
+    axes = np.reshape([float(c) for c in shared.PlaneOrientationSequence[0].ImageOrientationPatient], (2, 3))
+    groups = list(image.PerFrameFunctionalGroupsSequence)
+    positions = np.array(
+        [
+            [float(number) for number in group.PlanePositionSequence[0].ImagePositionPatient]
+            for group in groups
+        ]
+    )
+    order = np.argsort(positions @ np.cross(*axes))
+    frames = np.frombuffer(image.FloatPixelData, dtype="<f4").reshape(len(groups), -1)
+    image.FloatPixelData = frames[order].tobytes()
+    image.PerFrameFunctionalGroupsSequence = [groups[index] for index in order]
+    for place, group in enumerate(image.PerFrameFunctionalGroupsSequence, start=1):
+        group.FrameContentSequence[0].DimensionIndexValues = [place]
+
+
+MANUFACTURER = "TrustSeg"
+_LONGEST = 64  # characters of the DICOM type LO
+_LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS
+
+
+def long_string(text: str) -> str:
+    """Make text fit the DICOM type LO: one line of at most 64 characters without backslashes."""
+    return " ".join(text.replace("\\", "/").split())[:_LONGEST]
+
+
+def new_uid() -> str:
+    """Return a new identifier under the root of UUIDs, `2.25.`, which nobody has to register."""
+    return str(generate_uid(prefix=None))
+
+
+def model_name(model: Mapping[str, str]) -> str:
+    """Name the algorithm: `TrustSeg NAME VERSION`."""
+    return f"{MANUFACTURER} {model['name']} {model['version']}"
+
+
+def algorithm(model: Mapping[str, str]) -> AlgorithmIdentificationSequence:
+    """Identify the algorithm of a segment by name, version and the hash of the model."""
+    return AlgorithmIdentificationSequence(
+        name=long_string(model_name(model)),
+        family=codes.DCM.ArtificialIntelligence,
+        version=long_string(model["version"]),
+        source=MANUFACTURER,
+        parameters={"model_sha256": model["sha256"]},
+    )
+
+
+def series_of_result(
+    source: Dataset, model: Mapping[str, str], number: int, description: str, note: str
+) -> dict[str, Any]:
+    """Return the arguments that every highdicom object takes for series, equipment and text.
+
+    Parameters
+    ----------
+    source : Dataset
+        A header of the source series.
+    model : Mapping
+        `name`, `version` and `sha256`.
+    number : int
+        1, 2 ...: which of the results it is.
+    description : str
+        What the series shows; the model's name is added.
+    note : str
+        What the reader must know of the content, at most 64 characters.
+    """
+    return {
+        "series_instance_uid": new_uid(),
+        "series_number": _series_number(source, number),
+        "sop_instance_uid": new_uid(),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": long_string(model["name"]),
+        "software_versions": [__version__, long_string(f"{model['name']} {model['version']}")],
+        "device_serial_number": long_string(model["sha256"]),
+        "series_description": long_string(f"{description}, {model_name(model)}"),
+        "content_description": long_string(note),
+        "contributing_equipment": [_equipment(model)],
+        # Names in any script: the source's own characters may not hold those of the model.
+        "specific_character_set": "ISO_IR 192",
+    }
+
+
+def use_new_dimension_uid(image: Dataset) -> None:
+    """Replace the identifier that highdicom makes under its own root."""
+    uid = new_uid()
+    image.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
+    for index in image.DimensionIndexSequence:
+        index.DimensionOrganizationUID = uid
+
+
+def _series_number(source: Dataset, number: int) -> int:
+    """Return a number that puts the result behind its source: 7 has the results 701, 702."""
+    result = 100 * max(0, int(source.get("SeriesNumber") or 0)) + number
+    return result if result <= _LARGEST_NUMBER else number
+
+
+def _equipment(model: Mapping[str, str]) -> ContributingEquipment:
+    return ContributingEquipment(
+        manufacturer=MANUFACTURER,
+        purpose_of_reference=codes.DCM.ProcessingEquipment,
+        manufacturer_model_name=long_string(model["name"]),
+        software_versions=[__version__, long_string(model["version"])],
+        contribution_description=f"Model {model['name']} {model['version']}, SHA-256 {model['sha256']}",
+    )

@@ -1,0 +1,179 @@
+"""Image files, read and written: NIfTI, NRRD, MetaImage, or a folder that holds one DICOM series."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from TrustSegLib.errors import ImageError, OutputError
+from TrustSegLib.imaging.checks import (
+    COPY_AGAIN,
+    check_gray,
+    check_intensities,
+    check_labels,
+    image_error,
+    last_line,
+    sheared,
+)
+from TrustSegLib.imaging.dicom import read_series
+from TrustSegLib.imaging.volume import Volume
+
+ITK_READERS = {
+    ".nii.gz": "NiftiImageIO",
+    ".nii": "NiftiImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+}
+
+
+def read_volume(path: str | os.PathLike[str]) -> Volume:
+    """Read an image that a model can work on.
+
+    Parameters
+    ----------
+    path : path-like
+        A NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a folder that holds
+        exactly one DICOM series. A vector image has one channel per component.
+
+    Returns
+    -------
+    Volume
+        (C, D, H, W) in the file's own number type, with the file's geometry.
+
+    Raises
+    ------
+    ImageError
+        With one line that names the file, what is wrong and what to do: the file is missing, damaged, of
+        unknown type, not 3D, complex or in color; its geometry is wrong or unclear; or its voxels are not
+        finite or all the same.
+    """
+    path = Path(path)
+    volume = _read(path)
+    check_intensities(path, volume)
+    return volume
+
+
+def read_labels(path: str | os.PathLike[str]) -> Volume:
+    """Read a label map: as `read_volume`, but it may be empty and must hold whole numbers 0 to 255.
+
+    Returns
+    -------
+    Volume
+        (1, D, H, W), uint8.
+
+    Raises
+    ------
+    ImageError
+        As `read_volume`, or if a voxel is not a label.
+    """
+    path = Path(path)
+    volume = _read(path)
+    check_labels(path, volume)
+    return volume.with_array(volume.array.astype(np.uint8))
+
+
+def suffix_of(path: Path) -> str | None:
+    """Return the suffix of an image file in lower case, or None if the type is unknown."""
+    return next((suffix for suffix in ITK_READERS if path.name.lower().endswith(suffix)), None)
+
+
+def _read(path: Path) -> Volume:
+    try:
+        with quiet_itk():
+            image = read_series(path) if path.is_dir() else _read_file(path)
+    except FileNotFoundError:
+        raise image_error(path, "there is no such file or folder", "check the path") from None
+    except OSError as failure:
+        raise image_error(path, f"cannot be read ({failure.strerror})", "check its permissions") from None
+    except RuntimeError as failure:
+        if "orthonormal" in str(failure):  # ITK allows a lone sform less shear than check_axes does
+            raise sheared(path) from None
+        raise image_error(path, f"cannot be read ({last_line(failure)})", COPY_AGAIN) from None
+    check_gray(path, image.GetPixelID(), image.GetNumberOfComponentsPerPixel())
+    return Volume.from_sitk(image)
+
+
+def _read_file(path: Path) -> sitk.Image:
+    suffix = suffix_of(path)
+    if suffix is None:
+        raise _unknown_type(path)
+    from TrustSegLib.imaging.headers import check_header  # brings nibabel, which Slicer does not have
+
+    check_header(path, suffix)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(ITK_READERS[suffix])
+    reader.SetFileName(str(path))
+    return reader.Execute()
+
+
+def _unknown_type(path: Path) -> ImageError:
+    with path.open("rb") as stream:
+        is_dicom = stream.read(132)[128:] == b"DICM"
+    if is_dicom:
+        return image_error(path, "a single DICOM file", "give the folder that holds its whole series")
+    remedy = f"use {', '.join(ITK_READERS)} or a folder with a DICOM series"
+    return image_error(path, "not a known image type", remedy)
+
+
+@contextmanager
+def quiet_itk() -> Iterator[None]:
+    """Keep ITK's own warnings off the terminal, where the user shall see our one line."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+_WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")  # in one file each, so that it can appear at once
+_PERMISSION = "check the folder and its permissions"
+_SPACE = "check the free space on the disk, and the voxels"
+
+
+def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
+    """Write an image, compressed where its type can be, in its own number type (labels: uint8).
+
+    The file appears whole or not at all: it is written beside its place, checked, and then moved there. An
+    existing file is replaced.
+
+    Parameters
+    ----------
+    volume : Volume
+        (C, D, H, W); several channels become a vector image.
+    path : path-like
+        A .nii.gz, .nii, .nrrd or .mha file in an existing folder.
+
+    Raises
+    ------
+    OutputError
+        If the type is unknown, or the folder is missing, not writable or full.
+    """
+    from TrustSegLib.imaging.headers import check_header  # brings nibabel, which Slicer does not have
+
+    path = Path(path)
+    suffix = suffix_of(path)
+    if suffix not in _WRITABLE:
+        raise OutputError(f"{path}: cannot write this type of file; use {', '.join(_WRITABLE)}")
+    try:
+        # In a folder of its own the file gets the usual permissions, and nothing of it stays behind.
+        with tempfile.TemporaryDirectory(prefix=".trustseg-", dir=path.parent) as folder:
+            temporary = Path(folder) / f"image{suffix}"
+            sitk.WriteImage(volume.to_sitk(), str(temporary), useCompression=True)
+            check_header(temporary, suffix)  # NIfTI on a full disk is cut short without an error
+            os.replace(temporary, path)
+    except OSError as failure:
+        raise OutputError(f"{path}: cannot be written ({failure.strerror}); {_PERMISSION}") from None
+    except RuntimeError as failure:
+        raise OutputError(f"{path}: cannot be written ({last_line(failure)}); {_SPACE}") from None
+    except ImageError as failure:
+        reason = str(failure).removeprefix(f"{temporary}: ").split(";")[0]
+        raise OutputError(f"{path}: cannot be written ({reason}); {_SPACE}") from None

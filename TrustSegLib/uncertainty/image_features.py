@@ -1,0 +1,280 @@
+"""A few numbers that describe an image and what was found in it, to compare with what a model has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from TrustSegLib.imaging import Volume
+from TrustSegLib.uncertainty.volumes import NamedLabel
+
+AXES = ("left-right", "front-back", "foot-head")
+SAMPLES = 128
+"""Voxels looked at along an axis, about."""
+
+_PATIENT_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
+_FALLING = "RAI"  # axes that run against LPS
+_AIR_HU, _BONE_HU = -500.0, 300.0
+_DARK = 0.1  # of the range: air and padding in MR
+# For white noise of deviation s, the median of |third differences| is 0.6745 sqrt(1 + 9 + 9 + 1) s.
+_NOISE = 1 / (0.6745 * np.sqrt(20))
+
+
+class Kind(NamedTuple):
+    """What sort of number a fact is.
+
+    `group` is what it tells about, one of `GROUPS`. `is_ratio`: positive, and twice as much is as unlike as
+    half as much. `tolerance`: a difference from everything seen that never matters, in the fact's unit, or
+    as a factor if it is a ratio. `hints`: what it means to be below and above what was seen.
+    """
+
+    group: str
+    unit: str
+    is_ratio: bool
+    tolerance: float
+    hints: tuple[str, str] = ("", "")
+
+
+SPACING = Kind("spacing", "mm", True, 1.25)
+TILT = Kind("position of the patient", "degrees", False, 15)
+FIELD = Kind("field of view", "mm", True, 1.1)
+SHARE = Kind("intensities", "%", False, 2)
+HOUNSFIELD = Kind("intensities", "HU", False, 30)
+SKEWNESS = Kind("intensities", "", False, 0.2)
+NOISE = Kind("image quality", "% of the contrast", False, 1)
+NOISE_HU = Kind("image quality", "HU", False, 5)
+SHARPNESS = Kind("image quality", "", False, 0.03, ("blurred or interpolated", "noisy"))
+
+GROUPS = ("spacing", "position of the patient", "field of view", "intensities", "image quality", "structures")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number of an image.
+
+    Attributes
+    ----------
+    value : float
+        Finite; positive if the kind is a ratio.
+    kind : Kind
+        Its unit, and how it is compared.
+    text : str
+        What it is, for people, such as "share of air".
+    """
+
+    value: float
+    kind: Kind
+    text: str
+
+    @property
+    def unit(self) -> str:
+        """Of the value."""
+        return self.kind.unit
+
+
+def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
+    """Return facts of an image by name.
+
+    Parameters
+    ----------
+    volume : Volume
+        `(C, D, H, W)` as it is in the file; HU if the modality is "CT".
+    modality : str
+        DICOM's: the intensities of "CT" have a scale, those of all others are described without one.
+
+    Returns
+    -------
+    dict of str to Fact
+        A fact that an image does not have is left out, such as the noise of one that is two voxels thin.
+    """
+    array, spacing = in_patient_axes(volume)
+    facts = {}
+    for axis, step, count in zip(AXES, spacing, array.shape[1:], strict=True):
+        facts[f"spacing_{axis}"] = Fact(float(step), SPACING, axis)
+        facts[f"field_of_view_{axis}"] = Fact(float(step * count), FIELD, axis)
+    facts["tilt"] = Fact(_tilt(volume), TILT, "tilt of the image against the patient's axes")
+    for index, channel in enumerate(array, start=1):
+        found = _hounsfield_facts(channel) if modality == "CT" else _relative_facts(channel)
+        first, of = (f"channel_{index}_", f" of channel {index}") if len(array) > 1 else ("", "")
+        facts |= {first + name: Fact(fact.value, fact.kind, fact.text + of) for name, fact in found.items()}
+    return facts
+
+
+def in_patient_axes(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
+    """A view `(C, left-right, front-back, foot-head)`, growing towards LPS, and its spacing in mm."""
+    letters = volume.orientation
+    order = [[_PATIENT_AXIS[letter] for letter in letters].index(axis) for axis in range(3)]
+    array = volume.array.transpose(0, *(3 - index for index in order))
+    array = np.flip(array, [axis + 1 for axis, index in enumerate(order) if letters[index] in _FALLING])
+    return array, np.array(volume.spacing)[order]
+
+
+def _tilt(volume: Volume) -> float:
+    """Largest angle between an axis of the image and the patient's axis that it stands for, degrees."""
+    cosines = np.abs(np.reshape(volume.direction, (3, 3)))
+    aligned = min(cosines[_PATIENT_AXIS[letter], index] for index, letter in enumerate(volume.orientation))
+    return float(np.degrees(np.arccos(min(aligned, 1.0))))
+
+
+def _sampled(channel: np.ndarray, axis: int = 0, lag: int = 0) -> np.ndarray:
+    """About `SAMPLES` voxels along each axis, `lag` voxels on along one; float64.
+
+    The last ones that would have no neighbor three voxels on are left out if there is an `axis` to follow.
+    """
+    slices = []
+    for index, count in enumerate(channel.shape):
+        step = -(-count // SAMPLES)
+        first = (step - 1) // 2
+        shift = lag if index == axis else 0
+        slices.append(slice(first + shift, count - (3 - lag if index == axis else 0), step))
+    return channel[tuple(slices)].astype(np.float64)
+
+
+def _relative_facts(channel: np.ndarray) -> dict[str, Fact]:
+    """Of intensities without a scale: nothing changes with gain and, but for the sign, with offset."""
+    sample = np.ascontiguousarray(channel[tuple(_every(count) for count in channel.shape)], np.float64)
+    low, median, high = np.percentile(sample, (0.5, 50, 99.5))
+    if not low < high:
+        return {}
+    scaled = np.clip((sample - low) / (high - low), 0, 1)
+    deviation = scaled.std()
+    texts = {
+        "dark": (100 * (scaled < _DARK).mean(), SHARE, "share of dark voxels (air, padding)"),
+        "bright": (100 * (scaled > 1 - _DARK).mean(), SHARE, "share of the brightest voxels"),
+        "median": (100 * (median - low) / (high - low), SHARE, "median brightness within the range"),
+        "skewness": (
+            ((scaled - scaled.mean()) ** 3).mean() / deviation**3,
+            SKEWNESS,
+            "skewness of the histogram",
+        ),
+        "negative": (100 * (sample < 0).mean(), SHARE, "share of voxels below 0 (CT, or processed)"),
+    }
+    facts = {name: Fact(float(value), kind, text) for name, (value, kind, text) in texts.items()}
+    return facts | _quality_facts(channel, low + _DARK * (high - low), 100 / (high - low), NOISE)
+
+
+def _hounsfield_facts(channel: np.ndarray) -> dict[str, Fact]:
+    """Of CT. What is outside of the scanner's circle, often far below air, counts as air."""
+    sample = channel[tuple(_every(count) for count in channel.shape)]
+    body = sample[sample > _AIR_HU]
+    facts = {"air": Fact(float(100 * (sample <= _AIR_HU).mean()), SHARE, "share of air")}
+    if not body.size:
+        return facts
+    for percent in (5, 50, 95):
+        value = float(np.percentile(body, percent))
+        facts[f"body_{percent}"] = Fact(value, HOUNSFIELD, f"{percent} % of the body below")
+    facts["bone"] = Fact(float(100 * (body > _BONE_HU).mean()), SHARE, "share of bone in the body")
+    return facts | _quality_facts(channel, _AIR_HU, 1.0, NOISE_HU)
+
+
+def _every(count: int) -> slice:
+    step = -(-count // SAMPLES)
+    return slice((step - 1) // 2, None, step)
+
+
+def _quality_facts(channel: np.ndarray, least: float, scale: float, kind: Kind) -> dict[str, Fact]:
+    """Noise and sharpness where the image is brighter than `least`, along the axis that has least of each.
+
+    Noise: median of the third differences, to which smooth anatomy adds little. Sharpness: how much voxels
+    differ from the next, relative to the next but one; 1 in white noise, about 1/2 where all is smooth.
+    """
+    noises, sharpnesses = [], []
+    for axis in range(3):
+        if channel.shape[axis] < 4:
+            continue
+        steps = [_sampled(channel, axis, lag) for lag in range(4)]
+        inside = np.minimum(steps[1], steps[2]) > least
+        here = [step[inside] for step in steps]
+        far = np.abs(here[2] - here[0]).sum() if inside.any() else 0.0
+        if far > 0:
+            noises.append(np.median(np.abs(here[3] - 3 * here[2] + 3 * here[1] - here[0])) * _NOISE * scale)
+            sharpnesses.append(np.abs(here[1] - here[0]).sum() / far)
+    if not noises:
+        return {}
+    return {
+        "noise": Fact(float(min(noises)), kind, "noise"),
+        "sharpness": Fact(float(min(sharpnesses)), SHARPNESS, "sharpness"),
+    }
+
+
+_MM3_PER_ML = 1000.0
+_REAL_PART = 0.01  # of a structure: smaller parts are stray voxels, which are not counted
+
+FOUND = Kind("structures", "", False, 0.05)
+VOLUME = Kind("structures", "ml", True, 1.2)
+EXTENT = Kind("structures", "mm", True, 1.15)
+PARTS = Kind("structures", "", False, 1)
+LARGEST = Kind("structures", "%", False, 5)
+OFFSET = Kind("structures", "mm", False, 3)
+
+
+def shape_facts(labels: Volume, structures: Sequence[NamedLabel]) -> dict[str, Fact]:
+    """Return facts of the structures by name; of one that is empty only that it was not found.
+
+    Parameters
+    ----------
+    labels : Volume
+        Label map `(1, D, H, W)`, of any integer type, of the whole image.
+    structures : sequence of NamedLabel
+        Each with `label` and `name`.
+    """
+    array, spacing = in_patient_axes(labels)
+    boxes = ndimage.find_objects(array[0], max(structure.label for structure in structures))
+    facts, centers = {}, {}
+    for structure in structures:
+        box, start = boxes[structure.label - 1], f"structure_{structure.label}_"
+        facts[start + "found"] = Fact(float(box is not None), FOUND, f"{structure.name} found")
+        if box is not None:
+            mask = array[0][box] == structure.label
+            centers[structure.label] = _center_mm(mask, box, spacing)
+            own = _mask_facts(mask, spacing, structure.name)
+            facts |= {start + name: fact for name, fact in own.items()}
+    middle = np.array(array.shape[1:]) / 2 * spacing
+    return facts | _place_facts(centers, {each.label: each.name for each in structures}, middle)
+
+
+def _mask_facts(mask: np.ndarray, spacing: np.ndarray, name: str) -> dict[str, Fact]:
+    """Of one structure in its box."""
+    parts, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+    sizes = np.bincount(parts.ravel())[1:]
+    volume = float(sizes.sum() * np.prod(spacing)) / _MM3_PER_ML
+    real = float((sizes >= _REAL_PART * sizes.sum()).sum())
+    facts = {
+        "volume": Fact(volume, VOLUME, f"volume of {name}"),
+        "parts": Fact(real, PARTS, f"number of separate parts of {name}"),
+        "largest_part": Fact(float(100 * sizes.max() / sizes.sum()), LARGEST, f"largest part of {name}"),
+    }
+    for axis, voxels, step in zip(AXES, mask.shape, spacing, strict=True):
+        facts[f"extent_{axis}"] = Fact(float(voxels * step), EXTENT, f"{axis} extent of {name}")
+    return facts
+
+
+def _center_mm(mask: np.ndarray, box: tuple[slice, ...], spacing: np.ndarray) -> np.ndarray:
+    """Center of mass from the corner of the image, by counts per plane: a list of voxels may be large."""
+    center = []
+    for axis, part in enumerate(box):
+        counts = mask.sum(axis=tuple(other for other in range(3) if other != axis))
+        center.append(part.start + 0.5 + float(np.average(np.arange(mask.shape[axis]), weights=counts)))
+    return np.array(center) * spacing
+
+
+def _place_facts(
+    centers: Mapping[int, np.ndarray], names: Mapping[int, str], middle: np.ndarray
+) -> dict[str, Fact]:
+    """Where all structures lie in the image, and each among all, to the patient's left, back and head."""
+    facts: dict[str, Fact] = {}
+    if not centers:
+        return facts
+    center = np.mean(list(centers.values()), axis=0)
+    for axis, towards in enumerate(("left", "back", "head")):
+        text = f"structures off the image's center towards the {towards}"
+        facts[f"place_{towards}"] = Fact(float((center - middle)[axis]), OFFSET, text)
+        # Of a part of the structures the common center is another one, and nothing to compare with.
+        for label, own in centers.items() if 1 < len(centers) == len(names) else ():
+            text = f"{names[label]} off the structures' center towards the {towards}"
+            facts[f"structure_{label}_place_{towards}"] = Fact(float((own - center)[axis]), OFFSET, text)
+    return facts

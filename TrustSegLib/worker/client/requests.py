@@ -1,0 +1,344 @@
+"""Requests to the worker, about an image in memory or about files, each with the answer that it expects.
+
+`arrays` of an expected answer raises KeyError, TypeError or ValueError where the process says what was not
+asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from TrustSegLib.worker.protocol import ProtocolError, WorkerError
+
+NUMERIC_KINDS = "biuf"
+"""Kinds of numpy types that an image may have: bool, integers, floats."""
+
+
+class ArrayFile(NamedTuple):
+    """File of an array, and what it must hold."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype | type[np.generic]
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentAnswer:
+    """What a segmentation gave, on the image's own grid.
+
+    Attributes
+    ----------
+    labels : np.ndarray
+        `(D, H, W)` uint8, 0 is background.
+    maps : dict of str to np.ndarray
+        Uncertainty maps by name, `(D, H, W)` float32.
+    report : dict
+        As `report.report_json` makes it.
+    notices : tuple of str
+        What was announced on the way; the report's warnings hold them too.
+    """
+
+    labels: np.ndarray = field(repr=False)
+    maps: dict[str, np.ndarray] = field(repr=False)
+    report: dict[str, Any] = field(repr=False)
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CaseAnswer(SegmentAnswer):
+    """A case that was segmented before, with its image.
+
+    Attributes
+    ----------
+    image : np.ndarray
+        `(C, D, H, W)` intensities as the file holds them.
+    spacing, origin, direction : tuple of floats
+        As in `SegmentRequest`.
+    """
+
+    image: np.ndarray = field(repr=False)
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+
+class ExpectedSegmentation:
+    """Mask and maps of an image.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        `(D, H, W)` of the image.
+    maps : tuple of str
+        Names of the maps.
+    """
+
+    def __init__(self, shape: tuple[int, ...], maps: tuple[str, ...]) -> None:
+        self._shape, self._maps = shape, maps
+
+    def arrays(self, message: Mapping[str, Any]) -> dict[str, ArrayFile]:
+        """Files of the answer: the labels, and the maps by name after "map "."""
+        files = message["maps"]
+        if set(files) != set(self._maps):
+            raise ProtocolError(f"the answer has maps {sorted(files)}, not {sorted(self._maps)}")
+        return _result_files(message, self._shape, self._maps)
+
+    def answer(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SegmentAnswer:
+        """Put the answer together."""
+        return SegmentAnswer(**_result_fields(message, arrays))
+
+
+class ExpectedValues:
+    """No arrays: the values of the message itself."""
+
+    def arrays(self, message: Mapping[str, Any]) -> dict[str, ArrayFile]:
+        """No files."""
+        dict(message["answer"])
+        return {}
+
+    def answer(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """The values."""
+        return dict(message["answer"])
+
+
+class ExpectedCase:
+    """An image with the results that lie in a folder; its size is not known before."""
+
+    def arrays(self, message: Mapping[str, Any]) -> dict[str, ArrayFile]:
+        """Files of the answer: those of a segmentation, and the image."""
+        shape, dtype = tuple(int(length) for length in message["shape"]), np.dtype(str(message["dtype"]))
+        if len(shape) != 4 or min(shape) < 1 or dtype.kind not in NUMERIC_KINDS:
+            raise ValueError(f"an image of shape {shape} and type {dtype}")
+        if _numbers(message, "spacing", 3) and _numbers(message, "origin", 3):
+            _numbers(message, "direction", 9)
+        image = ArrayFile(str(message["image"]), shape, dtype)
+        return {"image": image, **_result_files(message, shape[1:], tuple(message["maps"]))}
+
+    def answer(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> CaseAnswer:
+        """Put the answer together."""
+        geometry = {
+            name: _numbers(message, name, length)
+            for name, length in (("spacing", 3), ("origin", 3), ("direction", 9))
+        }
+        return CaseAnswer(**_result_fields(message, arrays), image=arrays["image"], **geometry)
+
+
+Expected = ExpectedSegmentation | ExpectedValues | ExpectedCase
+
+
+def _result_files(
+    message: Mapping[str, Any], shape: tuple[int, ...], maps: tuple[str, ...]
+) -> dict[str, ArrayFile]:
+    dict(message["report"])
+    files = {f"map {name}": ArrayFile(str(message["maps"][name]), shape, np.float32) for name in maps}
+    return {**files, "labels": ArrayFile(str(message["labels"]), shape, np.uint8)}
+
+
+def _result_fields(message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {
+        "labels": arrays["labels"],
+        "maps": {name: arrays[f"map {name}"] for name in message["maps"]},
+        "report": dict(message["report"]),
+        "notices": tuple(map(str, message["notices"])),
+    }
+
+
+def _numbers(message: Mapping[str, Any], name: str, length: int) -> tuple[float, ...]:
+    numbers = tuple(float(number) for number in message[name])
+    if len(numbers) != length:
+        raise ValueError(f"{name} of {len(numbers)} numbers")
+    return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentRequest:
+    """One image to segment with one model.
+
+    Attributes
+    ----------
+    array : np.ndarray
+        `(C, D, H, W)` intensities as the file holds them.
+    spacing : tuple of 3 floats
+        mm along x, y, z.
+    origin : tuple of 3 floats
+        Center of the first voxel, LPS mm.
+    direction : tuple of 9 floats
+        Cosines of the axes, row-major, LPS, as in `imaging.Volume`.
+    model : Path
+        A bundle's folder or archive, or the name of a bundled model.
+    device : str
+        `auto`, `cpu`, `cuda` or `cuda:N`.
+    maps : tuple of str
+        Uncertainty maps to make.
+    roi : str or None
+        Region of interest, as `inference.Roi.parse` reads it.
+    image_name : str
+        How the report names the image.
+
+    Raises
+    ------
+    WorkerError
+        When the array or the geometry cannot be an image's.
+    """
+
+    array: np.ndarray = field(repr=False)
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    direction: tuple[float, ...]
+    model: Path
+    device: str = "auto"
+    maps: tuple[str, ...] = ("error_probability",)
+    roi: str | None = None
+    image_name: str = ""
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.array)
+        object.__setattr__(self, "array", array)
+        if array.ndim != 4 or array.size == 0 or array.dtype.kind not in NUMERIC_KINDS:
+            raise WorkerError(
+                f"an image of shape {array.shape} and type {array.dtype} cannot be segmented; "
+                "give numbers (channels, depth, height, width)"
+            )
+        for name, length in (("spacing", 3), ("origin", 3), ("direction", 9)):
+            numbers = tuple(float(number) for number in getattr(self, name))
+            if len(numbers) != length or not np.isfinite(numbers).all():
+                raise WorkerError(f"the image's {name} is not {length} finite numbers: {numbers}; correct it")
+            object.__setattr__(self, name, numbers)
+
+    @property
+    def expected(self) -> ExpectedSegmentation:
+        """What its answer has to be."""
+        return ExpectedSegmentation(self.array.shape[1:], self.maps)
+
+    def message(self, request_id: str, array_file: str) -> dict[str, Any]:
+        """Line that asks for it; the worker's working folder is another, so paths become absolute."""
+        return {
+            "type": "segment",
+            "id": request_id,
+            "array": array_file,
+            "spacing": self.spacing,
+            "origin": self.origin,
+            "direction": self.direction,
+            "model": model_text(self.model),
+            "device": self.device,
+            "maps": list(self.maps),
+            "roi": self.roi,
+            "image_name": self.image_name,
+        }
+
+
+def model_text(model: str | Path) -> str:
+    """Absolute path of a model that is there; anything else as it is, such as a bundled model's name."""
+    return os.path.abspath(model) if os.path.exists(model) else str(model)
+
+
+@dataclass(frozen=True)
+class PlanBatch:
+    """Ask for the images of a folder, and whether their results can be put into another.
+
+    The answer has `targets`: `image` (a file, or the folder of a DICOM series), `folder` for its results, and
+    `bytes` of its files.
+    """
+
+    images: Path
+    output: Path
+
+    array = None
+    expected = ExpectedValues()
+
+    def message(self, request_id: str, array_file: str) -> dict[str, Any]:
+        """Line that asks for it."""
+        folders = {"images": str(self.images), "output": str(self.output)}
+        return {"type": "plan_batch", "id": request_id, **folders}
+
+
+@dataclass(frozen=True)
+class SegmentFile:
+    """Segment an image and write what the command line writes; the answer has `notices`.
+
+    Attributes
+    ----------
+    image : Path
+        The file, or the folder of a DICOM series.
+    folder : Path
+        For its results; an earlier run's are replaced.
+    staging : Path
+        Does not exist, on the disk of `folder`: they are made in it. Whoever asks deletes what is left of it
+        when the request fails or is stopped.
+    model, device, maps
+        As in `SegmentRequest`; with the map "error_probability".
+    """
+
+    image: Path
+    folder: Path
+    staging: Path
+    model: Path
+    device: str = "auto"
+    maps: tuple[str, ...] = ("error_probability",)
+
+    array = None
+    expected = ExpectedValues()
+
+    def message(self, request_id: str, array_file: str) -> dict[str, Any]:
+        """Line that asks for it."""
+        return {
+            "type": "segment_file",
+            "id": request_id,
+            "image_name": str(self.image),
+            "folder": str(self.folder),
+            "staging": str(self.staging),
+            "model": model_text(self.model),
+            "device": self.device,
+            "maps": list(self.maps),
+            "roi": None,
+        }
+
+
+@dataclass(frozen=True)
+class WriteTables:
+    """Write the tables of a batch from the reports of its cases.
+
+    The answer has `cases`, the worst first: the fields of `report.batch_tables.CaseRow`.
+
+    Attributes
+    ----------
+    folder : Path
+        For the tables.
+    cases : sequence of (str, str or None, str or None)
+        Image, folder of its results, and why there are none.
+    """
+
+    folder: Path
+    cases: Sequence[tuple[str, str | None, str | None]]
+
+    array = None
+    expected = ExpectedValues()
+
+    def message(self, request_id: str, array_file: str) -> dict[str, Any]:
+        """Line that asks for it."""
+        cases = [list(case) for case in self.cases]
+        return {"type": "write_tables", "id": request_id, "folder": str(self.folder), "cases": cases}
+
+
+@dataclass(frozen=True)
+class ReadCase:
+    """Ask for the image of a case and for the results in its folder; the answer is a `CaseAnswer`."""
+
+    image: Path
+    folder: Path
+
+    array = None
+    expected = ExpectedCase()
+
+    def message(self, request_id: str, array_file: str) -> dict[str, Any]:
+        """Line that asks for it."""
+        return {"type": "read_case", "id": request_id, "image": str(self.image), "folder": str(self.folder)}
+
+
+FileRequest = PlanBatch | SegmentFile | WriteTables | ReadCase

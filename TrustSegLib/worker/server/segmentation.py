@@ -1,0 +1,218 @@
+"""One image to segment, from its request to the result, with its progress and remaining time.
+
+Imports PyTorch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from TrustSegLib.errors import ImageError
+from TrustSegLib.imaging import Volume
+from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
+from TrustSegLib.worker.arrays import read_array
+from TrustSegLib.worker.protocol import ProtocolError
+from TrustSegLib.worker.server.memory import Rung, rungs, segment_within_memory
+
+if TYPE_CHECKING:
+    from TrustSegLib.inference import Progress
+    from TrustSegLib.worker.folder import PrivateFolder
+    from TrustSegLib.worker.server.service import Channel
+    from TrustSegLib.worker.server.workshop import LoadedModel
+
+
+SEED = 0
+"""As the command line's default: the same image gives the same mask."""
+
+
+class SegmentJob:
+    """One request while it is worked on."""
+
+    def __init__(self, message: dict[str, Any], channel: Channel) -> None:
+        self.id = str(message["id"])
+        self.model = str(message["model"])
+        self.image_name = str(message["image_name"]) or "image"
+        self.notices: list[str] = []
+        self._message = message
+        self._channel = channel
+        self._estimate = Estimate()
+
+    @property
+    def options(self) -> SegmentOptions:
+        """How it is to be segmented."""
+        roi = self._message["roi"]
+        return SegmentOptions(
+            device=str(self._message["device"]),
+            maps=tuple(map(str, self._message["maps"])),
+            roi=None if roi is None else Roi.parse(str(roi)),
+        )
+
+    def paths(self, *names: str) -> list[Path]:
+        """Paths of the request."""
+        return [Path(self._message[name]) for name in names]
+
+    def accepted(self) -> None:
+        """Tell the client that its request is here."""
+        self._channel.send({"type": "accepted", "id": self.id})
+
+    def read(self, folder: PrivateFolder) -> Volume:
+        """The image; tells the client that it is here."""
+        message = self._message
+        array = _read_image(folder, str(message["array"]))
+        self.accepted()
+        try:
+            return Volume(array, *(tuple(message[name]) for name in ("spacing", "origin", "direction")))
+        except ValueError as error:
+            raise ImageError(f"the image cannot be used: {error}") from error
+
+    def segment(
+        self, volume: Volume, model: LoadedModel, options: SegmentOptions, cancelled: Callable[[], bool]
+    ) -> SegmentationResult:
+        """Segment, with less memory at a time when there is not enough."""
+        device = str(choose_device(options.device))
+
+        def attempt(rung: Rung) -> SegmentationResult:
+            self._estimate.restart()
+            torch.manual_seed(SEED)
+            changed = dataclasses.replace(options, device=rung.device, batch_size=rung.batch_size)
+            return segment(volume, model.with_patch(rung.patch_size), changed, self._progressed, cancelled)
+
+        patch_size = model.description.input.patch_size
+        ladder = rungs(device, options.batch_size, patch_size, model.size_divisors)
+        result = segment_within_memory(attempt, ladder, self._announce)
+        case = result.case
+        return dataclasses.replace(
+            result, case=dataclasses.replace(case, warnings=(*case.warnings, *self.notices))
+        )
+
+    def command(self, options: SegmentOptions) -> str:
+        """What the report tells of how it was made."""
+        roi = f" --roi={options.roi}" if options.roi is not None else ""
+        maps = ",".join(options.maps)
+        how = f"--device {options.device} --maps {maps} --seed {SEED}{roi}"
+        return f"worker: segment --model {self.model} {how}"
+
+    def started(self) -> None:
+        """Say that the work has begun."""
+        self._send_progress("load", 0.0, None)
+
+    def _progressed(self, progress: Progress) -> None:
+        if (step := self._estimate.update(progress.stage, progress.done, progress.total)) is not None:
+            self._send_progress(step.stage, step.fraction, step.remaining_seconds)
+
+    def _send_progress(self, stage: str, fraction: float, remaining: float | None) -> None:
+        message = {"stage": stage, "fraction": fraction, "remaining_seconds": remaining}
+        self._channel.send({"type": "progress", "id": self.id, **message})
+
+    def _announce(self, text: str) -> None:
+        self.notices.append(text)
+        self._channel.send({"type": "announced", "id": self.id, "text": text})
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Say of a request that lacks something that it is not understood."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise ProtocolError(f"a request is not understood ({error!r})") from error
+
+
+def _read_image(folder: PrivateFolder, name: str) -> np.ndarray:
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise ProtocolError(f"{name!r} is not the name of a file in the private folder")
+    try:
+        return read_array(folder.path / name)
+    except (OSError, ValueError, EOFError) as error:
+        raise ProtocolError(f"{name} cannot be read ({error})") from error
+
+
+SHARES = {"prepare": 0.03, "predict": 0.90, "restore": 0.06, "measure": 0.01}
+"""Of the whole run; rough, for the network's pass outweighs the rest."""
+
+LEAST_INTERVAL = 0.05
+"""Seconds between two reports of the same stage: nobody can read more."""
+
+
+class Step(NamedTuple):
+    """Stage that is going on, fraction of the whole run that is done, seconds that remain if known."""
+
+    stage: str
+    fraction: float
+    remaining_seconds: float | None
+
+
+class Estimate:
+    """From the progress of stages to that of the run.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._fraction = 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew, such as with smaller patches: the rest of the bar is then the whole run."""
+        self._base = self._fraction
+        self._stage = "prepare"
+        self._stage_start = self._clock()
+        self._last_report = -float("inf")
+        self._seconds_per_share: float | None = None
+
+    def update(self, stage: str, done: int, total: int) -> Step | None:
+        """Take a report of a stage.
+
+        Parameters
+        ----------
+        stage : str
+            A key of `SHARES`.
+        done, total : int
+            Parts of the stage.
+
+        Returns
+        -------
+        Step or None
+            None when the last one was told just now.
+        """
+        now = self._clock()
+        self._enter(stage, now)
+        part = done / total
+        if stage == "predict":
+            self._seconds_per_share = (now - self._stage_start) / (SHARES["predict"] * part)
+        if part < 1.0 and now - self._last_report < LEAST_INTERVAL:
+            return None
+        self._last_report = now
+        run = min(1.0, _before(stage) + SHARES[stage] * part)
+        self._fraction = max(self._fraction, self._base + (1.0 - self._base) * run)
+        remaining = None if self._seconds_per_share is None else (1.0 - run) * self._seconds_per_share
+        if part >= 1.0 and (following := _following(stage)):
+            self._enter(following, now)
+        return Step(self._stage, self._fraction, remaining)
+
+    def _enter(self, stage: str, now: float) -> None:
+        if stage != self._stage:
+            self._stage, self._stage_start = stage, now
+
+
+def _before(stage: str) -> float:
+    """Share of all stages before one."""
+    names = list(SHARES)
+    return sum(SHARES[name] for name in names[: names.index(stage)])
+
+
+def _following(stage: str) -> str | None:
+    names = list(SHARES)
+    return names[names.index(stage) + 1] if stage != names[-1] else None

@@ -1,0 +1,212 @@
+"""The worker's two threads and its pipes: one reads what the client says, the main one does the jobs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from TrustSegLib.errors import TrustSegError
+from TrustSegLib.version import __version__
+from TrustSegLib.worker.folder import PrivateFolder
+from TrustSegLib.worker.protocol import PROTOCOL, Cancelled, LineSplitter, ProtocolError, decode, encode
+
+if TYPE_CHECKING:
+    from TrustSegLib.worker.server.workshop import Workshop
+
+
+JOB_KINDS = ("segment", "segment_file", "plan_batch", "write_tables", "read_case", "warm")
+"""Each is a method of `Workshop`."""
+
+
+def serve(channel: Channel, folder: Path, idle_seconds: float) -> NoReturn:
+    """Greet, load, and do one job after the other; the process ends here.
+
+    Parameters
+    ----------
+    channel : Channel
+        To the client.
+    folder : Path
+        The client's private folder.
+    idle_seconds : float
+        Without a job for so long, the process ends.
+    """
+    private = PrivateFolder.join(folder)
+    jobs = Jobs()
+    channel.send({"type": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "version": __version__})
+    threading.Thread(target=_listen, args=(channel, jobs, private), daemon=True).start()
+    workshop = _open_workshop(channel, private)
+    while (job := jobs.take(idle_seconds)) is not None:
+        channel.send(_do(workshop, job, jobs))
+    # The folder is left to the client, which is alive.
+    channel.send({"type": "bye"})
+    os._exit(0)
+
+
+def _listen(channel: Channel, jobs: Jobs, folder: PrivateFolder) -> NoReturn:
+    """Read until the client closes or dies; then the process ends, however deep in a pass it is."""
+    for line in channel.lines():
+        try:
+            _take(decode(line), channel, jobs)
+        except ProtocolError as error:
+            channel.send(_failed(None, "protocol", error))
+    os.chdir(os.path.dirname(folder.path))  # Windows deletes no folder that is somebody's current one
+    folder.remove()
+    os._exit(0)
+
+
+def _take(message: dict[str, Any], channel: Channel, jobs: Jobs) -> None:
+    kind = message["type"]
+    if kind in JOB_KINDS:
+        jobs.put(message)
+    elif kind == "cancel":
+        if jobs.cancel(message.get("id")):
+            channel.send({"type": "stopped", "id": message["id"]})
+    elif kind == "close":
+        os._exit(0)
+    else:
+        raise ProtocolError(f"a message of type {kind!r} is not known")
+
+
+def _open_workshop(channel: Channel, folder: PrivateFolder) -> Workshop:
+    """Import PyTorch and what needs it: seconds, so it comes after the greeting."""
+    try:
+        from TrustSegLib.worker.server.workshop import Workshop
+
+        workshop = Workshop(channel, folder)
+    except (ImportError, OSError) as error:  # OSError: a shared library that does not load
+        traceback.print_exc()
+        name = getattr(error, "name", None) or "PyTorch"
+        text = f"{name} cannot be loaded ({_one_line(error)}); install what TrustSeg needs"
+        channel.send({"type": "failed", "id": None, "kind": "start", "message": text})
+        os._exit(1)
+    channel.send(workshop.ready())
+    return workshop
+
+
+def _do(workshop: Workshop, job: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
+    """Do one job; the message that closes it.
+
+    An error that is none of these is a bug: it ends the process, and its traceback is in the log.
+    """
+    request_id = job.get("id")
+    try:
+        if job["type"] == "warm":
+            return workshop.warm(job)
+        return getattr(workshop, job["type"])(job, jobs.cancelled)
+    except Cancelled:
+        return {"type": "stopped", "id": request_id}
+    except ProtocolError as error:
+        return _failed(request_id, "protocol", error)
+    except TrustSegError as error:
+        return _failed(request_id, getattr(error, "kind", "input"), error)
+    except MemoryError:
+        text = "the computer's memory is too small for this image; close other programs"
+        return _failed(request_id, "memory", text)
+    except OSError as error:
+        text = f"the result cannot be handed over ({error.strerror or error}); free space on the disk"
+        return _failed(request_id, "input", text)
+
+
+def _failed(request_id: str | None, kind: str, error: object) -> dict[str, Any]:
+    return {"type": "failed", "id": request_id, "kind": kind, "message": _one_line(error)}
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())
+
+
+class Jobs:
+    """Messages waiting for their turn, and whether the one at work was cancelled."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._current: str | None = None
+        self._cancelled = False
+
+    def put(self, message: dict[str, Any]) -> None:
+        """Add a job."""
+        with self._changed:
+            self._waiting.append(message)
+            self._changed.notify()
+
+    def take(self, timeout: float) -> dict[str, Any] | None:
+        """Next job, which is now the current one; None when there was none for `timeout` seconds."""
+        with self._changed:
+            self._current, self._cancelled = None, False
+            if not self._changed.wait_for(lambda: self._waiting, timeout):
+                return None
+            message = self._waiting.popleft()
+            self._current = message.get("id")
+            return message
+
+    def cancel(self, request_id: str) -> bool:
+        """Cancel a job; True when it had not begun, so that it is gone already."""
+        with self._changed:
+            if request_id == self._current:
+                self._cancelled = True
+                return False
+            waiting = [message for message in self._waiting if message.get("id") != request_id]
+            removed = len(waiting) < len(self._waiting)
+            self._waiting = deque(waiting)
+            return removed
+
+    def cancelled(self) -> bool:
+        """Whether the current job was cancelled."""
+        return self._cancelled
+
+
+READ_BYTES = 2**16
+
+
+class Channel:
+    """Sends and receives lines; any thread may send.
+
+    Parameters
+    ----------
+    incoming, outgoing : int
+        File descriptors, blocking.
+    """
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._sending = threading.Lock()
+
+    @classmethod
+    def take_standard_streams(cls) -> Channel:
+        """Take standard input and output for the protocol.
+
+        What is printed goes to standard error from here on. Standard input becomes empty: under Windows,
+        loading a library can hang while a thread waits for input on the standard handle.
+        """
+        channel = cls(os.dup(0), os.dup(1))
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        os.dup2(2, 1)
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+        return channel
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one message; a client that is gone is noticed where its lines are read."""
+        data = encode(message)
+        with self._sending:
+            while data:
+                try:
+                    data = data[os.write(self._outgoing, data) :]
+                except BrokenPipeError:
+                    return
+
+    def lines(self) -> Iterator[bytes]:
+        """Lines of the client, until it closes or dies."""
+        splitter = LineSplitter()
+        while data := os.read(self._incoming, READ_BYTES):
+            yield from splitter.feed(data)

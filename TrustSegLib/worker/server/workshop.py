@@ -1,0 +1,291 @@
+"""What the worker does: keep a model loaded, segment, hand over the result. Imports PyTorch."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from TrustSegLib.bundle import Bundle, ModelDescription, find_bundle, load_bundle
+from TrustSegLib.inference import Cancelled as InferenceCancelled
+from TrustSegLib.inference import SegmentationResult, SegmentOptions, choose_device
+from TrustSegLib.report import report_json
+from TrustSegLib.version import __version__
+from TrustSegLib.worker.arrays import write_array
+from TrustSegLib.worker.client.events import Device
+from TrustSegLib.worker.protocol import Cancelled
+from TrustSegLib.worker.server.batch import (
+    BatchCase,
+    FilePlace,
+    plan_batch,
+    read_case,
+    segment_file,
+    write_tables,
+)
+from TrustSegLib.worker.server.memory import OutOfMemory
+from TrustSegLib.worker.server.segmentation import SegmentJob, understood
+
+if TYPE_CHECKING:
+    from TrustSegLib.worker.folder import PrivateFolder
+    from TrustSegLib.worker.server.service import Channel
+
+
+class Workshop:
+    """Does the jobs of one client.
+
+    Parameters
+    ----------
+    channel : Channel
+        Where progress goes.
+    folder : PrivateFolder
+        Where arrays lie.
+    """
+
+    def __init__(self, channel: Channel, folder: PrivateFolder) -> None:
+        self._channel = channel
+        self._folder = folder
+        self._models = WarmModel()
+
+    def ready(self) -> dict[str, Any]:
+        """Message that the process is warm."""
+        devices = [dataclasses.asdict(device) for device in list_devices()]
+        return {"type": "ready", "version": __version__, "torch": torch.__version__, "devices": devices}
+
+    def warm(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Load a model and bring it to its device; the message that says so.
+
+        Raises
+        ------
+        TrustSegError
+            When the model or the device cannot be used.
+        """
+        device = choose_device(str(message.get("device", "auto")))
+        model = self._load(str(message.get("model")))
+        try:
+            model.network().to(device)
+        except torch.cuda.OutOfMemoryError as error:
+            raise OutOfMemory(f"{device} has no memory for {model.title}; close other programs") from error
+        return {"type": "log", "text": f"{model.title} is ready on {device}"}
+
+    def segment(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Segment an image; the message that announces the result.
+
+        Raises
+        ------
+        Cancelled
+            When `cancelled` said so.
+        TrustSegError
+            When the image, the model or an option cannot be used, or memory does not suffice.
+        OSError
+            When the disk is full.
+        """
+        with understood():
+            job = SegmentJob(message, self._channel)
+            volume, options = job.read(self._folder), job.options
+        job.started()
+        model = self._load(job.model)
+        try:
+            result = job.segment(volume, model, options, cancelled)
+        except InferenceCancelled as error:
+            raise Cancelled from error
+        return self._hand_over(job, result, options, cancelled)
+
+    def segment_file(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Segment an image of a batch into a folder; the message that it is done. Raises as `segment`."""
+        with understood():
+            job = SegmentJob(message, self._channel)
+            options = job.options
+            place = FilePlace(*job.paths("image_name", "folder", "staging"))
+        job.accepted()
+        job.started()
+        model = self._load(job.model)
+        try:
+            segment_file(job, place, model, options, cancelled)
+        except InferenceCancelled as error:
+            raise Cancelled from error
+        return _values(message, {"notices": job.notices})
+
+    def plan_batch(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Look for the images of a folder; the message that names them."""
+        with understood():
+            images, output = Path(message["images"]), Path(message["output"])
+        self._accept(message)
+        return _values(message, {"targets": plan_batch(images, output)})
+
+    def write_tables(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Write the tables of a batch; the message with their rows."""
+        with understood():
+            folder, cases = Path(message["folder"]), [BatchCase(*case) for case in message["cases"]]
+        self._accept(message)
+        return _values(message, {"cases": write_tables(folder, cases)})
+
+    def read_case(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
+        """Read an image and its results; the message that hands them over."""
+        with understood():
+            image, folder = Path(message["image"]), Path(message["folder"])
+        self._accept(message)
+        case = read_case(image, folder)
+        files = {name: f"{message['id']}-{number}.npy" for number, name in enumerate(case.arrays)}
+        for name, array in case.arrays.items():
+            if cancelled():
+                raise Cancelled
+            write_array(self._folder.path / files[name], array)
+        return {"type": "finished", "id": message["id"], **case.message(files)}
+
+    def _accept(self, message: dict[str, Any]) -> None:
+        self._channel.send({"type": "accepted", "id": message["id"]})
+
+    def _load(self, name: str) -> LoadedModel:
+        model, fresh = self._models.get(name)
+        if fresh:
+            self._channel.send({"type": "log", "text": f"{model.title} loaded"})
+        return model
+
+    def _hand_over(
+        self,
+        job: SegmentJob,
+        result: SegmentationResult,
+        options: SegmentOptions,
+        cancelled: Callable[[], bool],
+    ) -> dict[str, Any]:
+        labels = f"{job.id}-labels.npy"
+        maps = {name: f"{job.id}-map-{number}.npy" for number, name in enumerate(options.maps)}
+        arrays = {labels: result.labels} | {file: result.maps[name] for name, file in maps.items()}
+        for file, volume in arrays.items():
+            if cancelled():
+                raise Cancelled
+            write_array(self._folder.path / file, volume.array[0])
+        report = report_json(result, job.image_name, job.command(options))
+        return {
+            "type": "finished",
+            "id": job.id,
+            "labels": labels,
+            "maps": maps,
+            "report": report,
+            "notices": job.notices,
+        }
+
+
+def _values(message: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The message of an answer without arrays."""
+    return {"type": "finished", "id": message["id"], "answer": answer}
+
+
+Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its network in memory; what `inference.segment` needs of a bundle."""
+
+    description: ModelDescription
+    sha256: str
+    loaded_network: nn.Module
+    loaded_calibration: Mapping[str, Any] | None = None
+
+    def network(self) -> nn.Module:
+        """Return the network, the same object each time; it stays on the device it was last brought to."""
+        return self.loaded_network
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """Return the content of `calibration.json`, None if the model is not calibrated."""
+        return self.loaded_calibration
+
+    @property
+    def title(self) -> str:
+        """Name and version, for people."""
+        return f"model {self.description.name} {self.description.version}"
+
+    @property
+    def size_divisors(self) -> tuple[int, int, int]:
+        """What a patch's size along x, y, z must be multiples of; a 2D network sees single planes."""
+        divisor = self.loaded_network.size_divisor
+        return (divisor, divisor, 1 if self.description.network.get("dimensions", 3) == 2 else divisor)
+
+    def with_patch(self, patch_size: tuple[int, int, int]) -> LoadedModel:
+        """Return the same network with patches of another size, voxels along x, y, z."""
+        if patch_size == self.description.input.patch_size:
+            return self
+        changed = dataclasses.replace(self.description.input, patch_size=patch_size)
+        return dataclasses.replace(self, description=dataclasses.replace(self.description, input=changed))
+
+
+class WarmModel:
+    """Keeps the last model that was asked for, as long as its files are the same."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._fingerprint: Fingerprint = ()
+        self._model: LoadedModel | None = None
+
+    def get(self, name_or_path: str) -> tuple[LoadedModel, bool]:
+        """Return a model, and whether it had to be loaded.
+
+        Raises
+        ------
+        BundleError
+            When there is none, or it is damaged.
+        """
+        path = find_bundle(name_or_path).absolute()
+        fingerprint = _fingerprint(path)
+        if fingerprint and (path, fingerprint) == (self._path, self._fingerprint):
+            return self._model, False
+        model, fresh = self._load(load_bundle(path))
+        self._path, self._fingerprint, self._model = path, fingerprint, model
+        return model, fresh
+
+    def _load(self, bundle: Bundle) -> tuple[LoadedModel, bool]:
+        """Load a network, but not one that is here: files copied anew, all of their SHA-256 the same."""
+        if self._model is not None and bundle.sha256 == self._model.sha256:
+            return self._model, False
+        self._model = None  # two large networks need not fit into memory together
+        return LoadedModel(bundle.description, bundle.sha256, bundle.network(), bundle.calibration()), True
+
+
+def _fingerprint(path: Path) -> Fingerprint:
+    """Name, size and time of change of every file of a bundle; empty when they cannot be told.
+
+    Hashing the files for every request would cost as much as a pass over a small image.
+    """
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        stats = [(file.name, file.lstat()) for file in files]
+    except OSError:
+        return ()  # `load_bundle` says what is wrong
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+MB = 1_000_000
+
+
+def list_devices() -> list[Device]:
+    """Return the CPU and every CUDA device that PyTorch finds."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [_cpu(), *(_cuda(index) for index in range(count))]
+
+
+def _cpu() -> Device:
+    return Device("cpu", f"CPU, {os.cpu_count()} cores", None, _main_memory_mb())
+
+
+def _main_memory_mb() -> int | None:
+    """All of it; None where the system does not tell it in this way, as Windows does not."""
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MB
+
+
+def _cuda(index: int) -> Device:
+    title = torch.cuda.get_device_name(index)
+    try:
+        free, total = torch.cuda.mem_get_info(index)
+    except RuntimeError:  # another program has the device for itself, or has filled it
+        return Device(f"cuda:{index}", title)
+    return Device(f"cuda:{index}", title, free // MB, total // MB)
