@@ -46,7 +46,7 @@ DEFAULT_MAP = "error_probability"
 """The map that people see first, and the only one that is calibrated."""
 
 HIDDEN_SHARE = 0.1
-"""Values below this share of a map's scale are not drawn, to keep the anatomy clear: 5 % of error probability."""
+"""Values below this share of a map's scale are not drawn (5 % of error probability): anatomy stays clear."""
 
 OPACITY = 0.85
 """Of the colors over the anatomy, where they are drawn."""
