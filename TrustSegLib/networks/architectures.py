@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import nn
 
 from .layer_sets import LayerSet
+from .registry import ARCHITECTURES
 from .spec import NetworkSpec
 
 
@@ -187,9 +188,6 @@ def step_up(spec: NetworkSpec, layers: LayerSet, in_channels: int, out_channels:
     return nn.Sequential(layers.projection(in_channels, out_channels), layers.interpolation())
 
 
-_ARCHITECTURES = {"unet": UNet, "vnet": VNet, "fcn": FCN}
-
-
 def build_body(spec: NetworkSpec, layers: LayerSet) -> nn.Module:
     """Image to logits, of the layers of one edition."""
-    return _ARCHITECTURES[spec.architecture](spec, layers)
+    return ARCHITECTURES[spec.architecture].body_class()(spec, layers)

@@ -9,19 +9,8 @@ from torch.overrides import TorchFunctionMode
 
 from TrustSegLib.errors import OptionError
 
-from .baselines import BayesByBackprop, DeterministicNetwork, DropoutNetwork, Ensemble, VarianceHeadNetwork
-from .spec import PROPAGATIONS, FamilyOptions, NetworkSpec
-from .variational import SuperNet, VariationalNetwork
-
-_OF_ONE_PROPAGATION = (
-    DeterministicNetwork,
-    DropoutNetwork,
-    Ensemble,
-    BayesByBackprop,
-    SuperNet,
-    VarianceHeadNetwork,
-)
-_NETWORKS = {network.family: network for network in _OF_ONE_PROPAGATION}
+from .registry import FAMILIES, PROPAGATIONS
+from .spec import FamilyOptions, NetworkSpec
 
 
 def build(spec: NetworkSpec, family: str = "vdp", propagation: str = "exact", **options) -> nn.Module:
@@ -39,7 +28,7 @@ def build(spec: NetworkSpec, family: str = "vdp", propagation: str = "exact", **
     propagation : str
         For ``vdp``: ``taylor``, ``exact`` or ``correlated``. Other families have but one.
     **options
-        Of the family; see `FamilyOptions` and `FAMILY_OPTIONS`.
+        Of the family; see `FamilyOptions` and `FAMILIES`.
 
     Raises
     ------
@@ -49,9 +38,8 @@ def build(spec: NetworkSpec, family: str = "vdp", propagation: str = "exact", **
     values = FamilyOptions.of(family, options)
     if propagation not in PROPAGATIONS:
         raise OptionError(f"network: propagation is {propagation!r}; choose one of {', '.join(PROPAGATIONS)}")
-    if family == "vdp":
-        return VariationalNetwork(spec, propagation, values)
-    return _NETWORKS[family](spec, values)
+    network = FAMILIES[family].network_class()
+    return network(spec, propagation, values) if FAMILIES[family].propagations else network(spec, values)
 
 
 def start_from(network: nn.Module, state: Mapping[str, Tensor], relative_variance: float = 1e-2) -> None:

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, fields
 
 from TrustSegLib.errors import OptionError
 
+from .registry import ARCHITECTURES, FAMILIES
+
 _CHOICES = {
-    "architecture": ("unet", "vnet", "fcn"),
+    "architecture": tuple(ARCHITECTURES),
     "dimensions": (2, 3),
     "normalization": ("instance", "group", "batch", "none"),
     "activation": ("relu", "leaky_relu"),
@@ -27,8 +29,6 @@ _LARGEST = {
     "filters": 2**16,
 }
 _MOST_LEVELS = 16
-
-PROPAGATIONS = ("taylor", "exact", "correlated")
 
 
 @dataclass(frozen=True)
@@ -133,18 +133,6 @@ def _check_count(key: str, value: object) -> None:
         raise OptionError(f"network: {key} is {value!r:.40}; a whole number from 1 to {most} is needed")
 
 
-#: The families, and the options each one takes.
-FAMILY_OPTIONS = {
-    "vdp": ("temperature", "variance_scale"),
-    "deterministic": ("temperature",),
-    "mc_dropout": ("temperature", "passes", "seed"),
-    "ensemble": ("temperature", "members"),
-    "bayes_by_backprop": ("temperature", "passes", "seed"),
-    "supernet": ("temperature", "variance_scale"),
-    "variance_head": ("temperature", "variance_scale"),
-}
-FAMILIES = tuple(FAMILY_OPTIONS)
-
 _COUNT_RANGES = {"passes": (1, 1000), "members": (1, 100), "seed": (0, 2**63 - 1)}
 
 #: Bounds of temperature and variance scale, so that no moment overflows.
@@ -153,7 +141,7 @@ _SMALLEST_SCALE, _LARGEST_SCALE = 1e-6, 1e6
 
 @dataclass(frozen=True)
 class FamilyOptions:
-    """Options of `build`; each family takes those that `FAMILY_OPTIONS` names.
+    """Options of `build`; each family takes those that its row in `FAMILIES` names.
 
     Attributes
     ----------
@@ -207,7 +195,7 @@ class FamilyOptions:
         """
         if family not in FAMILIES:
             raise OptionError(f"network: family is {family!r}; choose one of {', '.join(FAMILIES)}")
-        taken = FAMILY_OPTIONS[family]
+        taken = FAMILIES[family].options
         if unknown := sorted(set(values) - set(taken)):
             raise OptionError(f"network: {family} takes no {unknown[0]!r}; it takes {', '.join(taken)}")
         return cls(**values)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from TrustSegLib.networks import NetworkSpec, build
+from TrustSegLib.networks import FAMILIES, NetworkSpec, build
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def make_network(make_spec: Callable[..., NetworkSpec]) -> Callable[..., torch.n
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = build(make_spec(family, **values), family, **(options or {}))
-            if hasattr(network, "set_relative_variance") and family != "supernet":
+            if FAMILIES[family].random_weights and not FAMILIES[family].own_variances:
                 network.set_relative_variance(0.1)
         return network.eval()
 

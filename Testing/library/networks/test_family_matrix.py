@@ -9,11 +9,10 @@ import torch
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.moments import LogitMoments
-from TrustSegLib.networks import FAMILIES, FAMILY_OPTIONS, FamilyOptions, build
+from TrustSegLib.networks import FAMILIES, FamilyOptions, build
 
 ARCHITECTURES = ("unet", "vnet", "fcn")
 OF_MOMENTS = {"vdp", "supernet", "variance_head"}
-OF_RANDOM_WEIGHTS = {"vdp", "supernet", "bayes_by_backprop"}
 FEW = {"mc_dropout": {"passes": 3}, "bayes_by_backprop": {"passes": 3}, "ensemble": {"members": 2}}
 
 
@@ -74,12 +73,12 @@ def test_training_forward_gives_what_the_objective_of_the_family_reads(
     assert all(torch.isfinite(value.grad).all() for value in network.parameters())
 
 
-def test_what_a_family_has_is_told_by_its_attributes(make_network, family):
+def test_networks_have_the_attributes_of_their_family(make_network, family):
     network = make_network(family, FEW.get(family))
     assert (network.family, network.size_divisor) == (family, 2)
     assert network.spec.classes == 3
-    assert hasattr(network, "kl_divergence") == (family in OF_RANDOM_WEIGHTS)
-    if family in OF_RANDOM_WEIGHTS:
+    assert hasattr(network, "kl_divergence") == FAMILIES[family].random_weights
+    if FAMILIES[family].random_weights:
         divergence = network.kl_divergence()
         assert divergence.dim() == 0
         assert divergence > 0
@@ -97,7 +96,7 @@ def test_state_dict_survives_a_copy_of_the_network(make_network, family):
 def test_options_of_another_family_are_refused_by_name(make_spec, family):
     every = {"passes": 3, "seed": 1, "members": 2, "temperature": 2.0, "variance_scale": 2.0}
     for key, value in every.items():
-        if key in FAMILY_OPTIONS[family]:
+        if key in FAMILIES[family].options:
             assert getattr(build(make_spec(family), family, **{key: value}).options, key) == value
         else:
             with pytest.raises(

@@ -11,10 +11,11 @@ import torch
 
 from trustseg_training.cli import main
 from trustseg_training.config import FitConfiguration
-from trustseg_training.config.settings import TRAINED_FAMILIES, concerns
+from trustseg_training.config.settings import concerns
 from trustseg_training.config.yaml_file import settings_of_preset
 from trustseg_training.training import load_weights
 from trustseg_training.training.lightning_module import Segmentation
+from TrustSegLib.networks import TRAINED_FAMILIES
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--learning-rate", "1e-3", "--kl-weight", "1"]

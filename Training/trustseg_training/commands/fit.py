@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from TrustSegLib.networks import ARCHITECTURES, PROPAGATIONS, TRAINED_FAMILIES
+
 if TYPE_CHECKING:
     from trustseg_training.config import FitConfiguration
 
@@ -122,10 +124,10 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 
 def _add_network(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    families = "deterministic, mc_dropout, bayes_by_backprop, supernet or variance_head"
-    add("--family", metavar="NAME", help=f"vdp (default), {families}")
-    add("--propagation", choices=["taylor", "exact", "correlated"], help="default: exact")
-    add("--architecture", choices=["unet", "vnet", "fcn"], help="default: unet")
+    default, *others, last = TRAINED_FAMILIES
+    add("--family", metavar="NAME", help=f"{default} (default), {', '.join(others)} or {last}")
+    add("--propagation", choices=PROPAGATIONS, help="default: exact")
+    add("--architecture", choices=list(ARCHITECTURES), help="default: unet")
     add("--dimensions", type=int, choices=[2, 3], help="default: 3")
     add("--filters", type=int, nargs="+", help="kernels per level; default: 12 24 48")
     add("--normalization-layers", metavar="NAME", help="of the network; default: instance")

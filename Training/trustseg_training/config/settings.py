@@ -8,7 +8,7 @@ from pathlib import Path
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
-from TrustSegLib.networks import FAMILIES, PROPAGATIONS, NetworkSpec
+from TrustSegLib.networks import FAMILIES, PROPAGATIONS, TRAINED_FAMILIES, NetworkSpec
 
 FILE = "configuration.json"
 
@@ -247,8 +247,6 @@ OBJECTIVES = ("auto", "cross_entropy_dice", "expected", "gaussian_nll")
 KL_SCHEDULES = ("constant", "linear")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 AUGMENTATIONS = ("default", "strong", "noise", "none")
-#: Families that are trained as they are: the members of an ensemble are trained one by one.
-TRAINED_FAMILIES = tuple(family for family in FAMILIES if family != "ensemble")
 
 _NETWORK = {  # settings of a network, by the name that `NetworkSpec` has for them
     "architecture": "architecture",
@@ -399,12 +397,9 @@ def _labels(c: FitConfiguration) -> dict[str, tuple[bool, str]]:
     }
 
 
-#: Families whose weights are random.
-RANDOM_WEIGHTS = ("vdp", "supernet", "bayes_by_backprop")
-
 _OF_RANDOM_WEIGHTS = ("kl_weight", "kl_schedule", "relative_variance", "variance_learning_rate")
 
 
 def concerns(setting: str, family: str) -> bool:
     """Whether a setting has an effect on networks of a family."""
-    return setting not in _OF_RANDOM_WEIGHTS or family in RANDOM_WEIGHTS
+    return setting not in _OF_RANDOM_WEIGHTS or FAMILIES[family].random_weights

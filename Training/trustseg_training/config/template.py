@@ -9,10 +9,10 @@ import numpy as np
 
 from trustseg_training import presets
 from trustseg_training.dataset.fingerprint import PERCENTILES, Fingerprint
-from TrustSegLib.networks import PROPAGATIONS
+from TrustSegLib.networks import ARCHITECTURES, PROPAGATIONS, TRAINED_FAMILIES
 
 from .planning import Plan
-from .settings import OBJECTIVES, TRAINED_FAMILIES, FitConfiguration
+from .settings import OBJECTIVES, FitConfiguration
 from .yaml_file import to_yaml
 
 _WIDTH = 100
@@ -43,7 +43,7 @@ _SECTIONS: dict[str, dict[str, str]] = {
         "family": _choice(TRAINED_FAMILIES),
         "family_options": "Further options of the family.",
         "propagation": f"Of the variance: {_choice(PROPAGATIONS)}",
-        "architecture": "unet, vnet or fcn.",
+        "architecture": _choice(tuple(ARCHITECTURES)),
         "dimensions": "3, or 2 for slices.",
         "filters": "Kernels per level.",
         "normalization_layers": "instance, group, batch or none.",

@@ -20,6 +20,7 @@ from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminol
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.errors import OptionError
 from TrustSegLib.inference.prediction import Model
+from TrustSegLib.networks import FAMILIES
 
 from .temperature_scaling import calibrated
 
@@ -164,7 +165,8 @@ def variant_of(
     if subject.run is None:
         raise OptionError(f"{subject.name}: only a run has variants; name one")
     configuration = subject.run.configuration
-    if propagation not in (None, configuration.propagation) and configuration.family != "vdp":
+    fixed = not FAMILIES[configuration.family].propagations
+    if fixed and propagation not in (None, configuration.propagation):
         raise OptionError(f"{name}: family {configuration.family} has one propagation only; leave it out")
     changed = replace(
         configuration,

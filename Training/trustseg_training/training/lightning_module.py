@@ -14,7 +14,7 @@ from trustseg_training.data import Sample
 from trustseg_training.metrics import dice
 from TrustSegLib.inference.prediction import PlaneNetwork
 from TrustSegLib.inference.sliding_window import sliding_window
-from TrustSegLib.networks import build
+from TrustSegLib.networks import FAMILIES, build
 
 from . import objective
 
@@ -65,8 +65,8 @@ class Segmentation(lightning.LightningModule):
         super().__init__()
         self.configuration, self.images = configuration, images
         self.network = network_of(configuration)
-        # The published network has variances of its own to start with.
-        if hasattr(self.network, "set_relative_variance") and configuration.family != "supernet":
+        family = FAMILIES[configuration.family]
+        if family.random_weights and not family.own_variances:
             self.network.set_relative_variance(configuration.relative_variance)
         self._unions = evaluated_unions(configuration)
         self._dice: dict[int, np.ndarray] = {}
