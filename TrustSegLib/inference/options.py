@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from TrustSegLib.contract import DEFAULT_MAP, MAP_NAMES
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging.grid import Roi
 from TrustSegLib.inference.device import DEVICE_PATTERN, check_precision
 from TrustSegLib.inference.sliding_window import check_window_options
-from TrustSegLib.uncertainty import MAP_NAMES
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SegmentOptions:
     """
 
     device: str = "auto"
-    maps: tuple[str, ...] = ("error_probability",)
+    maps: tuple[str, ...] = (DEFAULT_MAP,)
     roi: Roi | None = None
     batch_size: int = 2
     overlap: float = 0.5

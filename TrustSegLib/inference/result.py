@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
     from TrustSegLib.uncertainty import StructureRow, StructureScores
-
-
-class Cancelled(Exception):  # not an error: the user asked for it
-    """The user stopped the work; there is no result."""
-
-
-class Progress(NamedTuple):
-    """How far the work is: `done` of `total` parts of a stage."""
-
-    stage: str
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)

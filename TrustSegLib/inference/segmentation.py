@@ -10,9 +10,10 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference.device import choose_device, device_title
-from TrustSegLib.inference.mask_and_maps import ROW_MAP, Area, calibrate_map, mask_and_maps
+from TrustSegLib.inference.mask_and_maps import Area, calibrate_map, mask_and_maps
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.prediction import Model, predict
 from TrustSegLib.inference.result import Case, SegmentationResult
@@ -92,13 +93,13 @@ def segment(
     with stages.stage("restore"):
         mask, maps, sums = mask_and_maps(back, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
-        scores = sums.scores(mask, maps[ROW_MAP])  # of the raw map
+        scores = sums.scores(mask, maps[DEFAULT_MAP])  # of the raw map
         if calibration is not None:
-            calibrate_map(maps[ROW_MAP], area, calibration)
-        rows = structure_rows(mask, maps[ROW_MAP], description.structures)
+            calibrate_map(maps[DEFAULT_MAP], area, calibration)
+        rows = structure_rows(mask, maps[DEFAULT_MAP], description.structures)
         if calibration is not None and area.is_whole:
             rows = calibrated_rows(rows, scores, calibration)
-        regions = find_regions(maps[ROW_MAP], mask, description.structures)
+        regions = find_regions(maps[DEFAULT_MAP], mask, description.structures)
         unlike = unlike_training(volume, mask if area.is_whole else None, description, calibration)
         stages.report("measure", 1, 1)
     maps = {name: maps[name] for name in options.maps}

@@ -5,8 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
-from TrustSegLib.inference.result import Cancelled, Progress
+
+class Cancelled(Exception):  # not an error: the user asked for it
+    """The user stopped the work; there is no result."""
+
+
+class Progress(NamedTuple):
+    """How far the work is: `done` of `total` parts of a stage."""
+
+    stage: str
+    done: int
+    total: int
+
 
 ProgressCallback = Callable[[Progress], None]
 CancelledCallback = Callable[[], bool]

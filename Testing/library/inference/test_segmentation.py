@@ -12,12 +12,12 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from TrustSegLib.contract import MAP_NAMES
 from TrustSegLib.errors import BundleError, ImageError, OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, normalize, orient, resample
 from TrustSegLib.inference import Cancelled, Progress, SegmentOptions, segment
 from TrustSegLib.moments import ClassMoments
 from TrustSegLib.networks import NetworkSpec, build
-from TrustSegLib.uncertainty import MAP_NAMES
 
 MakeModel = Callable[..., SimpleNamespace]
 MakeVolume = Callable[..., Volume]
