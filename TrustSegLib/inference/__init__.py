@@ -6,7 +6,7 @@ from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.prediction import Uncalibrated, class_moments
 from TrustSegLib.inference.result import Case, SegmentationResult
 from TrustSegLib.inference.segmentation import segment
-from TrustSegLib.inference.sliding_window import Predictor, sliding_window
+from TrustSegLib.inference.sliding_window import Predictor, Window, sliding_window
 from TrustSegLib.inference.stages import Cancelled, Progress
 from TrustSegLib.inference.storage import Storage
 
@@ -20,6 +20,7 @@ __all__ = [
     "SegmentationResult",
     "Storage",
     "Uncalibrated",
+    "Window",
     "choose_device",
     "class_moments",
     "segment",

@@ -29,7 +29,7 @@ class Area:
 
     @classmethod
     def of(cls, volume: Volume, roi: Roi | None) -> Area:
-        """Area of a volume; an `OptionError` says that the ROI holds none of its voxels."""
+        """Area of a volume; `OptionError` if the ROI holds none of its voxels."""
         grid = Grid.of(volume)
         return cls(grid, Box((0, 0, 0), grid.shape) if roi is None else roi.box(grid), roi)
 

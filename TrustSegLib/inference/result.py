@@ -1,4 +1,4 @@
-"""What a segmentation returns: the one thing that the command line, the reports and Slicer read."""
+"""What a segmentation returns; command line, reports and Slicer read nothing else."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """What is known about the case as a whole.
+    """Quality and warnings of the case as a whole.
 
     Attributes
     ----------
     quality : float or None
-        Expected DSC of the worst structure; None without a calibration, or if a part was segmented only.
+        Expected DSC of the worst structure; None without a calibration, or if only a part was segmented.
     warnings : tuple of str
         Sentences for the reader.
     """

@@ -1,4 +1,4 @@
-"""The stages of a segmentation: how long each took, how far it is, whether to stop."""
+"""The stages of a segmentation: their times, progress and cancellation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CancelledCallback = Callable[[], bool]
 
 
 class Stages:
-    """Measures stages and speaks to the two callbacks.
+    """Times the stages of a segmentation and calls its callbacks.
 
     Parameters
     ----------
@@ -36,15 +36,15 @@ class Stages:
 
     Attributes
     ----------
-    progress, cancelled
-        The callbacks.
     times : dict of str to float
         Seconds of each finished stage.
     """
 
-    def __init__(self, progress: ProgressCallback | None, cancelled: CancelledCallback | None) -> None:
-        self.progress = progress
-        self.cancelled = cancelled
+    def __init__(
+        self, progress: ProgressCallback | None = None, cancelled: CancelledCallback | None = None
+    ) -> None:
+        self._progress = progress
+        self._cancelled = cancelled
         self.times: dict[str, float] = {}
 
     @contextmanager
@@ -57,10 +57,10 @@ class Stages:
 
     def check(self) -> None:
         """Raise Cancelled when the user has stopped the work."""
-        if self.cancelled is not None and self.cancelled():
+        if self._cancelled is not None and self._cancelled():
             raise Cancelled
 
     def report(self, name: str, done: int, total: int) -> None:
-        """Say how far a stage is."""
-        if self.progress is not None:
-            self.progress(Progress(name, done, total))
+        """Report that `done` of `total` parts of a stage are done."""
+        if self._progress is not None:
+            self._progress(Progress(name, done, total))

@@ -1,4 +1,4 @@
-"""From class moments to voxel maps: the label, and five ways to say how sure the model is of it.
+"""From class moments to voxel maps: the labels, and five maps of their uncertainty.
 
 All arrays are `(K, D, H, W)` or `(K, H, W)` with K classes first, and may be memory-mapped: they are read in
 slabs along the first spatial axis, so that only one slab and the result are held in memory.
@@ -87,7 +87,7 @@ def uncertainty_map(name: str, mean: np.ndarray, variance: np.ndarray) -> np.nda
     formula = _FORMULAS[name]
     result = np.empty(mean.shape[1:], dtype=np.float32)
     for slab in _slabs(mean.shape):
-        # Rounding can leave a value a few 1e-8 below zero, which a reader would take for a mistake.
+        # Rounding can leave a value a few 1e-8 below zero, which readers would take for an error.
         result[slab] = np.maximum(formula(_read(mean, slab), _read(variance, slab)), 0)
     return result
 

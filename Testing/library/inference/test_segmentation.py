@@ -206,7 +206,7 @@ def test_a_network_that_answers_nan_makes_no_mask(make_model: MakeModel, make_vo
 def test_a_network_with_other_classes_than_described_is_refused(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
-    with pytest.raises(BundleError, match="answers 2 classes, its description names 4"):
+    with pytest.raises(BundleError, match="returns 2 classes, its description names 4"):
         segment(make_volume(), make_model(pointwise, structures=3))
 
 
