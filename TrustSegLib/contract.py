@@ -25,6 +25,8 @@ DICOM_SEGMENTATION_FILE = "segmentation.dcm"
 DICOM_MAP_FILE = "uncertainty.dcm"
 REVIEW_FILE = "review.json"
 AUDIT_LOG_FILE = "audit_log.csv"
+TABLE_FILES = (CASES_CSV_FILE, STRUCTURES_CSV_FILE, CASES_JSON_FILE)
+"""The tables of a batch."""
 
 # Files of a model bundle.
 MODEL_FILE = "model.json"
@@ -51,8 +53,41 @@ HIDDEN_SHARE = 0.1
 OPACITY = 0.85
 """Of the colors over the anatomy, where they are drawn."""
 
+COLOR_COUNT = 256
+"""Colors of a map, evenly spaced from its lowest to its highest value."""
+
+COLOR_ANCHORS = (
+    (74, 12, 107),
+    (93, 18, 110),
+    (111, 25, 110),
+    (130, 32, 108),
+    (149, 38, 103),
+    (168, 46, 95),
+    (185, 53, 86),
+    (202, 64, 74),
+    (217, 77, 61),
+    (230, 93, 47),
+    (239, 110, 33),
+    (247, 130, 18),
+    (251, 151, 6),
+    (252, 174, 18),
+    (250, 196, 42),
+    (245, 219, 76),
+    (241, 241, 121),
+    (252, 255, 164),
+)
+"""Evenly spaced colors of matplotlib's inferno from 22 % of it, red, green, blue from 0 to 255.
+
+The luminance rises throughout; the black end is left out, since it would be lost on a dark image.
+"""
+
 MODELS_VARIABLE = "TRUSTSEG_MODELS"
 """Environment variable that names another folder for the added models, such as one that a group shares."""
+
+
+def schema_prefix(schema: str) -> str:
+    """What the `schema` field begins with in every version: "trustseg-report/" of `REPORT_SCHEMA`."""
+    return schema.partition("/")[0] + "/"
 
 
 def map_file(name: str) -> str:
@@ -147,6 +182,24 @@ def map_display(name: str, classes: int) -> MapDisplay:
     factor, unit = (100.0, "%") if name == DEFAULT_MAP else (1.0, found.unit)
     high, largest = float(found.high(classes)), float(found.largest(classes))
     return MapDisplay(found.title, unit, factor, 0.0, high, max(high, largest))
+
+
+def map_colors() -> tuple[tuple[int, int, int], ...]:
+    """The `COLOR_COUNT` colors of a map, lowest value first: red, green, blue from 0 to 255.
+
+    Between the anchors they are interpolated linearly. A value at the share s of a map's range has the color
+    number `floor(COLOR_COUNT * s)`, as in a VTK lookup table.
+    """
+    last = len(COLOR_ANCHORS) - 1
+    return tuple(_interpolated_color(index / (COLOR_COUNT - 1) * last) for index in range(COLOR_COUNT))
+
+
+def _interpolated_color(place: float) -> tuple[int, int, int]:
+    """Color at a place that counts anchors from 0."""
+    first = min(int(place), len(COLOR_ANCHORS) - 2)
+    before, after = COLOR_ANCHORS[first], COLOR_ANCHORS[first + 1]
+    red, green, blue = (round(a + (place - first) * (b - a)) for a, b in zip(before, after, strict=True))
+    return red, green, blue
 
 
 @dataclass(frozen=True)

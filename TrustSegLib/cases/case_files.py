@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from TrustSegLib.bundle import ModelDescription
+from TrustSegLib.contract import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.imaging import Volume, write_volume
 from TrustSegLib.inference import SegmentationResult
 from TrustSegLib.report import write_html_report, write_overlay, write_report
-from TrustSegLib.report.files import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.report.html_report import image_title
 
 

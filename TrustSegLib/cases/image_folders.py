@@ -9,9 +9,9 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from TrustSegLib.contract import REPORT_FILE, REPORT_SCHEMA, schema_prefix
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging.image_files import ITK_READERS, quiet_itk
-from TrustSegLib.report.files import REPORT_FILE
 
 IMAGE_EXTENSIONS = tuple(ITK_READERS)
 
@@ -43,7 +43,7 @@ def written_before(folder: Path) -> set[str]:
     """Names that the report in `folder` lists as its files; none where there is no report of ours."""
     try:
         report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
-        if not report["schema"].startswith("trustseg-report/"):
+        if not report["schema"].startswith(schema_prefix(REPORT_SCHEMA)):
             return set()
         return {*report["files"].values(), *(entry["file"] for entry in report["maps"])}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

@@ -14,14 +14,21 @@ from pathlib import Path
 
 from TrustSegLib.cases.image_folders import written_before
 from TrustSegLib.cases.targets import Target, identity
-from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE
+from TrustSegLib.contract import (
+    DICOM_MAP_FILE,
+    DICOM_SEGMENTATION_FILE,
+    HTML_FILE,
+    MAP_NAMES,
+    MASK_FILE,
+    OVERLAY_FILE,
+    REPORT_FILE,
+    map_file,
+)
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report.batch_tables import OVERWRITE_REMEDY
-from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
-from TrustSegLib.uncertainty import MAP_NAMES
 
 OWN_FILES = (
-    *(REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE, SEGMENTATION_FILE, UNCERTAINTY_FILE),
+    *(REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE, DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE),
     *(map_file(name) for name in MAP_NAMES),
 )
 """Every name that a result can have."""

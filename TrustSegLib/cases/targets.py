@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from TrustSegLib.cases.image_folders import IMAGE_EXTENSIONS, images_of_batch, may_be_folder
+from TrustSegLib.contract import TABLE_FILES
 from TrustSegLib.errors import ImageError, OptionError
-from TrustSegLib.report.batch_tables import TABLE_FILES
 
 
 @dataclass(frozen=True)

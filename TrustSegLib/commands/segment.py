@@ -17,12 +17,12 @@ from TrustSegLib.cases.outputs import check_targets, private_folder, publish
 from TrustSegLib.cases.targets import Target, check_outside_series
 from TrustSegLib.commands.console import EXIT_FIXABLE, ProgressBar, print_error, print_json
 from TrustSegLib.commands.summary import Batch, print_summary
-from TrustSegLib.dicom_output import SEGMENTATION_FILE, UNCERTAINTY_FILE, check_dicom_output, write_dicom
+from TrustSegLib.contract import DEFAULT_MAP, DICOM_MAP_FILE, DICOM_SEGMENTATION_FILE
+from TrustSegLib.dicom_output import check_dicom_output, write_dicom
 from TrustSegLib.errors import ImageError, OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume
 from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
 from TrustSegLib.report.batch_tables import check_tables
-from TrustSegLib.report.files import DEFAULT_MAP
 
 LARGEST_SEED = 2**63 - 1
 """What PyTorch's generator takes."""
@@ -199,7 +199,7 @@ def _only_bundled_model() -> Path:
     raise OptionError(f"there are several models; choose one with --model: {names}")
 
 
-DICOM_FILES = {"dicom_segmentation": SEGMENTATION_FILE, "dicom_uncertainty": UNCERTAINTY_FILE}
+DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}
 """What `--dicom-seg` adds to the files of a report."""
 
 

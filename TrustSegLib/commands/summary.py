@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from TrustSegLib.commands.console import print_json
-from TrustSegLib.report.batch_tables import SCHEMA, TABLE_FILES, CaseRow, worst_first, write_batch_tables
-from TrustSegLib.report.files import HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
+from TrustSegLib.contract import (
+    CASES_SCHEMA,
+    HTML_FILE,
+    MASK_FILE,
+    OVERLAY_FILE,
+    REPORT_FILE,
+    TABLE_FILES,
+    CaseRow,
+    map_file,
+)
+from TrustSegLib.report.batch_tables import case_row, worst_first, write_batch_tables
 from TrustSegLib.report.json_report import INTENDED_USE
 
 if TYPE_CHECKING:
@@ -120,7 +129,7 @@ class Batch:
     def add(self, report: Mapping[str, Any], folder: Path) -> None:
         """Take in a case that was segmented."""
         self._reports.append(report)
-        self._cases.append(CaseRow.of_report(report, folder))
+        self._cases.append(case_row(report, folder))
 
     def add_failure(self, image: Path, error: str) -> None:
         """Take in a case that failed."""
@@ -136,7 +145,7 @@ class Batch:
         cases = worst_first(self._cases)
         if as_json:
             rows = [asdict(case) for case in cases]
-            print_json({"schema": SCHEMA, "folder": str(self._folder), "cases": rows})
+            print_json({"schema": CASES_SCHEMA, "folder": str(self._folder), "cases": rows})
             return
         print(f"{len(cases)} images, {self.failures} failed; the one to look at first on top:")
         for number, case in enumerate(cases, start=1):

@@ -5,6 +5,6 @@ they are asked for.
 """
 
 from TrustSegLib.dicom_output.requirement import check_dicom_output
-from TrustSegLib.dicom_output.writing import SEGMENTATION_FILE, UNCERTAINTY_FILE, write_dicom
+from TrustSegLib.dicom_output.writing import write_dicom
 
-__all__ = ["SEGMENTATION_FILE", "UNCERTAINTY_FILE", "check_dicom_output", "write_dicom"]
+__all__ = ["check_dicom_output", "write_dicom"]

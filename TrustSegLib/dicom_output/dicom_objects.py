@@ -16,6 +16,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from TrustSegLib.bundle import Code, ModelDescription, Structure
+from TrustSegLib.contract import DEFAULT_MAP, map_display
 from TrustSegLib.imaging import Volume
 from TrustSegLib.version import __version__
 
@@ -90,7 +91,6 @@ def _concept(code: Code) -> CodedConcept:
 
 
 MAP_NOTE = "Research use only; probability that a voxel's label is wrong"
-_SHOWN_RANGE = (0.0, 0.5)  # the scale of the error probability in all our pictures
 
 
 def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Dataset]) -> ParametricMap:
@@ -105,14 +105,16 @@ def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Da
     sources : sequence of Dataset
         D headers of the source series, in the order of the slices.
     """
-    low, high = _SHOWN_RANGE
+    shown = map_display(DEFAULT_MAP, classes=2)  # The range is the same for any number of classes.
     image = ParametricMap(
         source_images=sources,
         pixel_array=error.array[0].astype(np.float32, copy=False),
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[_identity_mapping()],
         voi_lut_transformations=[
-            VOILUTTransformation(window_center=(low + high) / 2, window_width=high - low)
+            VOILUTTransformation(
+                window_center=(shown.low + shown.high) / 2, window_width=shown.high - shown.low
+            )
         ],
         image_flavor=ImageFlavorValues.VOLUME,
         derived_pixel_contrast=DerivedPixelContrastValues.QUANTITY,

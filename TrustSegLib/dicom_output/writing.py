@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from TrustSegLib.contract import DEFAULT_MAP, DICOM_MAP_FILE, DICOM_SEGMENTATION_FILE
 from TrustSegLib.dicom_output.requirement import require_highdicom
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     from TrustSegLib.bundle import ModelDescription
     from TrustSegLib.inference import SegmentationResult
-
-SEGMENTATION_FILE = "segmentation.dcm"
-UNCERTAINTY_FILE = "uncertainty.dcm"
-_MAP = "error_probability"
 
 
 def write_dicom(
@@ -57,8 +54,8 @@ def write_dicom(
         A file cannot be written; neither is there then.
     """
     require_highdicom()
-    if _MAP not in result.maps:
-        raise OptionError(f"--dicom-seg needs the map {_MAP}; add it to the maps")
+    if DEFAULT_MAP not in result.maps:
+        raise OptionError(f"--dicom-seg needs the map {DEFAULT_MAP}; add it to the maps")
     return _write(_objects(result, description, series), folder)
 
 
@@ -71,13 +68,12 @@ def _objects(
 
     try:
         with warnings.catch_warnings():
-            # About values of the source that break the standard, which its owner cannot mend here.
+            # About values of the source that break the standard, which its owner cannot fix here.
             warnings.simplefilter("ignore", UserWarning)
             sources = slice_headers(series, result.labels)
-            return {
-                SEGMENTATION_FILE: segmentation_object(result.labels, description, result.model, sources),
-                UNCERTAINTY_FILE: parametric_map(result.maps[_MAP], result.model, sources),
-            }
+            mask = segmentation_object(result.labels, description, result.model, sources)
+            error = parametric_map(result.maps[DEFAULT_MAP], result.model, sources)
+            return {DICOM_SEGMENTATION_FILE: mask, DICOM_MAP_FILE: error}
     except (ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ImageError(

@@ -4,9 +4,10 @@ from TrustSegLib.imaging.grid import Roi
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.prediction import Uncalibrated, class_moments
-from TrustSegLib.inference.result import Cancelled, Case, Progress, SegmentationResult
+from TrustSegLib.inference.result import Case, SegmentationResult
 from TrustSegLib.inference.segmentation import segment
-from TrustSegLib.inference.sliding_window import Predictor, sliding_window
+from TrustSegLib.inference.sliding_window import Predictor, Window, sliding_window
+from TrustSegLib.inference.stages import Cancelled, Progress
 from TrustSegLib.inference.storage import Storage
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "SegmentationResult",
     "Storage",
     "Uncalibrated",
+    "Window",
     "choose_device",
     "class_moments",
     "segment",

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 SIGMA = 0.125
-"""Standard deviation of the Gaussian weight, as a fraction of the patch (the custom of nnU-Net and MONAI)."""
+"""Standard deviation of the Gaussian weight, as a fraction of the patch (as in nnU-Net and MONAI)."""
 
 
 def gaussian_weight(patch_shape: tuple[int, ...], sigma: float = SIGMA) -> torch.Tensor:
-    """Weight of every voxel of a patch: a Gaussian, 1 at the center, for the border sees least context.
+    """Weight of each voxel of a patch: a Gaussian, 1 at the center, since the border has least context.
 
     Parameters
     ----------

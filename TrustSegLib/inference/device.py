@@ -9,12 +9,12 @@ import torch
 
 from TrustSegLib.errors import OptionError
 
-DEVICE_PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
+_DEVICE_PATTERN = re.compile(r"auto|cpu|cuda(:\d+)?")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def choose_device(name: str) -> torch.device:
-    """Device for a name; a device that is asked for by name is never replaced by another.
+    """Device of a name; a device that is requested by name is never replaced by another.
 
     Parameters
     ----------
@@ -26,14 +26,19 @@ def choose_device(name: str) -> torch.device:
     OptionError
         When the name is not one of these, or that CUDA device is not there.
     """
-    if DEVICE_PATTERN.fullmatch(name) is None:
-        raise OptionError(f"device '{name}' is not known; use auto, cpu, cuda or cuda:N")
+    check_device_name(name)
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda":
         _check_cuda(name, device.index or 0)
     return device
+
+
+def check_device_name(name: str) -> None:
+    """Raise OptionError when no device has such a name, whether or not the machine has it."""
+    if _DEVICE_PATTERN.fullmatch(name) is None:
+        raise OptionError(f"device '{name}' is not known; use auto, cpu, cuda or cuda:N")
 
 
 def _check_cuda(name: str, index: int) -> None:
@@ -46,12 +51,12 @@ def _check_cuda(name: str, index: int) -> None:
 
 
 def device_title(device: torch.device) -> str:
-    """Device with the name of its hardware where PyTorch knows one, for the provenance."""
+    """Device with the name of its hardware where PyTorch has one, for the provenance."""
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
 
 def place_network(network: torch.nn.Module, device: torch.device, precision: str) -> torch.nn.Module:
-    """Network on the device; a copy for another precision than float32: the caller's weights stay.
+    """Put a network on a device; for any precision but float32 a copy, so that the caller's weights stay.
 
     Raises
     ------

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.imaging import Volume
 from TrustSegLib.imaging.grid import Box, Grid, Roi
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.restore import Restorer
 from TrustSegLib.inference.stages import Stages
 from TrustSegLib.uncertainty import Calibration, ScoreSums, labels, uncertainty_map
-
-ROW_MAP = "error_probability"
-"""The map whose mean every structure's row tells, whichever maps were asked for."""
 
 CHUNK_BYTES = 128_000_000
 """Class moments that are brought back to the input's grid at a time."""
@@ -31,7 +29,7 @@ class Area:
 
     @classmethod
     def of(cls, volume: Volume, roi: Roi | None) -> Area:
-        """Area of a volume; an `OptionError` says that the ROI holds none of its voxels."""
+        """Area of a volume; `OptionError` if the ROI holds none of its voxels."""
         grid = Grid.of(volume)
         return cls(grid, Box((0, 0, 0), grid.shape) if roi is None else roi.box(grid), roi)
 
@@ -66,13 +64,14 @@ def mask_and_maps(
     Volume
         Mask `(1, D, H, W)` uint8, background outside the area.
     dict of str to Volume
-        The maps asked for and `ROW_MAP`, `(1, D, H, W)` float32, 0 outside the area.
+        The maps asked for, and `DEFAULT_MAP` for the structures' means: `(1, D, H, W)` float32, 0 outside the
+        area.
     ScoreSums
         Has seen all of the area.
     """
     shape = (1, *area.grid.shape)
     mask = np.zeros(shape, dtype=np.uint8)
-    maps = {name: np.zeros(shape, dtype=np.float32) for name in {*options.maps, ROW_MAP}}
+    maps = {name: np.zeros(shape, dtype=np.float32) for name in {*options.maps, DEFAULT_MAP}}
     sums = ScoreSums(range(1, classes))
     for first, last, part in area.parts(_rows_at_a_time(area.box, classes)):
         stages.check()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from TrustSegLib.contract import DEFAULT_MAP, MAP_NAMES
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging.grid import Roi
-from TrustSegLib.inference.device import DEVICE_PATTERN, check_precision
-from TrustSegLib.inference.sliding_window import check_window_options
-from TrustSegLib.uncertainty import MAP_NAMES
+from TrustSegLib.inference.device import check_device_name
+from TrustSegLib.inference.sliding_window import Window
 
 
 @dataclass(frozen=True)
 class SegmentOptions:
-    """How to segment; every value is checked here, so that a wrong one is said before anything runs.
+    """How to segment; every value is checked here, before anything runs.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class SegmentOptions:
     """
 
     device: str = "auto"
-    maps: tuple[str, ...] = ("error_probability",)
+    maps: tuple[str, ...] = (DEFAULT_MAP,)
     roi: Roi | None = None
     batch_size: int = 2
     overlap: float = 0.5
@@ -43,12 +43,15 @@ class SegmentOptions:
     memory_gb: float = 2.0
 
     def __post_init__(self) -> None:
-        if DEVICE_PATTERN.fullmatch(self.device) is None:
-            raise OptionError(f"device '{self.device}' is not known; use auto, cpu, cuda or cuda:N")
+        check_device_name(self.device)
         for name in self.maps:
             if name not in MAP_NAMES:
                 raise OptionError(f"map '{name}' is not known; use any of: {', '.join(MAP_NAMES)}")
-        check_window_options(self.overlap, self.batch_size)
-        check_precision(self.precision)
+        Window(self.overlap, self.batch_size, self.precision)
         if not self.memory_gb >= 0.0:
             raise OptionError(f"memory of {self.memory_gb} GB is not valid; give 0 or more")
+
+    @property
+    def window(self) -> Window:
+        """How the network passes over the image."""
+        return Window(self.overlap, self.batch_size, self.precision)

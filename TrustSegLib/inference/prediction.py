@@ -38,18 +38,18 @@ class Model(Protocol):
         """Network with its weights, in evaluation mode."""
 
     def calibration(self) -> Mapping[str, Any] | None:
-        """Content of a valid `calibration.json`; None when the model has none, which must be said."""
+        """Content of a valid `calibration.json`; None when the model has none."""
 
 
 def class_moments(
     volume: Volume, bundle: Model, options: SegmentOptions | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `segment` makes mask and maps of, for those who want to look at the probabilities themselves.
+    """Class probabilities of an image and their variances, from which `segment` makes mask and maps.
 
     Parameters
     ----------
     volume, bundle, options
-        As `segment` takes them; a ROI is refused.
+        As for `segment`, without a ROI.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def class_moments(
         raise OptionError("roi: the class moments are those of a whole image; leave it out")
     box = Box((0, 0, 0), Grid.of(volume).shape)
     device = choose_device(options.device)
-    back, _ = predict(volume, bundle, box, options, device, Stages(None, None))
+    back, _ = predict(volume, bundle, box, options, device, Stages())
     return back.rows(0, box.shape[0])
 
 
@@ -83,18 +83,18 @@ def predict(
     Parameters
     ----------
     volume, bundle, options
-        As `segment` takes them.
+        As for `segment`.
     box : Box
-        Part of the image's grid that is asked for.
+        Part of the image's grid to predict.
     device : torch.device
         Where the network runs.
     stages : Stages
-        Told of the stages `prepare` and `predict`.
+        Gets the stages `prepare` and `predict`.
 
     Returns
     -------
     Restorer
-        Answers the class moments of the box.
+        Returns the class moments of the box, row by row.
     tuple of int
         (D, H, W) voxels of the model's grid that went through the network.
 
@@ -117,13 +117,10 @@ def predict(
             array,
             _network(bundle),
             description.patch_shape,
-            overlap=options.overlap,
-            batch_size=options.batch_size,
+            window=options.window,
             device=device,
-            precision=options.precision,
             storage=Storage(options.memory_gb),
-            progress=stages.progress,
-            cancelled=stages.cancelled,
+            stages=stages,
         )
         _check_classes(mean, description)
     return restorer(mean, variance, source, target), source.shape
@@ -142,7 +139,7 @@ def _check_image(volume: Volume, description: ModelDescription) -> None:
 
 
 def prepare_image(volume: Volume, description: ModelDescription) -> Volume:
-    """Image as the network knows it; each step replaces the one before, to have at most two in memory."""
+    """Orient, resample and normalize an image; each step replaces the one before: at most two in memory."""
     wanted = description.input
     volume = orient(volume, wanted.orientation)
     if not np.allclose(volume.spacing, wanted.spacing_mm, rtol=SAME_SPACING, atol=0.0):
@@ -169,13 +166,13 @@ def _network(bundle: Model) -> torch.nn.Module:
 def _check_classes(mean: np.ndarray, description: ModelDescription) -> None:
     if len(mean) != description.classes:
         raise BundleError(
-            f"model {description.name}: its network answers {len(mean)} classes, its description names "
+            f"model {description.name}: its network returns {len(mean)} classes, its description names "
             f"{description.classes}; get the model again"
         )
 
 
 class PlaneNetwork(torch.nn.Module):
-    """Answers patches one voxel thick, `(B, C, 1, H, W)`, with a network that knows planes, `(B, C, H, W)`.
+    """A 2D network, of `(B, C, H, W)`, applied to patches one voxel thick, `(B, C, 1, H, W)`.
 
     Parameters
     ----------
@@ -195,14 +192,14 @@ class PlaneNetwork(torch.nn.Module):
 
 
 class Uncalibrated:
-    """Another model, without calibration: `segment` then returns the raw error probability.
+    """A model without its calibration: `segment` then returns the raw error probability.
 
-    The raw scores need no such thing: `SegmentationResult.scores` are raw with any model.
+    The scores of a `SegmentationResult` are raw with any model.
 
     Parameters
     ----------
     model : Model
-        A bundle, or what stands for one.
+        A bundle, or any other model.
     """
 
     def __init__(self, model: Model) -> None:
@@ -210,7 +207,7 @@ class Uncalibrated:
         self._model = model
 
     def network(self) -> nn.Module:
-        """The other model's."""
+        """The network of the model."""
         return self._model.network()
 
     def calibration(self) -> Mapping[str, Any] | None:

@@ -17,14 +17,14 @@ LINEAR_MARGIN = 2
 
 
 class Restorer(Protocol):
-    """Answers rows of the target grid with their class moments."""
+    """Returns the class moments of rows of the target grid."""
 
     def rows(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance `(K, last - first, H, W)` float32 of rows `first` up to, not with, `last`."""
 
 
 def restorer(mean: np.ndarray, variance: np.ndarray, source: Grid, target: Grid) -> Restorer:
-    """Choose how to go back: exactly where the grids differ by flips and transposes only, else linearly.
+    """Choose how to resample: exactly where the grids differ by flips and transposes only, else linearly.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class LinearRestorer:
     """Linear interpolation of each class's probability and standard deviation, one class at a time.
 
     The standard deviation is interpolated, not the variance, for the reason given in `RollingBlend`: errors
-    of neighboring voxels come from the same weights. What the model's grid does not reach is background,
+    of neighboring voxels come from the same weights. Voxels outside the model's grid are background with
     variance 0.
     """
 

@@ -1,35 +1,23 @@
-"""What a segmentation returns: the one thing that the command line, the reports and Slicer read."""
+"""What a segmentation returns; command line, reports and Slicer read nothing else."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
     from TrustSegLib.uncertainty import StructureRow, StructureScores
 
 
-class Cancelled(Exception):  # not an error: the user asked for it
-    """The user stopped the work; there is no result."""
-
-
-class Progress(NamedTuple):
-    """How far the work is: `done` of `total` parts of a stage."""
-
-    stage: str
-    done: int
-    total: int
-
-
 @dataclass(frozen=True)
 class Case:
-    """What is known about the case as a whole.
+    """Quality and warnings of the case as a whole.
 
     Attributes
     ----------
     quality : float or None
-        Expected DSC of the worst structure; None without a calibration, or if a part was segmented only.
+        Expected DSC of the worst structure; None without a calibration, or if only a part was segmented.
     warnings : tuple of str
         Sentences for the reader.
     """

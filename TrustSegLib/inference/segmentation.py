@@ -1,4 +1,4 @@
-"""From an image and a model to the mask, how sure the model is of it, and what a reader must be warned of."""
+"""From an image and a model to the mask, the model's uncertainty and the warnings of the case."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference.device import choose_device, device_title
-from TrustSegLib.inference.mask_and_maps import ROW_MAP, Area, calibrate_map, mask_and_maps
+from TrustSegLib.inference.mask_and_maps import Area, calibrate_map, mask_and_maps
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.prediction import Model, predict
 from TrustSegLib.inference.result import Case, SegmentationResult
@@ -38,16 +39,16 @@ def segment(
     """Segment one image with one model.
 
     The image is oriented, resampled and normalized as the model was trained, passed through the network in
-    overlapping patches, and the class moments are brought back onto the image's own grid; mask and maps are
-    made there. Where the two grids differ by flips and transposes only, nothing is interpolated. Intensities
+    overlapping patches, and the class moments are resampled to the image's own grid, where mask and maps are
+    made. Where the two grids differ by flips and transposes only, nothing is interpolated. Intensities
     are normalized by the statistics of the whole image even when only a region of interest is segmented, so
     that the region's choice does not change what the network sees.
 
-    A model's calibration is applied: the map `error_probability` is the calibrated one, and the rows have
-    intervals and expected Dice coefficients, unless only a part of the image was segmented: they hold for
-    whole images. With a model without one (see `Uncalibrated`) the map is the raw one. The scores are raw
-    with any model. Where the calibration knows what the images of the training were like, the warnings of the
-    case begin with what is unlike them, the worst first; shapes are compared for whole images only.
+    A model's calibration is applied: the map `error_probability` is the calibrated one. The rows have
+    intervals and expected Dice coefficients if the whole image was segmented, for which they were calibrated.
+    The map of a model without a calibration (see `Uncalibrated`) is raw, and the scores are raw with any
+    model. Where the calibration describes the training images, the warnings of the case begin with how the
+    image differs from them, the largest difference first; shapes are compared for whole images only.
 
     Parameters
     ----------
@@ -65,14 +66,13 @@ def segment(
     Returns
     -------
     SegmentationResult
-        On the image's own grid. Outside the ROI it is background with uncertainty 0, and a warning of the
-        case says that this does not mean sure; where the resampled image does not reach, it is background
-        of probability 1.
+        On the image's own grid. Outside the ROI it is background with uncertainty 0, which a warning of the
+        case explains; outside the resampled image it is background with probability 1.
 
     Raises
     ------
     Cancelled
-        When `cancelled` said so.
+        When the user has stopped the work.
     ImageError
         When the image's channels are not the model's, or it holds NaN or infinite values.
     OptionError
@@ -80,7 +80,7 @@ def segment(
     OutputError
         When the disk has no room for temporary files.
     TrustSegError
-        When the network's answer is not finite.
+        When the network's output is not finite.
     """
     options = options or SegmentOptions()
     description, content = bundle.description, bundle.calibration()
@@ -92,13 +92,13 @@ def segment(
     with stages.stage("restore"):
         mask, maps, sums = mask_and_maps(back, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
-        scores = sums.scores(mask, maps[ROW_MAP])  # of the raw map
+        scores = sums.scores(mask, maps[DEFAULT_MAP])  # of the raw map
         if calibration is not None:
-            calibrate_map(maps[ROW_MAP], area, calibration)
-        rows = structure_rows(mask, maps[ROW_MAP], description.structures)
+            calibrate_map(maps[DEFAULT_MAP], area, calibration)
+        rows = structure_rows(mask, maps[DEFAULT_MAP], description.structures)
         if calibration is not None and area.is_whole:
             rows = calibrated_rows(rows, scores, calibration)
-        regions = find_regions(maps[ROW_MAP], mask, description.structures)
+        regions = find_regions(maps[DEFAULT_MAP], mask, description.structures)
         unlike = unlike_training(volume, mask if area.is_whole else None, description, calibration)
         stages.report("measure", 1, 1)
     maps = {name: maps[name] for name in options.maps}
@@ -144,7 +144,7 @@ def _provenance(
 
 
 OF_VARIANCE = ("predictive_variance", "epistemic")
-"""Maps that are 0 for a network that answers without a variance."""
+"""Maps that are 0 for a network without a variance."""
 
 PART_ONLY = (
     "only the region of interest was segmented: volumes hold for what lies in it, and the 0 of mask and maps "
@@ -158,14 +158,14 @@ NOT_FOR_A_PART = (
 def unlike_training(
     image: Volume, mask: Volume | None, description: ModelDescription, calibration: Calibration | None
 ) -> tuple[str, ...]:
-    """Return in what an image is unlike those that its model was trained on, the worst first.
+    """Return how an image differs from those that its model was trained on, the worst first.
 
     Parameters
     ----------
     image : Volume
         `(C, D, H, W)`, whole: its intensities are normalized as a whole too.
     mask : Volume or None
-        Label map of the whole image; None if only a part was segmented, of which shapes say nothing.
+        Label map of the whole image; None if only a part was segmented, whose shapes cannot be compared.
     description : ModelDescription
         Of the model.
     calibration : Calibration or None
@@ -200,13 +200,13 @@ def case_warnings(
 
 
 def _without_variance(maps: Mapping[str, Volume]) -> Iterator[str]:
-    """Not an error: the mask and the other maps are as good, and a batch or Slicer's panel goes on.
+    """Warn of maps that are 0 everywhere. Not an error: mask and other maps are valid, and a batch goes on.
 
-    It is seen in the map, not in the name of the family: a network of any family may answer without.
+    The map is tested, not the name of the family: a network of any family may have no variance.
     """
     for name in OF_VARIANCE:
         if name in maps and not maps[name].array.any():
             yield (
-                f"map {name}: 0 everywhere, since this model knows no variance of its probabilities; it does "
+                f"map {name}: 0 everywhere, since this model gives no variance of its probabilities; it does "
                 "not mean that the model is sure"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch
 
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.inference.blending import RollingBlend
-from TrustSegLib.inference.device import PRECISIONS, place_network
-from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
+from TrustSegLib.inference.device import PRECISIONS, check_precision, place_network
+from TrustSegLib.inference.stages import Stages
 from TrustSegLib.inference.storage import Storage
 
 if TYPE_CHECKING:
@@ -20,10 +21,33 @@ if TYPE_CHECKING:
 
 
 class Predictor(Protocol):
-    """Anything that answers patches with class moments; in practice an nn.Module in evaluation mode."""
+    """Anything that returns class moments of patches; in practice an nn.Module in evaluation mode."""
 
     def class_moments(self, patches: torch.Tensor) -> ClassMoments:
         """Class probabilities and variances `(B, K, D, H, W)` for patches `(B, C, D, H, W)`."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """How the network passes over a volume; the values are checked.
+
+    Attributes
+    ----------
+    overlap : float
+        Fraction of a patch that neighbors share, in [0, 1).
+    batch_size : int
+        Patches per call. Two by default: with one, PyTorch's CPU convolution can take a slow path.
+    precision : str
+        `float32`, or `bfloat16` for a faster pass; the moments returned are float32 either way.
+    """
+
+    overlap: float = 0.5
+    batch_size: int = 2
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_window_options(self.overlap, self.batch_size)
+        check_precision(self.precision)
 
 
 def sliding_window(
@@ -31,39 +55,31 @@ def sliding_window(
     network: Predictor,
     patch_shape: tuple[int, int, int],
     *,
-    overlap: float = 0.5,
-    batch_size: int = 2,
+    window: Window | None = None,
     device: torch.device | str = "cpu",
-    precision: str = "float32",
     storage: Storage | None = None,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelledCallback | None = None,
+    stages: Stages | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class moments of a whole volume, blended over overlapping patches (`RollingBlend` has the formulas).
 
     Parameters
     ----------
     array : np.ndarray
-        `(C, D, H, W)` float32 intensities as the network knows them: oriented, resampled, normalized. A
-        volume smaller than a patch is filled up with its border voxels and cut back.
+        `(C, D, H, W)` float32 intensities: oriented, resampled and normalized. A volume smaller than a patch
+        is padded with its border voxels, and the result is cropped.
     network : Predictor
         nn.Module in evaluation mode. It is moved to the device; for bfloat16 a copy is.
     patch_shape : tuple of int
         `(D, H, W)` voxels.
-    overlap : float
-        Fraction of a patch that neighbors share, in [0, 1).
-    batch_size : int
-        Patches per call. Two by default: with one, PyTorch's CPU convolution can take a slow path.
+    window : Window, optional
+        Overlap, batch size and precision; the defaults if None.
     device : torch.device or str
         Where the network runs. The sums over patches stay in main memory, one patch thick.
-    precision : str
-        `float32`, or `bfloat16` for a faster pass; the moments returned are float32 either way.
     storage : Storage, optional
         Where the moments are kept; in memory by default.
-    progress : callable, optional
-        Called with `Progress("predict", done, total)`, in patches, after every batch.
-    cancelled : callable, optional
-        Asked before every batch; True stops the work.
+    stages : Stages, optional
+        Gets `Progress("predict", done, total)`, in patches, after every batch, and is asked before every
+        batch whether to stop.
 
     Returns
     -------
@@ -73,23 +89,23 @@ def sliding_window(
     Raises
     ------
     Cancelled
-        When `cancelled` said so.
+        When the user has stopped the work.
     OptionError
-        When overlap, batch size, precision or patch are not valid.
+        When the patch does not fit the network.
     TrustSegError
-        When the network's answer holds NaN or infinite values, or the device runs out of memory.
+        When the network's output holds NaN or infinite values, or the device runs out of memory.
     """
-    _check(array, network, patch_shape, overlap, batch_size)
-    placed = place_network(network, torch.device(device), precision)
+    _check(array, network, patch_shape)
+    window, device = window or Window(), torch.device(device)
+    storage, stages = storage or Storage(), stages or Stages()
+    placed = place_network(network, device, window.precision)
     padded, inner = pad_to_patch(array, patch_shape)
-    corners = patch_starts(padded.shape[1:], patch_shape, overlap)
-    storage = storage or Storage()
-    stages = Stages(progress, cancelled)
+    corners = patch_starts(padded.shape[1:], patch_shape, window.overlap)
     blend = None
-    for first in range(0, len(corners), batch_size):
+    for first in range(0, len(corners), window.batch_size):
         stages.check()
-        batch = corners[first : first + batch_size]
-        mean, deviation = _predict(placed, _cut(padded, batch, patch_shape), torch.device(device), precision)
+        batch = corners[first : first + window.batch_size]
+        mean, deviation = _predict(placed, _cut(padded, batch, patch_shape), device, window.precision)
         if blend is None:
             shape = (mean.shape[1], *padded.shape[1:])
             outputs = storage.allocate(shape), storage.allocate(shape)
@@ -101,13 +117,10 @@ def sliding_window(
     return outputs[0][(slice(None), *inner)], outputs[1][(slice(None), *inner)]
 
 
-def _check(
-    array: np.ndarray, network: Predictor, patch_shape: tuple[int, ...], overlap: float, batch_size: int
-) -> None:
-    """Raise OptionError for options that no volume could be segmented with."""
+def _check(array: np.ndarray, network: Predictor, patch_shape: tuple[int, ...]) -> None:
+    """Raise OptionError for a patch that does not fit the network."""
     if array.ndim != 4 or len(patch_shape) != 3:
         raise ValueError(f"expected shapes (C, D, H, W) and (D, H, W), not {array.shape} and {patch_shape}")
-    check_window_options(overlap, batch_size)
     divisors = np.broadcast_to(getattr(network, "size_divisor", 1), 3)
     if min(patch_shape) < 1 or np.any(np.remainder(patch_shape, divisors)):
         raise OptionError(f"patch {patch_shape} does not fit the network: it needs multiples of {divisors}")
@@ -145,7 +158,7 @@ def _predict(
     # A sum is finite only when every term is, and costs a tenth of looking at each.
     if not math.isfinite(float(mean.sum() + variance.sum())):
         raise TrustSegError(
-            f"the network's answer holds NaN or infinite values at {precision}; no mask was made: "
+            f"the network's output holds NaN or infinite values at {precision}; no mask was made: "
             "try float32, or check the model with `trustseg models verify`"
         )
     return mean, variance.clamp_min(0.0).sqrt()
@@ -187,7 +200,7 @@ def window_shape(shape: tuple[int, ...], patch_shape: tuple[int, ...]) -> tuple[
 
 
 def pad_to_patch(array: np.ndarray, patch_shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Fill a volume up to the size of one patch by repeating its border voxels.
+    """Pad a volume to the size of one patch by repeating its border voxels.
 
     Repeating the edge puts no step at the border. Zeros would: after normalization zero is the mean
     intensity or the lower end of a window, so the network would see an edge, or a plateau of tissue, that is
@@ -204,8 +217,8 @@ def pad_to_patch(array: np.ndarray, patch_shape: tuple[int, ...]) -> tuple[np.nd
     Returns
     -------
     tuple of np.ndarray and tuple of slice
-        The filled array `(C, D', H', W')` (the same object when nothing is missing), and the three slices
-        that cut the volume out of it again.
+        The padded array `(C, D', H', W')` (the same object when nothing is missing), and the three slices
+        that crop it to the volume again.
     """
     shape = array.shape[1:]
     missing = [full - size for full, size in zip(window_shape(shape, patch_shape), shape, strict=True)]

@@ -1,19 +1,31 @@
-"""The stages of a segmentation: how long each took, how far it is, whether to stop."""
+"""The stages of a segmentation: their times, progress and cancellation."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
-from TrustSegLib.inference.result import Cancelled, Progress
+
+class Cancelled(Exception):  # not an error: the user asked for it
+    """The user stopped the work; there is no result."""
+
+
+class Progress(NamedTuple):
+    """How far the work is: `done` of `total` parts of a stage."""
+
+    stage: str
+    done: int
+    total: int
+
 
 ProgressCallback = Callable[[Progress], None]
 CancelledCallback = Callable[[], bool]
 
 
 class Stages:
-    """Measures stages and speaks to the two callbacks.
+    """Times the stages of a segmentation and calls its callbacks.
 
     Parameters
     ----------
@@ -24,15 +36,15 @@ class Stages:
 
     Attributes
     ----------
-    progress, cancelled
-        The callbacks.
     times : dict of str to float
         Seconds of each finished stage.
     """
 
-    def __init__(self, progress: ProgressCallback | None, cancelled: CancelledCallback | None) -> None:
-        self.progress = progress
-        self.cancelled = cancelled
+    def __init__(
+        self, progress: ProgressCallback | None = None, cancelled: CancelledCallback | None = None
+    ) -> None:
+        self._progress = progress
+        self._cancelled = cancelled
         self.times: dict[str, float] = {}
 
     @contextmanager
@@ -45,10 +57,10 @@ class Stages:
 
     def check(self) -> None:
         """Raise Cancelled when the user has stopped the work."""
-        if self.cancelled is not None and self.cancelled():
+        if self._cancelled is not None and self._cancelled():
             raise Cancelled
 
     def report(self, name: str, done: int, total: int) -> None:
-        """Say how far a stage is."""
-        if self.progress is not None:
-            self.progress(Progress(name, done, total))
+        """Report that `done` of `total` parts of a stage are done."""
+        if self._progress is not None:
+            self._progress(Progress(name, done, total))

@@ -7,63 +7,43 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from TrustSegLib.contract import (
+    CASES_CSV_FILE,
+    CASES_JSON_FILE,
+    CASES_SCHEMA,
+    STRUCTURES_CSV_FILE,
+    TABLE_FILES,
+    CaseRow,
+    schema_prefix,
+)
 from TrustSegLib.errors import OutputError
-from TrustSegLib.report.files import CASES_CSV_FILE, CASES_JSON_FILE, STRUCTURES_CSV_FILE, write_atomically
-
-SCHEMA = "trustseg-cases/1"
+from TrustSegLib.report.files import write_atomically
 
 
-@dataclass(frozen=True)
-class CaseRow:
-    """One image of a batch.
+def case_row(report: Mapping[str, Any], folder: str | os.PathLike) -> CaseRow:
+    """Summarize a case's `report.json`.
 
-    Attributes
+    Parameters
     ----------
-    image : str
-        As the user named it.
-    folder : str or None
-        Where its results are; None when it failed.
-    quality : float or None
-        Expected DSC of its worst structure; None without a calibration.
-    uncertainty : float or None
-        What cases without a quality are sorted by, the highest first: the largest boundary uncertainty of a
-        structure, or the largest mean uncertainty where there are no scores.
-    flags : tuple of str
-        Structures that a person should look at, and why.
-    warnings : tuple of str
-        Of the case.
-    regions : int
-        Number of places to look at.
-    error : str or None
-        Why there is no result.
+    report : Mapping
+        Content of the file.
+    folder : path
+        Where the results of the case are.
     """
-
-    image: str
-    folder: str | None = None
-    quality: float | None = None
-    uncertainty: float | None = None
-    flags: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    regions: int = 0
-    error: str | None = None
-
-    @classmethod
-    def of_report(cls, report: Mapping[str, Any], folder: str | os.PathLike) -> CaseRow:
-        """Take what a case's `report.json` says."""
-        structures = report["structures"]
-        return cls(
-            image=report["image"],
-            folder=os.fspath(folder),
-            quality=report["case"]["quality"],
-            uncertainty=_uncertainty(structures),
-            flags=tuple(f"{row['name']}: {row['flag']}" for row in structures if row["flag"]),
-            warnings=tuple(report["case"]["warnings"]),
-            regions=len(report["regions"]),
-        )
+    structures = report["structures"]
+    return CaseRow(
+        image=report["image"],
+        folder=os.fspath(folder),
+        quality=report["case"]["quality"],
+        uncertainty=_uncertainty(structures),
+        flags=tuple(f"{row['name']}: {row['flag']}" for row in structures if row["flag"]),
+        warnings=tuple(report["case"]["warnings"]),
+        regions=len(report["regions"]),
+    )
 
 
 def worst_first(cases: Sequence[CaseRow]) -> list[CaseRow]:
@@ -90,15 +70,14 @@ def write_batch_tables(
         A file cannot be written.
     """
     rows = [asdict(case) for case in worst_first(cases)]
-    content = (
-        json.dumps({"schema": SCHEMA, "cases": rows}, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    )
+    content = {"schema": CASES_SCHEMA, "cases": rows}
+    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     order = {row["image"]: number for number, row in enumerate(rows)}
     sorted_reports = sorted(reports, key=lambda report: order[report["image"]])
     structures = [_structure(report, row) for report in sorted_reports for row in report["structures"]]
     _write(Path(folder) / CASES_CSV_FILE, _csv(list(CaseRow.__dataclass_fields__), rows))
     _write(Path(folder) / STRUCTURES_CSV_FILE, _csv(_STRUCTURE_COLUMNS, structures))
-    _write(Path(folder) / CASES_JSON_FILE, content)
+    _write(Path(folder) / CASES_JSON_FILE, text)
 
 
 _STRUCTURE_COLUMNS = [
@@ -161,7 +140,6 @@ def _write(path: Path, text: str) -> None:
     write_atomically(path, mark + text.encode("utf-8", errors="backslashreplace"))
 
 
-TABLE_FILES = (CASES_CSV_FILE, STRUCTURES_CSV_FILE, CASES_JSON_FILE)
 OVERWRITE_REMEDY = "choose another output folder or give --overwrite"
 
 
@@ -186,6 +164,6 @@ def check_tables(folder: Path, overwrite: bool, remedy: str = OVERWRITE_REMEDY) 
 def _is_ours(folder: Path) -> bool:
     try:
         content = json.loads((folder / CASES_JSON_FILE).read_text(encoding="utf-8"))
-        return content["schema"].startswith("trustseg-cases/")
+        return content["schema"].startswith(schema_prefix(CASES_SCHEMA))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False  # No table, or one of another program.

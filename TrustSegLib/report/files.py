@@ -1,4 +1,4 @@
-"""The names of the result files, and writing one so that it is there whole or not at all."""
+"""Writing a file so that it is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,20 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from TrustSegLib.errors import OutputError
-
-DEFAULT_MAP = "error_probability"
-MASK_FILE = "mask.nii.gz"
-OVERLAY_FILE = "overlay.png"
-REPORT_FILE = "report.json"
-HTML_FILE = "report.html"
-CASES_CSV_FILE = "cases.csv"
-CASES_JSON_FILE = "cases.json"
-STRUCTURES_CSV_FILE = "structures.csv"
-
-
-def map_file(name: str) -> str:
-    """Name of the file that holds an uncertainty map: the default map is just "uncertainty"."""
-    return "uncertainty.nii.gz" if name == DEFAULT_MAP else f"uncertainty_{name}.nii.gz"
 
 
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from TrustSegLib.contract import DEFAULT_MAP, map_display
 from TrustSegLib.report.planes import PLANES, Plane, center_index, field_of_view, outline
+from TrustSegLib.report.scale import color_values, css_gradient
 from TrustSegLib.report.scene import Oriented, Scene
 
 ROW_WIDTH_MM, ROW_HEIGHT_MM = 178.0, 62.0
@@ -47,10 +49,15 @@ def legend(names: Mapping[int, str], colors: Colors) -> str:
         f'<span class="key"><i style="background:{css_color(colors[label])}"></i>{escape(name)}</span>'
         for label, name in names.items()
     ]
+    display = map_display(DEFAULT_MAP, classes=len(names) + 1)
+    low, high, hidden = (
+        f"{display.factor * value:.0f} {display.unit}"
+        for value in (display.low, display.high, display.hidden_below)
+    )
     bar = (
-        '<span class="key">Error probability <b>0 %</b>'
+        f'<span class="key">{display.title} <b>{low}</b>'
         f'<i class="bar" style="background:{css_gradient()}"></i>'
-        f"<b>{100 * FULL_SCALE:.0f} %</b> (below {100 * HIDDEN_BELOW:.0f} % not drawn)</span>"
+        f"<b>{high}</b> (below {hidden} not drawn)</span>"
     )
     note = (
         "<span>White line: edge of the mask.</span>"
@@ -84,10 +91,6 @@ def _title(scene: Scene, plane: Plane) -> str:
     return f"{name} {plane.position(scene.point_ras)}"
 
 
-FULL_SCALE = 0.5
-"""Error probability that has the brightest color, in every picture."""
-HIDDEN_BELOW = 0.02
-OPACITY = 0.6
 OUTLINE_INSET = 0.08
 """Of a voxel: outlines of structures that touch are both seen."""
 CROSSHAIR_COLOR = "#35e0ff"
@@ -147,9 +150,10 @@ def _pixels(scene: Scene, plane: Plane, uncertainty: bool) -> np.ndarray:
     gray = np.clip((plane.slice(scene.image, scene.index).astype(float) - low) / (high - low), 0, 1) * 255
     picture = np.repeat(gray[..., None], 3, axis=-1)
     if uncertainty:
-        error = plane.slice(scene.uncertainty, scene.index).astype(float)
-        opacity = np.where(error >= HIDDEN_BELOW, OPACITY, 0.0)[..., None]
-        picture = (1 - opacity) * picture + opacity * inferno(error / FULL_SCALE)
+        display = map_display(DEFAULT_MAP, classes=2)  # Its colors are the same for any number of classes.
+        colors = color_values(plane.slice(scene.uncertainty, scene.index), display)
+        opacity = colors[..., 3:]
+        picture = (1 - opacity) * picture + opacity * 255 * colors[..., :3]
     return np.round(picture).astype(np.uint8)
 
 
@@ -200,51 +204,6 @@ def _scale_bar(width: float, height: float, unit: float) -> str:
 def _text(text: str, x: float, y: float, anchor: str, size: float) -> str:
     return (
         f'<text x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}" font-size="{size:.2f}">{escape(text)}</text>'
-    )
-
-
-_SHARES = np.linspace(0.0, 1.0, 13)
-_COLORS = np.array(
-    [
-        (74, 12, 107),
-        (100, 21, 110),
-        (127, 30, 108),
-        (154, 40, 101),
-        (179, 50, 90),
-        (203, 65, 73),
-        (224, 85, 54),
-        (239, 108, 35),
-        (248, 137, 12),
-        (252, 168, 13),
-        (249, 199, 47),
-        (242, 232, 101),
-        (252, 255, 164),
-    ],
-    dtype=float,
-)
-"""Matplotlib's inferno from 22 % of it, as in `overlay.png`, at places close enough."""
-
-
-def inferno(shares: np.ndarray) -> np.ndarray:
-    """Color values from 0 to 1; what lies outside gets the color of the end.
-
-    Parameters
-    ----------
-    shares : np.ndarray
-        Of any shape.
-
-    Returns
-    -------
-    np.ndarray
-        `(..., 3)` red, green and blue from 0 to 255.
-    """
-    return np.stack([np.interp(shares, _SHARES, channel) for channel in _COLORS.T], axis=-1)
-
-
-def css_gradient() -> str:
-    """The same colors as a CSS gradient from left to right."""
-    return "linear-gradient(to right, {})".format(
-        ", ".join("rgb({:.0f} {:.0f} {:.0f})".format(*color) for color in _COLORS)
     )
 
 

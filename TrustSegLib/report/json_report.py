@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from TrustSegLib.report.files import (
+from TrustSegLib.contract import (
     HTML_FILE,
     MASK_FILE,
     OVERLAY_FILE,
     REPORT_FILE,
+    REPORT_SCHEMA,
     map_file,
-    write_atomically,
+    map_title,
+    map_unit,
 )
-from TrustSegLib.uncertainty import map_title, map_unit
+from TrustSegLib.report.files import write_atomically
 
 if TYPE_CHECKING:
     from TrustSegLib.inference.result import SegmentationResult
 
-SCHEMA = "trustseg-report/1"
 INTENDED_USE = "research use only"
 FILES = {"mask": MASK_FILE, "overlay": OVERLAY_FILE, "report": REPORT_FILE, "html": HTML_FILE}
 """What stands beside every report; the maps have their names in `maps`."""
@@ -63,7 +64,7 @@ def report_json(
         A number that is not finite becomes null.
     """
     return {
-        "schema": SCHEMA,
+        "schema": REPORT_SCHEMA,
         "image": os.fspath(image_path),
         "intended_use": INTENDED_USE,
         "model": _plain(result.model),

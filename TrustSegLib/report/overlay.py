@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from TrustSegLib.report.files import DEFAULT_MAP, write_atomically
+from TrustSegLib.contract import DEFAULT_MAP, MapDisplay, map_display
+from TrustSegLib.report.files import write_atomically
 from TrustSegLib.report.json_report import INTENDED_USE
 from TrustSegLib.report.page import BACKGROUND, FOREGROUND, Page, families, printable, shorten
 from TrustSegLib.report.planes import PLANES, Plane, outline
-from TrustSegLib.report.scale import Scale, uncertainty_colormap
+from TrustSegLib.report.scale import color_values, colorbar_colors
 from TrustSegLib.report.scene import Scene, make_scene
 
 if TYPE_CHECKING:
@@ -85,16 +85,16 @@ def draw_overlay(
 ) -> Page:
     """Draw what `write_overlay` writes; same arguments."""
     scene = make_scene(volume, result.labels, result.maps[map_name], window)
-    scale = Scale.of_map(map_name, classes=len(structures) + 1)
+    display = map_display(map_name, classes=len(structures) + 1)
     page = Page([scene.size_mm(plane) for plane in PLANES])
     page.header(printable(shorten(image_name, 80)), _subtitle(result))
     for column, plane in enumerate(PLANES):
         _draw_mask(page.panel(0, column), scene, plane, structures)
-        _draw_uncertainty(page.panel(1, column), scene, plane, scale)
+        _draw_uncertainty(page.panel(1, column), scene, plane, display)
         for row in range(2):
             page.label_panel(row, column, plane, _plane_title(scene, plane))
     _draw_legend(page, scene, result, structures)
-    _draw_colorbar(page, scale)
+    _draw_colorbar(page, display)
     page.footer("Radiological view: the patient's right is on the left.")
     return page
 
@@ -133,10 +133,10 @@ def _draw_mask(axes: Axes, scene: Scene, plane: Plane, structures: Sequence[Stru
         )
 
 
-def _draw_uncertainty(axes: Axes, scene: Scene, plane: Plane, scale: Scale) -> None:
+def _draw_uncertainty(axes: Axes, scene: Scene, plane: Plane, display: MapDisplay) -> None:
     _show(axes, scene, plane)
     axes.imshow(
-        scale.colors(plane.slice(scene.uncertainty, scene.index)),
+        color_values(plane.slice(scene.uncertainty, scene.index), display),
         interpolation="nearest",
         aspect=axes.get_aspect(),
     )
@@ -172,11 +172,12 @@ def _legend_text(structure: Structure, volumes: dict[int, float]) -> str:
     return f"{name}\n{volumes[structure.label]:.2f} ml" if structure.label in volumes else name
 
 
-def _draw_colorbar(page: Page, scale: Scale) -> None:
-    colors = ScalarMappable(scale.norm, uncertainty_colormap())
-    bar = page.colorbar(colors, scale.title, scale.unit, open_end=scale.open_end)
-    bar.ax.axhspan(scale.low, scale.hidden_below, color=BACKGROUND)
-    page.colorbar_note(f"below {scale.hidden_below:.2g} {scale.unit}: not drawn\nthin line: edge of the mask")
+def _draw_colorbar(page: Page, display: MapDisplay) -> None:
+    colors = colorbar_colors(display)
+    bar = page.colorbar(colors, display.title, display.unit, open_end=display.open_end)
+    hidden_below = display.hidden_below * display.factor
+    bar.ax.axhspan(display.low * display.factor, hidden_below, color=BACKGROUND)
+    page.colorbar_note(f"below {hidden_below:.2g} {display.unit}: not drawn\nthin line: edge of the mask")
 
 
 def _rgb(structure: Structure) -> tuple[float, float, float]:

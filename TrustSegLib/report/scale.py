@@ -1,71 +1,63 @@
-"""The colors of an uncertainty map: a fixed scale for each map, so that pictures compare across images."""
+"""The colors of an uncertainty map in pictures and pages, as `TrustSegLib.contract` defines them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import Colormap, ListedColormap, Normalize
 
-from TrustSegLib.report.files import DEFAULT_MAP
-from TrustSegLib.uncertainty import map_range, map_title, map_unit
+from TrustSegLib.contract import COLOR_ANCHORS, COLOR_COUNT, OPACITY, MapDisplay, map_colors
 
-HIDDEN_SHARE = 0.04
-"""Values below this share of the scale are not drawn (2 % of error probability): the anatomy stays clear."""
-OPACITY = 0.85
+if TYPE_CHECKING:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Colormap
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How the values of an uncertainty map become colors: fixed for a map, never fitted to the image.
+def color_values(values: np.ndarray, display: MapDisplay) -> np.ndarray:
+    """Color the values of a map; those below `display.hidden_below` are transparent.
 
-    Attributes
+    Parameters
     ----------
-    title, unit : str
-        What the values are.
-    factor : float
-        From the values in the file to the numbers in the legend.
-    low, high : float
-        Ends of the colors, in the unit of the legend.
-    open_end : bool
-        Whether values above `high` can occur.
+    values : np.ndarray
+        `(H, W)` or of any other shape, in the unit of the map's file.
+    display : MapDisplay
+        Of the map.
+
+    Returns
+    -------
+    np.ndarray
+        `(H, W, 4)` red, green, blue and opacity, 0 to 1.
     """
+    share = (np.asarray(values, dtype=float) - display.low) / (display.high - display.low)
+    index = np.clip(np.nan_to_num(share) * COLOR_COUNT, 0, COLOR_COUNT - 1).astype(int)
+    opacity = np.where(values >= display.hidden_below, OPACITY, 0.0)
+    return np.concatenate([_colors()[index], opacity[..., None]], axis=-1)
 
-    title: str
-    unit: str
-    factor: float
-    low: float
-    high: float
-    open_end: bool
 
-    @classmethod
-    def of_map(cls, name: str, classes: int) -> Scale:
-        """Take the display scale of a map; the error probability is shown in percent."""
-        low, high = map_range(name, classes)
-        factor, unit = (100.0, "%") if name == DEFAULT_MAP else (1.0, map_unit(name))
-        # With three classes or more, the most probable label can be wrong more often than right.
-        open_end = name == DEFAULT_MAP and 1 - 1 / classes > high
-        return cls(map_title(name), unit, factor, low * factor, high * factor, open_end)
-
-    @property
-    def hidden_below(self) -> float:
-        """Smallest value that is drawn, in the unit of the legend."""
-        return self.low + HIDDEN_SHARE * (self.high - self.low)
-
-    @property
-    def norm(self) -> Normalize:
-        """From values in the unit of the legend to 0..1."""
-        return Normalize(self.low, self.high, clip=True)
-
-    def colors(self, values: np.ndarray) -> np.ndarray:
-        """Color a slice of the map: (rows, columns) in the file's unit to RGBA, hidden values transparent."""
-        shown = values * self.factor
-        colors = uncertainty_colormap()(self.norm(shown))
-        colors[..., 3] = np.where(shown >= self.hidden_below, OPACITY, 0.0)
-        return colors
+def css_gradient() -> str:
+    """The colors as a CSS gradient from left to right."""
+    colors = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in COLOR_ANCHORS)
+    return f"linear-gradient(to right, {colors})"
 
 
 def uncertainty_colormap() -> Colormap:
-    """Perceptually uniform, without the black end that would be lost on a dark image."""
-    return ListedColormap(colormaps["inferno"](np.linspace(0.22, 1.0, 256)), name="uncertainty")
+    """The colors as a color map of matplotlib."""
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(_colors(), name="uncertainty")
+
+
+def colorbar_colors(display: MapDisplay) -> ScalarMappable:
+    """What matplotlib draws a color bar of, in the numbers of the legend."""
+    # Here: `report.html` is also written where matplotlib is not installed.
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    ends = Normalize(display.low * display.factor, display.high * display.factor, clip=True)
+    return ScalarMappable(ends, uncertainty_colormap())
+
+
+@lru_cache(maxsize=1)
+def _colors() -> np.ndarray:
+    return np.array(map_colors()) / 255

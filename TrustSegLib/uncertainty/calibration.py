@@ -1,4 +1,4 @@
-"""A model's calibration: from raw scores to numbers that were checked on patients kept aside."""
+"""A model's calibration: from raw scores to figures that were validated on held-out patients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from TrustSegLib.uncertainty.volumes import StructureRow
 
 @dataclass(frozen=True)
 class Calibration:
-    """What `calibration.json` says; each part may be missing.
+    """The content of `calibration.json`; each part may be missing.
 
     Attributes
     ----------
@@ -40,18 +40,18 @@ class Calibration:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> Calibration:
-        """Make it from the content of a `calibration.json`.
+        """Build it from the content of a `calibration.json`.
 
         Parameters
         ----------
         content : Mapping
-            Fits `bundle/calibration.schema.json`, which says what there is and of which type.
+            Valid under `bundle/calibration.schema.json`.
 
         Raises
         ------
         ValueError
-            In one line: a curve falls, a number is not finite, lists differ in length, an interval or a
-            range is upside down, a score is not known, or a label comes twice.
+            In one line: a curve decreases, a number is not finite, lists differ in length, the ends of an
+            interval or a range are swapped, a score is not known, or a label is repeated.
         """
         curve = content.get("error_probability")
         return cls(
@@ -82,7 +82,7 @@ class Calibration:
         return None if model is None else model.expected_dsc(scores)
 
     def summary(self) -> dict[str, Any]:
-        """Return what a report tells of it: the record, and how well each part held in cross-validation."""
+        """Return what a report holds of it: the record, and the cross-validated figures of each part."""
         return {
             "record": dict(self.record),
             "error_probability": None if self.curve is None else {"ece_after": self.curve.ece_after},
@@ -92,11 +92,11 @@ class Calibration:
 
 
 def _ordered(input: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The part `input`, of which every range is one: no image would be inside of another."""
+    """Check that the ranges of the part `input` are ranges: an image cannot be inside of any other."""
     for name, limits in () if input is None else input["facts"].items():
         for low, high in ((limits["low"], limits["high"]), limits.get("seen", (0, 0))):
             if not -math.inf < low <= high < math.inf:
-                raise ValueError(f"input: {name} is from {low} to {high}, which is no range")
+                raise ValueError(f"input: {name} is from {low} to {high}, which is not a range")
     return input
 
 
@@ -115,7 +115,7 @@ EMPTY = "nothing was found of it: failed, unless it is absent"
 def calibrated_rows(
     rows: Sequence[StructureRow], scores: Sequence[StructureScores], calibration: Calibration
 ) -> tuple[StructureRow, ...]:
-    """Return the rows with what a calibration says of each structure.
+    """Return the rows with the calibrated figures of each structure.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def _calibrated(row: StructureRow, raw: StructureScores, calibration: Calibratio
 
 
 def _flag(raw: StructureScores, expected: ExpectedDsc, fail_below: float) -> str | None:
-    """One sentence with its reason; None if the structure is expected to be fine."""
+    """Why a person should look at a structure; None if it is expected to be fine."""
     if raw.volume_ml == 0:
         return EMPTY
     if expected.value < fail_below:
@@ -165,14 +165,14 @@ CHUNK = 2**20
 
 @dataclass(frozen=True, eq=False)
 class ErrorCurve:
-    """Straight lines between points; beyond the first and the last point it stays at their value.
+    """Piecewise linear calibration curve, constant beyond its first and its last point.
 
     Attributes
     ----------
     raw : ndarray (N,)
-        Raw error probabilities, each above the one before.
+        Raw error probabilities, strictly increasing.
     calibrated : ndarray (N,)
-        How often the label was wrong there, never falling, 0 to 1.
+        How often the label was wrong there, 0 to 1, non-decreasing.
     ece_before, ece_after : float
         Expected calibration error of the raw and of the calibrated probability, cross-validated.
     """
@@ -184,12 +184,12 @@ class ErrorCurve:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> ErrorCurve:
-        """Make it from its part of `calibration.json`.
+        """Build it from its part of `calibration.json`.
 
         Raises
         ------
         ValueError
-            If the points are no rising curve.
+            If the points are not an increasing curve.
         """
         raw, calibrated = (np.asarray(content[name], dtype=np.float64) for name in ("raw", "calibrated"))
         _check_curve(raw, calibrated)
@@ -219,7 +219,7 @@ def _check_curve(raw: np.ndarray, calibrated: np.ndarray) -> None:
 
 
 CENTERS = {"mask": "volume_ml", "expected": "expected_volume_ml"}
-"""Score in the middle of the interval."""
+"""Score at the center of the interval."""
 
 
 @dataclass(frozen=True)
@@ -231,17 +231,17 @@ class VolumeModel:
     label : int
         Of the structure.
     level : float
-        Part of the cases whose true volume should lie in the interval, such as .9.
+        Nominal coverage of the interval, such as .9.
     center : str
         `mask` or `expected`.
     quantile : float
         Conformal quantile of `|true volume - center| / (spread + floor)`.
     floor_ml : float
-        Spread of a case of which the model seems sure.
+        Spread of a case with no uncertainty.
     coverage : float
-        Part of the cases whose volume did lie in it, cross-validated.
+        Share of the cases whose true volume lay in it, cross-validated.
     mean_width_ml, mean_width_without_uncertainty_ml : float
-        Of the interval, and of one of the same width for every case.
+        Of the interval, and of an interval with the same width for every case.
     cases : int
         Number of cases.
 
@@ -263,12 +263,12 @@ class VolumeModel:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> VolumeModel:
-        """Make it from its part of `calibration.json`.
+        """Build it from its part of `calibration.json`.
 
         Raises
         ------
         ValueError
-            If its numbers give no interval.
+            If its numbers do not define an interval.
         """
         model = cls(**{name: content[name] for name in cls.__dataclass_fields__})
         if model.center not in CENTERS:
@@ -284,5 +284,5 @@ class VolumeModel:
         return max(0.0, center - half), max(0.0, center + half)
 
     def summary(self) -> dict[str, Any]:
-        """Return what a report tells of it."""
+        """Return what a report holds of it."""
         return {name: getattr(self, name) for name in ("label", "level", "coverage", "cases")}

@@ -1,4 +1,4 @@
-"""A few numbers that describe an image and what was found in it, to compare with what a model has seen."""
+"""Features of an image and of its segmentation, to compare with those of the training images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from TrustSegLib.uncertainty.volumes import NamedLabel
 
 AXES = ("left-right", "front-back", "foot-head")
 SAMPLES = 128
-"""Voxels looked at along an axis, about."""
+"""Approximate number of voxels that are sampled along an axis."""
 
 _PATIENT_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
 _FALLING = "RAI"  # axes that run against LPS
@@ -25,11 +25,20 @@ _NOISE = 1 / (0.6745 * np.sqrt(20))
 
 
 class Kind(NamedTuple):
-    """What sort of number a fact is.
+    """Kind of a feature, and how its values are compared.
 
-    `group` is what it tells about, one of `GROUPS`. `is_ratio`: positive, and twice as much is as unlike as
-    half as much. `tolerance`: a difference from everything seen that never matters, in the fact's unit, or
-    as a factor if it is a ratio. `hints`: what it means to be below and above what was seen.
+    Attributes
+    ----------
+    group : str
+        What it describes, one of `GROUPS`.
+    unit : str
+        Of its values.
+    is_ratio : bool
+        Whether values are positive and compared by their ratio: twice is as far as half.
+    tolerance : float
+        Difference from the training range that never matters, in the unit, or as a factor of a ratio.
+    hints : tuple of str
+        What values below and above the training range mean.
     """
 
     group: str
@@ -54,7 +63,7 @@ GROUPS = ("spacing", "position of the patient", "field of view", "intensities", 
 
 @dataclass(frozen=True)
 class Fact:
-    """One number of an image.
+    """One feature of an image.
 
     Attributes
     ----------
@@ -63,7 +72,7 @@ class Fact:
     kind : Kind
         Its unit, and how it is compared.
     text : str
-        What it is, for people, such as "share of air".
+        Name for people, such as "share of air".
     """
 
     value: float
@@ -77,19 +86,19 @@ class Fact:
 
 
 def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
-    """Return facts of an image by name.
+    """Return the features of an image by name.
 
     Parameters
     ----------
     volume : Volume
         `(C, D, H, W)` as it is in the file; HU if the modality is "CT".
     modality : str
-        DICOM's: the intensities of "CT" have a scale, those of all others are described without one.
+        As in DICOM: intensities of "CT" are in HU, those of all others have no scale.
 
     Returns
     -------
     dict of str to Fact
-        A fact that an image does not have is left out, such as the noise of one that is two voxels thin.
+        Without those that the image does not have, such as the noise of an image two voxels thick.
     """
     array, spacing = in_patient_axes(volume)
     facts = {}
@@ -105,7 +114,7 @@ def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
 
 
 def in_patient_axes(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
-    """A view `(C, left-right, front-back, foot-head)`, growing towards LPS, and its spacing in mm."""
+    """View `(C, left-right, front-back, foot-head)`, increasing towards LPS, and its spacing in mm."""
     letters = volume.orientation
     order = [[_PATIENT_AXIS[letter] for letter in letters].index(axis) for axis in range(3)]
     array = volume.array.transpose(0, *(3 - index for index in order))
@@ -121,9 +130,9 @@ def _tilt(volume: Volume) -> float:
 
 
 def _sampled(channel: np.ndarray, axis: int = 0, lag: int = 0) -> np.ndarray:
-    """About `SAMPLES` voxels along each axis, `lag` voxels on along one; float64.
+    """About `SAMPLES` voxels along each axis, shifted by `lag` voxels along one; float64.
 
-    The last ones that would have no neighbor three voxels on are left out if there is an `axis` to follow.
+    The last ones along `axis`, which have no neighbor three voxels further, are left out.
     """
     slices = []
     for index, count in enumerate(channel.shape):
@@ -135,7 +144,7 @@ def _sampled(channel: np.ndarray, axis: int = 0, lag: int = 0) -> np.ndarray:
 
 
 def _relative_facts(channel: np.ndarray) -> dict[str, Fact]:
-    """Of intensities without a scale: nothing changes with gain and, but for the sign, with offset."""
+    """Features of intensities without a scale: invariant to gain and, except for the sign, to offset."""
     sample = np.ascontiguousarray(channel[tuple(_every(count) for count in channel.shape)], np.float64)
     low, median, high = np.percentile(sample, (0.5, 50, 99.5))
     if not low < high:
@@ -158,7 +167,7 @@ def _relative_facts(channel: np.ndarray) -> dict[str, Fact]:
 
 
 def _hounsfield_facts(channel: np.ndarray) -> dict[str, Fact]:
-    """Of CT. What is outside of the scanner's circle, often far below air, counts as air."""
+    """Features of CT. Values outside of the scanner's circle, often far below air, count as air."""
     sample = channel[tuple(_every(count) for count in channel.shape)]
     body = sample[sample > _AIR_HU]
     facts = {"air": Fact(float(100 * (sample <= _AIR_HU).mean()), SHARE, "share of air")}
@@ -213,12 +222,12 @@ OFFSET = Kind("structures", "mm", False, 3)
 
 
 def shape_facts(labels: Volume, structures: Sequence[NamedLabel]) -> dict[str, Fact]:
-    """Return facts of the structures by name; of one that is empty only that it was not found.
+    """Return the features of the structures by name; an empty one has only that it was not found.
 
     Parameters
     ----------
     labels : Volume
-        Label map `(1, D, H, W)`, of any integer type, of the whole image.
+        Label map `(1, D, H, W)` of the whole image, of any integer type.
     structures : sequence of NamedLabel
         Each with `label` and `name`.
     """
@@ -238,7 +247,7 @@ def shape_facts(labels: Volume, structures: Sequence[NamedLabel]) -> dict[str, F
 
 
 def _mask_facts(mask: np.ndarray, spacing: np.ndarray, name: str) -> dict[str, Fact]:
-    """Of one structure in its box."""
+    """Features of one structure in its bounding box."""
     parts, _ = ndimage.label(mask, np.ones((3, 3, 3)))
     sizes = np.bincount(parts.ravel())[1:]
     volume = float(sizes.sum() * np.prod(spacing)) / _MM3_PER_ML
@@ -254,7 +263,7 @@ def _mask_facts(mask: np.ndarray, spacing: np.ndarray, name: str) -> dict[str, F
 
 
 def _center_mm(mask: np.ndarray, box: tuple[slice, ...], spacing: np.ndarray) -> np.ndarray:
-    """Center of mass from the corner of the image, by counts per plane: a list of voxels may be large."""
+    """Center of mass from the corner of the image, by counts per plane, to need no list of voxels."""
     center = []
     for axis, part in enumerate(box):
         counts = mask.sum(axis=tuple(other for other in range(3) if other != axis))
@@ -265,7 +274,7 @@ def _center_mm(mask: np.ndarray, box: tuple[slice, ...], spacing: np.ndarray) ->
 def _place_facts(
     centers: Mapping[int, np.ndarray], names: Mapping[int, str], middle: np.ndarray
 ) -> dict[str, Fact]:
-    """Where all structures lie in the image, and each among all, to the patient's left, back and head."""
+    """Position of all structures in the image and of each among all: left, posterior, superior."""
     facts: dict[str, Fact] = {}
     if not centers:
         return facts
@@ -273,7 +282,7 @@ def _place_facts(
     for axis, towards in enumerate(("left", "back", "head")):
         text = f"structures off the image's center towards the {towards}"
         facts[f"place_{towards}"] = Fact(float((center - middle)[axis]), OFFSET, text)
-        # Of a part of the structures the common center is another one, and nothing to compare with.
+        # Without some of the structures the common center is a different one: not comparable.
         for label, own in centers.items() if 1 < len(centers) == len(names) else ():
             text = f"{names[label]} off the structures' center towards the {towards}"
             facts[f"structure_{label}_place_{towards}"] = Fact(float((own - center)[axis]), OFFSET, text)

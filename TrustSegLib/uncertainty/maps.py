@@ -1,4 +1,4 @@
-"""From class moments to voxel maps: the label, and five ways to say how sure the model is of it.
+"""From class moments to voxel maps: the labels, and five maps of their uncertainty.
 
 All arrays are `(K, D, H, W)` or `(K, H, W)` with K classes first, and may be memory-mapped: they are read in
 slabs along the first spatial axis, so that only one slab and the result are held in memory.
@@ -8,92 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from TrustSegLib.contract import MAP_NAMES
 from TrustSegLib.errors import OptionError
 
 SLAB_BYTES = 32 * 2**20
 """Largest part of one class moment that is read at once; a slab holds at least one slice."""
-
-
-def _error_probability(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    return 1 - mean.max(axis=0)
-
-
-def _predictive_variance(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    return np.take_along_axis(variance, mean.argmax(axis=0)[None], axis=0)[0]
-
-
-def _entropy(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    # p ln p tends to 0 with p, where the logarithm itself is minus infinity; a NaN still comes out as NaN.
-    logarithm = np.log(mean, out=np.zeros_like(mean), where=mean > 0)
-    return -(mean * logarithm).sum(axis=0)
-
-
-def _epistemic(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    return variance.sum(axis=0)
-
-
-def _aleatoric(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    return (mean * (1 - mean) - variance).sum(axis=0)
-
-
-@dataclass(frozen=True)
-class _Map:
-    title: str
-    unit: str
-    formula: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    upper: Callable[[int], float]
-
-
-def _largest_spread(classes: int) -> float:
-    """Return the largest sum over classes of p(1-p): that of equal probabilities."""
-    return 1 - 1 / classes
-
-
-_MAPS = {
-    "error_probability": _Map("Error probability", "probability", _error_probability, lambda classes: 0.5),
-    "predictive_variance": _Map(
-        "Predictive variance", "probability²", _predictive_variance, lambda classes: 0.25
-    ),
-    "entropy": _Map("Predictive entropy", "nat", _entropy, math.log),
-    "epistemic": _Map("Epistemic uncertainty", "probability²", _epistemic, _largest_spread),
-    "aleatoric": _Map("Aleatoric uncertainty", "probability²", _aleatoric, _largest_spread),
-}
-
-MAP_NAMES = tuple(_MAPS)
-
-
-def map_title(name: str) -> str:
-    """Return the map's name for people, such as `Error probability`."""
-    return _map(name).title
-
-
-def map_unit(name: str) -> str:
-    """Return the unit of the map's values; a probability is stored as a fraction, not in percent."""
-    return _map(name).unit
-
-
-def map_range(name: str, classes: int) -> tuple[float, float]:
-    """Return the fixed display scale of a map, the same for every image.
-
-    Parameters
-    ----------
-    name : str
-        One of `MAP_NAMES`.
-    classes : int
-        Number of classes K, background included, at least 2.
-
-    Returns
-    -------
-    tuple of float
-        Lowest and highest value shown: 0 to 0.5 for the error probability, else 0 to the largest that can be.
-    """
-    if classes < 2:
-        raise ValueError(f"a segmentation has at least 2 classes, not {classes}")
-    return 0.0, float(_map(name).upper(classes))
 
 
 def labels(mean: np.ndarray) -> np.ndarray:
@@ -137,7 +59,7 @@ def uncertainty_map(name: str, mean: np.ndarray, variance: np.ndarray) -> np.nda
     Parameters
     ----------
     name : str
-        One of `MAP_NAMES`.
+        One of `TrustSegLib.contract.MAP_NAMES`.
     mean : ndarray (K, D, H, W) or (K, H, W)
         Class probabilities.
     variance : ndarray, shape of `mean`
@@ -160,18 +82,45 @@ def uncertainty_map(name: str, mean: np.ndarray, variance: np.ndarray) -> np.nda
     """
     if mean.shape != variance.shape:
         raise ValueError(f"mean {mean.shape} and variance {variance.shape} differ in shape")
-    formula = _map(name).formula
+    if name not in _FORMULAS:
+        raise OptionError(f"there is no uncertainty map {name!r}; choose from {', '.join(MAP_NAMES)}")
+    formula = _FORMULAS[name]
     result = np.empty(mean.shape[1:], dtype=np.float32)
     for slab in _slabs(mean.shape):
-        # Rounding can leave a value a few 1e-8 below zero, which a reader would take for a mistake.
+        # Rounding can leave a value a few 1e-8 below zero, which readers would take for an error.
         result[slab] = np.maximum(formula(_read(mean, slab), _read(variance, slab)), 0)
     return result
 
 
-def _map(name: str) -> _Map:
-    if name not in _MAPS:
-        raise OptionError(f"there is no uncertainty map {name!r}; choose from {', '.join(MAP_NAMES)}")
-    return _MAPS[name]
+def _error_probability(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    return 1 - mean.max(axis=0)
+
+
+def _predictive_variance(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(variance, mean.argmax(axis=0)[None], axis=0)[0]
+
+
+def _entropy(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    # p ln p tends to 0 with p, where the logarithm itself is minus infinity; a NaN still comes out as NaN.
+    logarithm = np.log(mean, out=np.zeros_like(mean), where=mean > 0)
+    return -(mean * logarithm).sum(axis=0)
+
+
+def _epistemic(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    return variance.sum(axis=0)
+
+
+def _aleatoric(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    return (mean * (1 - mean) - variance).sum(axis=0)
+
+
+_FORMULAS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "error_probability": _error_probability,
+    "predictive_variance": _predictive_variance,
+    "entropy": _entropy,
+    "epistemic": _epistemic,
+    "aleatoric": _aleatoric,
+}
 
 
 def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""Say when an image, or what was found in it, is unlike what a model was trained on, and why."""
+"""Compare an image and its segmentation with the training images of a model, and describe differences."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from TrustSegLib.uncertainty.image_features import AXES, FOUND, GROUPS, Fact, Ki
 UNLIKE = "unlike what this model was trained on"
 MOST_SENTENCES = 3
 _MOST_OF_A_GROUP = 2
-_TINY = 1e-9  # a limit of 0 is as good as none for a ratio
+_TINY = 1e-9  # instead of 0, which has no logarithm
 _ALONG_AXES = ("spacing", "field of view")  # groups whose facts are one number for each axis
 
 
 def check(facts: Mapping[str, Fact], reference: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what is unlike the training, the worst first, one sentence per group of facts.
+    """Return how an image differs from the training images, the worst first, one sentence per group.
 
     Parameters
     ----------
     facts : mapping of str to Fact
-        Of `input_facts` and `shape_facts`.
+        From `input_facts` and `shape_facts`.
     reference : Mapping
-        The part `input` of a `calibration.json`. Facts that only one of the two has are not compared.
+        The part `input` of a `calibration.json`. Only features that both have are compared.
 
     Returns
     -------
     tuple of str
-        At most `MOST_SENTENCES`; empty if nothing is unlike.
+        At most `MOST_SENTENCES`; empty if nothing differs.
     """
     ranges = reference["facts"]
     known = {name: fact for name, fact in facts.items() if name in ranges}
@@ -44,7 +44,7 @@ def check(facts: Mapping[str, Fact], reference: Mapping[str, Any]) -> tuple[str,
 
 
 def excess(value: float, kind: Kind, limits: Mapping[str, Any]) -> float:
-    """How far a value is outside of its range; 0 if it is inside.
+    """Return how far a value is outside of its range; 0 if it is inside.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def excess(value: float, kind: Kind, limits: Mapping[str, Any]) -> float:
     Returns
     -------
     float
-        In widths of the range widened by the kind's tolerance; so facts of one value only can be compared.
+        In widths of the range, to which the kind's tolerance is added: a range may be a single value.
     """
     low, high, tolerance = limits["low"], limits["high"], kind.tolerance
     if kind.is_ratio:
@@ -73,12 +73,12 @@ def _sentence(names: list[str], facts: Mapping[str, Fact], ranges: Mapping[str, 
     group = facts[names[0]].kind.group
     if group in _ALONG_AXES:
         return f"{UNLIKE}: {_along_axes(names[0], facts, ranges)}"
-    told = "; ".join(_described(facts[name], ranges[name]) for name in names[:_MOST_OF_A_GROUP])
-    return f"{UNLIKE}: {told}"
+    described = "; ".join(_described(facts[name], ranges[name]) for name in names[:_MOST_OF_A_GROUP])
+    return f"{UNLIKE}: {described}"
 
 
 def _along_axes(worst: str, facts: Mapping[str, Fact], ranges: Mapping[str, Any]) -> str:
-    """All three axes: one number alone says little of a box."""
+    """Describe all three axes of a group that has one number for each."""
     fact = facts[worst]
     start = worst.removesuffix(fact.text)
     axes = [axis for axis in AXES if start + axis in facts]
@@ -99,14 +99,14 @@ def _described(fact: Fact, limits: Mapping[str, Any]) -> str:
 
 
 def _range(limits: Mapping[str, Any]) -> str:
-    """What was seen, where the file says it; the limits are wider, so that chance calls nothing unlike."""
+    """Range seen in training, where the file has it: the limits are wider, to allow for chance."""
     low, high = limits.get("seen", (limits["low"], limits["high"]))
     low, high = number(low), number(high)
     return low if low == high else f"{low} to {high}" if low.startswith("-") else f"{low}-{high}"
 
 
 def number(value: float) -> str:
-    """Two digits, or all those before the point."""
+    """Format with two significant digits, or as a whole number from 10 on."""
     if value == 0 or abs(value) >= 10:
         return f"{value:.0f}"
     return f"{value:.2g}"

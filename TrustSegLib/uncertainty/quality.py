@@ -1,4 +1,4 @@
-"""The Dice coefficient that a mask is expected to have, predicted from its raw scores."""
+"""The expected Dice coefficient of a mask, predicted from its raw scores."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ class ExpectedDsc(NamedTuple):
 
 @dataclass(frozen=True)
 class QualityModel:
-    """`sigmoid(intercept + sum coefficients * (features - center) / scale)`, and an interval around it.
+    """Expected Dice coefficient by a linear model of the scores, with an interval.
+
+    It is `sigmoid(intercept + sum coefficients * (features - center) / scale)`.
 
     Attributes
     ----------
     label : int
         Of the structure.
     features : tuple of str
-        Names of `StructureScores`.
+        Names of fields of `StructureScores`.
     center, scale, coefficients : tuple of float
         One for each feature.
     intercept : float
-        Of the line.
+        Of the linear model.
     low, high : float
-        Ends of the interval, on the scale of the logit, relative to the expected value: not above and not
-        below 0.
+        Ends of the interval on the logit scale, relative to the expected value: `low <= 0 <= high`.
     level : float
-        Part of the cases whose true Dice coefficient should lie in the interval, such as .9.
+        Nominal coverage of the interval, such as .9.
     fail_below : float
         A mask with a lower Dice coefficient has failed.
     cases : int
         Number of cases it was fitted on.
     coverage, mean_absolute_error, failure_auroc : float
-        How it did in cross-validation.
+        Cross-validated.
     """
 
     label: int
@@ -64,12 +65,12 @@ class QualityModel:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> QualityModel:
-        """Make it from its part of `calibration.json`.
+        """Build it from its part of `calibration.json`.
 
         Raises
         ------
         ValueError
-            If its numbers give no expected Dice coefficient.
+            If its numbers do not define an expected Dice coefficient.
         """
         lists = ("features", "center", "scale", "coefficients")
         values = {name: content[name] for name in cls.__dataclass_fields__}
@@ -80,7 +81,7 @@ class QualityModel:
     def expected_dsc(self, scores: StructureScores) -> ExpectedDsc:
         """Return the expected Dice coefficient of a structure.
 
-        An empty mask has 0 and no interval: it overlaps nothing, whatever the scores say of a mask.
+        It is 0 without an interval for an empty mask, whatever its scores.
         """
         if scores.volume_ml == 0:
             return ExpectedDsc(0.0, 0.0, 0.0)
@@ -90,7 +91,7 @@ class QualityModel:
         return ExpectedDsc(_sigmoid(eta), _sigmoid(eta + self.low), _sigmoid(eta + self.high))
 
     def summary(self) -> dict[str, Any]:
-        """Return what a report tells of it."""
+        """Return what a report holds of it."""
         return {name: getattr(self, name) for name in ("label", "coverage", "mean_absolute_error", "cases")}
 
 

@@ -1,4 +1,4 @@
-"""Places to look at: where more of the result may be wrong than a boundary always leaves open."""
+"""Regions to review: where more of the result may be wrong than along any boundary."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 MOST_REGIONS = 10
 SMALLEST_WRONG_ML = 0.005
-"""A place that is expected to change less (a blob of 2 mm) is not worth a look."""
+"""Smallest expected error of a region, that of a blob of 2 mm."""
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 _EQUAL = 1e-4
-"""Local means closer than this are equal: rounding must not choose between mirrored halves."""
+"""Local means closer than this are equal, so that rounding does not choose between mirrored halves."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A connected place of high expected error.
+    """A connected region of high expected error.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Region:
 
 @dataclass(frozen=True)
 class _Found:
-    """A region before it has its rank, by what it gets it, and its voxels in the whole volume."""
+    """A region that is not ranked yet, what it is ranked by, and its voxels in the whole volume."""
 
     region: Region
     above_rim_ml: float
@@ -68,20 +68,19 @@ class _Found:
 
     @property
     def order(self) -> tuple[float, ...]:
-        # Rounded, so that what is equal but for the last bits is ordered by its place in the body.
+        # Rounded, so that regions that differ by the last bits only are ordered by their place in the body.
         return (-round(self.above_rim_ml, 7), *(round(value, 3) for value in self.region.position_ras_mm))
 
 
 def find_regions(
     error: Volume, labels: Volume, structures: Sequence[NamedLabel], most: int = MOST_REGIONS
 ) -> tuple[Region, ...]:
-    """Find the places that could change the result most.
+    """Find the regions that could change the result most.
 
-    A voxel belongs to a place when its error probability is above `DOUBTFUL` and the local mean error (a
-    Gaussian of `region_field.SCALE_MM`) is above `region_field.ABOVE_RIM` times the rim. The rim is the
-    median over the mask's surface, at most what a boundary known to one voxel has. Voxels that touch by a
-    corner belong together. The rank goes by the sum of `error * (1 - threshold / local mean)`: a rim
-    hardly thicker than elsewhere counts little however long it is.
+    A voxel belongs to a region when its error probability is above `DOUBTFUL` and its local mean error (by a
+    Gaussian of `SCALE_MM`) is above `ABOVE_RIM` times the rim. The rim is the median over the mask's surface,
+    at most that of a boundary located to one voxel. Voxels are 26-connected. Regions are ranked by the sum of
+    `error * (1 - threshold / local mean)`: a rim hardly thicker than elsewhere counts little, however long.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def find_regions(
     Returns
     -------
     tuple of Region
-        By rank; empty where no place stands out.
+        By rank; may be empty.
 
     Raises
     ------
@@ -109,22 +108,22 @@ def find_regions(
 
 
 def mark_regions(error: Volume, labels: Volume, most: int = MOST_REGIONS) -> np.ndarray:
-    """The voxels of the places that `find_regions` finds.
+    """Mark the voxels of the regions that `find_regions` finds.
 
     Parameters
     ----------
     error, labels, most
-        As `find_regions` takes them.
+        As for `find_regions`.
 
     Returns
     -------
     np.ndarray
-        (D, H, W) integers: the rank of the region that a voxel belongs to, 0 outside of all.
+        `(D, H, W)` integers: the rank of a voxel's region, 0 outside of all.
 
     Raises
     ------
     ValueError
-        See `find_regions`.
+        As `find_regions`.
     """
     marked = np.zeros(error.array.shape[1:], dtype=np.uint16)
     for rank, one in enumerate(_ranked(error, labels, (), most), start=1):
@@ -183,7 +182,7 @@ def _measure(
 def _position(
     voxels: np.ndarray, local_mean: np.ndarray, grid: Volume
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-    """Choose the voxel of highest local mean; of equal ones the first in the body, not in the file."""
+    """Voxel of the highest local mean; among equal ones the first in the body, not in the file."""
     highest = voxels[local_mean >= local_mean.max() - _EQUAL][:, ::-1]
     points = (highest @ grid.index_to_lps[:3, :3].T + grid.origin) * _LPS_TO_RAS
     first = np.lexsort(np.round(points, 3).T[::-1])[0]
@@ -206,24 +205,24 @@ def _names(
 DOUBTFUL = 0.1
 """Error probability from which a voxel can belong to a region."""
 SCALE_MM = 2.0
-"""Standard deviation of the Gaussian that averages the error: what is thinner than this is a rim."""
+"""Standard deviation of the Gaussian that averages the error: anything thinner is a rim."""
 ABOVE_RIM = 1.5
-"""How many times the rim's local mean a region must have."""
-_REACH = 3.0  # standard deviations that the Gaussian is cut at
+"""Local mean of a region, relative to the rim's, at least."""
+_REACH = 3.0  # standard deviations at which the Gaussian is truncated
 
 
 @dataclass(frozen=True)
 class Field:
-    """The part of a volume that has doubtful voxels.
+    """The part of a volume around its doubtful voxels.
 
     Attributes
     ----------
     error, labels, local_mean : np.ndarray
-        `(D, H, W)`; `local_mean` is the error probability averaged with a Gaussian, 0 beyond the volume.
+        `(D, H, W)`; `local_mean` is the error probability averaged with a Gaussian, 0 outside the volume.
     start : tuple of int
         Index (z, y, x) in the volume of the first voxel.
     threshold : float
-        Local mean from which a place stands out from the rim.
+        Local mean from which a voxel stands out from the rim.
     """
 
     error: np.ndarray
@@ -247,14 +246,14 @@ def make_field(error: Volume, labels: Volume) -> Field | None:
     part = np.asarray(error.array[0][box], dtype=np.float32)
     mask = labels.array[0][box]
     sigmas = [SCALE_MM / step for step in error.spacing[::-1]]
-    # Zero beyond the volume: a place then looks the same wherever it lies in its image.
+    # Zero outside the volume: a region then looks the same wherever it lies in the image.
     local_mean = ndimage.gaussian_filter(part, sigmas, mode="constant", truncate=_REACH)
     threshold = ABOVE_RIM * _rim(local_mean, mask, error.spacing)
     return Field(part, mask, local_mean, tuple(side.start for side in box), threshold)
 
 
 def _box_of_doubt(error: np.ndarray, spacing: tuple[float, ...]) -> tuple[slice, ...] | None:
-    """Box of the doubtful voxels and all that their local mean takes in."""
+    """Bounding box of the doubtful voxels and of all that their local mean depends on."""
     doubtful = error > DOUBTFUL
     box = []
     for axis, step in enumerate(spacing):
@@ -268,11 +267,11 @@ def _box_of_doubt(error: np.ndarray, spacing: tuple[float, ...]) -> tuple[slice,
 
 
 def _rim(local_mean: np.ndarray, labels: np.ndarray, spacing: tuple[float, ...]) -> float:
-    """Local mean error of this case's boundary, at most that of a boundary known to one voxel.
+    """Local mean error along the boundary of this case, at most that of a boundary located to one voxel.
 
-    A flat boundary whose place is known with standard deviation s has error probability Phi(-|d| / s) at
-    distance d, in all s sqrt(2 / pi) per area; a Gaussian of width S takes 1 / (S sqrt(2 pi)) of a thin
-    sheet. Without a boundary there is no rim.
+    A flat boundary located with standard deviation s has error probability Phi(-|d| / s) at distance d, which
+    integrates to s sqrt(2 / pi) per area; a Gaussian of width S takes 1 / (S sqrt(2 pi)) of a thin sheet.
+    Without a boundary the rim is 0.
     """
     surface = boundary_voxels(labels)
     if not surface.any():
@@ -284,7 +283,7 @@ def _rim(local_mean: np.ndarray, labels: np.ndarray, spacing: tuple[float, ...])
 
 def boundary_voxels(labels: np.ndarray) -> np.ndarray:
     """Voxels on both sides of every face between two labels, bool (D, H, W) of labels (D, H, W)."""
-    # By differences along the axes: much faster than filters of the whole volume.
+    # Differences along the axes are much faster than filters of the whole volume.
     surface = np.zeros(labels.shape, dtype=bool)
     for axis in range(3):
         before = tuple(slice(None, -1) if other == axis else slice(None) for other in range(3))

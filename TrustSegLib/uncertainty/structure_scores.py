@@ -1,4 +1,4 @@
-"""Raw scores of each structure: a calibration makes an interval and an expected Dice coefficient of them."""
+"""Raw scores of each structure, from which a calibration predicts volume interval and Dice coefficient."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ FEATURES = tuple(name for name in StructureScores.__dataclass_fields__ if name !
 
 
 class ScoreSums:
-    """Gathers the scores while the class moments of an image come by, a few rows at a time.
+    """Accumulates the scores over the class moments of an image, a few rows at a time.
 
     Parameters
     ----------
     labels : sequence of int
-        Of the structures, in the order of their scores.
+        Of the structures; their scores have the same order.
     """
 
     def __init__(self, labels: Sequence[int]) -> None:
@@ -137,21 +137,21 @@ SAMPLES = 20
 """Masks drawn from the class Gaussian."""
 
 QUANTILES = np.array([NormalDist().inv_cdf((index + 0.5) / SAMPLES) for index in range(SAMPLES)])
-"""Their normal numbers: the middles of equally probable parts, rising."""
+"""Standard normal numbers z of the masks: the midpoints of equally probable parts, increasing."""
 
 _STEPS = np.sort(np.append(QUANTILES, (-1.0, 1.0)))
 _SAMPLED = np.searchsorted(_STEPS, QUANTILES)
 _LOW, _HIGH = np.searchsorted(_STEPS, (-1.0, 1.0))
 
 LEVELS = (NormalDist().cdf(-1.0), NormalDist().cdf(1.0))
-"""Probabilities one standard deviation below and above the middle of a common uniform number."""
+"""Probabilities one standard deviation below and above the median of a common uniform number."""
 
 
 class MomentSums:
     """Sums for one structure; integers and sums of single rows, so that they do not depend on the slabs.
 
-    A mask :math:`p + z s` holds a voxel from a certain z on. Each voxel is counted at that z, which gives
-    all masks in one pass.
+    A mask of :math:`p + z s` contains a voxel from a certain z on. Each voxel is counted at that z, which
+    gives all masks in one pass.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ class MomentSums:
         classes: int,
         inside: np.ndarray | None = None,
     ) -> None:
-        """Add some rows; all arrays are `(D, H, W)`.
+        """Add some rows; all arrays have the shape `(D, H, W)`.
 
         Parameters
         ----------
@@ -201,7 +201,7 @@ class MomentSums:
             p, own = np.where(inside, p, 0), own & inside
         self.voxels += int(np.count_nonzero(own))
         self._row_sums += [float(row.sum(dtype=np.float64)) for row in p]
-        # Elsewhere the structure cannot win at any of the quantiles; most of an image is left out by this.
+        # Elsewhere the structure is the label at none of the quantiles: this leaves out most of an image.
         near = p > _least_probability(classes)
         for index, row in enumerate(near):
             self._row_sums_in_mask.append(float(p[index][row & own[index]].sum(dtype=np.float64)))
@@ -243,18 +243,18 @@ class MomentSums:
 
 
 def _least_probability(classes: int) -> float:
-    """Probability below which no sampled mask holds a voxel, whatever its variance.
+    """Probability below which no sampled mask contains a voxel, whatever its variance.
 
-    A class wins only above 1 / K, and with v <= p (1 - p) the largest `p + z s` is below `p + z sqrt(p)`.
+    A class is the label only above 1 / K, and with v <= p (1 - p) the largest `p + z s` is below `p + z sqrt(p)`.
     """
     largest = QUANTILES[-1]
     return float((math.sqrt(largest**2 / 4 + 1 / classes) - largest / 2) ** 2)
 
 
 def _first_z(p: np.ndarray, variance: np.ndarray, rival: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Return the z from which on the mask `p + z s` holds a voxel; infinite where its variance is 0.
+    """Return the z from which on the mask of `p + z s` contains a voxel; infinite without variance.
 
-    With `q = p + z s` the rival has its part of what is left, `(1 - q) rival / (1 - p)`; the two are equal at
+    With `q = p + z s` the rival has its share of the rest, `(1 - q) rival / (1 - p)`; the two are equal at
     `q = rival / (1 - p + rival)`.
     """
     left = np.maximum(1 - p + rival, np.finfo(np.float64).tiny)
@@ -263,17 +263,23 @@ def _first_z(p: np.ndarray, variance: np.ndarray, rival: np.ndarray, own: np.nda
 
 
 MARGIN = 3
-"""Voxels from the mask that still count as near."""
+"""Distance from a mask, in voxels, up to which a voxel is near it."""
 
 SLAB_VOXELS = 4_000_000
-"""Voxels whose distance to the mask is worked out at once: it takes some 30 bytes for each."""
+"""Voxels whose distance to the mask is computed at once, at some 30 bytes each."""
 
 
 class Surroundings(NamedTuple):
     """Sums near a structure; all 0 if it is empty.
 
-    `voxels` within `MARGIN` of the mask or in it, the `error_sum` over them, and the mask's
-    `surface_voxels`: those with a face that borders on another label or on the image's end.
+    Attributes
+    ----------
+    voxels : int
+        In the mask or within `MARGIN` of it.
+    error_sum : float
+        Sum of their error probabilities.
+    surface_voxels : int
+        Voxels of the mask with a face that touches another label or the border of the image.
     """
 
     voxels: int
@@ -295,7 +301,7 @@ def surroundings(
     error : ndarray (D, H, W)
         Error probability.
     slab_voxels : int
-        About how many voxels to look at together; the result does not depend on it.
+        Approximate number of voxels that are processed at once; the result does not depend on it.
     """
     box = _box(labels, label)
     if box is None:
@@ -311,7 +317,7 @@ def surroundings(
 
 
 def _box(labels: np.ndarray, label: int) -> tuple[slice, ...] | None:
-    """Slices that hold the structure and what is near it; None if it is empty."""
+    """Bounding box of the structure and of what is near it; None if it is empty."""
     rows = [np.flatnonzero((plane == label).any(axis=1)) for plane in labels]
     planes = [index for index, found in enumerate(rows) if found.size]
     if not planes:
@@ -324,13 +330,13 @@ def _box(labels: np.ndarray, label: int) -> tuple[slice, ...] | None:
 def _slabs(
     labels: np.ndarray, label: int, slab_voxels: int
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield slabs of rows with the voxels near the structure and those inside its surface."""
+    """Yield slabs of rows: the voxels near the structure, and those inside its surface."""
     step = max(1, slab_voxels // math.prod(labels.shape[1:]))
     for first in range(0, len(labels), step):
         core = slice(first, min(first + step, len(labels)))
         start = max(0, first - MARGIN)
         mask = labels[start : core.stop + MARGIN] == label
         rows = slice(first - start, core.stop - start)
-        # Without any voxel of the structure the distances would be to nowhere.
+        # Without a voxel of the structure there are no distances.
         near = distance_transform_edt(~mask) <= MARGIN if mask.any() else mask
         yield core, near[rows], binary_erosion(mask)[rows]

@@ -1,4 +1,4 @@
-"""One row per structure: its volume and how sure the model is of it."""
+"""One row per structure: its volume and its uncertainty."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class NamedLabel(Protocol):
-    """What a row needs to know of a structure."""
+    """What a row needs of a structure."""
 
     @property
     def label(self) -> int:
@@ -26,7 +26,7 @@ class NamedLabel(Protocol):
 
 @dataclass(frozen=True)
 class StructureRow:
-    """What is reported of one structure.
+    """Figures of one structure.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class StructureRow:
     expected_dsc_interval : tuple of float or None
         Lowest and highest plausible Dice coefficient; None without a calibration.
     flag : str or None
-        Why a person should look at it; None if there is no reason, or no calibration.
+        Why a person should look at it; None without a reason or without a calibration.
     """
 
     label: int
@@ -70,7 +70,7 @@ def structure_rows(
     uncertainty : Volume
         Uncertainty map, array (1, D, H, W) on the same grid.
     structures : sequence of NamedLabel
-        The structures to report, each with `label` and `name`.
+        Structures to report.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from TrustSegLib.cases.targets import LONGEST_BYTES, series_names
-from TrustSegLib.report.batch_tables import TABLE_FILES
+from TrustSegLib.contract import TABLE_FILES
 
 ROOT = Path("study")
 HASHED = re.compile(r"~[0-9a-f]{8}$")

@@ -12,12 +12,12 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from TrustSegLib.contract import MAP_NAMES
 from TrustSegLib.errors import BundleError, ImageError, OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, normalize, orient, resample
 from TrustSegLib.inference import Cancelled, Progress, SegmentOptions, segment
 from TrustSegLib.moments import ClassMoments
 from TrustSegLib.networks import NetworkSpec, build
-from TrustSegLib.uncertainty import MAP_NAMES
 
 MakeModel = Callable[..., SimpleNamespace]
 MakeVolume = Callable[..., Volume]
@@ -206,7 +206,7 @@ def test_a_network_that_answers_nan_makes_no_mask(make_model: MakeModel, make_vo
 def test_a_network_with_other_classes_than_described_is_refused(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
-    with pytest.raises(BundleError, match="answers 2 classes, its description names 4"):
+    with pytest.raises(BundleError, match="returns 2 classes, its description names 4"):
         segment(make_volume(), make_model(pointwise, structures=3))
 
 

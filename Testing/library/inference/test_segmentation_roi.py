@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from TrustSegLib.contract import MAP_NAMES
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization, Volume
 from TrustSegLib.inference import Roi, SegmentOptions, segment
-from TrustSegLib.uncertainty import MAP_NAMES
 
 MakeModel = Callable[..., SimpleNamespace]
 MakeVolume = Callable[..., Volume]

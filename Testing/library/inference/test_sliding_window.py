@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from TrustSegLib.errors import OptionError, TrustSegError
-from TrustSegLib.inference import Cancelled, Progress, Storage, sliding_window
+from TrustSegLib.inference import Cancelled, Progress, Storage, Window, sliding_window
 from TrustSegLib.inference.blending import gaussian_weight
 from TrustSegLib.inference.sliding_window import pad_to_patch, patch_starts, starts
+from TrustSegLib.inference.stages import Stages
 from TrustSegLib.moments import ClassMoments
 
 
@@ -68,7 +69,7 @@ def _whole_accumulators(
 @pytest.mark.parametrize("shape", [(13, 9, 22), (8, 8, 8), (3, 17, 5)])
 @pytest.mark.parametrize("overlap", [0.0, 0.5, 0.7])
 def test_constant_answer_comes_back_everywhere(shape: tuple[int, int, int], overlap: float) -> None:
-    mean, variance = sliding_window(_array(shape), ConstantNetwork(), (8, 8, 8), overlap=overlap)
+    mean, variance = sliding_window(_array(shape), ConstantNetwork(), (8, 8, 8), window=Window(overlap))
     assert mean.shape == variance.shape == (3, *shape)
     assert mean.dtype == variance.dtype == np.float32
     for index in range(3):
@@ -79,7 +80,7 @@ def test_constant_answer_comes_back_everywhere(shape: tuple[int, int, int], over
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_streamed_equals_whole_accumulators(context: torch.nn.Module, batch_size: int) -> None:
     array = _array((19, 11, 14))
-    found = sliding_window(array, context, (8, 6, 8), overlap=0.6, batch_size=batch_size)
+    found = sliding_window(array, context, (8, 6, 8), window=Window(0.6, batch_size))
     expected = _whole_accumulators(array, context, (8, 6, 8), 0.6)
     np.testing.assert_allclose(found[0], expected[0], rtol=2e-5, atol=1e-7)
     np.testing.assert_allclose(found[1], expected[1], rtol=2e-5, atol=1e-7)
@@ -104,7 +105,7 @@ def test_files_and_memory_give_the_same_bits(context: torch.nn.Module) -> None:
 
 def test_progress_counts_all_patches_after_every_batch(context: torch.nn.Module) -> None:
     steps: list[Progress] = []
-    sliding_window(_array((8, 8, 20)), context, (8, 8, 8), batch_size=3, overlap=0.5, progress=steps.append)
+    sliding_window(_array((8, 8, 20)), context, (8, 8, 8), window=Window(0.5, 3), stages=Stages(steps.append))
     assert steps == [Progress("predict", 3, 4), Progress("predict", 4, 4)]
 
 
@@ -125,10 +126,9 @@ def test_cancelling_stops_between_batches_and_leaves_no_file(
             _array((8, 8, 40)),
             context,
             (8, 8, 8),
-            batch_size=1,
+            window=Window(batch_size=1),
             storage=Storage(memory_gb=0.0),
-            progress=steps.append,
-            cancelled=cancelled,
+            stages=Stages(steps.append, cancelled),
         )
     assert [step.done for step in steps] == [1, 2]
     del stopped
@@ -152,16 +152,19 @@ def test_an_answer_that_is_no_number_never_becomes_a_mask(broken: str) -> None:
         ({"overlap": -0.1}, "overlap"),
         ({"batch_size": 0}, "batch size"),
         ({"precision": "half"}, "precision"),
-        ({"patch_shape": (8, 8, 6)}, "multiples"),
-        ({"patch_shape": (8, 8, 0)}, "multiples"),
     ],
 )
-def test_options_that_cannot_work_are_refused(
-    pointwise: torch.nn.Module, options: dict[str, object], message: str
-) -> None:
-    arguments = {"patch_shape": (8, 8, 8), **options}
+def test_window_with_an_invalid_value_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        sliding_window(_array((8, 8, 8)), pointwise, **arguments)
+        Window(**options)
+
+
+@pytest.mark.parametrize("patch_shape", [(8, 8, 6), (8, 8, 0)])
+def test_patch_that_does_not_fit_the_network_is_refused(
+    pointwise: torch.nn.Module, patch_shape: tuple[int, int, int]
+) -> None:
+    with pytest.raises(OptionError, match="multiples"):
+        sliding_window(_array((8, 8, 8)), pointwise, patch_shape)
 
 
 def test_no_gradient_is_kept() -> None:

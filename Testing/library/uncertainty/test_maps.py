@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from TrustSegLib.contract import MAP_NAMES, map_display
 from TrustSegLib.errors import OptionError
-from TrustSegLib.uncertainty import MAP_NAMES, labels, map_range, map_title, map_unit, maps, uncertainty_map
+from TrustSegLib.uncertainty import labels, maps, uncertainty_map
 
 P = (0.7, 0.2, 0.1)
 V = (0.03, 0.02, 0.01)
@@ -142,26 +143,17 @@ def test_unknown_map_is_an_option_error_that_lists_the_maps() -> None:
 
 @pytest.mark.parametrize("name", MAP_NAMES)
 @pytest.mark.parametrize("classes", [2, 3, 14])
-def test_display_scale_reaches_from_zero_to_the_largest_possible_value(name: str, classes: int) -> None:
-    low, high = map_range(name, classes)
+def test_display_reaches_from_zero_to_the_largest_possible_value(name: str, classes: int) -> None:
+    display = map_display(name, classes)
     equal = np.full((classes, 1, 1, 1), 1 / classes, dtype=np.float32)
     half = voxel((0.5, 0.5, *(0,) * (classes - 2)))
     largest = {
-        "error_probability": uncertainty_map(name, half, half),
+        "error_probability": uncertainty_map(name, equal, equal),
         "predictive_variance": uncertainty_map(name, half, half * (1 - half)),
         "entropy": uncertainty_map(name, equal, equal),
         "epistemic": uncertainty_map(name, equal, equal * (1 - equal)),
         "aleatoric": uncertainty_map(name, equal, 0 * equal),
     }
-    assert (low, high) == (0, pytest.approx(largest[name].item(), rel=1e-6))
-
-
-def test_display_scale_needs_two_classes() -> None:
-    with pytest.raises(ValueError, match="at least 2"):
-        map_range("entropy", 1)
-
-
-def test_every_map_has_its_own_title_and_the_unit_of_its_formula() -> None:
-    assert len({map_title(name) for name in MAP_NAMES}) == len(MAP_NAMES)
-    units = [map_unit(name) for name in MAP_NAMES]
-    assert units == ["probability", "probability²", "nat", "probability²", "probability²"]
+    assert display.low == 0
+    assert display.largest == pytest.approx(largest[name].item(), rel=1e-6)
+    assert display.high == (0.5 if name == "error_probability" else display.largest)

@@ -17,7 +17,7 @@ from trustseg_training.metrics.statistics import bootstrap_statistic
 from trustseg_training.report import Example, Shown, numbers, write_report
 from trustseg_training.report.condition_plots import positions
 from trustseg_training.report.drawing import new_figure, panels, styles_of, svg
-from trustseg_training.report.example_pictures import scale
+from trustseg_training.report.example_pictures import display
 from trustseg_training.report.named_conditions import families, named_conditions
 from trustseg_training.robustness.suite import Suite
 from trustseg_training.robustness.summary import summarize
@@ -218,8 +218,8 @@ def test_examples_are_pictures_with_their_case_and_dice(told, page):
 
 
 def test_scale_of_the_pictures_is_fixed():
-    shown = scale()
-    assert (shown.low, shown.high, shown.unit) == (0, 50, "%")
+    shown = display()
+    assert (shown.low, shown.high * shown.factor, shown.unit) == (0, 50, "%")
 
 
 def test_one_model_alone_has_a_report_without_comparisons_and_without_examples(tmp_path):

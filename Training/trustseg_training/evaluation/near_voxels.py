@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trustseg_training.data import Sample
 from trustseg_training.training import objective, volume_network
 from TrustSegLib.inference.blending import gaussian_weight
-from TrustSegLib.inference.sliding_window import pad_to_patch, patch_starts, sliding_window
+from TrustSegLib.inference.sliding_window import Window, pad_to_patch, patch_starts, sliding_window
 from TrustSegLib.moments import LogitMoments
 
 #: Voxels from truth or prediction that count as near.
@@ -120,7 +120,9 @@ def _choose(
 ) -> np.ndarray:
     """(voxels, 3) indices z, y, x."""
     image = sample["image"].numpy()
-    mean, _ = sliding_window(image, volume_network(network), patch_shape, overlap=OVERLAP, device=device)
+    mean, _ = sliding_window(
+        image, volume_network(network), patch_shape, window=Window(OVERLAP), device=device
+    )
     chosen = np.argwhere(near_mask(sample["label"][0].numpy(), mean.argmax(axis=0)))
     if len(chosen) > VOXELS_PER_PATIENT:
         chosen = generator.permutation(chosen)[:VOXELS_PER_PATIENT]

@@ -8,18 +8,17 @@ import io
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
 
-from TrustSegLib.report.files import DEFAULT_MAP
+from TrustSegLib.contract import DEFAULT_MAP, MapDisplay, map_display
 from TrustSegLib.report.overlay import MASK_EDGE, MASK_INSET
 from TrustSegLib.report.page import BACKGROUND, DIM, FOREGROUND, families, printable, shorten
 from TrustSegLib.report.planes import outline
-from TrustSegLib.report.scale import Scale, uncertainty_colormap
+from TrustSegLib.report.scale import color_values, colorbar_colors
 
 from .drawing import PAGE_WIDTH, Picture
 from .examples import Example, Shown
@@ -104,14 +103,15 @@ def _draw_answer(places, answer: Shown) -> None:
     _head(above, answer.model)
     _note(above, share(answer.dice))
     _show(below, answer)
-    below.imshow(scale().colors(answer.uncertainty), interpolation="nearest", aspect=below.get_aspect())
+    colors = color_values(answer.uncertainty, display())
+    below.imshow(colors, interpolation="nearest", aspect=below.get_aspect())
     below.add_collection(LineCollection(outline(answer.prediction > 0), colors=MASK_EDGE, linewidths=0.6))
     _head(below, "uncertainty")
 
 
-def scale() -> Scale:
+def display() -> MapDisplay:
     """That of every picture of error probability: 0 to 50 %, never fitted to an image."""
-    return Scale.of_map(DEFAULT_MAP, classes=3)
+    return map_display(DEFAULT_MAP, classes=3)
 
 
 def _show(axes: Axes, answer: Shown) -> None:
@@ -140,14 +140,16 @@ def _note(axes: Axes, text: str) -> None:
 
 
 def _legends(figure: Figure, grid, example: Example) -> None:
-    shown = scale()
-    colors = ScalarMappable(shown.norm, uncertainty_colormap())
+    shown = display()
     bar = figure.colorbar(
-        colors, ax=grid[:, -1].tolist(), shrink=0.7, extend="max" if shown.open_end else "neither"
+        colorbar_colors(shown),
+        ax=grid[:, -1].tolist(),
+        shrink=0.7,
+        extend="max" if shown.open_end else "neither",
     )
     bar.set_label(f"{shown.title} ({shown.unit})", color=FOREGROUND, fontsize=7.5)
     bar.ax.tick_params(colors=FOREGROUND, labelsize=7)
-    bar.ax.axhspan(shown.low, shown.hidden_below, color=BACKGROUND)
+    bar.ax.axhspan(shown.low * shown.factor, shown.hidden_below * shown.factor, color=BACKGROUND)
     bar.outline.set_edgecolor(DIM)
     handles = [
         Line2D(

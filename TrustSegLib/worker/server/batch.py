@@ -15,10 +15,10 @@ import SimpleITK as sitk
 from TrustSegLib.cases.image_folders import IMAGE_EXTENSIONS, files_in, holds_dicom_images
 from TrustSegLib.cases.outputs import check_targets, publish
 from TrustSegLib.cases.targets import plan_targets
+from TrustSegLib.contract import MASK_FILE, REPORT_FILE, CaseRow
 from TrustSegLib.errors import ImageError, OutputError, TrustSegError
 from TrustSegLib.imaging import Volume, read_labels, read_volume
-from TrustSegLib.report.batch_tables import CaseRow, check_tables, worst_first, write_batch_tables
-from TrustSegLib.report.files import MASK_FILE, REPORT_FILE
+from TrustSegLib.report.batch_tables import case_row, check_tables, worst_first, write_batch_tables
 from TrustSegLib.worker.protocol import Cancelled
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def write_tables(folder: Path, cases: Sequence[BatchCase]) -> list[dict[str, Any
         if report is None:
             rows.append(CaseRow(case.image, error=case.error or f"{case.folder}: its report is gone"))
         else:
-            rows.append(CaseRow.of_report(report, case.folder))
+            rows.append(case_row(report, case.folder))
             reports.append(report)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,12 +9,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from matplotlib import colormaps
 
 from TrustSegLib.errors import OutputError
 from TrustSegLib.imaging import orient
 from TrustSegLib.report import report_json, write_html_report
-from TrustSegLib.report.html_figures import inferno, png_bytes
+from TrustSegLib.report.html_figures import png_bytes
 from TrustSegLib.report.html_report import MOST_PICTURED, html_report, image_title
 from TrustSegLib.report.html_tables import position_text
 from TrustSegLib.report.scene import Oriented
@@ -220,13 +219,6 @@ def test_a_pixel_stands_for_a_voxel(page, report, result):
     first = re.search(r"base64,([^\"]+)\"", page(report)).group(1)
     columns, rows = struct.unpack(">2I", base64.b64decode(first)[16:24])
     assert (rows, columns) == result.labels.shape[1:]
-
-
-def test_the_colors_are_those_of_the_overlay():
-    shares = np.linspace(0, 1, 50)
-    expected = 255 * colormaps["inferno"](0.22 + 0.78 * shares)[:, :3]
-    assert np.abs(inferno(shares) - expected).max() < 8
-    np.testing.assert_array_equal(inferno(np.array([-1.0, 2.0])), inferno(np.array([0.0, 1.0])))
 
 
 def test_a_place_is_said_by_letters_of_the_body():

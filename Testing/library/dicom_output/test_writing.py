@@ -10,7 +10,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from TrustSegLib.dicom_output import check_dicom_output, requirement, write_dicom, writing
+from TrustSegLib.contract import DICOM_MAP_FILE, DICOM_SEGMENTATION_FILE
+from TrustSegLib.dicom_output import check_dicom_output, requirement, write_dicom
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 
 
@@ -121,10 +122,10 @@ def test_the_second_file_cannot_be_written(sample, result_of, description, out, 
     """Neither the first file nor the private folder stays."""
     source = sample()
     result = result_of(source)
-    (out / writing.UNCERTAINTY_FILE).mkdir()
+    (out / DICOM_MAP_FILE).mkdir()
     with refused(OutputError, "cannot be written", "; "):
         write_dicom(result, description, source.folder, out)
-    assert [path.name for path in out.iterdir()] == [writing.UNCERTAINTY_FILE]
+    assert [path.name for path in out.iterdir()] == [DICOM_MAP_FILE]
 
 
 def test_missing_folder(sample, result_of, description, out):
@@ -139,6 +140,6 @@ def test_files_of_an_earlier_run_are_replaced(sample, result_of, description, ou
     first = write_dicom(result, description, source.folder, out)
     before = [path.read_bytes() for path in first]
     second = write_dicom(result, description, source.folder, out)
-    assert first == second == (out / writing.SEGMENTATION_FILE, out / writing.UNCERTAINTY_FILE)
+    assert first == second == (out / DICOM_SEGMENTATION_FILE, out / DICOM_MAP_FILE)
     assert all(path.read_bytes() != old for path, old in zip(second, before, strict=True))
     assert sorted(path.name for path in out.iterdir()) == ["segmentation.dcm", "uncertainty.dcm"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from TrustSegLib.contract import MAP_NAMES
 from TrustSegLib.imaging import read_labels, read_volume, write_volume
-from TrustSegLib.uncertainty import MAP_NAMES
 from TrustSegLib.version import __version__
 
 RESULTS = {"mask.nii.gz", "overlay.png", "report.html", "report.json", "uncertainty.nii.gz"}

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from hand_made_results import hand_made_labels, hand_made_result, hand_made_volume
 
 from TrustSegLib.commands.summary import print_summary
 from TrustSegLib.inference import SegmentationResult
@@ -16,6 +17,12 @@ CALIBRATION = {
     "volumes": [{"label": 1, "level": 0.9, "coverage": 0.91, "cases": 80}],
     "quality": [],
 }
+
+
+@pytest.fixture
+def result() -> SegmentationResult:
+    volume = hand_made_volume()
+    return hand_made_result(volume, hand_made_labels(volume.shape))
 
 
 def lines(result: SegmentationResult, capsys: pytest.CaptureFixture[str]) -> list[str]:

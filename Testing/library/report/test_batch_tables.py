@@ -7,8 +7,9 @@ import json
 
 import pytest
 
+from TrustSegLib.contract import CaseRow
 from TrustSegLib.report import report_json
-from TrustSegLib.report.batch_tables import CaseRow, worst_first, write_batch_tables
+from TrustSegLib.report.batch_tables import case_row, worst_first, write_batch_tables
 
 
 def test_failed_cases_come_first_then_the_lowest_quality_then_the_highest_uncertainty():
@@ -29,17 +30,17 @@ def test_without_a_calibration_the_worst_boundary_counts_before_the_mean(result)
     report = report_json(result, "scan.nii.gz", "trustseg")
     for row in report["structures"]:
         row.pop("scores", None)
-    assert CaseRow.of_report(report, "out").uncertainty == pytest.approx(0.3)
+    assert case_row(report, "out").uncertainty == pytest.approx(0.3)
     for row, value in zip(report["structures"], (0.2, 0.7, 0.0), strict=True):
         row["scores"] = {"boundary_uncertainty": value}
-    assert CaseRow.of_report(report, "out").uncertainty == 0.7
+    assert case_row(report, "out").uncertainty == 0.7
 
 
 def test_the_tables_hold_every_image_and_structure(result, tmp_path):
     reports = [report_json(result, name, "trustseg") for name in ("a.nii", "=b, c.nii")]
     reports[1]["case"]["quality"] = 0.5
     reports[1]["structures"][0].update(volume_interval_ml=[0.1, 0.9], expected_dsc=0.5, flag="it fails")
-    cases = [CaseRow.of_report(report, "out") for report in reports]
+    cases = [case_row(report, "out") for report in reports]
     write_batch_tables(tmp_path, cases, reports)
     with (tmp_path / "structures.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
