@@ -82,11 +82,11 @@ def test_the_panel_does_not_offer_it(folder, image, shared_worker):
 )
 def test_it_looks_elsewhere_than_the_command_line(platform, variables, monkeypatch, tmp_path):
     from TrustSegLib.bundle.registry import user_models_folder
-    from TrustSegModule.app.models import _models_folder
+    from TrustSegLib.contract import added_models_folder
 
     for name in ("TRUSTSEG_MODELS", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
-    assert _models_folder() == user_models_folder()
+    assert added_models_folder() == user_models_folder()

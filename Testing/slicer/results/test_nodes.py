@@ -45,11 +45,10 @@ def test_map_changes_with_the_memory_of_the_worker(scene):
 
 
 def test_threshold_at_first_is_not_5_percent(scene):
-    from TrustSegModule.scene import overlay
 
     display = put(scene, load_volume(scene)).maps[ERROR].GetDisplayNode()
     assert display.GetApplyThreshold()
-    assert display.GetLowerThreshold() == pytest.approx(overlay.DEFAULT_THRESHOLD)
+    assert display.GetLowerThreshold() == pytest.approx(0.05)
     assert display.GetUpperThreshold() >= 1
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0, 0.5))
 

@@ -19,7 +19,7 @@ def test_color_table_was_changed_by_hand(application, name):
 def test_choice_without_a_file_or_file_without_a_choice(application):
     from TrustSegModule.scene import maps, overlay
 
-    assert set(overlay.COLOR_MAPS) == {path.stem for path in maps.FOLDER.glob("*.txt")}
+    assert set(overlay.COLOR_MAPS) == {path.stem for path in maps.COLOR_TABLE_FOLDER.glob("*.txt")}
     assert overlay.COLOR_MAPS[0] == "Inferno"
 
 

@@ -15,10 +15,10 @@ import SimpleITK as sitk
 from TrustSegLib.cases.image_folders import IMAGE_EXTENSIONS, files_in, holds_dicom_images
 from TrustSegLib.cases.outputs import check_targets, publish
 from TrustSegLib.cases.targets import plan_targets
+from TrustSegLib.contract import MASK_FILE, REPORT_FILE
 from TrustSegLib.errors import ImageError, OutputError, TrustSegError
 from TrustSegLib.imaging import Volume, read_labels, read_volume
 from TrustSegLib.report.batch_tables import CaseRow, check_tables, worst_first, write_batch_tables
-from TrustSegLib.report.files import MASK_FILE, REPORT_FILE
 from TrustSegLib.worker.protocol import Cancelled
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class FilePlace(NamedTuple):
     staging: Path
 
 
-class BatchCase(NamedTuple):
+class CaseOutcome(NamedTuple):
     """An image of a batch: the folder of its results, or why there are none."""
 
     image: str
@@ -94,7 +94,7 @@ def segment_file(
         raise named from error
 
 
-def write_tables(folder: Path, cases: Sequence[BatchCase]) -> list[dict[str, Any]]:
+def write_tables(folder: Path, cases: Sequence[CaseOutcome]) -> list[dict[str, Any]]:
     """Write the tables of a batch and return the rows of the cases, the worst first.
 
     Raises
