@@ -19,7 +19,7 @@ def start(panel, images: Path, output: Path) -> None:
 
 def wait_for_end(panel) -> None:
     """Wait until the batch is over."""
-    wait_until(lambda: not panel.widget.batch.busy, 120.0)
+    wait_until(lambda: not panel.widget.batch.busy)
 
 
 def names_in_order(panel) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ SERIES = ("p1/2024/T1", "p2/2024/T1")
 SCOUT = "p2/2024/scout"
 
 
-def make_folder(folder: Path, broken: str | None = BROKEN, repeats: int = 1) -> Path:
+def make_folder(
+    folder: Path, broken: str | None = BROKEN, repeats: int = 1, repeated: Collection[str] = NAMES
+) -> Path:
     """Write the sample, the sample with noise, and one that is no image.
 
     Parameters
@@ -28,6 +31,8 @@ def make_folder(folder: Path, broken: str | None = BROKEN, repeats: int = 1) -> 
         Which one of `NAMES` is no image.
     repeats : int
         How often the images stand side by side, along each axis: for a batch that takes long.
+    repeated : collection of str
+        Which of `NAMES` do.
     """
     folder.mkdir()
     image = sitk.ReadImage(str(IMAGE))
@@ -35,7 +40,7 @@ def make_folder(folder: Path, broken: str | None = BROKEN, repeats: int = 1) -> 
         if name == broken:
             (folder / name).write_text("no image")
         else:
-            sitk.WriteImage(_changed(image, number, repeats), str(folder / name))
+            sitk.WriteImage(_changed(image, number, repeats if name in repeated else 1), str(folder / name))
     return folder
 
 

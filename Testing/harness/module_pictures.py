@@ -23,7 +23,6 @@ VIEW_SIZE = (560, 480)
 THUMBNAIL_SIZE = (260, 280)
 PANEL_WIDTH = 430
 GAP = 4
-FINISH_SECONDS = 60.0
 
 
 def write_pictures(application: Application, folder: Path, thumbnail: Path) -> None:
@@ -53,9 +52,7 @@ def _segment_and_picture(appearance: str, views, three_d, folder: Path, thumbnai
     slicer.util.loadVolume(str(IMAGE))
     with open_panel(MODULE, appearance) as panel:
         panel.ui.segmentButton.click()
-        wait_until(
-            lambda: panel.ui.resultsTable.rowCount > 0 and not panel.ui.progressBar.visible, FINISH_SECONDS
-        )
+        wait_until(lambda: panel.ui.resultsTable.rowCount > 0 and not panel.ui.progressBar.visible)
         panel.ui.show3DCheckBox.click()
         panel.ui.color3DCheckBox.click()
         _save(_four_views(views, three_d), folder / "slicer-views.png")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from TrustSegLib.worker import Event, Ready, Worker
 
 PANEL = ROOT / "TrustSeg" / "TrustSeg.py"
 ERROR_MAP = "error_probability"
-DEADLINE_SECONDS = 60.0
 
 
 class SharedWorker(Worker):
@@ -67,11 +67,29 @@ def large_image(*times: int, name: str = "large"):
     return node
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
+def wait_until(happened: Callable[[], bool]) -> None:
     """Let the event loop run until something has happened."""
     from qt_stand_ins.panel import wait_until
 
-    wait_until(happened, seconds)
+    wait_until(happened)
+
+
+@contextlib.contextmanager
+def ticking(session) -> Iterator[list[bool]]:
+    """Let a timer tick at every turn of the event loop; the list gets whether the session was busy then.
+
+    What blocks the event loop while the session is busy keeps the timer from ticking.
+    """
+    import qt
+
+    ticks: list[bool] = []
+    timer = qt.QTimer()
+    timer.timeout.connect(lambda: ticks.append(session.busy))
+    timer.start(0)
+    try:
+        yield ticks
+    finally:
+        timer.stop()
 
 
 def wait_for_end(panel) -> None:

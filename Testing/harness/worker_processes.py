@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from source_tree import ROOT
 
 from TrustSegLib.worker import Event, Failed, Finished, Stopped, Worker
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 300.0
+"""Far more than anything takes on a loaded machine: a limit costs nothing when what is awaited comes."""
 NOT_IN_SLICER = ("matplotlib", "tqdm", "nibabel")
 
 RUN_WORKER = """
@@ -141,8 +143,10 @@ def processes_that_name(folder: Path) -> list[int]:
     return found
 
 
-def shared_memory() -> set[str]:
-    return {entry.name for entry in Path("/dev/shm").glob("*")}
+def shared_memory_of(pids: Iterable[int]) -> list[str]:
+    """Shared memory that has one of these process numbers in its name."""
+    names = [entry.name for entry in Path("/dev/shm").glob("*")]
+    return [name for name in names if {int(number) for number in re.findall(r"\d+", name)} & set(pids)]
 
 
 def environment_without(folder: Path, *packages: str, **variables: str) -> dict[str, str]:

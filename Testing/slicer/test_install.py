@@ -94,7 +94,7 @@ def test_the_module_opens_from_a_checkout_with_the_library_above_it():
 
 
 @needs_slicer
-def test_a_module_without_its_library_says_so(installed: Path, tmp_path: Path):
+def test_missing_library_is_reported(installed: Path, tmp_path: Path):
     for name in ("TrustSegModule", "Resources"):
         shutil.copytree(installed / name, tmp_path / "module" / name)
     shutil.copy(installed / "TrustSeg.py", tmp_path / "module")

@@ -31,7 +31,7 @@ def check_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) ->
         np.testing.assert_allclose(array, expected[name], rtol=0, atol=1e-5)
 
 
-def test_a_script_gets_something_else_than_a_click(panel, image, module):
+def test_script_result_equals_a_click(panel, image, module):
     nodes = module.TrustSegLogic().segment(image)
     found, names, title = voxels(nodes), set(node_names()), nodes.segmentation.GetName()
     for node in nodes.all:
@@ -42,7 +42,7 @@ def test_a_script_gets_something_else_than_a_click(panel, image, module):
     assert names <= set(node_names())
 
 
-def test_a_script_needs_a_window(module, image, shared_worker, slicer_application, monkeypatch):
+def test_script_runs_without_a_main_window(module, image, shared_worker, slicer_application, monkeypatch):
     """`Slicer --no-main-window --testing --python-script`."""
     from TrustSegLib.uncertainty import MAP_NAMES
 
@@ -54,7 +54,7 @@ def test_a_script_needs_a_window(module, image, shared_worker, slicer_applicatio
     assert nodes == results(image)
 
 
-def test_an_unknown_model_is_not_answered_with_those_there_are(module, image):
+def test_unknown_model_is_refused_with_the_installed_ones(module, image):
     from TrustSegModule.scene.nodes import SceneError
 
     before = node_names()
@@ -63,7 +63,7 @@ def test_an_unknown_model_is_not_answered_with_those_there_are(module, image):
     assert node_names() == before
 
 
-def test_a_failed_script_leaves_a_worker_that_runs(module, scene, shared_worker, monkeypatch):
+def test_failed_script_closes_its_worker(module, scene, shared_worker, monkeypatch):
     from TrustSegModule.scene.nodes import SceneError
 
     closed = []
@@ -73,7 +73,7 @@ def test_a_failed_script_leaves_a_worker_that_runs(module, scene, shared_worker,
     assert closed == [True]
 
 
-def test_the_test_that_slicer_runs_fails(module, slicer_application, monkeypatch):
+def test_self_test_passes(module, slicer_application, monkeypatch):
     monkeypatch.setattr(slicer_application, "testing", True)
     monkeypatch.setattr(slicer_application, "main_window", None)
     module.TrustSegTest().runTest()

@@ -5,6 +5,6 @@ from __future__ import annotations
 import sys
 
 
-def test_a_process_runs_out_of_references_to_none(slicer_application):
+def test_references_to_none_suffice_for_a_long_run(slicer_application):
     assert sys.getrefcount(None) > 2**30
     slicer_application.processEvents()

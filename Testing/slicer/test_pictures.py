@@ -26,7 +26,7 @@ def written(slicer_application, application, tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", [PICTURES / "slicer-views.png", "thumbnail"], ids=["views", "thumbnail"])
-def test_a_picture_of_the_readme_is_out_of_date(written, path):
+def test_pictures_of_the_readme_are_up_to_date(written, path):
     from module_pictures import THUMBNAIL
 
     path = THUMBNAIL if path == "thumbnail" else path

@@ -73,7 +73,7 @@ def test_a_selector_follows_the_scene(panel, scene):
     assert selector.currentNode() is first
 
 
-def test_a_closed_scene_leaves_the_settings_at_their_defaults(panel, scene):
+def test_closing_the_scene_resets_the_settings(panel, scene):
     panel.widget.settings.name = "before"
     panel.ui.inputSelector.setCurrentNode(new_volume(scene, "v"))
     scene.Clear(0)
@@ -225,7 +225,7 @@ def changed_demo(folder: Path, old: str, new: str) -> Path:
         ('"QLineEdit"', '"QLabel"', "QLabel cannot show the str name"),
     ],
 )
-def test_a_mistake_in_the_ui_file_fails(tmp_path, scene, old, new, complaint):
+def test_mistake_in_the_ui_file_is_refused(tmp_path, scene, old, new, complaint):
     from qt_stand_ins.panel import open_panel
 
     with (
@@ -249,7 +249,7 @@ def test_what_has_no_stand_in_can_be_named_and_not_made(slicer_application):
         assert not hasattr(owner, name), name
 
 
-def test_a_module_says_only_what_slicer_asks(slicer_application):
+def test_module_may_set_only_known_properties(slicer_application):
     from qt_stand_ins.scripted_module import ModuleParent
 
     parent = ModuleParent(DEMO)

@@ -5,7 +5,6 @@ The side of the caller imports only the standard library and numpy: it loads whe
 
 from TrustSegLib.worker.client.events import (
     Announced,
-    Device,
     Event,
     Failed,
     Finished,
@@ -24,7 +23,7 @@ from TrustSegLib.worker.client.requests import (
     WriteTables,
 )
 from TrustSegLib.worker.client.worker import Worker
-from TrustSegLib.worker.protocol import Cancelled, WorkerError
+from TrustSegLib.worker.protocol import Cancelled, Device, WorkerError
 
 __all__ = [
     "Announced",

@@ -9,11 +9,11 @@ request `accepted`, `progress`, `announced`, and one of `finished`, `failed`, `s
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from TrustSegLib.errors import TrustSegError
 
-PROTOCOL = "trustseg-worker/1"
 MAX_LINE_BYTES = 2**24
 
 
@@ -27,6 +27,26 @@ class ProtocolError(WorkerError):
 
 class Cancelled(Exception):  # not an error: the caller asked for it
     """The caller stopped the work; there is no result."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a network can run.
+
+    Attributes
+    ----------
+    name : str
+        What a request's `device` takes: `cpu`, `cuda:0`.
+    title : str
+        Name of the hardware, for people.
+    free_mb, total_mb : int or None
+        Memory in MB (1e6 bytes) when the worker started; None where it is not known.
+    """
+
+    name: str
+    title: str
+    free_mb: int | None = None
+    total_mb: int | None = None
 
 
 def encode(message: dict[str, Any]) -> bytes:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from worker_processes import (
+    DEADLINE_SECONDS,
     STAND_IN_WORKER,
     eventually,
     interpreter,
     processes_that_name,
     runs,
-    shared_memory,
+    shared_memory_of,
 )
 
 from TrustSegLib.worker import SegmentRequest, Worker
@@ -42,12 +43,18 @@ def make_worker(tmp_path: Path, temporary: Path) -> Iterator[MakeWorker]:
         return workers[-1]
 
     yield make
-    pids = [worker.pid for worker in workers]
+    pids = [worker.pid for worker in workers if worker.pid]
     for worker in workers:
         worker.close()
-    assert eventually(lambda: not any(runs(pid) for pid in pids if pid))
+    assert eventually(lambda: not any(runs(pid) for pid in pids))
     assert eventually(lambda: not processes_that_name(tmp_path))
-    assert not [name for name in shared_memory() for pid in pids if pid and str(pid) in name]
+    assert shared_memory_of(pids) == []
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A canceled process has time to stop by itself, however loaded the machine is."""
+    monkeypatch.setattr("TrustSegLib.worker.client.session.CANCEL_SECONDS", DEADLINE_SECONDS)
 
 
 @pytest.fixture

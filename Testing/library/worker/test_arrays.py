@@ -22,7 +22,7 @@ def slowly(monkeypatch):
 
 @pytest.mark.parametrize("shape", [(1, 3, 4, 5), (2, 3, 4, 5), (3, 1, 1)])
 @pytest.mark.parametrize("layout", ["plain", "reversed", "transposed"])
-def test_array_in_pieces_is_read_by_numpy_as_it_was(tmp_path, slowly, shape, layout):
+def test_array_written_in_pieces_is_read_by_numpy(tmp_path, slowly, shape, layout):
     array = np.random.default_rng(0).integers(-9, 9, shape, dtype=np.int16)
     array = {"plain": array, "reversed": array[..., ::-1], "transposed": array.swapaxes(-1, -2)}[layout]
     writer = ArrayWriter(tmp_path / "a.npy", array)
@@ -41,14 +41,14 @@ def test_array_of_objects_is_refused(tmp_path):
         ArrayWriter(tmp_path / "a.npy", np.full((1, 1, 1, 1), None))
 
 
-def test_a_moment_ends_with_the_last_step_or_with_its_time(monkeypatch):
+def test_for_a_moment_ends_with_the_last_step_or_its_time(monkeypatch):
     answers = iter([False, False, True])
     assert for_a_moment(lambda: next(answers))
     monkeypatch.setattr(arrays, "MOMENT_SECONDS", 0.0)
     assert not for_a_moment(lambda: False)
 
 
-def test_request_in_pieces_has_the_same_answer(make_worker, make_request, slowly):
+def test_request_sent_in_pieces_gives_the_same_result(make_worker, make_request, slowly):
     worker, request = make_worker(), make_request()
     worker.segment(request)
     image = worker.folder / "1-image.npy"
@@ -58,7 +58,9 @@ def test_request_in_pieces_has_the_same_answer(make_worker, make_request, slowly
     np.testing.assert_array_equal(finished.answer.labels, request.array[0] > 0)
 
 
-def test_cancel_while_it_goes_over_leaves_the_process_warm_and_no_file(make_worker, make_request, slowly):
+def test_cancel_during_transfer_keeps_the_process_and_leaves_no_file(
+    make_worker, make_request, slowly, patient
+):
     worker = make_worker()
     worker.run(make_request())
     pid = worker.pid
@@ -70,7 +72,7 @@ def test_cancel_while_it_goes_over_leaves_the_process_warm_and_no_file(make_work
     assert worker.run(make_request()).report["pid"] == pid
 
 
-def test_disk_that_fills_up_meanwhile_is_told(make_worker, make_request, slowly, monkeypatch):
+def test_full_disk_during_transfer_is_reported(make_worker, make_request, slowly, monkeypatch):
     worker = make_worker()
     worker.run(make_request())
     request_id = worker.segment(make_request())
@@ -86,7 +88,7 @@ def test_disk_that_fills_up_meanwhile_is_told(make_worker, make_request, slowly,
     assert eventually(lambda: not worker.alive)
 
 
-def test_process_that_dies_meanwhile_is_told_as_a_crash(make_worker, make_request, slowly):
+def test_death_during_transfer_is_reported_as_a_crash(make_worker, make_request, slowly):
 
     worker = make_worker()
     worker.run(make_request())

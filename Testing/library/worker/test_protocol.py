@@ -9,7 +9,7 @@ import pytest
 from TrustSegLib.worker.protocol import LineSplitter, ProtocolError, decode, encode
 
 
-def test_lines_that_come_in_pieces_are_put_together():
+def test_lines_received_in_pieces_are_joined():
     splitter = LineSplitter()
     assert splitter.feed(b'{"a": ') == []
     assert splitter.feed(b'1}\n\n{"b"') == [b'{"a": 1}']
@@ -17,19 +17,19 @@ def test_lines_that_come_in_pieces_are_put_together():
     assert splitter.flush() == b""
 
 
-def test_a_progress_bar_and_windows_ends_are_lines_too():
+def test_carriage_returns_end_lines():
     splitter = LineSplitter(b"\n\r")
     assert splitter.feed(b"10%\r20%\rdone\r\nnext") == [b"10%", b"20%", b"done"]
     assert splitter.flush() == b"next"
 
 
-def test_a_line_without_end_does_not_fill_the_memory():
+def test_line_without_end_is_cut():
     splitter = LineSplitter(limit=10)
     assert splitter.feed(b"x" * 25) == [b"x" * 25]
     assert splitter.flush() == b""
 
 
-def test_no_locale_can_damage_a_message():
+def test_message_is_ascii():
     message = {"type": "log", "text": "é 日本 \r\n \udcff"}
     line = encode(message)
     assert line.isascii()
@@ -47,6 +47,6 @@ def test_numbers_that_are_not_finite_are_refused_on_both_sides():
 
 
 @pytest.mark.parametrize("line", [b"", b"\xff", b"{", b"[]", b'"x"', b"{}", b'{"type": 3}', b"[" * 100_000])
-def test_what_is_no_message_is_refused(line):
+def test_invalid_messages_are_refused(line):
     with pytest.raises(ProtocolError, match="a line is not"):
         decode(line)

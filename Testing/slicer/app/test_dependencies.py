@@ -98,7 +98,7 @@ def test_torch_comes_through_its_extension(asked, pytorch, torch):
 
 
 @pytest.mark.parametrize("gone", [("torch",), ("safetensors",), ("torch", "safetensors")])
-def test_a_decline_changes_nothing(asked, pip, pytorch, torch, gone):
+def test_declining_changes_nothing(asked, pip, pytorch, torch, gone):
     remove(torch, *gone)
     before = sorted(torch.rglob("*"))
     asked.answer("Cancel")
@@ -127,7 +127,7 @@ def test_a_torch_that_cannot_be_removed_is_named_with_its_folders(asked, pytorch
     assert "no RECORD file" in caught.value.details
 
 
-def test_without_the_extension_the_person_hears_how_to_get_it(asked, pip, torch):
+def test_missing_pytorch_extension_is_explained(asked, pip, torch):
     from TrustSegModule.app.dependencies import DependencyError
 
     remove(torch, "torch", "safetensors")

@@ -32,12 +32,12 @@ def source(monkeypatch, slicer_application):
     return found
 
 
-def test_another_file_passes_for_the_sample(source):
+def test_sample_has_the_registered_checksum(source):
     digest = hashlib.sha256(IMAGE.read_bytes()).hexdigest()
     assert source.checksums == f"SHA256:{digest}"
 
 
-def test_the_sample_needs_a_network(source, tmp_path):
+def test_sample_loads_without_a_network(source, tmp_path):
     assert urlparse(source.uris).scheme == "file"
     assert urlparse(source.uris).netloc == ""
     # As Sample Data fetches it.
@@ -48,12 +48,12 @@ def test_the_sample_needs_a_network(source, tmp_path):
     assert source.loadFileTypes == "VolumeFile"
 
 
-def test_the_sample_has_no_picture(source):
+def test_sample_has_a_thumbnail(source):
     picture = Path(source.thumbnailFileName)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_slicer_without_sample_data_does_not_start(monkeypatch):
+def test_registration_is_skipped_without_sample_data(monkeypatch):
     from TrustSegModule.app.host import register_sample_data
 
     monkeypatch.delattr(slicer.modules, "sampledata")

@@ -32,7 +32,7 @@ def add(folder: Path, name: str, version: str = "1.0.0") -> Path:
     return folder / name
 
 
-def test_an_added_model_is_not_offered(folder):
+def test_added_model_is_listed_after_the_bundled_ones(folder):
     from TrustSegModule.app.models import find_model, installed_models
 
     path = add(folder, "my-model")
@@ -41,14 +41,14 @@ def test_an_added_model_is_not_offered(folder):
     assert find_model("").name == "hippocampus-t1"
 
 
-def test_an_added_model_hides_a_bundled_one(folder):
+def test_bundled_model_wins_over_an_added_namesake(folder):
     from TrustSegModule.app.models import find_model
 
     add(folder, "hippocampus-t1", version="99.0")
     assert find_model("hippocampus-t1").path == BUNDLED
 
 
-def test_a_damaged_added_model_takes_the_others_along_or_is_not_told(folder, caplog):
+def test_damaged_added_model_is_skipped_and_logged(folder, caplog):
     from TrustSegModule.app.models import installed_models
 
     add(folder, "good")
@@ -58,7 +58,7 @@ def test_a_damaged_added_model_takes_the_others_along_or_is_not_told(folder, cap
     assert "bad" in caplog.text
 
 
-def test_the_panel_does_not_offer_it(folder, image, shared_worker):
+def test_panel_offers_an_added_model(folder, image, shared_worker):
     from panel_runs import PANEL
     from qt_stand_ins.panel import open_panel
 
@@ -80,13 +80,13 @@ def test_the_panel_does_not_offer_it(folder, image, shared_worker):
         {},
     ],
 )
-def test_it_looks_elsewhere_than_the_command_line(platform, variables, monkeypatch, tmp_path):
+def test_added_models_folder_equals_that_of_the_command_line(platform, variables, monkeypatch, tmp_path):
     from TrustSegLib.bundle.registry import user_models_folder
-    from TrustSegModule.app.models import _models_folder
+    from TrustSegLib.contract import added_models_folder
 
     for name in ("TRUSTSEG_MODELS", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
-    assert _models_folder() == user_models_folder()
+    assert added_models_folder() == user_models_folder()

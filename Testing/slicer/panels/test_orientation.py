@@ -65,7 +65,7 @@ def segmentation_matrix(segmentation) -> np.ndarray:
 
 
 @pytest.mark.parametrize("move", [mirrored, turned, oblique])
-def test_mask_and_overlay_are_beside_the_anatomy(panel, image, application, tmp_path: Path, move):
+def test_mask_and_overlay_coincide_with_a_reoriented_image(panel, image, application, tmp_path: Path, move):
     segment(panel)
     sample, nodes = sitk.ReadImage(str(IMAGE)), results(image)
     expected = [mask(nodes.segmentation), slicer.util.arrayFromVolume(nodes.maps[ERROR_MAP])]
@@ -102,7 +102,7 @@ def check_pixel(view, image, nodes, error: np.ndarray) -> None:
     np.testing.assert_allclose(view.grab()[row, column], color, atol=4)
 
 
-def test_the_result_does_not_move_with_the_image(panel, image, scene, application):
+def test_result_follows_the_transform_of_the_image(panel, image, scene, application):
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
     matrix = np.eye(4)
     matrix[:3, 3] = 30, -10, 5

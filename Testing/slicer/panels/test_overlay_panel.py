@@ -80,7 +80,7 @@ def choose(selector, key: str) -> None:
     selector.setCurrentIndex(selector.findData(key))
 
 
-def test_the_result_is_not_seen(shown):
+def test_result_is_shown_with_mask_and_legend(shown):
     check_blend(shown)
     (legend,) = legends(shown)
     assert legend.GetTitleText().startswith("Error probability (%)")
@@ -90,7 +90,7 @@ def test_the_result_is_not_seen(shown):
     assert (shown.view.grab() != with_mask).any(), "the mask is not drawn"
 
 
-def test_key_u_does_not_hide_and_show(shown):
+def test_key_u_hides_and_shows_the_map(shown):
     shown.panel.press("U")
     assert not shown.ui.showOverlayCheckBox.checked
     assert legends(shown) == []
@@ -101,7 +101,7 @@ def test_key_u_does_not_hide_and_show(shown):
     check_blend(shown)
 
 
-def test_key_u_still_belongs_to_a_panel_that_was_left(shown):
+def test_key_u_works_only_while_the_panel_is_open(shown):
     shown.panel.widget.exit()
     shown.panel.press("U")
     assert shown.ui.showOverlayCheckBox.checked
@@ -110,12 +110,12 @@ def test_key_u_still_belongs_to_a_panel_that_was_left(shown):
     assert not shown.ui.showOverlayCheckBox.checked
 
 
-def test_key_u_without_a_result(panel):
+def test_key_u_does_nothing_without_a_result(panel):
     panel.press("U")
     assert panel.ui.overlaySection.isHidden()
 
 
-def test_threshold_opacity_or_colors_do_nothing(shown):
+def test_threshold_opacity_and_colors_change_the_overlay(shown):
     shown.ui.thresholdSlider.setValue(25)
     shown.ui.opacitySlider.setValue(80)
     choose(shown.ui.colorMapSelector, "Viridis")
@@ -125,7 +125,7 @@ def test_threshold_opacity_or_colors_do_nothing(shown):
     assert legend.GetPrimaryDisplayNode().GetColorNode().GetName() == "TrustSeg Viridis"
 
 
-def test_the_mask_cannot_be_filled(shown):
+def test_mask_can_be_filled(shown):
     display = shown.nodes.segmentation.GetDisplayNode()
     assert (display.GetVisibility2DOutline(), display.GetVisibility2DFill()) == (1, 0)
     outlined = shown.view.grab()
@@ -136,7 +136,7 @@ def test_the_mask_cannot_be_filled(shown):
     assert (shown.view.grab() == outlined).all()
 
 
-def test_the_surface_is_not_shown_or_not_colored(shown, application):
+def test_surface_is_shown_and_colored(shown, application):
     view = application.three_d_view()
     empty = view.grab()
     shown.ui.show3DCheckBox.click()
@@ -155,7 +155,7 @@ def test_the_surface_is_not_shown_or_not_colored(shown, application):
     assert not shown.nodes.segmentation.GetDisplayNode().GetVisibility3D()
 
 
-def test_another_map_is_not_made_or_not_shown(panel, image, application):
+def test_every_map_can_be_made_and_shown(panel, image, application):
     from TrustSegLib.uncertainty import MAP_NAMES, map_range, map_title
 
     panel.ui.allMapsCheckBox.click()
@@ -177,7 +177,7 @@ def test_another_map_is_not_made_or_not_shown(panel, image, application):
     check_blend(shown, threshold=0.2)
 
 
-def test_maps_of_an_earlier_run_stay_beside_a_mask_that_they_do_not_fit(panel, image):
+def test_second_run_removes_maps_that_it_does_not_make(panel, image):
     panel.ui.allMapsCheckBox.click()
     segment(panel)
     choose(panel.ui.mapSelector, "entropy")
@@ -191,7 +191,7 @@ def test_maps_of_an_earlier_run_stay_beside_a_mask_that_they_do_not_fit(panel, i
     assert panel.ui.showOverlayCheckBox.checked
 
 
-def test_controls_act_on_a_result_that_a_person_has_deleted(panel, image, scene):
+def test_controls_are_hidden_for_a_deleted_result(panel, image, scene):
     segment(panel)
     nodes = results(image)
     scene.RemoveNode(nodes.maps[ERROR_MAP])

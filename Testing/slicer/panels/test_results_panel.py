@@ -16,7 +16,7 @@ MARGINS = 24
 """The square in the structure's color, and what Qt leaves free around a text, in pixels."""
 
 
-def test_the_numbers_of_a_structure_are_not_those_of_the_report(opened):
+def test_table_shows_the_numbers_of_the_report(opened):
     table = opened.ui.resultsTable
     first, second = cells(table)
     assert first[INTERVAL:] == ["1.38–\n1.70", "0.87\n0.80–0.91"]  # noqa: RUF001
@@ -31,7 +31,7 @@ def test_the_numbers_of_a_structure_are_not_those_of_the_report(opened):
     assert table.horizontalHeaderItem(INTERVAL).text() == "90 %\ninterval"
 
 
-def test_a_result_without_calibration_shows_an_interval(image, shared_worker, dialogs):
+def test_result_without_calibration_shows_no_interval(image, shared_worker, dialogs):
     from qt_stand_ins.panel import open_panel
 
     from TrustSegModule.results.nodes import put_result
@@ -46,7 +46,7 @@ def test_a_result_without_calibration_shows_an_interval(image, shared_worker, di
 
 
 @pytest.mark.parametrize("edited", [False, True])
-def test_the_name_of_a_structure_is_cut_off(opened, edited):
+def test_column_fits_the_names_of_the_structures(opened, edited):
     if edited:
         erase(opened.nodes.segmentation, "Segment_1")
         opened.panel.widget.reviewPanel.look_for_edits()
@@ -57,7 +57,7 @@ def test_the_name_of_a_structure_is_cut_off(opened, edited):
     assert table.columnWidth(0) > longest + MARGINS
 
 
-def test_positions_have_the_wrong_letters(slicer_application):
+def test_position_has_the_letters_of_the_data_probe(slicer_application):
     from TrustSegModule.panels.text import position
 
     assert position((-3.4, -20, -7)) == "L 3, P 20, I 7"

@@ -30,7 +30,7 @@ from scene_samples import LABELS
 pytest.importorskip("slicer")
 
 
-def test_the_list_of_regions_is_not_the_report(opened):
+def test_table_lists_the_regions_of_the_report(opened):
     ui, regions = opened.ui, regions_of(opened)
     rows = cells(ui.regionTable)
     assert [row[0] for row in rows] == [f"{r['rank']}. {r['structures'][0]}" for r in regions]
@@ -41,7 +41,7 @@ def test_the_list_of_regions_is_not_the_report(opened):
     assert ui.itemBox.isHidden()
 
 
-def test_keys_do_not_go_from_region_to_region(opened):
+def test_keys_step_through_the_regions(opened):
     places = [region["position_ras_mm"] for region in regions_of(opened)]
     seen = []
     for key in ("N", "N", "N", "N", "P"):
@@ -53,7 +53,7 @@ def test_keys_do_not_go_from_region_to_region(opened):
     assert log(opened)[-1] == ("jump", "region 2")
 
 
-def test_keys_still_belong_to_a_panel_that_was_left(opened):
+def test_keys_work_only_while_the_panel_is_open(opened):
     opened.panel.widget.exit()
     opened.panel.press("N")
     assert opened.ui.itemBox.isHidden()
@@ -62,7 +62,7 @@ def test_keys_still_belong_to_a_panel_that_was_left(opened):
     assert not opened.ui.itemBox.isHidden()
 
 
-def test_letters_of_a_comment_are_taken_for_keys(opened):
+def test_letters_of_a_comment_do_not_act_as_keys(opened):
     ui, window = opened.ui, slicer.app.main_window
     window.setCentralWidget(opened.panel.window)
     try:
@@ -78,7 +78,7 @@ def test_letters_of_a_comment_are_taken_for_keys(opened):
         window.takeCentralWidget()
 
 
-def test_a_click_on_a_region_does_nothing(opened):
+def test_click_chooses_a_region_or_a_structure(opened):
     opened.panel.grab()
     click_row(opened.ui.regionTable, 2)
     assert crosshair() == pytest.approx(regions_of(opened)[2]["position_ras_mm"])
@@ -91,7 +91,7 @@ def test_a_click_on_a_region_does_nothing(opened):
     assert not opened.ui.resultsTable.selectionModel().selectedRows()
 
 
-def test_no_region_is_an_error(image, shared_worker, dialogs):
+def test_result_without_regions_is_shown(image, shared_worker, dialogs):
     from qt_stand_ins.panel import open_panel
 
     put_calibrated(image, regions=0)
@@ -102,7 +102,7 @@ def test_no_region_is_an_error(image, shared_worker, dialogs):
         assert panel.ui.stepBox.isHidden()
 
 
-def test_a_double_click_on_a_structure_leaves_the_views_elsewhere(opened, application):
+def test_double_click_on_a_structure_centers_the_views(opened, application):
     opened.panel.grab()
     view = application.slice_view("Green")
     labels = sitk.ReadImage(str(LABELS))
@@ -117,7 +117,7 @@ def test_a_double_click_on_a_structure_leaves_the_views_elsewhere(opened, applic
         assert log(opened)[-1] == ("jump", f"structure {row + 1}")
 
 
-def test_a_double_click_on_a_structure_without_voxels_moves_the_views(opened):
+def test_double_click_on_an_empty_structure_moves_no_view(opened):
     opened.panel.grab()
     opened.panel.press("N")
     erase(opened.nodes.segmentation, "Segment_2", planes=1000)
@@ -129,7 +129,7 @@ def test_a_double_click_on_a_structure_without_voxels_moves_the_views(opened):
     assert log(opened) == lines
 
 
-def test_decisions_are_not_kept_counted_or_taken_back(opened):
+def test_decisions_are_kept_counted_and_withdrawn(opened):
     from TrustSegModule.review.decisions import ACCEPTED, FLAGGED, Item
 
     ui = opened.ui
@@ -151,7 +151,7 @@ def test_decisions_are_not_kept_counted_or_taken_back(opened):
     assert decided == [("accept", "region 1"), ("flag", region), ("accept", region), ("withdraw", region)]
 
 
-def test_a_structure_cannot_be_decided_about(opened):
+def test_structure_can_be_flagged(opened):
     opened.panel.grab()
     click_row(opened.ui.resultsTable, 0)
     opened.ui.flagButton.click()
@@ -161,7 +161,7 @@ def test_a_structure_cannot_be_decided_about(opened):
     assert log(opened)[-1] == ("flag", "structure 1")
 
 
-def test_a_comment_goes_to_another_region_or_fills_the_log(opened):
+def test_comment_stays_with_its_region_and_is_logged_once(opened):
     from TrustSegModule.review.decisions import Item
 
     ui = opened.ui
@@ -176,7 +176,7 @@ def test_a_comment_goes_to_another_region_or_fills_the_log(opened):
     assert [entry for entry in log(opened) if entry[0] == "comment"] == [("comment", "region 1")]
 
 
-def test_the_review_is_another_after_save_and_reload(opened, application, tmp_path):
+def test_review_survives_save_and_reload(opened, application, tmp_path):
     ui = opened.ui
     ui.nextButton.click()
     ui.acceptButton.click()
@@ -201,7 +201,7 @@ def test_the_review_is_another_after_save_and_reload(opened, application, tmp_pa
     assert ui.commentEdit.text == "vessel, not tumor"
 
 
-def test_a_result_that_a_person_deletes_is_still_reviewed(opened, scene):
+def test_deleted_result_ends_the_review(opened, scene):
     opened.ui.nextButton.click()
     scene.RemoveNode(opened.nodes.segmentation)
     assert opened.ui.reviewSection.isHidden()
@@ -211,7 +211,7 @@ def test_a_result_that_a_person_deletes_is_still_reviewed(opened, scene):
 pytest.importorskip("slicer")
 
 
-def test_edit_here_edits_elsewhere(opened):
+def test_edit_here_opens_the_segment_editor_at_the_region(opened):
     ui, segmentation = opened.ui, opened.nodes.segmentation
     ui.nextButton.click()
     ui.editButton.click()
@@ -230,7 +230,7 @@ def test_edit_here_edits_elsewhere(opened):
     assert log(opened)[-2:] == [("edit here", "region 1"), ("edit", "structure 1")]
 
 
-def test_the_numbers_do_not_follow_an_edit(opened):
+def test_numbers_follow_an_edit(opened):
     ui = opened.ui
     before, other = cells(ui.resultsTable)
     erase(opened.nodes.segmentation, "Segment_1")
@@ -245,7 +245,7 @@ def test_the_numbers_do_not_follow_an_edit(opened):
     assert second == other
 
 
-def test_an_edit_while_the_panel_was_closed_is_missed(image, shared_worker, dialogs):
+def test_edit_while_the_panel_was_closed_is_found(image, shared_worker, dialogs):
     from qt_stand_ins.panel import open_panel
 
     nodes = put_calibrated(image)
@@ -255,7 +255,7 @@ def test_an_edit_while_the_panel_was_closed_is_missed(image, shared_worker, dial
         assert panel.widget.reviewPanel.review.export()["items"] == {"structure 2": {"decision": "edited"}}
 
 
-def test_an_edit_without_uncertainty_tells_where_it_is(opened):
+def test_edit_before_revealing_is_not_limited_to_the_uncertain_voxels(opened):
     opened.panel.grab()
     opened.ui.revealLaterCheckBox.click()
     put_calibrated(opened.image)
@@ -270,7 +270,7 @@ def test_an_edit_without_uncertainty_tells_where_it_is(opened):
 pytest.importorskip("slicer")
 
 
-def test_a_first_look_shows_the_uncertainty(panel, image):
+def test_uncertainty_is_concealed_until_revealed(panel, image):
     ui = panel.ui
     ui.revealLaterCheckBox.click()
     segment(panel)
@@ -295,7 +295,7 @@ def test_a_first_look_shows_the_uncertainty(panel, image):
     assert actions == ["segmented", "show", "reveal"]
 
 
-def test_a_first_look_is_not_the_first_after_reload_or_cannot_be_ended(image, shared_worker, dialogs):
+def test_revealed_result_is_never_concealed_again(image, shared_worker, dialogs):
     from qt_stand_ins.panel import open_panel
 
     nodes = put_calibrated(image)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +14,17 @@ import pytest
 
 pytest.importorskip("slicer")
 import slicer
-from panel_runs import ERROR_MAP, large_image, load_image, mask, node_names, results, segment, wait_for_end
+from panel_runs import (
+    ERROR_MAP,
+    large_image,
+    load_image,
+    mask,
+    node_names,
+    results,
+    segment,
+    ticking,
+    wait_for_end,
+)
 from scene_samples import IMAGE
 from source_tree import ROOT
 
@@ -26,7 +36,7 @@ def command_line(tmp_path_factory) -> SimpleNamespace:
 
     folder: Path = tmp_path_factory.mktemp("command line")
     command = [sys.executable, "-m", "TrustSegLib", "segment", str(IMAGE), "-o", str(folder), "--quiet"]
-    subprocess.run(command, check=True, cwd=ROOT, timeout=120)
+    subprocess.run(command, check=True, cwd=ROOT)
 
     def read(name: str) -> np.ndarray:
         return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / name)))
@@ -42,7 +52,7 @@ def table(panel) -> list[list[str]]:
     return [[widget.item(row, column).text() for column in range(3)] for row in range(widget.rowCount)]
 
 
-def test_the_result_is_not_that_of_the_command_line(panel, image, command_line):
+def test_result_equals_the_command_line(panel, image, command_line):
     segment(panel)
     nodes = results(image)
     np.testing.assert_array_equal(mask(nodes.segmentation), command_line.mask)
@@ -57,8 +67,8 @@ def test_the_result_is_not_that_of_the_command_line(panel, image, command_line):
 
 
 @pytest.fixture
-def seen(panel) -> list[SimpleNamespace]:
-    """How the panel looked at each moment of a run."""
+def seen(panel, monkeypatch) -> list[SimpleNamespace]:
+    """How the panel looked after the click, at each report of progress, and at the end."""
     ui, moments = panel.ui, []
     ui.inputSelector.setCurrentNode(large_image(4, 1, 1))
 
@@ -72,16 +82,20 @@ def seen(panel) -> list[SimpleNamespace]:
             text=ui.statusLabel.text,
         )
 
-    ui.segmentButton.click()
-    while panel.widget.session.busy:
+    show_progress = panel.widget.runPanel.show_progress
+
+    def show_and_look(event) -> None:
+        show_progress(event)
         moments.append(look())
-        slicer.app.processEvents()
-        time.sleep(0.001)
+
+    monkeypatch.setattr(panel.widget.runPanel, "show_progress", show_and_look)
+    ui.segmentButton.click()
+    moments.append(look())
     wait_for_end(panel)
     return [*moments, look()]
 
 
-def test_a_person_does_not_see_how_far_it_is(seen):
+def test_progress_is_shown_during_a_run(seen):
     *running, end = seen
     assert {moment.button for moment in running} == {"Cancel"}
     assert all(moment.enabled and moment.locked and moment.shown for moment in running)
@@ -90,25 +104,20 @@ def test_a_person_does_not_see_how_far_it_is(seen):
     assert progress[-1] > 500
     texts = [moment.text for moment in running]
     assert any(text.startswith("Segmenting: ") for text in texts)
-    assert any(text.endswith("s left") for text in texts)
+    assert any(re.search(r"about \d+ (s|min) left$", text) for text in texts)
     assert (end.button, end.enabled, end.locked, end.shown) == ("Segment", True, False, False)
     assert end.text.startswith("Done in ")
 
 
-def test_the_application_stands_still_during_a_run(panel, image):
-    """Its event loop, with all that the panel does in it; the benchmark has the tight number."""
-    panel.ui.segmentButton.click()
-    longest = 0.0
-    while panel.widget.session.busy:
-        begin = time.perf_counter()
-        slicer.app.processEvents()
-        longest = max(longest, time.perf_counter() - begin)
-        time.sleep(0.001)
-    wait_for_end(panel)
-    assert longest < 1.0
+def test_event_loop_runs_during_a_run(panel, image):
+    """A timer that is always due ticks between click and result; the benchmark measures the gaps."""
+    with ticking(panel.widget.session) as ticks:
+        panel.ui.segmentButton.click()
+        wait_for_end(panel)
+    assert sum(ticks) > 10
 
 
-def test_the_views_do_not_go_to_the_mask(panel, image, application):
+def test_views_jump_to_the_mask_after_the_first_run(panel, image, application):
     views = [application.slice_view(name) for name in ("Red", "Yellow", "Green")]
     for view in views:
         view.fit()
@@ -133,7 +142,7 @@ def index_in_slice(image, view) -> float:
     return index[np.argmax(np.abs(to_ras[:3, 2]))]
 
 
-def test_a_second_image_replaces_the_result_of_the_first(panel, image, shared_worker, application):
+def test_each_image_keeps_its_result(panel, image, shared_worker, application):
     segment(panel)
     process, first, rows = shared_worker.pid, results(image), table(panel)
     before = mask(first.segmentation).copy()
@@ -169,7 +178,7 @@ def shown_maps(application) -> set[str]:
     return {view.composite.GetForegroundVolumeID() for view in views}
 
 
-def test_choosing_an_image_shows_what_was_hidden(panel, image, application):
+def test_choosing_an_image_keeps_the_map_hidden(panel, image, application):
     segment(panel)
     panel.press("U")
     other = load_image(name="second")
@@ -178,7 +187,7 @@ def test_choosing_an_image_shows_what_was_hidden(panel, image, application):
     assert shown_maps(application) == {None}, "what was hidden is shown"
 
 
-def test_the_second_image_looks_otherwise_than_the_first(panel):
+def test_display_settings_apply_to_the_next_image(panel):
     """Settings of the panel are settings, and not those of one image."""
     segment(panel)
     panel.ui.outlineCheckBox.click()
@@ -194,7 +203,7 @@ def test_the_second_image_looks_otherwise_than_the_first(panel):
     assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode").GetForegroundOpacity() == 0.8
 
 
-def test_a_second_run_doubles_the_nodes_or_forgets_what_was_set(panel, image, shared_worker):
+def test_second_run_reuses_nodes_settings_and_process(panel, image, shared_worker):
     segment(panel)
     process, names, nodes = shared_worker.pid, node_names(), results(image)
     panel.ui.thresholdSlider.setValue(20)
@@ -208,7 +217,7 @@ def test_a_second_run_doubles_the_nodes_or_forgets_what_was_set(panel, image, sh
     assert shared_worker.pid == process
 
 
-def test_a_result_comes_while_another_image_is_chosen(panel, image, scene):
+def test_result_of_an_image_no_longer_chosen_is_kept(panel, image, scene):
     """The chosen image leaves the scene meanwhile: the panel goes on to the next."""
     other = load_image(name="second")
     panel.ui.segmentButton.click()
@@ -219,7 +228,7 @@ def test_a_result_comes_while_another_image_is_chosen(panel, image, scene):
     assert panel.ui.overlaySection.isHidden()
 
 
-def test_an_announcement_is_gone_before_it_is_read(panel):
+def test_notice_stays_until_the_run_ends(panel):
     """Such as "smaller patches", when the memory of the graphics card runs out."""
     from TrustSegLib.worker import Announced, Progressed
 

@@ -26,14 +26,14 @@ def table(panel) -> list[str]:
     return [widget.item(row, column).text() for row in range(widget.rowCount) for column in range(3)]
 
 
-def test_closing_the_scene_during_a_run_leaves_something(panel, scene, dialogs):
+def test_closing_the_scene_during_a_run_stops_it(panel, scene, dialogs):
     panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
     start(panel)
     scene.Clear(0)
     before = node_names()
     assert panel.ui.resultsSection.isHidden()
     assert not panel.ui.segmentButton.enabled, "a second press would change nothing"
-    wait_until(lambda: not panel.widget.session.busy, 10.0)
+    wait_until(lambda: not panel.widget.session.busy)
     wait_for_end(panel)
     assert node_names() == before
     assert dialogs.shown == []
@@ -46,7 +46,7 @@ def test_closing_the_scene_during_a_run_leaves_something(panel, scene, dialogs):
     assert not panel.ui.showOverlayCheckBox.checked
 
 
-def test_closing_the_scene_while_the_result_comes_leaves_something(panel, scene, dialogs, small_pieces):
+def test_closing_the_scene_while_placing_drops_the_result(panel, scene, dialogs, small_pieces):
     panel.ui.segmentButton.click()
     wait_until(lambda: panel.widget.session.placing)
     scene.Clear(0)
@@ -60,7 +60,7 @@ def test_closing_the_scene_while_the_result_comes_leaves_something(panel, scene,
     assert results(again) is not None
 
 
-def test_closing_the_scene_leaves_a_result_in_the_panel(panel, scene):
+def test_closing_the_scene_clears_the_panel(panel, scene):
     segment(panel)
     for _ in range(2):
         scene.Clear(0)
@@ -73,7 +73,7 @@ def test_closing_the_scene_leaves_a_result_in_the_panel(panel, scene):
         assert results(image) is not None
 
 
-def test_a_result_comes_for_an_image_that_has_been_removed(panel, image, scene, dialogs):
+def test_result_of_a_removed_image_is_dropped(panel, image, scene, dialogs):
     panel.ui.segmentButton.click()
     scene.RemoveNode(image)
     before = node_names()
@@ -85,7 +85,7 @@ def test_a_result_comes_for_an_image_that_has_been_removed(panel, image, scene, 
     segment(panel)
 
 
-def test_a_result_comes_for_an_image_that_has_been_replaced(panel, image, dialogs):
+def test_result_of_a_replaced_image_is_dropped(panel, image, dialogs):
     panel.ui.segmentButton.click()
     slicer.util.updateVolumeFromArray(image, np.zeros((4, 5, 6), np.int16))
     wait_for_end_of(panel)
@@ -119,7 +119,7 @@ def check_settings(panel) -> None:
     assert not ui.overlaySection.isHidden()
 
 
-def test_a_loaded_scene_does_not_come_back_in_the_panel(panel, image, application, tmp_path):
+def test_loaded_scene_restores_the_panel(panel, image, application, tmp_path):
     segment(panel)
     change_settings(panel)
     rows = table(panel)
@@ -140,7 +140,7 @@ def test_a_loaded_scene_does_not_come_back_in_the_panel(panel, image, applicatio
     check_settings(panel)
 
 
-def test_a_panel_that_is_opened_later_does_not_find_the_result(panel, image, shared_worker, tmp_path):
+def test_panel_opened_later_shows_the_result(panel, image, shared_worker, tmp_path):
     from qt_stand_ins.panel import open_panel
 
     segment(panel)
@@ -154,7 +154,7 @@ def test_a_panel_that_is_opened_later_does_not_find_the_result(panel, image, sha
         assert not later.ui.showOverlayCheckBox.checked
 
 
-def test_a_loaded_scene_with_two_images_shows_the_wrong_one(panel, image, application, tmp_path):
+def test_loaded_scene_with_two_images_shows_the_chosen_one(panel, image, application, tmp_path):
     other = load_image(name="second")
     panel.ui.inputSelector.setCurrentNode(other)
     segment(panel)
@@ -165,7 +165,7 @@ def test_a_loaded_scene_with_two_images_shows_the_wrong_one(panel, image, applic
     assert not panel.ui.resultsSection.isHidden()
 
 
-def test_closing_the_scene_drops_the_settings_that_the_widgets_follow(panel, scene):
+def test_settings_stay_connected_after_closing_the_scene(panel, scene):
     """VTK would call the observer of what was dropped."""
     settings = panel.widget.parameters
     for wanted in (True, False):
@@ -177,7 +177,7 @@ def test_closing_the_scene_drops_the_settings_that_the_widgets_follow(panel, sce
         assert settings.allMaps is wanted
 
 
-def test_settings_still_reach_the_widgets_of_a_panel_that_has_ended(panel):
+def test_settings_are_disconnected_from_a_closed_panel(panel):
     settings, box = panel.widget.parameters, panel.ui.allMapsCheckBox
     panel.widget.cleanup()
     settings.allMaps = True

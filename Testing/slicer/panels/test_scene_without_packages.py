@@ -69,11 +69,11 @@ def saved(image, application, tmp_path: Path) -> Path:
     return tmp_path / "case.mrb"
 
 
-def test_a_loaded_scene_is_not_shown_before_the_packages_are_installed(saved: Path):
+def test_loaded_scene_is_shown_before_the_packages_are_installed(saved: Path):
     absent = not_in_slicer()
     assert {"scipy", "torch", "jsonschema"} <= set(absent)
     command = [sys.executable, "-c", LOOK, str(ROOT), str(saved), *absent]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     shown = ["SegmentEditor", "2", "3", "Error probability", "50.0", "1 of 3 reviewed"]
     assert done.stdout.splitlines() == shown

@@ -29,7 +29,7 @@ def opened(image, shared_worker, dialogs, monkeypatch, tmp_path):
         yield SimpleNamespace(panel=panel, ui=panel.ui, nodes=nodes, folder=tmp_path / "Bericht ä")
 
 
-def test_the_files_lack_what_was_done(opened):
+def test_exported_files_hold_the_review(opened):
     from TrustSegModule.results.nodes import report_of
     from TrustSegModule.review import audit_log
 
@@ -52,14 +52,14 @@ def test_the_files_lack_what_was_done(opened):
     assert opened.ui.exportLabel.text.startswith("Written: review.json, audit_log.csv")
 
 
-def test_a_folder_that_cannot_be_written_is_a_traceback(opened, dialogs):
+def test_unwritable_folder_is_reported(opened, dialogs):
     slicer.app.testing = False
     dialogs.answer("Ok", to="review.json: cannot be written")
     opened.ui.exportButton.click()
     assert opened.ui.exportLabel.text == ""
 
 
-def test_the_page_shows_the_mask_before_the_edit_or_not_what_was_done(opened):
+def test_page_shows_the_edited_mask_and_the_log(opened):
     from TrustSegModule.results.export import mask_on, page_content
     from TrustSegModule.results.nodes import image_of
 
@@ -83,7 +83,7 @@ def test_the_page_shows_the_mask_before_the_edit_or_not_what_was_done(opened):
     assert opened.ui.exportLabel.text.endswith("report.html")
 
 
-def test_a_removed_map_is_a_traceback(opened, dialogs, scene):
+def test_removed_map_is_reported(opened, dialogs, scene):
     slicer.app.testing = False
     opened.folder.mkdir()
     scene.RemoveNode(opened.nodes.maps["error_probability"])

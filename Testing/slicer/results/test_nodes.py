@@ -19,7 +19,7 @@ def put(scene, image, *maps: str):
     return result_nodes.put_result(scene, image, sample_answer(*maps), MODEL)
 
 
-def test_nodes_have_other_names_voxels_or_units(scene):
+def test_nodes_have_names_voxels_and_units_of_the_result(scene):
     image = load_volume(scene, name="Head")
     nodes = put(scene, image, "epistemic")
     error_map = nodes.maps[ERROR]
@@ -35,7 +35,7 @@ def test_nodes_have_other_names_voxels_or_units(scene):
     np.testing.assert_array_equal(voxels, sample_answer().maps[ERROR])
 
 
-def test_map_changes_with_the_memory_of_the_worker(scene):
+def test_map_is_a_copy_of_the_received_array(scene):
     from TrustSegModule.results import nodes as result_nodes
 
     answer = sample_answer()
@@ -44,17 +44,16 @@ def test_map_changes_with_the_memory_of_the_worker(scene):
     assert slicer.util.arrayFromVolume(nodes.maps[ERROR]).max() <= 0.5
 
 
-def test_threshold_at_first_is_not_5_percent(scene):
-    from TrustSegModule.scene import overlay
+def test_initial_threshold_is_5_percent(scene):
 
     display = put(scene, load_volume(scene)).maps[ERROR].GetDisplayNode()
     assert display.GetApplyThreshold()
-    assert display.GetLowerThreshold() == pytest.approx(overlay.DEFAULT_THRESHOLD)
+    assert display.GetLowerThreshold() == pytest.approx(0.05)
     assert display.GetUpperThreshold() >= 1
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0, 0.5))
 
 
-def test_result_is_not_found_or_found_for_another_image(scene):
+def test_result_is_found_for_its_image_only(scene):
     from TrustSegModule.results import nodes as result_nodes
 
     first, second = load_volume(scene, name="A"), load_volume(scene, name="B")
@@ -68,14 +67,14 @@ def test_result_is_not_found_or_found_for_another_image(scene):
     assert result_nodes.find_results(scene, second) == others
 
 
-def test_report_is_lost(scene):
+def test_report_is_kept_with_the_nodes(scene):
     from TrustSegModule.results import nodes as result_nodes
 
     nodes = put(scene, load_volume(scene))
     assert result_nodes.report_of(nodes.segmentation) == sample_answer().report
 
 
-def test_second_run_adds_nodes_or_forgets_the_settings(scene):
+def test_second_run_updates_the_nodes_and_keeps_the_settings(scene):
     from TrustSegModule.results import nodes as result_nodes
     from TrustSegModule.scene import overlay
 
@@ -104,7 +103,7 @@ def test_second_run_adds_nodes_or_forgets_the_settings(scene):
     assert nodes.maps[ERROR].GetDisplayNode().GetColorNode().GetName() == "TrustSeg Magma"
 
 
-def test_map_of_the_first_run_stays_beside_the_mask_of_the_second(application, scene):
+def test_second_run_removes_maps_of_the_first(application, scene):
     from TrustSegModule.scene import overlay
 
     view = application.slice_view("Red")
@@ -118,7 +117,7 @@ def test_map_of_the_first_run_stays_beside_the_mask_of_the_second(application, s
     assert scene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode") == 0
 
 
-def test_deleted_mask_or_map_breaks_the_second_run(scene):
+def test_second_run_recreates_a_deleted_mask_or_map(scene):
     image = load_volume(scene)
     nodes = put(scene, image)
     scene.RemoveNode(nodes.segmentation)
@@ -128,7 +127,7 @@ def test_deleted_mask_or_map_breaks_the_second_run(scene):
     assert put(scene, image).segmentation is again.segmentation
 
 
-def test_result_of_an_image_that_was_cropped_meanwhile_is_shown(scene):
+def test_result_of_an_image_cropped_meanwhile_is_refused(scene):
     from TrustSegModule.scene.nodes import SceneError
 
     image = load_volume(scene, name="Head")
@@ -138,7 +137,7 @@ def test_result_of_an_image_that_was_cropped_meanwhile_is_shown(scene):
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
-def test_result_is_elsewhere_in_the_hierarchy(scene):
+def test_result_is_beside_its_image_in_the_hierarchy(scene):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     study = hierarchy.CreateStudyItem(hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "P"), "S")
     image = load_volume(scene)
@@ -172,7 +171,7 @@ def bending(scene):
 
 
 @pytest.mark.parametrize("make", [None, rotation, bending])
-def test_result_is_not_where_the_transform_puts_the_image(application, scene, make):
+def test_result_follows_the_transform_of_the_image(application, scene, make):
     """Seen in a view: the bright half of the image, the map and the mask cover the same pixels."""
     from TrustSegModule.results import nodes as result_nodes
     from TrustSegModule.scene import legend, overlay, surface

@@ -53,7 +53,7 @@ def second_answer():
     return answer
 
 
-def test_pieces_and_one_piece_give_other_voxels(scene, image):
+def test_placement_in_pieces_equals_placement_at_once(scene, image):
     from TrustSegModule.results import nodes
 
     answer = second_answer()
@@ -91,10 +91,10 @@ def heard(nodes, look: Callable[[str], None]) -> Iterator[None]:
             node.RemoveObserver(tag)
 
 
-def test_views_see_half_a_result(scene, image):
-    from TrustSegModule.results import nodes
+def test_observers_never_see_a_partial_result(scene, image):
+    from TrustSegModule.results.nodes import put_result
 
-    nodes = nodes.put_result(scene, image, sample_answer("entropy"), MODEL)
+    nodes = put_result(scene, image, sample_answer("entropy"), MODEL)
     before, after = voxels(nodes), {"mask": second_answer().labels, **second_answer().maps}
     events, faults = [], []
 
@@ -116,7 +116,7 @@ def test_views_see_half_a_result(scene, image):
     np.testing.assert_array_equal(voxels(nodes)["mask"], after["mask"])
 
 
-def test_new_nodes_are_in_the_scene_before_their_voxels_are(scene, image):
+def test_nodes_are_added_only_with_their_voxels(scene, image):
     seen = node_names()
     placed = placement(scene, image, sample_answer())
     ended = None
@@ -127,10 +127,10 @@ def test_new_nodes_are_in_the_scene_before_their_voxels_are(scene, image):
 
 
 @pytest.mark.parametrize("calls", [1, 30, 73])
-def test_cancel_between_two_pieces_leaves_something(scene, image, calls):
-    from TrustSegModule.results import nodes
+def test_cancel_between_pieces_leaves_the_scene_unchanged(scene, image, calls):
+    from TrustSegModule.results.nodes import put_result
 
-    nodes = nodes.put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_answer(), MODEL)
     names, before = node_names(), voxels(nodes)
     placed = placement(scene, image, second_answer())
     assert go_on(placed, calls) == (None, calls)
@@ -141,7 +141,7 @@ def test_cancel_between_two_pieces_leaves_something(scene, image, calls):
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_cancel_before_the_last_call_comes_too_late(scene, image):
+def test_cancel_before_the_last_call_takes_effect(scene, image):
     whole = go_on(placement(scene, load_volume(scene, name="other"), sample_answer()))[1]
     names = node_names()
     placed = placement(scene, image, sample_answer())
@@ -157,7 +157,7 @@ def is_stopped(placed) -> bool:
     return isinstance(placed.go_on(), Stopped) and placed.results is None
 
 
-def test_the_scene_is_closed_between_two_pieces(scene, image):
+def test_closing_the_scene_stops_the_placement(scene, image):
     placed = placement(scene, image, sample_answer())
     go_on(placed, 20)
     scene.Clear(0)
@@ -166,7 +166,7 @@ def test_the_scene_is_closed_between_two_pieces(scene, image):
     assert node_names() == names
 
 
-def test_the_image_is_cropped_between_two_pieces(scene, image):
+def test_cropping_the_image_stops_the_placement(scene, image):
     placed = placement(scene, image, sample_answer())
     go_on(placed, 20)
     slicer.util.updateVolumeFromArray(image, np.zeros((4, 5, 6), np.int16))
@@ -175,16 +175,16 @@ def test_the_image_is_cropped_between_two_pieces(scene, image):
     assert node_names() == names
 
 
-def test_a_mask_is_erased_voxel_by_voxel_before_it_is_replaced(scene, image):
+def test_replaced_mask_is_not_erased_voxel_by_voxel(scene, image):
     """As Slicer does with a segment that is removed; on a large image it takes a second."""
     from vtk.util.numpy_support import vtk_to_numpy
 
-    from TrustSegModule.results import nodes
+    from TrustSegModule.results.nodes import put_result
 
-    nodes = nodes.put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_answer(), MODEL)
     labelmap = nodes.segmentation.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
     fewer = {**MODEL, "structures": MODEL["structures"][:1]}
-    nodes.put_result(scene, image, second_answer(), fewer)
+    put_result(scene, image, second_answer(), fewer)
     assert nodes.segmentation.GetSegmentation().GetNumberOfSegments() == 1
     old, labels = vtk_to_numpy(labelmap.GetPointData().GetScalars()), sample_answer().labels
     np.testing.assert_array_equal(np.bincount(old)[1:], np.bincount(labels.ravel())[1:])
@@ -198,7 +198,7 @@ def middle(labels: np.ndarray):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_middle_is_not_the_voxel_nearest_to_the_mean(seed):
+def test_middle_is_the_voxel_nearest_to_the_mean(seed):
     random = np.random.default_rng(seed)
     labels = (random.random((9, 8, 7)) < 0.02 * (1 + seed)).astype(np.uint8)
     places = np.argwhere(labels)[:, ::-1]
@@ -208,7 +208,7 @@ def test_the_middle_is_not_the_voxel_nearest_to_the_mean(seed):
     assert ((found - places.mean(axis=0)) ** 2).sum() == pytest.approx(distances.min())
 
 
-def test_the_middle_of_two_parts_is_between_them():
+def test_middle_is_a_voxel_of_the_mask():
     labels = np.zeros((9, 6, 6), np.uint8)
     labels[0, 2, 2] = labels[8, 2, 3] = labels[7, 2, 3] = 1
     assert middle(labels) == (3, 2, 7)

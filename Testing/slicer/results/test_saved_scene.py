@@ -24,14 +24,14 @@ def save_and_load(application, folder: Path) -> None:
     application.load_scene(path)
 
 
-def test_loaded_scene_shows_something_else(application, scene, tmp_path):
-    from TrustSegModule.results import nodes
+def test_loaded_scene_looks_as_saved(application, scene, tmp_path):
+    from TrustSegModule.results.nodes import find_results, put_result, report_of
     from TrustSegModule.scene import overlay, surface
 
     view, answer = application.slice_view("Red"), sample_answer("entropy")
     application.three_d_view()
     image = load_volume(scene)
-    nodes = nodes.put_result(scene, image, answer, MODEL)
+    nodes = put_result(scene, image, answer, MODEL)
     overlay.show(scene, nodes.maps[ERROR], image, opacity=0.7)
     overlay.set_threshold(nodes.maps[ERROR], 0.15)
     surface.color_by(scene, nodes.segmentation, nodes.maps[ERROR])
@@ -42,9 +42,9 @@ def test_loaded_scene_shows_something_else(application, scene, tmp_path):
     save_and_load(application, tmp_path)
 
     image = scene.GetFirstNodeByName("MR")
-    nodes = nodes.find_results(scene, image)
+    nodes = find_results(scene, image)
     assert set(nodes.maps) == {ERROR, "entropy"}
-    assert nodes.report_of(nodes.segmentation) == answer.report
+    assert report_of(nodes.segmentation) == answer.report
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.maps[ERROR]), answer.maps[ERROR])
     np.testing.assert_array_equal(mask(nodes.segmentation), answer.labels)
     display = nodes.maps[ERROR].GetDisplayNode()
@@ -56,26 +56,26 @@ def test_loaded_scene_shows_something_else(application, scene, tmp_path):
     assert np.abs(view.grab().astype(int) - before).max() <= 2
 
 
-def test_loaded_result_cannot_be_changed_or_replaced(application, scene, tmp_path):
-    from TrustSegModule.results import nodes
+def test_loaded_result_can_be_changed_and_replaced(application, scene, tmp_path):
+    from TrustSegModule.results.nodes import find_results, put_result
     from TrustSegModule.scene import overlay, surface
 
     view = application.slice_view("Red")
     pet = load_volume(scene, name="PET")
     view.composite.SetForegroundVolumeID(pet.GetID())
     image = load_volume(scene)
-    nodes = nodes.put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_answer(), MODEL)
     overlay.show(scene, nodes.maps[ERROR], image)
     save_and_load(application, tmp_path)
 
     image = scene.GetFirstNodeByName("MR")
-    nodes = nodes.find_results(scene, image)
+    nodes = find_results(scene, image)
     overlay.set_color_map(scene, nodes.maps[ERROR], "Inferno")
     tables = scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode")
     overlay.show(scene, nodes.maps[ERROR], image)
     surface.show(scene, nodes.segmentation, True)
     count = scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode")
-    assert nodes.put_result(scene, image, sample_answer(), MODEL) == nodes
+    assert put_result(scene, image, sample_answer(), MODEL) == nodes
     assert scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode") == count
     assert scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode") == tables
     assert scene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode") == 1
@@ -83,7 +83,7 @@ def test_loaded_result_cannot_be_changed_or_replaced(application, scene, tmp_pat
     assert view.composite.GetForegroundVolumeID() == scene.GetFirstNodeByName("PET").GetID()
 
 
-def test_other_programs_read_another_mask(application, scene, tmp_path):
+def test_saved_mask_is_read_by_simpleitk(application, scene, tmp_path):
     """The saved `.seg.nrrd`, read by SimpleITK: voxels, place, names, tags."""
     from TrustSegModule.results import nodes
 

@@ -20,14 +20,14 @@ def editor_of(scene):
     return scene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
 
 
-def test_the_brush_changes_voxels_that_the_overlay_does_not_color(scene, image):
+def test_brush_is_limited_to_the_colored_voxels(scene, image):
     from TrustSegModule.review import edits
     from TrustSegModule.scene import overlay
 
     nodes = put_calibrated(image)
     (error,) = nodes.maps.values()
     overlay.set_threshold(error, 0.2)
-    edits.edit(scene, nodes.segmentation, "Segment_2", image, error)
+    edits.edit_uncertain(scene, nodes.segmentation, "Segment_2", image, error)
     editor = editor_of(scene)
     assert editor.GetSegmentationNode() is nodes.segmentation
     assert editor.GetSelectedSegmentID() == "Segment_2"
@@ -37,36 +37,36 @@ def test_the_brush_changes_voxels_that_the_overlay_does_not_color(scene, image):
     assert editor.GetActiveEffectName() == "Paint"
 
 
-def test_a_second_edit_makes_a_second_editor_or_keeps_the_zone(scene, image):
+def test_second_edit_reuses_the_editor_without_the_zone(scene, image):
     from TrustSegModule.review import edits
 
     nodes = put_calibrated(image)
     (error,) = nodes.maps.values()
-    first = edits.edit(scene, nodes.segmentation, "Segment_2", image, error)
-    assert edits.edit(scene, nodes.segmentation, "Segment_1", image, None) is first
+    first = edits.edit_uncertain(scene, nodes.segmentation, "Segment_2", image, error)
+    assert edits.edit_uncertain(scene, nodes.segmentation, "Segment_1", image, None) is first
     assert not first.GetSourceVolumeIntensityMask()
     assert first.GetSourceVolumeNode() is image
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode") == 1
 
 
-def test_the_zone_stays_for_whoever_edits_next(scene, image):
+def test_leaving_the_editor_removes_the_zone(scene, image):
     from TrustSegModule.review import edits
 
     nodes = put_calibrated(image)
-    edits.edit(scene, nodes.segmentation, "Segment_2", image, *nodes.maps.values())
-    edits.leave(scene)
+    edits.edit_uncertain(scene, nodes.segmentation, "Segment_2", image, *nodes.maps.values())
+    edits.leave_editor(scene)
     editor = editor_of(scene)
     assert not editor.GetSourceVolumeIntensityMask()
     assert editor.GetSourceVolumeNode() is image
     assert not editor.GetActiveEffectName()
 
 
-def test_a_mask_that_a_person_has_set_is_taken_away(scene, image):
+def test_leaving_the_editor_keeps_an_intensity_mask_of_the_user(scene, image):
     from TrustSegModule.review import edits
 
     nodes = put_calibrated(image)
-    editor = edits.edit(scene, nodes.segmentation, "Segment_2", image, None)
-    edits.leave(scene)
+    editor = edits.edit_uncertain(scene, nodes.segmentation, "Segment_2", image, None)
+    edits.leave_editor(scene)
     editor.SetSourceVolumeIntensityMask(True)
-    edits.leave(scene)
+    edits.leave_editor(scene)
     assert editor.GetSourceVolumeIntensityMask()

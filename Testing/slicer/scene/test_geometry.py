@@ -75,7 +75,7 @@ def labelmap_point(labelmap, index: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_mask_or_map_lies_beside_the_image_in_one_of_48_orientations(scene, tmp_path, order):
+def test_mask_and_map_coincide_with_the_image_in_all_48_orientations(scene, tmp_path, order):
     for number, signs in enumerate(itertools.product((1, -1), repeat=3)):
         check(scene, reoriented(order, signs), tmp_path / f"image{number}.nii.gz")
         scene.Clear(0)
@@ -83,11 +83,11 @@ def test_mask_or_map_lies_beside_the_image_in_one_of_48_orientations(scene, tmp_
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
 @pytest.mark.parametrize("degrees", [(20, 0, 0), (10, -35, 70)])
-def test_mask_or_map_lies_beside_an_oblique_image(scene, tmp_path, degrees, suffix):
+def test_mask_and_map_coincide_with_an_oblique_image(scene, tmp_path, degrees, suffix):
     check(scene, oblique(reoriented((2, 0, 1), (1, -1, 1)), *degrees), tmp_path / f"oblique{suffix}")
 
 
-def test_volume_in_scene_and_volume_of_library_differ(scene):
+def test_volume_in_scene_equals_volume_of_library(scene):
     """What the worker gets from the scene is what the command line reads from the file."""
     from TrustSegLib.imaging import read_volume
     from TrustSegModule.scene import inputs

@@ -15,7 +15,7 @@ from source_tree import ROOT
 pytest.importorskip("slicer")
 
 
-def test_components_are_not_channels(scene, tmp_path):
+def test_components_become_channels(scene, tmp_path):
     from TrustSegModule.scene import inputs
 
     channels = np.random.default_rng(0).normal(size=(2, 4, 5, 6)).astype(np.float32)
@@ -25,7 +25,7 @@ def test_components_are_not_channels(scene, tmp_path):
     np.testing.assert_array_equal(inputs.image_array(node), channels)
 
 
-def test_whole_volume_is_copied(scene):
+def test_image_array_is_a_view_of_the_volume(scene):
     import slicer
 
     from TrustSegModule.scene import inputs
@@ -45,7 +45,7 @@ def test_whole_volume_is_copied(scene):
     ],
     ids=["empty", "sheared", "flat", "no spacing", "nowhere"],
 )
-def test_volume_without_a_place_or_voxels_is_accepted(scene, damage, message):
+def test_volume_without_voxels_or_valid_geometry_is_refused(scene, damage, message):
     from TrustSegModule.scene import inputs
     from TrustSegModule.scene.nodes import SceneError
 
@@ -104,11 +104,11 @@ def bounds(roi, image) -> list[float]:
     return [float(number) for number in roi_text(roi, image).split(",")]
 
 
-def test_box_has_moved(scene, image):
+def test_box_gives_its_bounds(scene, image):
     assert bounds(box(scene), image) == pytest.approx([13, 23, 22, 30, 17, 23])
 
 
-def test_worker_cannot_read_the_box(scene, image):
+def test_worker_reads_the_box(scene, image):
     """In a process of its own, as in the application: the worker's torch and the tests' Qt do not mix."""
     from TrustSegModule.scene.inputs import roi_text
 
@@ -120,7 +120,7 @@ def test_worker_cannot_read_the_box(scene, image):
     assert found == pytest.approx([13, 23, 25.995, 26.005, 17, 23], abs=2e-3)
 
 
-def test_rotated_box_is_cut(scene, image):
+def test_rotated_box_gives_its_bounding_box(scene, image):
     roi = box(scene, size=(10, 10, 6))
     matrix = linear_transform(scene, rotation=45, move=(18, 26, 20)).GetMatrixTransformToParent
     rotated = vtk.vtkMatrix4x4()
@@ -130,19 +130,19 @@ def test_rotated_box_is_cut(scene, image):
     assert bounds(roi, image) == pytest.approx([18 - half, 18 + half, 26 - half, 26 + half, 17, 23], abs=1e-3)
 
 
-def test_transform_of_the_image_is_forgotten(scene, image):
+def test_transform_of_the_image_is_inverted(scene, image):
     image.SetAndObserveTransformNodeID(linear_transform(scene, move=(100, 0, -5)).GetID())
     roi = box(scene, center=(118, 26, 15))
     assert bounds(roi, image) == pytest.approx([13, 23, 22, 30, 17, 23])
 
 
-def test_transform_of_the_box_is_forgotten(scene, image):
+def test_transform_of_the_box_is_applied(scene, image):
     roi = box(scene)
     roi.SetAndObserveTransformNodeID(linear_transform(scene, move=(0, 3, 0)).GetID())
     assert bounds(roi, image) == pytest.approx([13, 23, 25, 33, 17, 23])
 
 
-def test_transform_of_both_moves_the_box(scene, image):
+def test_shared_transform_cancels_out(scene, image):
     node = linear_transform(scene, rotation=30, move=(5, 6, 7))
     roi = box(scene)
     for each in (roi, image):
@@ -150,7 +150,7 @@ def test_transform_of_both_moves_the_box(scene, image):
     assert bounds(roi, image) == pytest.approx([13, 23, 22, 30, 17, 23], abs=2e-3)
 
 
-def test_bending_transform_of_the_image_is_forgotten(scene, image):
+def test_box_holds_the_voxels_seen_in_a_nonlinearly_transformed_image(scene, image):
     """A box drawn over the bent image must hold the voxels that are seen in it."""
     node = bending_transform(scene)
     image.SetAndObserveTransformNodeID(node.GetID())
@@ -163,14 +163,14 @@ def test_bending_transform_of_the_image_is_forgotten(scene, image):
 
 
 @pytest.mark.parametrize("center", [(-200, 26, 20), (18, 26, 400)])
-def test_box_beside_the_image_is_accepted(scene, image, center):
+def test_box_outside_the_image_is_refused(scene, image, center):
     from TrustSegModule.scene.nodes import SceneError
 
     with pytest.raises(SceneError, match=r"'Box' lies beside 'MR'"):
         bounds(box(scene, center, name="Box"), image)
 
 
-def test_box_that_is_not_drawn_yet_is_accepted(scene, image):
+def test_box_that_is_not_drawn_yet_is_refused(scene, image):
     from TrustSegModule.scene.nodes import SceneError
 
     empty = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "R")

@@ -14,11 +14,11 @@ BAR = np.s_[130:310, 360:395]
 @pytest.fixture
 def case(application, scene):
     """An image with two maps: `(scene, image, maps, red view)`."""
-    from TrustSegModule.results import nodes
+    from TrustSegModule.results.nodes import put_result
 
     view = application.slice_view("Red")
     image = load_volume(scene)
-    nodes = nodes.put_result(scene, image, sample_answer("entropy"), MODEL)
+    nodes = put_result(scene, image, sample_answer("entropy"), MODEL)
     return scene, image, nodes.maps, view
 
 
@@ -35,7 +35,7 @@ def bar_colors(view, name: str) -> int:
     return int((np.abs(pixels - wanted).max(axis=-1) <= 6).any(axis=0).sum())
 
 
-def test_numbers_are_not_percent(case):
+def test_legend_numbers_are_percent(case):
     from TrustSegModule.scene import overlay
 
     scene, image, maps, view = case
@@ -56,7 +56,7 @@ def test_numbers_are_not_percent(case):
     assert actor.GetLookupTable().GetTableRange() == pytest.approx((0, 50))
 
 
-def test_legend_is_not_drawn_or_stays(case):
+def test_legend_is_drawn_while_the_map_is_shown(case):
     from TrustSegModule.scene import overlay
 
     scene, image, maps, view = case
@@ -69,7 +69,7 @@ def test_legend_is_not_drawn_or_stays(case):
     assert bar_colors(view, "Inferno") == 8
 
 
-def test_legend_keeps_the_old_colors_or_threshold(case):
+def test_legend_follows_colors_and_threshold(case):
     from TrustSegModule.scene import overlay
 
     scene, image, maps, view = case
@@ -83,7 +83,7 @@ def test_legend_keeps_the_old_colors_or_threshold(case):
     assert legend_of(maps["error_probability"]).GetTitleText() == "Error probability (%)\nnot calibrated"
 
 
-def test_legend_calls_calibrated_percent_uncalibrated_or_the_reverse(case):
+def test_legend_marks_only_uncalibrated_error_probability(case):
     from TrustSegModule.results import nodes
     from TrustSegModule.scene import overlay
 
@@ -103,7 +103,7 @@ def test_legend_calls_calibrated_percent_uncalibrated_or_the_reverse(case):
     assert "calibrated" not in legend_of(maps["entropy"]).GetTitleText()
 
 
-def test_legend_that_the_user_deleted_breaks_the_colors(case):
+def test_deleted_legend_is_made_anew(case):
     from TrustSegModule.scene import overlay
 
     scene, image, maps, view = case
@@ -116,7 +116,7 @@ def test_legend_that_the_user_deleted_breaks_the_colors(case):
     assert bar_colors(view, "Viridis") == 8
 
 
-def test_other_map_has_the_title_or_scale_of_the_first(case):
+def test_each_map_has_a_legend_with_its_title_and_scale(case):
     from TrustSegModule.scene import overlay
 
     scene, image, maps, view = case
@@ -129,7 +129,7 @@ def test_other_map_has_the_title_or_scale_of_the_first(case):
     assert not view.legend_actor(legend_of(maps["error_probability"])).GetVisibility()
 
 
-def test_view_that_came_later_never_has_a_legend(case, application):
+def test_view_added_later_draws_the_legend(case, application):
     from off_screen_views import SliceView
 
     from TrustSegModule.scene import overlay
@@ -148,7 +148,7 @@ def test_view_that_came_later_never_has_a_legend(case, application):
         application.application_logic.GetSliceLogics().RemoveItem(late.logic)
 
 
-def test_a_map_has_no_name_or_another_than_in_the_report(scene):
+def test_map_titles_equal_those_of_the_report(scene):
     from TrustSegLib.uncertainty import MAP_NAMES, map_title
     from TrustSegModule.scene.maps import map_titles
 

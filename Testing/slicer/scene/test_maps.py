@@ -10,20 +10,20 @@ pytest.importorskip("slicer")
 
 
 @pytest.mark.parametrize("name", make_color_tables.SOURCES)
-def test_color_table_was_changed_by_hand(application, name):
+def test_color_tables_equal_the_generated_ones(application, name):
     from TrustSegModule.scene.maps import COLOR_TABLE_FOLDER
 
     assert (COLOR_TABLE_FOLDER / f"{name}.txt").read_text("utf-8") == make_color_tables.table_text(name)
 
 
-def test_choice_without_a_file_or_file_without_a_choice(application):
+def test_each_color_map_has_a_file(application):
     from TrustSegModule.scene import maps, overlay
 
-    assert set(overlay.COLOR_MAPS) == {path.stem for path in maps.FOLDER.glob("*.txt")}
+    assert set(overlay.COLOR_MAPS) == {path.stem for path in maps.COLOR_TABLE_FOLDER.glob("*.txt")}
     assert overlay.COLOR_MAPS[0] == "Inferno"
 
 
-def test_default_differs_from_the_colors_of_the_report(application):
+def test_default_colors_equal_those_of_the_report(application):
     from TrustSegLib.report.scale import uncertainty_colormap
     from TrustSegModule.scene.maps import read_colors
 
@@ -31,7 +31,7 @@ def test_default_differs_from_the_colors_of_the_report(application):
     np.testing.assert_allclose(read_colors("Inferno"), expected, atol=0.5 / 255)
 
 
-def test_node_has_other_colors_than_its_file(scene):
+def test_node_has_the_colors_of_its_file(scene):
     from TrustSegModule.scene.maps import color_table, read_colors
 
     node = color_table(scene, "Viridis")
@@ -39,7 +39,7 @@ def test_node_has_other_colors_than_its_file(scene):
     np.testing.assert_allclose(found, np.hstack([read_colors("Viridis"), np.ones((256, 1))]), atol=1 / 255)
 
 
-def test_every_map_adds_a_table_of_its_own(scene):
+def test_maps_share_a_color_table(scene):
     from TrustSegModule.scene.maps import color_table
 
     before = scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode")
@@ -47,7 +47,7 @@ def test_every_map_adds_a_table_of_its_own(scene):
     assert scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode") == before + 1
 
 
-def test_unknown_color_map_is_accepted(scene):
+def test_unknown_color_map_is_refused(scene):
     from TrustSegModule.scene.maps import color_table
 
     with pytest.raises(ValueError, match="choose from Inferno"):

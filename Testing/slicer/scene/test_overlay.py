@@ -13,15 +13,15 @@ pytest.importorskip("slicer")
 @pytest.fixture
 def case(application, scene):
     """Three views and an image with a result: `(scene, image, error map, composites)`."""
-    from TrustSegModule.results import nodes
+    from TrustSegModule.results.nodes import put_result
 
     views = [application.slice_view(name) for name in ("Red", "Yellow", "Green")]
     image = load_volume(scene)
-    nodes = nodes.put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_answer(), MODEL)
     return scene, image, nodes.maps["error_probability"], [view.composite for view in views]
 
 
-def test_view_is_left_out(case):
+def test_map_is_shown_in_every_view(case):
     from TrustSegModule.scene import overlay
 
     scene, image, error_map, composites = case
@@ -34,7 +34,7 @@ def test_view_is_left_out(case):
         assert composite.GetForegroundOpacity() == pytest.approx(0.3)
 
 
-def test_view_of_a_hidden_layout_is_left_out(case):
+def test_map_is_shown_in_views_of_hidden_layouts(case):
     from TrustSegModule.scene import overlay
 
     scene, image, error_map, _ = case
@@ -45,7 +45,7 @@ def test_view_of_a_hidden_layout_is_left_out(case):
     assert other.GetForegroundVolumeID() == error_map.GetID()
 
 
-def test_foreground_of_the_user_is_lost(case):
+def test_hiding_restores_the_foreground_of_the_user(case):
     from TrustSegModule.scene import overlay
 
     scene, image, error_map, (red, yellow, green) = case
@@ -64,7 +64,7 @@ def test_foreground_of_the_user_is_lost(case):
     assert yellow.GetBackgroundVolumeID() == image.GetID()
 
 
-def test_foreground_chosen_while_the_map_was_shown_is_lost(case):
+def test_hiding_keeps_a_foreground_chosen_meanwhile(case):
     from TrustSegModule.scene import overlay
 
     scene, image, error_map, (red, *_) = case
@@ -77,7 +77,7 @@ def test_foreground_chosen_while_the_map_was_shown_is_lost(case):
     assert red.GetForegroundOpacity() == pytest.approx(0.5)
 
 
-def test_deleted_foreground_comes_back(case):
+def test_hiding_restores_no_deleted_foreground(case):
     from TrustSegModule.scene import overlay
 
     scene, image, error_map, (red, *_) = case
@@ -89,7 +89,7 @@ def test_deleted_foreground_comes_back(case):
     assert red.GetForegroundVolumeID() is None
 
 
-def test_second_image_forgets_the_foreground_that_was_there_before_the_first(case):
+def test_foreground_is_restored_after_maps_of_two_images(case):
     from TrustSegModule.results import nodes
     from TrustSegModule.scene import overlay
 
@@ -115,7 +115,7 @@ TOLERANCE = 4
 @pytest.fixture
 def shown(application, scene):
     """The sample with its map laid over it in the red view; mask and legend are hidden."""
-    from TrustSegModule.results import nodes
+    from TrustSegModule.results.nodes import put_result
     from TrustSegModule.scene import legend, overlay
 
     view = application.slice_view("Red")
@@ -123,7 +123,7 @@ def shown(application, scene):
     image.GetDisplayNode().AutoWindowLevelOff()
     image.GetDisplayNode().SetWindowLevelMinMax(*WINDOW)
     image.GetDisplayNode().InterpolateOff()
-    nodes = nodes.put_result(scene, image, answer, MODEL)
+    nodes = put_result(scene, image, answer, MODEL)
     nodes.segmentation.GetDisplayNode().SetVisibility(False)
     error_map = nodes.maps["error_probability"]
     overlay.show(scene, error_map, image)
@@ -169,12 +169,12 @@ def ras_of(node, index: tuple[int, ...]) -> np.ndarray:
     return (ijk_to_ras(node) @ (*index, 1))[:3]
 
 
-def test_map_hides_the_anatomy_or_has_wrong_colors(shown):
+def test_map_is_blended_with_the_anatomy(shown):
     np.testing.assert_allclose(shown.seen(), shown.expected(0.5, 0.05, "Inferno"), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize(("opacity", "threshold", "colors"), [(1, 0.0, "Viridis"), (0.25, 0.3, "Rainbow")])
-def test_opacity_threshold_or_color_map_has_no_effect(shown, opacity, threshold, colors):
+def test_opacity_threshold_and_color_map_change_the_picture(shown, opacity, threshold, colors):
     from TrustSegModule.scene import overlay
 
     overlay.set_opacity(shown.scene, shown.map, opacity)
@@ -183,7 +183,7 @@ def test_opacity_threshold_or_color_map_has_no_effect(shown, opacity, threshold,
     np.testing.assert_allclose(shown.seen(), shown.expected(opacity, threshold, colors), atol=TOLERANCE)
 
 
-def test_scale_is_fitted_to_the_image(shown):
+def test_scale_is_independent_of_the_image(shown):
     """A map that is low everywhere must look low."""
     from TrustSegModule.results import nodes
     from TrustSegModule.scene import overlay
@@ -194,14 +194,14 @@ def test_scale_is_fitted_to_the_image(shown):
     np.testing.assert_allclose(shown.seen(), shown.expected(0.5, 0.02, "Inferno"), atol=TOLERANCE)
 
 
-def test_hidden_map_still_colors_the_anatomy(shown):
+def test_hidden_map_leaves_the_anatomy_gray(shown):
     from TrustSegModule.scene import overlay
 
     overlay.hide(shown.scene, shown.map)
     np.testing.assert_allclose(shown.seen(), shown.gray(), atol=TOLERANCE)
 
 
-def test_mask_hides_the_anatomy_or_its_line_is_missing(shown):
+def test_mask_is_drawn_as_an_outline_or_filled(shown):
     from TrustSegModule.scene import overlay
 
     overlay.hide(shown.scene, shown.map)

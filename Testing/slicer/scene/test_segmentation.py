@@ -30,7 +30,7 @@ def entry(segment) -> list[list[str]]:
     return [part.split("^") for part in tag(segment, segment.GetTerminologyEntryTagName()).split("~")]
 
 
-def test_segment_has_lost_its_name_color_or_terms(scene):
+def test_segment_has_name_color_and_terms_of_the_model(scene):
     segmentation = put(scene).GetSegmentation()
     assert segmentation.GetNumberOfSegments() == 2
     for index, structure in enumerate(MODEL["structures"]):
@@ -44,13 +44,13 @@ def test_segment_has_lost_its_name_color_or_terms(scene):
             assert found == [expected["scheme"], expected["code"], expected["meaning"]]
 
 
-def test_export_to_dicom_says_that_a_person_drew_the_mask(scene):
+def test_segments_are_tagged_as_automatic_for_dicom(scene):
     segment = put(scene).GetSegmentation().GetNthSegment(0)
     assert tag(segment, "DICOM.SegmentAlgorithmType") == "AUTOMATIC"
     assert tag(segment, "DICOM.SegmentAlgorithmName") == f"TrustSeg hippocampus-t1 {MODEL['version']}"
 
 
-def test_anatomic_region_is_lost(scene):
+def test_terminology_entry_keeps_the_anatomic_region(scene):
     model = copy.deepcopy(MODEL)
     model["structures"][0]["terminology"]["region"] = {
         "scheme": "SCT",
@@ -62,7 +62,7 @@ def test_anatomic_region_is_lost(scene):
     assert region_modifier == ["", "", ""]
 
 
-def test_empty_structure_has_no_segment(scene):
+def test_empty_structure_has_a_segment(scene):
     answer = sample_answer()
     answer.labels[answer.labels == 2] = 0
     node = put(scene, answer)
@@ -70,7 +70,7 @@ def test_empty_structure_has_no_segment(scene):
     assert voxels(node, "Segment_2").sum() == 0
 
 
-def test_empty_mask_fails(scene):
+def test_empty_mask_gives_empty_segments(scene):
     node = put(scene, made_up_answer(np.ones((37, 52, 35), np.uint8)))
     assert voxels(node, "Segment_1").all()
     scene.Clear(0)
@@ -79,14 +79,14 @@ def test_empty_mask_fails(scene):
     assert not voxels(put(scene, answer), "Segment_1").any()
 
 
-def test_voxels_of_the_segments_are_not_those_of_the_labels(scene):
+def test_segments_hold_the_voxels_of_the_labels(scene):
     node, labels = put(scene), sample_answer().labels
     for structure in MODEL["structures"]:
         found = voxels(node, f"Segment_{structure['label']}")
         np.testing.assert_array_equal(found, labels == structure["label"])
 
 
-def test_segments_are_as_large_as_the_image(scene):
+def test_segments_are_cropped_to_the_structures(scene):
     """A large image with a small structure: its surface would be made of all voxels."""
     labels = np.zeros(sample_answer().labels.shape, np.uint8)
     labels[20:24, 10:13, 5] = 1
@@ -96,7 +96,7 @@ def test_segments_are_as_large_as_the_image(scene):
     np.testing.assert_array_equal(voxels(node, "Segment_1"), labels == 1)
 
 
-def test_reference_geometry_is_not_that_of_the_image(scene):
+def test_reference_geometry_is_that_of_the_image(scene):
     node = put(scene)
     image = scene.GetFirstNodeByName("MR")
     role = node.GetReferenceImageGeometryReferenceRole()

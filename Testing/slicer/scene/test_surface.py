@@ -17,10 +17,10 @@ CLOSED_SURFACE = "Closed surface"
 @pytest.fixture
 def case(application, scene):
     """An image with a result: `(scene, image, segmentation, error map)`."""
-    from TrustSegModule.results import nodes
+    from TrustSegModule.results.nodes import put_result
 
     image = load_volume(scene)
-    nodes = nodes.put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_answer(), MODEL)
     return scene, image, nodes.segmentation, nodes.maps["error_probability"]
 
 
@@ -33,7 +33,7 @@ def plain_is_visible(segmentation) -> bool:
     return bool(made and segmentation.GetDisplayNode().GetVisibility3D())
 
 
-def test_surface_is_computed_before_it_is_shown(case):
+def test_surface_is_not_computed_while_hidden(case):
     from TrustSegModule.scene import surface
 
     scene, _, segmentation, error_map = case
@@ -46,7 +46,7 @@ def test_surface_is_computed_before_it_is_shown(case):
     assert not surface.is_shown(segmentation)
 
 
-def test_plain_surface_is_not_shown_or_not_hidden(case):
+def test_plain_surface_is_shown_and_hidden(case):
     from TrustSegModule.scene import surface
 
     scene, _, segmentation, _ = case
@@ -58,7 +58,7 @@ def test_plain_surface_is_not_shown_or_not_hidden(case):
     assert not surface.is_shown(segmentation)
 
 
-def test_plain_and_colored_surface_are_shown_at_once(case):
+def test_either_the_plain_or_the_colored_surface_is_shown(case):
     from TrustSegModule.scene import surface
 
     scene, _, segmentation, error_map = case
@@ -75,7 +75,7 @@ def test_plain_and_colored_surface_are_shown_at_once(case):
     assert not model_of(segmentation).GetDisplayNode().GetVisibility()
 
 
-def test_surface_has_the_values_of_other_places(case):
+def test_surface_has_the_map_values_at_its_points(case):
     from TrustSegModule.scene import surface
 
     scene, image, segmentation, error_map = case
@@ -111,7 +111,7 @@ def lps(ras: np.ndarray) -> list[float]:
     return (ras * [-1, -1, 1]).tolist()
 
 
-def test_mask_at_the_border_of_the_image_has_no_values(case):
+def test_points_beyond_the_border_get_its_values(case):
     """The surface reaches half a voxel beyond the outermost voxel centers."""
     from TrustSegModule.scene import surface
     from TrustSegModule.scene.geometry import ijk_to_ras
@@ -123,7 +123,7 @@ def test_mask_at_the_border_of_the_image_has_no_values(case):
     assert surface.sample(error_map, np.array([corner])) == pytest.approx([0.25])
 
 
-def test_empty_mask_has_no_surface_and_fails(case):
+def test_empty_mask_gives_an_empty_surface(case):
     from TrustSegModule.results import nodes
     from TrustSegModule.scene import surface
 
@@ -136,7 +136,7 @@ def test_empty_mask_has_no_surface_and_fails(case):
     assert model_of(segmentation).GetMesh().GetNumberOfPoints() == 0
 
 
-def test_second_run_leaves_the_surface_of_the_first(case):
+def test_second_run_updates_the_surface(case):
     from TrustSegModule.results import nodes
     from TrustSegModule.scene import surface
 
@@ -151,7 +151,7 @@ def test_second_run_leaves_the_surface_of_the_first(case):
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
 
 
-def test_surface_has_wrong_colors_or_no_legend_in_3d(case, application):
+def test_surface_has_the_colors_of_the_map_and_a_legend_in_3d_only(case, application):
     from TrustSegModule.scene import overlay, surface
     from TrustSegModule.scene.maps import read_colors
 

@@ -24,7 +24,7 @@ def camera(application, scene):
     return node
 
 
-def test_a_view_or_the_crosshair_stays_behind(application, scene, camera):
+def test_go_to_moves_all_views_and_the_crosshair(application, scene, camera):
     from TrustSegModule.scene import views
 
     slice_views = [application.slice_view(name) for name in ("Red", "Yellow", "Green")]
@@ -41,14 +41,14 @@ def test_a_view_or_the_crosshair_stays_behind(application, scene, camera):
     assert camera.GetFocalPoint() == pytest.approx(POINT)
 
 
-def test_the_3d_view_looks_from_another_side_or_distance(scene, camera):
+def test_go_to_keeps_the_direction_and_distance_of_the_camera(scene, camera):
     from TrustSegModule.scene import views
 
     views.go_to(scene, POINT)
     assert np.subtract(camera.GetPosition(), POINT) == pytest.approx((0, 400, 100))
 
 
-def test_the_crosshair_that_a_person_chose_is_replaced(scene, camera):
+def test_go_to_keeps_the_crosshair_mode_of_the_user(scene, camera):
     from TrustSegModule.scene import views
 
     crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
@@ -58,7 +58,7 @@ def test_the_crosshair_that_a_person_chose_is_replaced(scene, camera):
     crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.NoCrosshair)
 
 
-def test_a_place_is_where_the_image_was_before_it_was_moved(scene, monkeypatch):
+def test_world_position_follows_the_parent_transform(scene, monkeypatch):
     from TrustSegModule.scene import views
 
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
@@ -98,17 +98,17 @@ def middle(nodes, segment: str = SEGMENT):
     return segment_middle(nodes.segmentation, segment)
 
 
-def test_the_middle_of_a_structure_is_elsewhere(nodes):
+def test_segment_middle_is_the_voxel_nearest_to_the_mean(nodes):
     assert middle(nodes) == pytest.approx(expected(), abs=1e-3)
 
 
-def test_the_middle_is_that_of_the_mask_before_it_was_edited(nodes):
+def test_segment_middle_follows_an_edit(nodes):
     erase(nodes.segmentation, SEGMENT, ERASED)
     assert middle(nodes) == pytest.approx(expected(ERASED), abs=1e-3)
     assert np.abs(expected(ERASED) - expected()).max() > 1
 
 
-def test_the_middle_does_not_move_with_the_image(nodes, scene):
+def test_segment_middle_follows_the_parent_transform(nodes, scene):
     transform, node = vtk.vtkTransform(), scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     transform.Translate(10, -20, 5)
     node.SetMatrixTransformToParent(transform.GetMatrix())
@@ -116,7 +116,7 @@ def test_the_middle_does_not_move_with_the_image(nodes, scene):
     assert middle(nodes) == pytest.approx(np.add(expected(), (10, -20, 5)), abs=1e-3)
 
 
-def test_a_structure_that_is_gone_has_a_middle(nodes):
+def test_removed_or_empty_segment_has_no_middle(nodes):
     erase(nodes.segmentation, SEGMENT, planes=1000)
     assert middle(nodes) is None
     nodes.segmentation.GetSegmentation().RemoveSegment(SEGMENT)

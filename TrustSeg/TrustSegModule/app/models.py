@@ -1,8 +1,7 @@
 """The models of the library and those added with `trustseg models add`, as the panel describes them.
 
-All of it is read before PyTorch is there. The description alone is read here; the worker checks the whole
-bundle, with its hashes, when it loads it. The folder of the added models is the one that
-`TrustSegLib.bundle` uses, which cannot be asked here: it brings packages that may not be installed yet.
+Only the description is read, so that the panel can show the models before PyTorch is installed. The worker
+verifies the whole bundle, with its hashes, when it loads it.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import MODEL_FILE, added_models_folder
 from TrustSegModule.scene.nodes import SceneError
 
 
@@ -65,7 +63,7 @@ def bundled_models() -> list[Model]:
         A description cannot be read.
     """
     folder = Path(importlib.util.find_spec("TrustSegLib").submodule_search_locations[0]) / "models"
-    return [_read(path.parent) for path in sorted(folder.glob("*/model.json"))]
+    return [_read(path.parent) for path in sorted(folder.glob(f"*/{MODEL_FILE}"))]
 
 
 def installed_models() -> list[Model]:
@@ -79,7 +77,7 @@ def installed_models() -> list[Model]:
         The description of a bundled model cannot be read.
     """
     models = {model.name: model for model in bundled_models()}
-    for folder in added_model_folders():
+    for folder in _added_models():
         try:
             model = _read(folder)
             models.setdefault(model.name, model)
@@ -90,10 +88,10 @@ def installed_models() -> list[Model]:
 
 def _read(folder: Path) -> Model:
     try:
-        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        description = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         message = _("{path}: the model cannot be read; install it again.")
-        raise SceneError(message.format(path=folder / "model.json")) from error
+        raise SceneError(message.format(path=folder / MODEL_FILE)) from error
     return Model(folder, description)
 
 
@@ -130,28 +128,10 @@ def model_of(report: dict[str, Any]) -> Model:
     raise SceneError(message.format(name=name, version=version))
 
 
-FOLDER_VARIABLE = "TRUSTSEG_MODELS"
-
-
-def added_model_folders() -> list[Path]:
+def _added_models() -> list[Path]:
     """Return the folders of the added models, sorted; none for a user without a home folder."""
     try:
-        folder = _models_folder()
+        folder = added_models_folder()
     except RuntimeError:
         return []  # Nobody can have added a model then.
-    return [file.parent for file in sorted(folder.glob("*/model.json"))]
-
-
-def _models_folder() -> Path:
-    if os.environ.get(FOLDER_VARIABLE):
-        return Path(os.environ[FOLDER_VARIABLE]).absolute()
-    return _data_folder() / "trustseg" / "models"
-
-
-def _data_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    given = Path(os.environ.get("XDG_DATA_HOME", ""))
-    return given if given.is_absolute() else Path.home() / ".local" / "share"
+    return [file.parent for file in sorted(folder.glob(f"*/{MODEL_FILE}"))]

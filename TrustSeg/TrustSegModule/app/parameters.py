@@ -3,7 +3,8 @@
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-from TrustSegModule.scene.maps import COLOR_MAPS
+from TrustSegLib.contract import DEFAULT_MAP
+from TrustSegModule.scene.overlay import COLOR_MAPS, DEFAULT_OPACITY
 
 # No postponed annotations here: Slicer's wrapper reads the types themselves.
 
@@ -42,7 +43,7 @@ class TrustSegParameterNode:
     device: str = "auto"
     allMaps: bool = False
     revealLater: bool = False
-    map: str = "error_probability"
-    opacity: float = 0.5
+    map: str = DEFAULT_MAP
+    opacity: float = DEFAULT_OPACITY
     colorMap: str = COLOR_MAPS[0]
     outline: bool = True

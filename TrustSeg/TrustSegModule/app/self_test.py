@@ -49,8 +49,8 @@ class TrustSegTest(ScriptedLoadableModuleTest):
 
     def test_result_is_found_and_is_no_image(self) -> None:
         from TrustSeg import TrustSegLogic
+        from TrustSegLib.contract import DEFAULT_MAP
         from TrustSegModule.app.models import find_model
-        from TrustSegModule.jobs.runner import DEFAULT_MAP
         from TrustSegModule.results.nodes import put_result
 
         logic, image = TrustSegLogic(), self.makeImage()

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegModule.app.models import Model
-from TrustSegModule.jobs.runner import DEFAULT_MAP
-from TrustSegModule.results.cases import BatchCase, names_of
+from TrustSegModule.results.cases import BatchCase, named_cases, names_of
 
 if TYPE_CHECKING:
     from TrustSegLib.worker import Event, Failed, Finished, PlanBatch, SegmentFile, Worker, WriteTables
@@ -199,7 +199,7 @@ class Batch:
             if isinstance(tables, Failed):
                 self.failure = tables
                 return
-            self.cases = [BatchCase.of_row(row, self._names[row["image"]]) for row in tables.answer["cases"]]
+            self.cases = named_cases(tables.answer["cases"], self._names)
             if self.cancelled:
                 return
 

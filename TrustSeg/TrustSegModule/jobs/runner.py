@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegModule.app.models import Model
 from TrustSegModule.results import nodes
 from TrustSegModule.results.cases import BatchCase
@@ -20,9 +21,6 @@ from TrustSegModule.scene.nodes import SceneError
 
 if TYPE_CHECKING:
     from TrustSegLib.worker import Event, Finished, SegmentRequest, Worker
-
-
-DEFAULT_MAP = "error_probability"
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import slicer
 
+from TrustSegLib.contract import DEFAULT_MAP, MAP_NAMES
 from TrustSegModule.app.models import Model
 from TrustSegModule.jobs.batch import BatchTask
-from TrustSegModule.jobs.runner import DEFAULT_MAP, Runner, Task
+from TrustSegModule.jobs.runner import Runner, Task
 
 if TYPE_CHECKING:
     from TrustSegModule.app.parameters import TrustSegParameterNode
@@ -30,8 +31,6 @@ def batch_of(
 
 def map_names(every_map: bool) -> tuple[str, ...]:
     """Return the names of the uncertainty maps to make."""
-    from TrustSegLib.uncertainty import MAP_NAMES
-
     return MAP_NAMES if every_map else (DEFAULT_MAP,)
 
 

@@ -22,10 +22,12 @@ from TrustSegModule.review.decisions import (
     STRUCTURE,
     Item,
     Review,
-    decisions,
-    edits,
+    item_title,
+    region_items,
+    report_regions,
+    segment_of,
 )
-from TrustSegModule.review.edits import follow_edits
+from TrustSegModule.review.edits import edit_uncertain, follow_edits, leave_editor
 from TrustSegModule.scene import views
 from TrustSegModule.scene.nodes import SceneError
 from TrustSegModule.scene.views import segment_middle, world_position
@@ -142,7 +144,7 @@ class ReviewPanel:
     def go_to_structure(self, label: int) -> None:
         """Take the views to the middle of a structure; one that has no voxels moves none."""
         item = Item(STRUCTURE, label)
-        place = segment_middle(self._results.segmentation, decisions.segment_of(self._report, item))
+        place = segment_middle(self._results.segmentation, segment_of(self._report, item))
         if place is not None:
             views.go_to(self._scene, place)
             self._review.log("jump", item)
@@ -154,7 +156,7 @@ class ReviewPanel:
 
     def come_back(self) -> None:
         """The panel is opened again: what was edited meanwhile is complete."""
-        edits.leave(self._scene)
+        leave_editor(self._scene)
         self.look_for_edits()
         if self._review is not None:
             self._review.stop_editing()
@@ -166,11 +168,11 @@ class ReviewPanel:
 
     @property
     def _places(self) -> list[dict[str, Any]]:
-        return decisions.regions(self._report)
+        return report_regions(self._report)
 
     @property
     def _items(self) -> list[Item]:
-        return decisions.region_items(self._report)
+        return region_items(self._report)
 
     def _tell(self) -> None:
         self.refresh()
@@ -192,7 +194,7 @@ class ReviewPanel:
         if item is None:
             return
         decision = self._review.decision(item)
-        ui.itemLabel.setText(decisions.title(self._report, item))
+        ui.itemLabel.setText(item_title(self._report, item))
         ui.acceptButton.setChecked(decision == ACCEPTED)
         ui.flagButton.setChecked(decision == FLAGGED)
         if ui.commentEdit.text != self._review.comment(item):
@@ -239,8 +241,8 @@ class ReviewPanel:
         self._review.start_editing(self._item)
         # A zone would tell where the model is unsure.
         zone = None if self.concealed else next(iter(self._results.maps.values()), None)
-        node, segment = self._results.segmentation, decisions.segment_of(self._report, self._item)
-        edits.edit(self._scene, node, segment, image_of(node), zone)
+        node, segment = self._results.segmentation, segment_of(self._report, self._item)
+        edit_uncertain(self._scene, node, segment, image_of(node), zone)
         host.open_module(SEGMENT_EDITOR)
 
     def _reveal(self) -> None:

@@ -12,7 +12,7 @@ from TrustSegModule.app.models import Model
 from TrustSegModule.jobs.tasks import task_of
 from TrustSegModule.panels.controls import chosen_key, fill_selector
 from TrustSegModule.panels.text import device_title, progress_text
-from TrustSegModule.scene import inputs
+from TrustSegModule.scene.inputs import place_box
 from TrustSegModule.scene.maps import MAP_ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class RunPanel:
         """Put a region that was just made around the image: it would be nowhere to be seen."""
         box, image = self._parameters.region, self._parameters.inputVolume
         if box is not None and image is not None:
-            inputs.place(box, image)
+            place_box(box, image)
 
     def follow(self, parameters: TrustSegParameterNode | None) -> None:
         """Show the settings of a scene; None while there is no scene."""

@@ -3,62 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import CASES_JSON_FILE, CASES_SCHEMA, REPORT_FILE, CaseRow
 from TrustSegModule.scene.nodes import SceneError
-
-CASES_FILE, REPORT_FILE = "cases.json", "report.json"
-SCHEMA = "trustseg-cases/"
 
 
 @dataclass(frozen=True)
-class BatchCase:
-    """One image of a batch; the fields are those of `TrustSegLib.report.batch_tables.CaseRow`.
+class BatchCase(CaseRow):
+    """One image of a batch, with its name in the list, see `names_of`."""
 
-    Attributes
-    ----------
-    image : str
-        Its file, or the folder of its DICOM series.
-    name : str
-        What it is called in the list, see `names_of`.
-    folder : str or None
-        Where its results are; None when it failed.
-    quality : float or None
-        Expected DSC of its worst structure; None without a calibration.
-    uncertainty : float or None
-        What cases without a quality are sorted by.
-    flags, warnings : tuple of str
-        Structures to look at, and why; what is wrong with the image.
-    regions : int
-        Number of places to look at.
-    error : str or None
-        Why there is no result.
-    """
-
-    image: str
-    name: str
-    folder: str | None = None
-    quality: float | None = None
-    uncertainty: float | None = None
-    flags: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    regions: int = 0
-    error: str | None = None
-
-    @classmethod
-    def of_row(cls, row: dict[str, Any], name: str) -> BatchCase:
-        """Take a row of `cases.json`; fields that are not known here are left out."""
-        known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
-        known["name"] = name
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-        )
+    name: str = ""
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -81,6 +42,11 @@ def names_of(images: Sequence[str]) -> dict[str, str]:
     return {image: Path(*path.parts[shared:]).as_posix() for image, path in paths.items()}
 
 
+def named_cases(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[BatchCase]:
+    """Return the cases of rows of `cases.json`, with the names that `names_of` gave their images."""
+    return [BatchCase.from_json({**row, "name": names[row["image"]]}) for row in rows]
+
+
 def read_cases(folder: Path) -> list[BatchCase]:
     """Return the cases of an earlier batch, the worst first; none where there was no batch.
 
@@ -89,16 +55,15 @@ def read_cases(folder: Path) -> list[BatchCase]:
     SceneError
         The table is damaged.
     """
-    path = folder / CASES_FILE
+    path = folder / CASES_JSON_FILE
     if not path.is_file():
         return []
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if not content["schema"].startswith(SCHEMA):
+        if content["schema"].partition("/")[0] != CASES_SCHEMA.partition("/")[0]:
             return []
         rows = content["cases"]
-        names = names_of([row["image"] for row in rows])
-        return [BatchCase.of_row(row, names[row["image"]]) for row in rows]
+        return named_cases(rows, names_of([row["image"] for row in rows]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         message = _("{path}: cannot be read; start the batch again.")
         raise SceneError(message.format(path=path)) from error

@@ -12,16 +12,13 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
+from TrustSegLib.contract import AUDIT_LOG_FILE, DEFAULT_MAP, HTML_FILE, REVIEW_FILE, REVIEW_SCHEMA
 from TrustSegModule.results.nodes import ResultNodes, find_results, image_of, report_of
 from TrustSegModule.review.audit_log import entries, log_csv
 from TrustSegModule.review.decisions import Review
 from TrustSegModule.review.edits import PREFIX, edited_volumes
 from TrustSegModule.scene.inputs import image_array, request_geometry
-from TrustSegModule.scene.maps import PERCENT_MAP
 from TrustSegModule.scene.nodes import SceneError
-
-SCHEMA = "trustseg-review/1"
-JSON_FILE, CSV_FILE, HTML_FILE = "review.json", "audit_log.csv", "report.html"
 
 
 def reviewed_report(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
@@ -37,7 +34,7 @@ def reviewed_report(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[s
     return {
         **report_of(segmentation_node),
         "review": {
-            "schema": SCHEMA,
+            "schema": REVIEW_SCHEMA,
             **review.export(),
             "edited_volumes_ml": {str(label): ml for label, ml in edited_volumes(review).items()},
             "log": entries(segmentation_node),
@@ -62,8 +59,8 @@ def write_review(
     """
     report = reviewed_report(segmentation_node)
     written = [
-        _write(folder / JSON_FILE, json.dumps(report, ensure_ascii=False, indent=2) + "\n"),
-        _write(folder / CSV_FILE, log_csv(segmentation_node)),
+        _write(folder / REVIEW_FILE, json.dumps(report, ensure_ascii=False, indent=2) + "\n"),
+        _write(folder / AUDIT_LOG_FILE, log_csv(segmentation_node)),
     ]
     write_page(scene, segmentation_node, folder / HTML_FILE)
     return [*written, folder / HTML_FILE]
@@ -105,7 +102,7 @@ def write_page(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegm
             path,
             image=Volume(image_array(image), *place),
             labels=Volume(mask_on(segmentation_node, image)[np.newaxis], *place),
-            error=Volume(image_array(nodes.maps[PERCENT_MAP]), *place),
+            error=Volume(image_array(nodes.maps[DEFAULT_MAP]), *place),
             colors=_colors(segmentation_node),
             window=window,
             audit=entries(segmentation_node),
@@ -147,7 +144,7 @@ def mask_on(segmentation_node: slicer.vtkMRMLSegmentationNode, image) -> np.ndar
 def _nodes(scene: slicer.vtkMRMLScene, segmentation_node, path: Path) -> ResultNodes:
     image = image_of(segmentation_node)
     nodes = None if image is None else find_results(scene, image)
-    if nodes is None or PERCENT_MAP not in nodes.maps:
+    if nodes is None or DEFAULT_MAP not in nodes.maps:
         message = _("{name} is not written: the image or its error map was removed; segment the image again")
         raise SceneError(message.format(name=path.name))
     return nodes

@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TrustSegModule.results.prepared import Answer, PreparedResult, prepare
-from TrustSegModule.review.decisions import decisions
+from TrustSegModule.review import decisions
 from TrustSegModule.scene import overlay, surface, views
 from TrustSegModule.scene.inputs import image_array
 from TrustSegModule.scene.maps import create_map, fill_map, map_name, remove_map, set_calibrated

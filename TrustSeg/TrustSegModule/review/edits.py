@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 
 from TrustSegModule.review.decisions import STRUCTURE, Item, Review
-from TrustSegModule.scene.maps import scale_of
+from TrustSegModule.scene.maps import scale_of, upper_threshold
 from TrustSegModule.scene.segmentation import ALGORITHM_TYPE_TAG, MaskPrint, mask_prints
 
 AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
@@ -98,7 +98,7 @@ def edit_uncertain(
         editor.SetSourceVolumeIntensityMask(zone is not None)
         if zone is not None:
             lowest = zone.GetDisplayNode().GetLowerThreshold()
-            editor.SetSourceVolumeIntensityMaskRange(lowest, scale_of(zone).limit)
+            editor.SetSourceVolumeIntensityMaskRange(lowest, upper_threshold(scale_of(zone)))
         editor.SetActiveEffectName("Paint")
     return editor
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule.scene.maps import MapScale, lacks_calibration, map_display, scale_of
+from TrustSegLib.contract import MapDisplay
+from TrustSegModule.scene.maps import lacks_calibration, make_display, scale_of
 from TrustSegModule.scene.nodes import nodes_of_class
 
 DISPLAY_ROLE = "TrustSeg.LegendDisplay"
@@ -31,15 +32,22 @@ def show_legend(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolume
     legend.SetVisibility(True)
 
 
-def show_surface_legend(scene: slicer.vtkMRMLScene, model: slicer.vtkMRMLModelNode, scale: MapScale) -> None:
+def show_surface_legend(
+    scene: slicer.vtkMRMLScene, model: slicer.vtkMRMLModelNode, scale: MapDisplay
+) -> None:
     """Show the legend of a colored surface in the 3D views; slice views have that of the map."""
     legend = _place_legend(scene, model, model.GetDisplayNode())
     _style(legend, scale)
-    legend.SetTitleText(scale.heading)
+    legend.SetTitleText(heading(scale))
     legend.RemoveAllViewNodeIDs()
     for view in nodes_of_class(scene, "vtkMRMLViewNode"):
         legend.AddViewNodeID(view.GetID())
     legend.SetVisibility(True)
+
+
+def heading(scale: MapDisplay) -> str:
+    """Return title and unit, as above a legend."""
+    return f"{scale.title} ({scale.unit})"
 
 
 def hide_legend(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
@@ -72,7 +80,7 @@ def follow_threshold(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
         notes = [_("not calibrated")] if lacks_calibration(map_node) else []
         if threshold > scale.low:
             notes.append(_("from {value:.3g} {unit}").format(value=threshold, unit=scale.unit))
-        legend.SetTitleText("\n".join(filter(None, [scale.heading, ", ".join(notes)])))
+        legend.SetTitleText("\n".join(filter(None, [heading(scale), ", ".join(notes)])))
 
 
 def _place_legend(
@@ -98,14 +106,13 @@ def _place_legend(
 
 
 def _add_display(scene: slicer.vtkMRMLScene, map_node) -> slicer.vtkMRMLScalarVolumeDisplayNode:
-    scale = scale_of(map_node)
-    display = scene.AddNode(map_display(scale.low, scale.high))
+    display = scene.AddNode(make_display(scale_of(map_node)))
     map_node.AddAndObserveDisplayNodeID(display.GetID())
     map_node.SetNodeReferenceID(DISPLAY_ROLE, display.GetID())
     return display
 
 
-def _style(legend: slicer.vtkMRMLColorLegendDisplayNode, scale: MapScale) -> None:
+def _style(legend: slicer.vtkMRMLColorLegendDisplayNode, scale: MapDisplay) -> None:
     legend.SetLabelFormat("%.0f" if scale.factor > 1 else "%.2f")
     legend.SetNumberOfLabels(LABELS)
     legend.SetSize(*SIZE)

@@ -8,55 +8,20 @@ end, which would be lost on a dark image.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import DEFAULT_MAP, MapDisplay, map_display
 from TrustSegModule.scene.nodes import nodes_of_class
 
 MAP_ATTRIBUTE = "TrustSeg.Map"
 CLASSES_ATTRIBUTE = "TrustSeg.Classes"
 CALIBRATED_ATTRIBUTE = "TrustSeg.Calibrated"
-PERCENT_MAP = "error_probability"
-HIDDEN_SHARE = 0.1
-"""Values below this share of the scale are hidden at first: 5 % of error probability."""
-
-
-class MapScale(NamedTuple):
-    """How the values of a map become colors and numbers for people.
-
-    Attributes
-    ----------
-    title, unit : str
-        What people read in the legend.
-    factor : float
-        From the values of the volume to the numbers of the legend.
-    low, high : float
-        Values of the volume at the ends of the colors.
-    limit : float
-        No value of the map is larger.
-    """
-
-    title: str
-    unit: str
-    factor: float
-    low: float
-    high: float
-    limit: float
-
-    @property
-    def hidden_below(self) -> float:
-        """Smallest value that is drawn at first, in the unit of the volume."""
-        return self.low + HIDDEN_SHARE * (self.high - self.low)
-
-    @property
-    def heading(self) -> str:
-        """Title and unit, as above a legend."""
-        return f"{self.title} ({self.unit})"
 
 
 def describe_map(map_node: slicer.vtkMRMLScalarVolumeNode, name: str, classes: int) -> None:
@@ -66,7 +31,7 @@ def describe_map(map_node: slicer.vtkMRMLScalarVolumeNode, name: str, classes: i
     ----------
     map_node : vtkMRMLScalarVolumeNode
     name : str
-        One of `TrustSegLib.uncertainty.MAP_NAMES`.
+        One of `TrustSegLib.contract.MAP_NAMES`.
     classes : int
         Number of classes of the model, background included.
     """
@@ -86,24 +51,24 @@ def set_calibrated(map_node: slicer.vtkMRMLScalarVolumeNode, calibrated: bool) -
 
 def lacks_calibration(map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
     """Return whether a map shows probabilities in percent that nobody has held against outcomes."""
-    return map_name(map_node) == PERCENT_MAP and map_node.GetAttribute(CALIBRATED_ATTRIBUTE) is None
+    return map_name(map_node) == DEFAULT_MAP and map_node.GetAttribute(CALIBRATED_ATTRIBUTE) is None
 
 
-def scale_of(map_node: slicer.vtkMRMLScalarVolumeNode) -> MapScale:
-    """Return the scale of a volume that `describe_map` was called for."""
-    # Here and not above: Slicer opens the module before the library is importable.
-    from TrustSegLib.uncertainty import map_range, map_unit
-
+def scale_of(map_node: slicer.vtkMRMLScalarVolumeNode) -> MapDisplay:
+    """Return how a volume that `describe_map` was called for is displayed, with its title translated."""
     name, classes = map_name(map_node), int(map_node.GetAttribute(CLASSES_ATTRIBUTE))
-    low, high = map_range(name, classes)
-    factor, unit = (100.0, "%") if name == PERCENT_MAP else (1.0, map_unit(name))
-    return MapScale(map_titles()[name], unit, factor, low, high, limit=max(high, 1.0))
+    return replace(map_display(name, classes), title=map_titles()[name])
+
+
+def upper_threshold(scale: MapDisplay) -> float:
+    """Return a threshold that no value exceeds: a calibrated probability may reach 1 with any classes."""
+    return max(scale.largest, 1.0)
 
 
 def map_titles() -> dict[str, str]:
-    """Return what people call each map, in their language; the library knows the English names only."""
+    """Return the translated titles of the maps; the contract has the English ones only."""
     return {
-        "error_probability": _("Error probability"),
+        DEFAULT_MAP: _("Error probability"),
         "predictive_variance": _("Predictive variance"),
         "entropy": _("Predictive entropy"),
         "epistemic": _("Epistemic uncertainty"),
@@ -120,7 +85,7 @@ def create_map(
     ----------
     scene : vtkMRMLScene
     name : str
-        One of `TrustSegLib.uncertainty.MAP_NAMES`.
+        One of `TrustSegLib.contract.MAP_NAMES`.
     classes : int
         Number of classes of the model, background included.
     image_name : str
@@ -132,8 +97,8 @@ def create_map(
     node.SetName(f"{image_name} {scale.title.lower()}")
     node.SetVoxelValueUnits(_no_unit())
     scene.AddNode(node)
-    display = scene.AddNode(map_display(scale.low, scale.high))
-    display.SetThreshold(scale.hidden_below, scale.limit)
+    display = scene.AddNode(make_display(scale))
+    display.SetThreshold(scale.hidden_below, upper_threshold(scale))
     display.SetAndObserveColorNodeID(color_table(scene, COLOR_MAPS[0]).GetID())
     node.SetAndObserveDisplayNodeID(display.GetID())
     return node
@@ -172,13 +137,13 @@ def remove_map(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLScalarVolumeNode)
     scene.RemoveNode(node)
 
 
-def map_display(low: float, high: float) -> slicer.vtkMRMLScalarVolumeDisplayNode:
+def make_display(scale: MapDisplay) -> slicer.vtkMRMLScalarVolumeDisplayNode:
     """Return a display node with a fixed scale of colors that hides values below its threshold."""
     display = slicer.vtkMRMLScalarVolumeDisplayNode()
     # Before the voxels come: else a histogram of the whole volume is taken, and the scale fitted to it.
     display.AutoWindowLevelOff()
     display.AutoThresholdOff()
-    display.SetWindowLevelMinMax(low, high)
+    display.SetWindowLevelMinMax(scale.low, scale.high)
     display.ApplyThresholdOn()
     # The color of a voxel is its value: interpolated ones are those of no voxel.
     display.InterpolateOff()

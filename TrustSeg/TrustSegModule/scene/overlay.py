@@ -5,12 +5,12 @@ from __future__ import annotations
 import slicer
 
 from TrustSegModule.scene import legend, surface
-from TrustSegModule.scene.maps import COLOR_MAPS, MAP_ATTRIBUTE, color_table, scale_of
+from TrustSegModule.scene.maps import COLOR_MAPS, MAP_ATTRIBUTE, color_table, scale_of, upper_threshold
 from TrustSegModule.scene.nodes import nodes_of_class
 
 __all__ = [
     "COLOR_MAPS",
-    "DEFAULT_THRESHOLD",
+    "DEFAULT_OPACITY",
     "hide",
     "is_shown",
     "set_color_map",
@@ -20,8 +20,8 @@ __all__ = [
     "show",
 ]
 
-DEFAULT_THRESHOLD = 0.05
-"""Error probabilities below this are hidden, so that the anatomy stays clear."""
+DEFAULT_OPACITY = 0.5
+"""Half of the anatomy shows through the colors."""
 PREVIOUS_FOREGROUND = "TrustSeg.PreviousForeground"
 PREVIOUS_OPACITY = "TrustSeg.PreviousOpacity"
 
@@ -30,7 +30,7 @@ def show(
     scene: slicer.vtkMRMLScene,
     map_node: slicer.vtkMRMLScalarVolumeNode,
     input_node: slicer.vtkMRMLVolumeNode,
-    opacity: float = 0.5,
+    opacity: float = DEFAULT_OPACITY,
 ) -> None:
     """Lay the map over the image in every slice view, those of hidden layouts included.
 
@@ -70,7 +70,7 @@ def is_shown(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNod
 
 def set_threshold(map_node: slicer.vtkMRMLScalarVolumeNode, value: float) -> None:
     """Hide the voxels of the map below a value, in the unit of the map (a probability: 0 to 1)."""
-    map_node.GetDisplayNode().SetThreshold(value, scale_of(map_node).limit)
+    map_node.GetDisplayNode().SetThreshold(value, upper_threshold(scale_of(map_node)))
     legend.follow_threshold(map_node)
 
 

@@ -11,7 +11,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from TrustSegModule.scene.geometry import ijk_to_ras
-from TrustSegModule.scene.legend import follow_table, show_surface_legend
+from TrustSegModule.scene.legend import follow_table, heading, show_surface_legend
 from TrustSegModule.scene.maps import scale_of
 from TrustSegModule.scene.nodes import nodes_of_class, place_beside
 
@@ -102,7 +102,7 @@ def _update_model(scene: slicer.vtkMRMLScene, segmentation_node, map_node) -> No
     if surface.GetNumberOfPoints():
         values = sample(map_node, vtk_to_numpy(surface.GetPoints().GetData())) * np.float32(scale.factor)
     scalars = numpy_to_vtk(values, deep=True)
-    scalars.SetName(scale.heading)
+    scalars.SetName(heading(scale))
     surface.GetPointData().SetScalars(scalars)
     model = segmentation_node.GetNodeReference(MODEL_ROLE) or _add_model(scene, segmentation_node)
     model.SetAndObserveMesh(surface)
@@ -137,7 +137,7 @@ def _add_model(scene: slicer.vtkMRMLScene, segmentation_node) -> slicer.vtkMRMLM
 def _color(display: slicer.vtkMRMLModelDisplayNode, map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
     scale = scale_of(map_node)
     with slicer.util.NodeModify(display):
-        display.SetActiveScalar(scale.heading, vtk.vtkAssignAttribute.POINT_DATA)
+        display.SetActiveScalar(heading(scale), vtk.vtkAssignAttribute.POINT_DATA)
         display.SetAndObserveColorNodeID(map_node.GetDisplayNode().GetColorNodeID())
         display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
         display.SetScalarRange(scale.low * scale.factor, scale.high * scale.factor)

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from TrustSegLib.contract import WORKER_PROTOCOL
 from TrustSegLib.worker.client.events import FailureKind
 from TrustSegLib.worker.client.process import WorkerProcess, ending
 from TrustSegLib.worker.folder import PrivateFolder, sweep
-from TrustSegLib.worker.protocol import PROTOCOL, LineSplitter, ProtocolError, decode, encode, shown
+from TrustSegLib.worker.protocol import LineSplitter, ProtocolError, decode, encode, shown
 
 LOG_LINES = 60
 """Kept for the details of a failure."""
@@ -149,8 +150,8 @@ class Connection:
         except ProtocolError:
             self._add_log(line)
             return
-        if message["type"] != "hello" or message.get("protocol") != PROTOCOL:
-            raise ProtocolError(f"the process does not speak {PROTOCOL} but {shown(line)}")
+        if message["type"] != "hello" or message.get("protocol") != WORKER_PROTOCOL:
+            raise ProtocolError(f"the process does not speak {WORKER_PROTOCOL} but {shown(line)}")
         pid = message.get("pid")
         if not isinstance(pid, int) or pid <= 1:
             raise ProtocolError(f"the process's greeting is not valid: {shown(line)}")

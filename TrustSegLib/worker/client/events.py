@@ -8,31 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from TrustSegLib.worker.protocol import Device
+
 if TYPE_CHECKING:
     from TrustSegLib.worker.client.requests import SegmentAnswer
 
 
 FailureKind = Literal["input", "memory", "crash", "start", "protocol", "disk"]
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where a network can run.
-
-    Attributes
-    ----------
-    name : str
-        What a request's `device` takes: `cpu`, `cuda:0`.
-    title : str
-        Name of the hardware, for people.
-    free_mb, total_mb : int or None
-        Memory in MB (1e6 bytes) when the worker started; None where it is not known.
-    """
-
-    name: str
-    title: str
-    free_mb: int | None = None
-    total_mb: int | None = None
 
 
 @dataclass(frozen=True)

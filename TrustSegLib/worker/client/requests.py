@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.worker.protocol import ProtocolError, WorkerError
 
 NUMERIC_KINDS = "biuf"
@@ -193,7 +194,7 @@ class SegmentRequest:
     direction: tuple[float, ...]
     model: Path
     device: str = "auto"
-    maps: tuple[str, ...] = ("error_probability",)
+    maps: tuple[str, ...] = (DEFAULT_MAP,)
     roi: str | None = None
     image_name: str = ""
 
@@ -280,7 +281,7 @@ class SegmentFile:
     staging: Path
     model: Path
     device: str = "auto"
-    maps: tuple[str, ...] = ("error_probability",)
+    maps: tuple[str, ...] = (DEFAULT_MAP,)
 
     array = None
     expected = ExpectedValues()

@@ -38,7 +38,7 @@ class FilePlace(NamedTuple):
     staging: Path
 
 
-class BatchCase(NamedTuple):
+class CaseOutcome(NamedTuple):
     """An image of a batch: the folder of its results, or why there are none."""
 
     image: str
@@ -94,7 +94,7 @@ def segment_file(
         raise named from error
 
 
-def write_tables(folder: Path, cases: Sequence[BatchCase]) -> list[dict[str, Any]]:
+def write_tables(folder: Path, cases: Sequence[CaseOutcome]) -> list[dict[str, Any]]:
     """Write the tables of a batch and return the rows of the cases, the worst first.
 
     Raises

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from TrustSegLib.contract import WORKER_PROTOCOL
 from TrustSegLib.errors import TrustSegError
 from TrustSegLib.version import __version__
 from TrustSegLib.worker.folder import PrivateFolder
-from TrustSegLib.worker.protocol import PROTOCOL, Cancelled, LineSplitter, ProtocolError, decode, encode
+from TrustSegLib.worker.protocol import Cancelled, LineSplitter, ProtocolError, decode, encode
 
 if TYPE_CHECKING:
     from TrustSegLib.worker.server.workshop import Workshop
@@ -38,7 +39,7 @@ def serve(channel: Channel, folder: Path, idle_seconds: float) -> NoReturn:
     """
     private = PrivateFolder.join(folder)
     jobs = Jobs()
-    channel.send({"type": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "version": __version__})
+    channel.send({"type": "hello", "protocol": WORKER_PROTOCOL, "pid": os.getpid(), "version": __version__})
     threading.Thread(target=_listen, args=(channel, jobs, private), daemon=True).start()
     workshop = _open_workshop(channel, private)
     while (job := jobs.take(idle_seconds)) is not None:

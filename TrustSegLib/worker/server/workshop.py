@@ -18,10 +18,9 @@ from TrustSegLib.inference import SegmentationResult, SegmentOptions, choose_dev
 from TrustSegLib.report import report_json
 from TrustSegLib.version import __version__
 from TrustSegLib.worker.arrays import write_array
-from TrustSegLib.worker.client.events import Device
-from TrustSegLib.worker.protocol import Cancelled
+from TrustSegLib.worker.protocol import Cancelled, Device
 from TrustSegLib.worker.server.batch import (
-    BatchCase,
+    CaseOutcome,
     FilePlace,
     plan_batch,
     read_case,
@@ -121,7 +120,7 @@ class Workshop:
     def write_tables(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
         """Write the tables of a batch; the message with their rows."""
         with understood():
-            folder, cases = Path(message["folder"]), [BatchCase(*case) for case in message["cases"]]
+            folder, cases = Path(message["folder"]), [CaseOutcome(*case) for case in message["cases"]]
         self._accept(message)
         return _values(message, {"cases": write_tables(folder, cases)})
 

@@ -27,13 +27,13 @@ from worker_processes import (
 from TrustSegLib.worker import Failed, Progressed, Stopped, Worker, WorkerError
 from TrustSegLib.worker.folder import PREFIX, PrivateFolder
 
-SLOW_START = STAND_IN + "\nif not os.path.exists('MARKER'): time.sleep(60)\n" + RUN_WORKER
+SLOW_START = STAND_IN + "\nif not os.path.exists('MARKER'): time.sleep(600)\n" + RUN_WORKER
 
 DEAF = STAND_IN + "\nnever, kept_open = os.pipe(); os.dup2(never, 0)\n" + RUN_WORKER
 
 
 @pytest.mark.parametrize("stage", ["load", "predict", "measure"])
-def test_a_killed_process_is_told_and_replaced(make_worker, make_request, stage):
+def test_killed_process_is_reported_and_replaced(make_worker, make_request, stage):
     worker = make_worker()
     request_id = worker.segment(make_request(f"compute:{stage}"))
     until(worker, Progressed)
@@ -46,7 +46,7 @@ def test_a_killed_process_is_told_and_replaced(make_worker, make_request, stage)
     assert worker.run(make_request()).report["pid"] != pid
 
 
-def test_a_process_killed_while_it_starts_is_told_and_replaced(make_worker, make_request, tmp_path):
+def test_process_killed_while_starting_is_reported_and_replaced(make_worker, make_request, tmp_path):
     worker = make_worker(SLOW_START.replace("MARKER", str(tmp_path / "quick")))
     request_id = worker.segment(make_request())
     os.kill(worker.pid, signal.SIGKILL)
@@ -57,7 +57,7 @@ def test_a_process_killed_while_it_starts_is_told_and_replaced(make_worker, make
     worker.run(make_request())
 
 
-def test_a_bug_in_the_process_is_told_with_its_traceback(make_worker, make_request):
+def test_bug_in_the_process_is_reported_with_its_traceback(make_worker, make_request):
     worker = make_worker()
     worker.segment(make_request("bug"))
     failed = until(worker, Failed)[-1]
@@ -98,7 +98,7 @@ sys.argv.pop()
     assert eventually(lambda: not runs(launcher) and not runs(child))
 
 
-def test_closing_in_the_middle_leaves_nothing(make_worker, make_request):
+def test_closing_during_a_run_leaves_nothing(make_worker, make_request):
     worker = make_worker()
     worker.segment(make_request("compute"))
     until(worker, Progressed)
@@ -110,7 +110,7 @@ def test_closing_in_the_middle_leaves_nothing(make_worker, make_request):
     assert worker.poll() == []
 
 
-def test_a_forgotten_worker_leaves_nothing(tmp_path, temporary):
+def test_garbage_collected_worker_leaves_nothing(tmp_path, temporary):
     worker = Worker(python=interpreter(tmp_path, STAND_IN_WORKER))
     worker.start()
     pid = worker.pid
@@ -131,7 +131,7 @@ while not any(isinstance(event, Progressed) for event in worker.poll()):
     time.sleep(0.01)
 print(worker.pid, flush=True)
 if sys.argv[2] == "wait":
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -169,7 +169,7 @@ def test_folders_of_killed_processes_are_swept_and_no_others(make_worker, tempor
     foreign.rmdir()
 
 
-def test_a_folder_that_vanished_is_told_and_replaced(make_worker, make_request):
+def test_vanished_folder_is_reported_and_replaced(make_worker, make_request):
     worker = make_worker()
     worker.start()
     shutil.rmtree(worker.folder)
@@ -178,7 +178,7 @@ def test_a_folder_that_vanished_is_told_and_replaced(make_worker, make_request):
     worker.run(make_request())
 
 
-def test_a_python_that_is_not_there_is_told(temporary):
+def test_missing_python_is_reported(temporary):
     with pytest.raises(WorkerError, match="cannot be started"):
         Worker(python=str(temporary / "python")).start()
 
@@ -202,11 +202,11 @@ FINISHED = '{"type": "finished", "id": "1", "labels": "%s", "maps": %s, "notices
         ["HELLO", FINISHED % ("1-labels.npy", '{"error_probability": "1-is-not-there.npy"}')],
     ],
 )
-def test_a_process_that_speaks_something_else_is_told_and_ended(make_worker, make_request, lines):
+def test_invalid_messages_of_a_process_are_reported_and_end_it(make_worker, make_request, lines):
     script = "import os, time\nprint('Welcome to the launcher')\n"
     hello = '\'{"type": "hello", "protocol": "trustseg-worker/1", "pid": %d}\' % os.getpid()'
     script += "".join(f"print({hello if line == 'HELLO' else repr(line)})\n" for line in lines)
-    worker = make_worker(script + "import sys\nsys.stdout.flush()\ntime.sleep(60)\n")
+    worker = make_worker(script + "import sys\nsys.stdout.flush()\ntime.sleep(600)\n")
     request_id = worker.segment(make_request())
     pid = worker.pid
     failed = until(worker, Failed)[-1]
@@ -229,7 +229,7 @@ print(json.dumps([failed.kind, failed.message, failed.id, worker.alive]))
 """
 
 
-def test_without_pytorch_the_client_loads_and_the_process_says_what_is_missing(tmp_path, temporary):
+def test_client_loads_without_pytorch_and_the_process_names_it(tmp_path, temporary):
     blocked = ("torch", "SimpleITK", "jsonschema", "scipy", "safetensors", "nibabel", "matplotlib", "tqdm")
     environment = environment_without(tmp_path / "blocked", *blocked, TMPDIR=str(temporary))
     done = subprocess.run(
@@ -241,7 +241,7 @@ def test_without_pytorch_the_client_loads_and_the_process_says_what_is_missing(t
     assert "install" in message
 
 
-def test_a_process_that_does_not_hear_is_given_up(make_worker, make_request, monkeypatch):
+def test_unresponsive_process_is_abandoned(make_worker, make_request, monkeypatch):
     """Ready, and deaf: as behind a launcher that does not pass its input on."""
     monkeypatch.setattr("TrustSegLib.worker.client.session.ACCEPT_SECONDS", 0.2)
     worker = make_worker(DEAF)

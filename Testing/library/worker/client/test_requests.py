@@ -23,7 +23,7 @@ from TrustSegLib.worker import (
 )
 
 
-def test_the_answer_is_that_of_the_request(make_worker, make_request, monkeypatch):
+def test_result_is_that_of_the_request(make_worker, make_request, monkeypatch):
     monkeypatch.setattr(arrays, "PIECE_BYTES", 7)  # read in many pieces
     worker = make_worker()
     request = make_request()
@@ -43,7 +43,7 @@ def test_the_answer_is_that_of_the_request(make_worker, make_request, monkeypatc
     assert [file.name for file in worker.folder.iterdir()] == ["lock"]
 
 
-def test_only_this_user_can_look_into_the_folder(make_worker):
+def test_folder_is_private_to_the_user(make_worker):
     worker = make_worker()
     worker.start()
     assert worker.folder.stat().st_mode & 0o777 == 0o700
@@ -63,14 +63,14 @@ def test_a_second_request_at_the_same_time_is_refused(make_worker, make_request)
         worker.segment(make_request())
 
 
-def test_warming_is_told_in_the_log(make_worker):
+def test_warming_up_is_logged(make_worker):
     worker = make_worker()
     worker.warm(Path("some-model"))
     until(worker, lambda event: event == Logged("warm some-model"))
     assert not worker.busy
 
 
-def test_cancel_stops_and_the_process_stays_warm(make_worker, make_request):
+def test_cancel_stops_and_the_process_stays_warm(make_worker, make_request, patient):
     worker = make_worker()
     request_id = worker.segment(make_request("wait"))
     until(worker, Progressed)
@@ -82,7 +82,7 @@ def test_cancel_stops_and_the_process_stays_warm(make_worker, make_request):
     assert [file.name for file in worker.folder.iterdir()] == ["lock"]
 
 
-def test_cancel_while_pytorch_loads_costs_no_process(make_worker, make_request, tmp_path):
+def test_cancel_while_pytorch_loads_keeps_the_process(make_worker, make_request, tmp_path, patient):
     loaded = tmp_path / "loaded"
     wait = f"self.folder = folder\n        while not os.path.exists({str(loaded)!r}): time.sleep(0.01)"
     worker = make_worker(STAND_IN_WORKER.replace("self.folder = folder", wait))
@@ -96,7 +96,7 @@ def test_cancel_while_pytorch_loads_costs_no_process(make_worker, make_request, 
     assert worker.run(make_request()).report["pid"] == pid
 
 
-def test_the_blocking_call_can_be_cancelled(make_worker, make_request):
+def test_the_blocking_call_can_be_cancelled(make_worker, make_request, patient):
     worker = make_worker()
     seen = []
     with pytest.raises(Cancelled):
@@ -119,7 +119,7 @@ def test_an_interrupted_blocking_call_leaves_no_process(make_worker, make_reques
     assert worker.folder is None
 
 
-def test_what_libraries_print_is_logged_and_breaks_nothing(make_worker, make_request):
+def test_output_of_libraries_is_logged(make_worker, make_request):
     worker = make_worker(environment={**os.environ, "LANG": "C", "LC_ALL": "C"})
     worker.segment(make_request("noise"))
     logged = [event.text for event in until(worker, Finished) if isinstance(event, Logged)]
@@ -136,7 +136,7 @@ def test_an_idle_process_ends_and_the_next_request_starts_another(make_worker, m
     assert worker.run(make_request()).report["pid"] != first
 
 
-def test_a_request_that_meets_an_idle_process_leaving_goes_to_the_next(make_worker, make_request, tmp_path):
+def test_request_to_a_process_that_is_leaving_goes_to_the_next(make_worker, make_request, tmp_path):
     leave = f"""
 import os, sys
 if not os.path.exists({str(tmp_path / "been here")!r}):
@@ -152,7 +152,7 @@ if not os.path.exists({str(tmp_path / "been here")!r}):
     np.testing.assert_array_equal(worker.run(request).labels, request.array[0] > 0)
 
 
-def test_a_damaged_line_from_the_client_is_told_and_the_process_goes_on(make_worker, make_request):
+def test_damaged_line_is_reported_and_the_process_stays(make_worker, make_request):
     worker = make_worker()
     worker.start()
     for line in (b"\xff{\n", b"[1]\n", b'{"type": "dance"}\n', b'{"no": "type"}\n', b'{"type": 1}\n'):
@@ -162,7 +162,7 @@ def test_a_damaged_line_from_the_client_is_told_and_the_process_goes_on(make_wor
     worker.run(make_request())
 
 
-def test_an_image_that_cannot_be_one_is_refused_at_once(make_request):
+def test_invalid_array_is_refused_at_once(make_request):
     shapes = (3, 4, 5), (1, 0, 4, 5)
     kinds = "U1", "c8", "O"
     for array in [*map(np.zeros, shapes), *(np.zeros((1, 1, 1, 1), kind) for kind in kinds)]:

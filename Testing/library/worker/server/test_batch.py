@@ -81,7 +81,7 @@ def refusal(worker: Worker, request) -> str:
     return failed.message
 
 
-def test_a_file_lacks_something_that_the_command_line_writes(case, images):
+def test_case_has_all_files_of_the_command_line(case, images):
     assert sorted(os.listdir(case)) == FILES
     report = json.loads((case / "report.json").read_text("utf-8"))
     jsonschema.validate(report, report_schema())
@@ -92,27 +92,27 @@ def test_a_file_lacks_something_that_the_command_line_writes(case, images):
     assert mask.any()
 
 
-def test_how_far_a_file_is_cannot_be_seen(worker, images, tmp_path):
+def test_progress_of_a_file_is_reported(worker, images, tmp_path):
     worker.ask(segment_file(images / "a.nii.gz", tmp_path))
     fractions = [event.fraction for event in until(worker, Finished) if isinstance(event, Progressed)]
     assert fractions == sorted(fractions)
     assert fractions[-1] > 0.5
 
 
-def test_a_broken_image_leaves_files_or_ends_the_process(worker, images, tmp_path):
+def test_broken_image_is_refused_and_leaves_no_files(worker, images, tmp_path):
     said = refusal(worker, segment_file(images / "b.nrrd", tmp_path))
     assert said.startswith(f"{images / 'b.nrrd'}: not an NRRD file")
     assert not list(tmp_path.iterdir())
 
 
-def test_an_error_of_the_model_does_not_name_the_image(worker, images, tmp_path):
+def test_model_error_names_the_image(worker, images, tmp_path):
     image = images / "a.nii.gz"
     wrong = SegmentFile(image, tmp_path / "a", tmp_path / ".private", MODEL, device="cpu", maps=("x",))
     assert "map 'x'" in refusal(worker, wrong)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_stopped_file_is_published(worker, tmp_path):
+def test_stopped_file_is_not_published(worker, tmp_path):
     images = make_folder(tmp_path / "images", repeats=3)
     output = tmp_path / "results"
     request_id = worker.ask(segment_file(images / "a.nii.gz", output))
@@ -122,7 +122,7 @@ def test_a_stopped_file_is_published(worker, tmp_path):
     assert not (output / "a").exists()
 
 
-def test_the_plan_names_what_is_no_image_or_forgets_one(worker, images, tmp_path):
+def test_plan_lists_every_image(worker, images, tmp_path):
     targets = answer(worker, PlanBatch(images, tmp_path / "results"))["targets"]
     assert [Path(target["image"]).name for target in targets] == ["a.nii.gz", "b.nrrd", "c.nii.gz"]
     assert [target["folder"] for target in targets] == [str(tmp_path / "results" / name) for name in "abc"]
@@ -131,7 +131,7 @@ def test_the_plan_names_what_is_no_image_or_forgets_one(worker, images, tmp_path
 
 
 @pytest.mark.parametrize("name", ["cases.csv", "a/mask.nii.gz"])
-def test_the_plan_allows_what_overwrites_a_file_of_somebody_else(worker, images, tmp_path, name):
+def test_plan_refuses_to_overwrite_foreign_files(worker, images, tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("mine")
@@ -139,13 +139,13 @@ def test_the_plan_allows_what_overwrites_a_file_of_somebody_else(worker, images,
     assert said.endswith("was not written by trustseg; choose another output folder")
 
 
-def test_a_folder_without_images_is_planned(worker, tmp_path):
+def test_plan_refuses_a_folder_without_images(worker, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     assert "holds no images" in refusal(worker, PlanBatch(tmp_path, tmp_path / "results"))
     assert "is no folder" in refusal(worker, PlanBatch(tmp_path / "nowhere", tmp_path / "results"))
 
 
-def test_the_tables_are_not_sorted_by_expected_failure(worker, case, images, tmp_path):
+def test_tables_are_sorted_by_expected_failure(worker, case, images, tmp_path):
     failed, gone = str(images / "b.nrrd"), str(images / "c.nii.gz")
     cases = [
         (str(images / "a.nii.gz"), str(case), None),
@@ -163,7 +163,7 @@ def test_the_tables_are_not_sorted_by_expected_failure(worker, case, images, tmp
     assert json.loads((tmp_path / "tables" / "cases.json").read_text("utf-8"))["cases"] == rows
 
 
-def test_the_tables_show_an_earlier_report(worker, case, images, tmp_path):
+def test_tables_read_changed_reports(worker, case, images, tmp_path):
     copy = tmp_path / "case"
     shutil.copytree(case, copy)
     cases = [(str(images / "a.nii.gz"), str(copy), None)]
@@ -174,7 +174,7 @@ def test_the_tables_show_an_earlier_report(worker, case, images, tmp_path):
     assert answer(worker, WriteTables(tmp_path, cases))["cases"][0]["quality"] == 0.25
 
 
-def test_a_case_that_is_read_again_is_another(worker, case, images):
+def test_read_case_equals_its_files(worker, case, images):
     read = answer(worker, ReadCase(images / "a.nii.gz", case))
     image = read_volume(images / "a.nii.gz")
     assert isinstance(read, CaseAnswer)
@@ -188,19 +188,19 @@ def test_a_case_that_is_read_again_is_another(worker, case, images):
     assert read.report == json.loads((case / "report.json").read_text("utf-8"))
 
 
-def test_results_of_another_image_are_read(worker, case, tmp_path):
+def test_results_of_another_image_are_refused(worker, case, tmp_path):
     other = make_folder(tmp_path / "images", repeats=2)
     assert "its results are not of" in refusal(worker, ReadCase(other / "a.nii.gz", case))
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"maps": [{"name": 1}]}'])
-def test_a_damaged_report_ends_the_process(worker, images, tmp_path, content):
+def test_damaged_report_is_refused(worker, images, tmp_path, content):
     if content is not None:
         (tmp_path / "report.json").write_text(content)
     assert "report.json" in refusal(worker, ReadCase(images / "a.nii.gz", tmp_path))
 
 
-def test_a_report_that_names_a_file_elsewhere_is_followed(worker, case, images, tmp_path):
+def test_report_cannot_name_files_outside_its_folder(worker, case, images, tmp_path):
     copy = tmp_path / "case"
     shutil.copytree(case, copy)
     report = json.loads((copy / "report.json").read_text("utf-8"))
@@ -211,7 +211,7 @@ def test_a_report_that_names_a_file_elsewhere_is_followed(worker, case, images, 
 
 
 @pytest.mark.parametrize("kind", ["segment_file", "plan_batch", "write_tables", "read_case"])
-def test_a_request_that_lacks_a_field_ends_the_process(worker, kind, images, tmp_path):
+def test_incomplete_request_is_refused_and_the_process_stays(worker, kind, images, tmp_path):
     worker.start()
     request = PlanBatch(images, tmp_path / "results")
 

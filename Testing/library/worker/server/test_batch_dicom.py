@@ -52,7 +52,7 @@ def segment_request(target: dict, output: Path) -> SegmentFile:
     )
 
 
-def test_the_plan_forgets_a_series_or_its_size(worker, export, tmp_path):
+def test_plan_lists_every_series_with_its_size(worker, export, tmp_path):
     targets = answer(worker, PlanBatch(export, tmp_path / "results"))["targets"]
     assert sorted(Path(target["folder"]).name for target in targets) == sorted(NAMES)
     for target in targets:
@@ -61,7 +61,7 @@ def test_the_plan_forgets_a_series_or_its_size(worker, export, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_series_is_not_segmented_or_read_again_as_another(worker, export, tmp_path):
+def test_series_is_segmented_and_read_again(worker, export, tmp_path):
     targets = answer(worker, PlanBatch(export, tmp_path))["targets"]
     by_name = {Path(target["folder"]).name: target for target in targets}
     good, scout = by_name["p1_2024_T1"], by_name["p2_2024_scout"]
@@ -86,20 +86,20 @@ def test_a_series_is_not_segmented_or_read_again_as_another(worker, export, tmp_
     assert read.labels.any()
 
 
-def test_the_slices_of_one_image_are_planned_as_a_batch(worker, export, tmp_path):
+def test_plan_refuses_the_slices_of_one_series(worker, export, tmp_path):
     said = refusal(worker, PlanBatch(export / "p1/2024/T1", tmp_path / "results"))
     assert said.endswith(
         "holds the slices of one image; load it and click Segment, or choose the folder above"
     )
 
 
-def test_results_are_planned_among_the_slices(worker, export):
+def test_plan_refuses_results_among_the_slices(worker, export):
     study = export / "p1" / "2024"
     said = refusal(worker, PlanBatch(study, study))
     assert f"lies in the folder of the series {study / 'T1'}, which results" in said
 
 
-def test_a_folder_that_cannot_be_read_refuses_the_plan(tmp_path):
+def test_unreadable_folder_does_not_stop_the_plan(tmp_path):
     """The name that the link gives is too long for the system."""
     write_series(tmp_path / "export" / "p1", np.arange(60).reshape(3, 4, 5))
     (tmp_path / "export" / "p0").mkdir()
@@ -110,14 +110,14 @@ def test_a_folder_that_cannot_be_read_refuses_the_plan(tmp_path):
     assert sizes["p0_link"] == 0
 
 
-def test_folders_without_images_are_planned(worker, tmp_path):
+def test_plan_refuses_folders_without_images(worker, tmp_path):
     (tmp_path / "export" / "p1").mkdir(parents=True)
     said = refusal(worker, PlanBatch(tmp_path / "export", tmp_path / "results"))
     assert "holds no images" in said
     assert "no folders of DICOM images" in said
 
 
-def test_image_files_beside_the_series_are_not_the_batch(worker, tmp_path):
+def test_image_files_take_precedence_over_series(worker, tmp_path):
     write_series(tmp_path / "export" / "p1", np.arange(60).reshape(3, 4, 5))
     (tmp_path / "export" / "a.nii.gz").write_text("x")
     targets = answer(worker, PlanBatch(tmp_path / "export", tmp_path / "results"))["targets"]

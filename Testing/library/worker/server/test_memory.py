@@ -20,7 +20,7 @@ GPU = torch.device("cuda:0")
 OOM = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
 
-def test_less_of_the_device_at_every_step_and_the_cpu_last():
+def test_each_step_needs_less_device_memory_and_the_cpu_is_last():
     assert list(rungs("cuda:1", 2, FULL, (4, 4, 4))) == [
         Rung("cuda:1", 2, FULL),
         Rung("cuda:1", 1, FULL),
@@ -39,7 +39,7 @@ def test_smaller_patches_still_fit_the_network(divisors):
     assert np.min(sizes, axis=0).tolist() >= [16, 16, 1]
 
 
-def test_memory_that_is_enough_announces_nothing():
+def test_sufficient_memory_announces_nothing():
     said = []
     ladder = rungs("cuda:0", 2, FULL, (4, 4, 4))
     assert segment_within_memory(lambda rung: rung, ladder, said.append) == Rung("cuda:0", 2, FULL)
@@ -62,7 +62,7 @@ def test_the_cpu_is_taken_when_no_patch_fits():
     "error",
     [MemoryError("Unable to allocate 9. GiB"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
 )
-def test_main_memory_that_runs_out_is_said_and_nothing_else_is_tried(error):
+def test_exhausted_main_memory_is_reported_without_retries(error):
     tried = []
 
     def attempt(rung: Rung) -> None:
@@ -75,7 +75,7 @@ def test_main_memory_that_runs_out_is_said_and_nothing_else_is_tried(error):
 
 
 @pytest.mark.parametrize("error", [TrustSegError("the image has no channels"), RuntimeError("shapes differ")])
-def test_other_errors_are_not_taken_for_want_of_memory(error):
+def test_other_errors_are_raised_unchanged(error):
     def attempt(rung: Rung) -> None:
         raise error
 
@@ -107,7 +107,7 @@ def request_message(folder: PrivateFolder, make_request) -> dict:
     return {**request.message("1", "1-image.npy"), "model": "hippocampus-t1"}
 
 
-def test_a_result_of_smaller_patches_says_so_everywhere(folder, make_request, monkeypatch):
+def test_smaller_patches_are_noted_in_notices_and_report(folder, make_request, monkeypatch):
     real_segment = job_file.segment
 
     def small_gpu(volume, model, options, *callbacks):
@@ -138,7 +138,7 @@ def test_a_result_of_smaller_patches_says_so_everywhere(folder, make_request, mo
     assert fractions == sorted(fractions)
 
 
-def test_a_failed_ladder_is_a_failure_of_memory(folder, make_request, monkeypatch):
+def test_exhausted_ladder_is_a_memory_failure(folder, make_request, monkeypatch):
     def no_memory(*arguments):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
 

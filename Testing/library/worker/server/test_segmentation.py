@@ -63,7 +63,7 @@ def large(sample: Volume) -> SegmentRequest:
     return request_of(replace(sample, array=np.tile(sample.array, (1, 4, 3, 3))))
 
 
-def test_it_is_the_mask_and_the_map_of_the_library(worker, sample, request_of_sample, tmp_path):
+def test_result_equals_the_library(worker, sample, request_of_sample, tmp_path):
     model = tmp_path / "modèle 日本"
     shutil.copytree(MODEL, model)
     torch.manual_seed(0)
@@ -96,7 +96,7 @@ def test_a_warm_model_is_not_loaded_again(worker, request_of_sample):
     assert not [event for event in seen if isinstance(event, Logged) and event.text.endswith("loaded")]
 
 
-def test_what_the_user_can_mend_is_said_and_the_process_stays(worker, request_of_sample):
+def test_user_errors_are_reported_and_the_process_stays(worker, request_of_sample):
     cases = {
         "neither a bundled model": replace(request_of_sample, model=Path("/nowhere")),
         "map 'x'": replace(request_of_sample, maps=("x",)),
@@ -129,7 +129,7 @@ def test_cancel_stops_between_patches(worker, sample):
         assert [file.name for file in worker.folder.iterdir()] == ["lock"]
 
 
-def test_a_process_killed_in_a_pass_is_told_and_the_next_request_goes_well(worker, sample, request_of_sample):
+def test_process_killed_during_prediction_is_reported_and_replaced(worker, sample, request_of_sample):
     request_id = worker.segment(large(sample))
     until(worker, lambda event: isinstance(event, Progressed) and event.stage == "predict")
     pid = worker.pid
@@ -161,7 +161,7 @@ def run(estimate: Estimate, clock: Clock, patches: int = 10, seconds: float = 2.
     return [step for step in steps if step is not None]
 
 
-def test_the_fraction_never_goes_back_and_ends_at_one():
+def test_fraction_is_monotonic_and_ends_at_one():
     clock = Clock()
     steps = run(Estimate(clock), clock)
     fractions = [step.fraction for step in steps]
@@ -171,14 +171,14 @@ def test_the_fraction_never_goes_back_and_ends_at_one():
     assert steps[-1].remaining_seconds == 0.0
 
 
-def test_the_remaining_time_is_unknown_first_and_then_by_the_measured_rate():
+def test_remaining_time_follows_the_measured_rate():
     clock = Clock()
     steps = run(Estimate(clock), clock)
     assert steps[0].remaining_seconds is None
     assert steps[5].remaining_seconds == pytest.approx(10.0, rel=0.2)
 
 
-def test_the_stage_is_the_one_that_is_going_on():
+def test_stage_is_the_current_one():
     clock = Clock()
     assert [step.stage for step in run(Estimate(clock), clock, patches=2)] == [
         "predict",
@@ -189,7 +189,7 @@ def test_the_stage_is_the_one_that_is_going_on():
     ]
 
 
-def test_a_new_start_goes_on_from_where_the_bar_is():
+def test_restart_continues_from_the_current_fraction():
     clock = Clock()
     estimate = Estimate(clock)
     clock.now += 1.0
@@ -202,7 +202,7 @@ def test_a_new_start_goes_on_from_where_the_bar_is():
     assert fractions[-1] == 1.0
 
 
-def test_quick_reports_are_not_all_passed_on():
+def test_frequent_reports_are_throttled():
     clock = Clock()
     steps = run(Estimate(clock), clock, patches=1000, seconds=0.001)
     assert len(steps) < 40

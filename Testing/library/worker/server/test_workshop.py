@@ -28,7 +28,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return paths
 
 
-def test_the_same_files_are_not_even_read_again(folder, verified):
+def test_unchanged_files_are_not_read_again(folder, verified):
     warm = WarmModel()
     first, fresh = warm.get(str(folder))
     assert fresh
@@ -37,7 +37,7 @@ def test_the_same_files_are_not_even_read_again(folder, verified):
     assert verified == [folder]
 
 
-def test_the_same_model_elsewhere_is_verified_and_not_loaded_again(folder, verified):
+def test_copied_model_is_verified_but_not_loaded_again(folder, verified):
     warm = WarmModel()
     first, _ = warm.get("hippocampus-t1")
     second, fresh = warm.get(str(folder))
@@ -45,7 +45,7 @@ def test_the_same_model_elsewhere_is_verified_and_not_loaded_again(folder, verif
     assert verified[-1] == folder
 
 
-def test_a_file_that_was_changed_meanwhile_is_noticed(folder):
+def test_changed_file_is_detected(folder):
     warm = WarmModel()
     warm.get(str(folder))
     weights = folder / "weights.safetensors"
@@ -57,7 +57,7 @@ def test_a_file_that_was_changed_meanwhile_is_noticed(folder):
         warm.get(str(folder))
 
 
-def test_another_patch_leaves_the_model_as_it_is(folder):
+def test_other_patch_size_leaves_the_model_unchanged(folder):
     model, _ = WarmModel().get(str(folder))
     smaller = model.with_patch((20, 28, 20))
     assert smaller.description.patch_shape == (20, 28, 20)
