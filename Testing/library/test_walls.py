@@ -19,7 +19,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "contract": set(),
     "errors": set(),
     "version": set(),
-    "__init__": {"version"},
+    "__init__": {"api", "layers", "moments", "networks", "imaging", "bundle", *FOUNDATION},
     "moments": set(),
     "layers": {"moments"},
     "networks": {"moments", "layers", *FOUNDATION},
@@ -35,6 +35,7 @@ MAY_KNOW: dict[str, set[str]] = {
     },
     "dicom_output": {"imaging", "uncertainty", "bundle", "inference", *FOUNDATION},
     "worker": {"imaging", "bundle", "inference", "report", "cases", *FOUNDATION},
+    "api": {"moments", "networks", "imaging", "bundle", "inference", *FOUNDATION},
     "cli": {"cases", "commands", *FOUNDATION},
     "__main__": {"cli"},
 }

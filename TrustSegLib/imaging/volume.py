@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -122,6 +123,57 @@ class Volume:
         image.SetOrigin(self.origin)
         image.SetDirection(self.direction)
         return image
+
+    @classmethod
+    def from_array(
+        cls,
+        array: np.ndarray,
+        spacing: Sequence[float],
+        orientation: str,
+        origin: Sequence[float] = (0.0, 0.0, 0.0),
+    ) -> Volume:
+        """Return an array as a volume whose axes run along those of the patient.
+
+        Parameters
+        ----------
+        array : np.ndarray, (D, H, W) or (C, D, H, W)
+            Numbers, indexed by z, y, x.
+        spacing : sequence of 3 floats
+            Distance of neighboring voxel centers along x, y, z, in mm.
+        orientation : str
+            Three letters such as "RAS": where x, y and z point.
+        origin : sequence of 3 floats
+            Center of the first voxel in patient coordinates (LPS), in mm.
+
+        Raises
+        ------
+        TypeError
+            If the array does not hold real numbers.
+        ValueError
+            If it is neither 3D nor 4D, or the geometry is not finite with positive spacing.
+        OptionError
+            If `orientation` is not one of the 48 orientations.
+
+        Examples
+        --------
+        >>> volume = Volume.from_array(np.zeros((30, 40, 50)), spacing=(1, 1, 2.5), orientation="RAS")
+        >>> volume.size
+        (50, 40, 30)
+        """
+        if array.dtype.kind not in "buif":
+            raise TypeError(f"voxels are real numbers, not {array.dtype}; convert the array first")
+        if array.ndim not in (3, 4):
+            raise ValueError(f"an array is (D, H, W) or (C, D, H, W), this one has shape {array.shape}")
+        for name, numbers in (("spacing", spacing), ("origin", origin)):
+            if np.shape(numbers) != (3,):
+                raise ValueError(f"{name} is three numbers along x, y, z in mm, not {numbers!r}")
+        axes, signs = _parse(orientation)
+        cosines = np.zeros((3, 3))
+        cosines[axes, range(3)] = signs
+        # ITK knows neither half precision nor the byte order of another machine.
+        dtype = np.dtype(np.float32) if array.dtype == np.float16 else array.dtype.newbyteorder("=")
+        array = array.astype(dtype, copy=False)
+        return cls(array if array.ndim == 4 else array[np.newaxis], spacing, origin, tuple(cosines.ravel()))
 
     @classmethod
     def from_sitk(cls, image: sitk.Image) -> Volume:

@@ -8,13 +8,14 @@ from .convolution import (
     TransposedConvolution,
 )
 from .drawn import PRIOR_VARIANCE, Drawn, DrawnConvolution, DrawnDropout, DrawnTransposedConvolution
-from .elementwise import Dropout, Propagate
+from .elementwise import AveragePool, Dropout, LeakyReLU, MaxPool, Propagate, Upsample
 from .normalization import BatchNorm, GroupNorm, InstanceNorm
 from .variance_head import VarianceHead
 
 __all__ = [
     "INITIAL_RELATIVE_VARIANCE",
     "PRIOR_VARIANCE",
+    "AveragePool",
     "BatchNorm",
     "ClassConvolution",
     "Convolution",
@@ -25,8 +26,11 @@ __all__ = [
     "Dropout",
     "GroupNorm",
     "InstanceNorm",
+    "LeakyReLU",
+    "MaxPool",
     "Propagate",
     "RandomKernels",
     "TransposedConvolution",
+    "Upsample",
     "VarianceHead",
 ]

@@ -34,6 +34,37 @@ class Propagate(nn.Module):
         return ", ".join([self.function.__name__, *(f"{key}={value}" for key, value in self.options.items())])
 
 
+class LeakyReLU(Propagate):
+    """Leaky ReLU with exact moments; see `moments.ExactRectifier`. Slope 0 is the ordinary ReLU."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__(moments.activate, rectifier=moments.ExactRectifier(negative_slope))
+
+
+class MaxPool(Propagate):
+    """Max-pooling, 2D or 3D; see `moments.max_pool`."""
+
+    def __init__(self, kernel_size: int, stride: int | None = None, padding: int = 0) -> None:
+        super().__init__(moments.max_pool, kernel_size=kernel_size, stride=stride, padding=padding)
+
+
+class AveragePool(Propagate):
+    """Average pooling, 2D or 3D; see `moments.average_pool` for the neighbors' `correlation`."""
+
+    def __init__(
+        self, kernel_size: int, stride: int | None = None, padding: int = 0, *, correlation: float = 0.0
+    ) -> None:
+        options = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        super().__init__(moments.average_pool, correlation=correlation, **options)
+
+
+class Upsample(Propagate):
+    """Linear interpolation to `scale` times the size; see `moments.upsample_linear`."""
+
+    def __init__(self, scale: int = 2, *, correlation: float = 0.0) -> None:
+        super().__init__(moments.upsample_linear, scale=scale, correlation=correlation)
+
+
 class Dropout(nn.Module):
     """Random in training, the identity at inference, where the scaling has been done already."""
 
