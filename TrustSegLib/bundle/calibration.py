@@ -9,10 +9,9 @@ from typing import Any
 import jsonschema
 
 from TrustSegLib.bundle.description import ModelDescription, check_schema
+from TrustSegLib.contract import CALIBRATION_SCHEMA
 from TrustSegLib.errors import BundleError
 from TrustSegLib.uncertainty import Calibration
-
-SCHEMA = "trustseg-calibration/1"
 
 _VALIDATOR = jsonschema.Draft202012Validator(
     json.loads(Path(__file__).with_name("calibration.schema.json").read_text(encoding="utf-8"))
@@ -37,7 +36,7 @@ def check_calibration(content: Any, description: ModelDescription, where: str) -
         If the schema's version is not known, the content does not fit it, a number is not finite, a curve
         does not rise, a label is none of the model's, or its images were of another modality.
     """
-    check_schema(content, SCHEMA, _VALIDATOR, where, "calibrate the model again")
+    check_schema(content, CALIBRATION_SCHEMA, _VALIDATOR, where, "calibrate the model again")
     try:
         calibration = Calibration.parse(content)
     except ValueError as error:

@@ -12,15 +12,9 @@ import jsonschema
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from TrustSegLib.contract import MODEL_FILE, MODEL_SCHEMA
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.imaging import Normalization
-
-SCHEMA = "trustseg-model/1"
-MODEL_FILE = "model.json"
-WEIGHTS_FILE = "weights.safetensors"
-CARD_FILE = "MODEL_CARD.md"
-CALIBRATION_FILE = "calibration.json"
-METRICS_FILE = "metrics.json"
 
 _VALIDATOR = jsonschema.Draft202012Validator(
     json.loads(Path(__file__).with_name("model.schema.json").read_text(encoding="utf-8"))
@@ -219,7 +213,7 @@ class ModelDescription:
             If the content does not fit the schema, its labels or names are not in order, or its normalization
             is not known.
         """
-        check_schema(data, SCHEMA, _VALIDATOR, where, "correct it or get the model again")
+        check_schema(data, MODEL_SCHEMA, _VALIDATOR, where, "correct it or get the model again")
         _check_structures(data["structures"], where)
         try:
             model_input = ModelInput.from_dict(data["input"])
@@ -237,7 +231,7 @@ class ModelDescription:
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `model.json`, in plain JSON types."""
         content = {
-            "schema": SCHEMA,
+            "schema": MODEL_SCHEMA,
             **vars(self),
             "structures": [structure.to_dict() for structure in self.structures],
             "input": self.input.to_dict(),

@@ -1,12 +1,10 @@
-"""Find a model by name, among those that ship and those that the user has added, or by path."""
+"""Find a model by path or by name, among the bundled models and those that the user has added."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
-from TrustSegLib.bundle.description import MODEL_FILE
+from TrustSegLib.contract import MODEL_FILE, MODELS_VARIABLE, added_models_folder
 from TrustSegLib.errors import BundleError, OptionError
 
 MODELS_FOLDER = Path(__file__).resolve().parent.parent / "models"
@@ -23,12 +21,12 @@ def known_models() -> dict[str, Path]:
 
 
 def find_bundle(name_or_path: str | Path) -> Path:
-    """Return where a model bundle lies.
+    """Return the path of a model bundle.
 
     Parameters
     ----------
     name_or_path : str or path
-        Name of a bundled or added model, or else a path; `./name` is always a path.
+        Name of a bundled or added model, or a path; `./name` is always a path.
 
     Returns
     -------
@@ -38,7 +36,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     Raises
     ------
     BundleError
-        If there is neither such a model nor such a path.
+        There is neither such a model nor such a path.
     """
     models = known_models()
     if str(name_or_path) in models:
@@ -52,31 +50,6 @@ def find_bundle(name_or_path: str | Path) -> Path:
     )
 
 
-FOLDER_VARIABLE = "TRUSTSEG_MODELS"
-"""Names another folder for the added models, such as one that a group shares."""
-
-
-def user_models_folder() -> Path:
-    """Return the folder of the added models, which need not be there.
-
-    It is `TRUSTSEG_MODELS` or, where that is not set, in the place that the operating system has for the data
-    of a user's programs (on Linux the XDG base directory).
-
-    Raises
-    ------
-    OptionError
-        The user has no home folder.
-    """
-    if os.environ.get(FOLDER_VARIABLE):
-        return Path(os.environ[FOLDER_VARIABLE]).absolute()
-    try:
-        return _data_folder() / "trustseg" / "models"
-    except RuntimeError as error:
-        raise OptionError(
-            f"the folder of your models: you have no home folder; set {FOLDER_VARIABLE} to a folder"
-        ) from error
-
-
 def added_models() -> dict[str, Path]:
     """Return the folder of each added model by its name, sorted; none for a user without a home folder."""
     try:
@@ -86,10 +59,17 @@ def added_models() -> dict[str, Path]:
     return {file.parent.name: file.parent for file in sorted(folder.glob(f"*/{MODEL_FILE}"))}
 
 
-def _data_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    given = Path(os.environ.get("XDG_DATA_HOME", ""))
-    return given if given.is_absolute() else Path.home() / ".local" / "share"
+def user_models_folder() -> Path:
+    """Return the folder of the added models, which need not exist; see `contract.added_models_folder`.
+
+    Raises
+    ------
+    OptionError
+        The user has no home folder.
+    """
+    try:
+        return added_models_folder()
+    except RuntimeError as error:
+        raise OptionError(
+            f"the folder of your models: you have no home folder; set {MODELS_VARIABLE} to a folder"
+        ) from error

@@ -12,17 +12,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from TrustSegLib.bundle.calibration import check_calibration
-from TrustSegLib.bundle.description import (
-    CALIBRATION_FILE,
-    CARD_FILE,
-    METRICS_FILE,
-    MODEL_FILE,
-    WEIGHTS_FILE,
-    ModelDescription,
-)
+from TrustSegLib.bundle.description import ModelDescription
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.bundle.loading import Bundle, load_bundle
 from TrustSegLib.bundle.weights import network_with_weights, write_weights
+from TrustSegLib.contract import CALIBRATION_FILE, CARD_FILE, METRICS_FILE, MODEL_FILE, WEIGHTS_FILE
 from TrustSegLib.errors import BundleError
 
 if TYPE_CHECKING:

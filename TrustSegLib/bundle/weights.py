@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from TrustSegLib.bundle.description import MODEL_FILE, WEIGHTS_FILE, ModelDescription
+from TrustSegLib.bundle.description import ModelDescription
+from TrustSegLib.contract import MODEL_FILE, WEIGHTS_FILE
 from TrustSegLib.errors import BundleError, OptionError
 
 if TYPE_CHECKING:

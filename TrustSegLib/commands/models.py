@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle, verify_bundle
-from TrustSegLib.bundle.description import MODEL_FILE
-from TrustSegLib.bundle.registry import FOLDER_VARIABLE, added_models, user_models_folder
+from TrustSegLib.bundle.registry import added_models, user_models_folder
 from TrustSegLib.cases.outputs import private_folder
 from TrustSegLib.commands.console import EXIT_FIXABLE, print_json
+from TrustSegLib.contract import MODEL_FILE, MODELS_VARIABLE
 from TrustSegLib.errors import BundleError, OptionError, OutputError
 
 
@@ -168,7 +168,7 @@ def remove(arguments: argparse.Namespace) -> int:
 
 def _models_folder(folder: Path) -> AbstractContextManager[Path]:
     """A private folder among the user's models."""
-    return private_folder(str(folder), "the folder of your models", f"set {FOLDER_VARIABLE} to another")
+    return private_folder(str(folder), "the folder of your models", f"set {MODELS_VARIABLE} to another")
 
 
 def _check_name(name: str, target: Path, overwrite: bool) -> None:

@@ -1,4 +1,9 @@
-"""Layers that take and return `Gaussian(mean, variance)`, and those that give one draw of themselves."""
+"""Layers of networks that propagate `Gaussian(mean, variance)`, and layers that are sampled.
+
+The former stand in for those of `torch.nn`, also in an `nn.Sequential`: a convolution takes an image or a
+Gaussian, every other layer a Gaussian, and all return one. Only the last, `ClassConvolution`, returns
+`LogitMoments`, of which `moments.readout_exact` makes the moments of the class probabilities.
+"""
 
 from .convolution import (
     INITIAL_RELATIVE_VARIANCE,
@@ -8,8 +13,18 @@ from .convolution import (
     TransposedConvolution,
 )
 from .drawn import PRIOR_VARIANCE, Drawn, DrawnConvolution, DrawnDropout, DrawnTransposedConvolution
-from .elementwise import AveragePool, Dropout, LeakyReLU, MaxPool, Propagate, Upsample
 from .normalization import BatchNorm, GroupNorm, InstanceNorm
+from .parameter_free import (
+    AveragePool,
+    Dropout,
+    LeakyReLU,
+    LinearUpsampling,
+    MaxPool,
+    NearestUpsampling,
+    Propagate,
+    ReLU,
+    rectifier,
+)
 from .variance_head import VarianceHead
 
 __all__ = [
@@ -27,10 +42,13 @@ __all__ = [
     "GroupNorm",
     "InstanceNorm",
     "LeakyReLU",
+    "LinearUpsampling",
     "MaxPool",
+    "NearestUpsampling",
     "Propagate",
     "RandomKernels",
+    "ReLU",
     "TransposedConvolution",
-    "Upsample",
     "VarianceHead",
+    "rectifier",
 ]

@@ -1,4 +1,4 @@
-"""Convolution layers whose kernels are Gaussian, one variance per output kernel."""
+"""Convolutions with Gaussian kernels, one variance per kernel."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from torch import Tensor, nn
 from TrustSegLib import moments
 from TrustSegLib.moments import Gaussian, LogitMoments
 
-#: Kernel variance at the start, relative to the mean square of the kernel's weights.
+#: Initial variance of a kernel, relative to the mean square of its weights.
 INITIAL_RELATIVE_VARIANCE = 1e-2
 
 
 class RandomKernels(nn.Module):
-    """Random kernels: ``weight`` (means), ``bias`` (certain) and ``rho``, with ``s = softplus(rho)``.
+    """Random kernels: means ``weight``, variances ``s = softplus(rho)`` and a certain ``bias``.
 
     Parameters
     ----------
     in_channels, out_channels : int
         Channels of the input and number of kernels.
     kernel_size : int
-        Same along every axis.
+        The same along every axis.
     dimensions : int
         2 or 3.
     bias : bool
-        Whether a certain bias is added.
+        Whether to add a bias, which has no variance.
     """
 
-    #: Axis of ``weight`` that runs over the kernels.
+    #: Axis of the kernels in ``weight``.
     kernel_axis = 0
 
     def __init__(
@@ -42,7 +42,7 @@ class RandomKernels(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.rho = nn.Parameter(self._empty_rho())
         nn.init.normal_(self.weight, std=math.sqrt(2 / (in_channels * kernel_size**dimensions)))
-        if not self.weight.is_meta:  # a bundle's network is built without values first
+        if not self.weight.is_meta:  # the network of a bundle is built without values first
             self.set_relative_variance(INITIAL_RELATIVE_VARIANCE)
 
     def _empty_rho(self) -> Tensor:
@@ -59,17 +59,17 @@ class RandomKernels(nn.Module):
 
     @torch.no_grad()
     def set_relative_variance(self, ratio: float) -> None:
-        """Set s of every kernel to ``ratio`` times the mean square of its weights."""
+        """Set the variance of every kernel to ``ratio`` times the mean square of its weights."""
         variance = (ratio * self.kernels().square().mean(dim=1)).clamp_min(1e-10).double()
         self.rho.copy_(variance.expm1().log())  # the inverse of softplus
 
     def kl_divergence(self) -> Tensor:
-        """Divergence from the layer's empirical-Bayes prior, in nats; see `moments.empirical_divergence`."""
+        """Divergence from the layer's empirical Bayes prior, in nats; see `moments.empirical_divergence`."""
         return moments.empirical_divergence(self.kernels(), self.weight_variance)
 
 
 class Convolution(RandomKernels):
-    """2D or 3D convolution of a Gaussian, or of a certain image.
+    """2D or 3D convolution of a Gaussian, or of an image without noise.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ class Convolution(RandomKernels):
     stride, padding, dilation : int
         As in `torch.nn.Conv3d`.
     correlation : float
-        What a receptive field's voxels have in common of their variance; see `moments.convolution`.
+        Share of the variance that the voxels of a receptive field have in common; see `moments.convolution`.
     centered : bool
-        Whether instance normalization follows and counts; see `moments.convolution`.
+        Whether instance normalization follows; see `moments.convolution`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Layers that give one draw of themselves: ordinary tensors in, ordinary tensors out."""
+"""Layers that sample their weights or masks: ordinary tensors in, ordinary tensors out."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from torch import Tensor, nn
 
 from TrustSegLib import moments
 from TrustSegLib.moments import Gaussian
+from TrustSegLib.moments.convolution import CONVOLVE, CONVOLVE_TRANSPOSED
 
 from .convolution import RandomKernels
 
-#: Variance of the prior ``N(0, s_p)`` of every weight that is drawn.
+#: Variance of the prior ``N(0, s_p)`` of every drawn weight.
 PRIOR_VARIANCE = 1.0
 
 
 class Drawn(nn.Module):
-    """A layer that can be told where its random numbers come from.
+    """A layer whose random numbers can come from a given generator.
 
     Attributes
     ----------
     generator : torch.Generator or None
-        If given, every call is one draw from it, in evaluation too. Otherwise the layer is random in
-        training only, by the global random numbers.
+        If given, every call is one draw from it, in evaluation mode as well. Otherwise the layer is random
+        in training mode only, with the global random numbers.
     """
 
     generator: torch.Generator | None = None
@@ -31,8 +32,8 @@ class Drawn(nn.Module):
 class DrawnDropout(Drawn):
     """Dropout of single activations.
 
-    A draw from ``generator`` is one mask for the whole batch, as one network serves all patches of a volume:
-    what a patch is answered does not depend on its place in a batch.
+    A draw from ``generator`` is one mask for the whole batch, as one network predicts all patches of a
+    volume: the prediction of a patch does not depend on its place in a batch.
     """
 
     def __init__(self, probability: float) -> None:
@@ -53,11 +54,11 @@ class DrawnDropout(Drawn):
 
 
 class DrawnConvolution(RandomKernels, Drawn):
-    """2D or 3D convolution whose weights have one variance each, ``s = softplus(rho)``, and are drawn.
+    """2D or 3D convolution with sampled weights, each of its own variance ``s = softplus(rho)``.
 
-    In training every output voxel is drawn (local reparameterization, `moments.draw`); a draw from
-    ``generator`` is one kernel for all voxels; else the means are the weights. ``weight`` and ``bias`` are
-    named as in the deterministic layer.
+    With a ``generator`` one kernel is drawn for all voxels. Without, every output voxel is drawn in training
+    mode (local reparameterization, `moments.draw`) and the means are the weights in evaluation mode.
+    ``weight`` and ``bias`` have the names of the deterministic layer.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ class DrawnConvolution(RandomKernels, Drawn):
     Blundell et al., Weight uncertainty in neural networks, ICML 2015.
     """
 
-    operations = {2: F.conv2d, 3: F.conv3d}  # noqa: RUF012
+    operations = CONVOLVE
 
     def __init__(
         self,
@@ -87,17 +88,17 @@ class DrawnConvolution(RandomKernels, Drawn):
         self.options = {"stride": stride, "padding": padding}
 
     def _empty_rho(self) -> Tensor:
-        # Flat: optimizers decay parameters of several axes, and a variance is no weight to be decayed.
+        # Flat, as weight decay applies to parameters of several axes and variances shall not decay.
         return torch.empty(self.weight.numel())
 
     @property
     def weight_variance(self) -> Tensor:
-        """s: the variance of every weight, in the shape of ``weight``."""
+        """s, the variance of every weight, in the shape of ``weight``."""
         return F.softplus(self.rho).view_as(self.weight)
 
     @torch.no_grad()
     def set_relative_variance(self, ratio: float) -> None:
-        """Set s of every weight to ``ratio`` times the mean square of its kernel's weights."""
+        """Set the variance of every weight to ``ratio`` times the mean square of its kernel's weights."""
         variance = (ratio * self.kernels().square().mean(dim=1)).clamp_min(1e-10).double()
         shape = [1] * self.weight.dim()
         shape[self.kernel_axis] = -1
@@ -109,7 +110,7 @@ class DrawnConvolution(RandomKernels, Drawn):
         return moments.gaussian_divergence(*each, PRIOR_VARIANCE)
 
     def draw_weight(self, generator: torch.Generator) -> Tensor:
-        """One draw of the weights, the same numbers in every precision."""
+        """Draw the weights; the random numbers are the same in every precision."""
         noise = torch.randn(self.weight.shape, generator=generator, device=self.weight.device)
         return self.weight + self.weight_variance.sqrt() * noise.to(self.weight.dtype)
 
@@ -129,4 +130,4 @@ class DrawnTransposedConvolution(DrawnConvolution):
     """2D or 3D transposed convolution; see `DrawnConvolution`."""
 
     kernel_axis = 1
-    operations = {2: F.conv_transpose2d, 3: F.conv_transpose3d}  # noqa: RUF012
+    operations = CONVOLVE_TRANSPOSED

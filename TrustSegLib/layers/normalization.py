@@ -1,4 +1,4 @@
-"""Normalization layers for Gaussians, with the parameter names of their `torch.nn` twins."""
+"""Normalization layers for Gaussians, with the parameter names of those of `torch.nn`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from TrustSegLib import moments
-from TrustSegLib.moments import Gaussian
-from TrustSegLib.moments.activation import Rectifier
+from TrustSegLib.moments import Gaussian, Rectifier
 
 
 class GroupNorm(nn.Module):
@@ -16,12 +15,13 @@ class GroupNorm(nn.Module):
     Parameters
     ----------
     groups, channels : int
-        ``groups`` divides ``channels``; equal numbers give instance normalization.
+        ``groups`` divides ``channels``; if they are equal, this is instance normalization.
     rectifier : Rectifier, optional
-        The activation that follows: both run as one pass, see `moments.normalize_and_activate`. Without
-        gradients the pass writes over its input, as a convolution's output is read by nothing else.
+        Of the activation that follows, computed in the same pass; see `moments.normalize_and_activate`.
+        Without gradients the pass overwrites its input, so nothing else may read that, as is so right after a
+        convolution.
     epsilon : float
-        Added to the denominator's square.
+        Added to the square of the denominator.
     """
 
     def __init__(
@@ -51,14 +51,22 @@ class GroupNorm(nn.Module):
 
 
 class InstanceNorm(GroupNorm):
-    """Instance normalization: one channel a group."""
+    """Instance normalization: every channel is a group. Parameters as in `GroupNorm`."""
 
     def __init__(self, channels: int, rectifier: Rectifier | None = None, epsilon: float = 1e-5) -> None:
         super().__init__(channels, channels, rectifier, epsilon)
 
 
 class BatchNorm(nn.Module):
-    """Batch normalization: the batch's statistics in training, the running ones at inference."""
+    """Batch normalization: by the statistics of the batch in training, by the running ones at inference.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels.
+    epsilon, momentum : float
+        As in `torch.nn.BatchNorm3d`.
+    """
 
     def __init__(self, channels: int, epsilon: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()

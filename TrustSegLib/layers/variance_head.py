@@ -1,4 +1,4 @@
-"""Class logits with a variance that the network learns to tell."""
+"""Class logits with a predicted variance."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from TrustSegLib.moments import LogitMoments
+from TrustSegLib.moments.convolution import CONVOLVE
 
-_CONVOLVE = {2: F.conv2d, 3: F.conv3d}
-
-#: Logit variance at the start.
+#: Initial variance of every logit.
 INITIAL_VARIANCE = 0.1
 
 
 class VarianceHead(nn.Module):
-    """1x1 convolutions to the mean and to the variance of every class logit.
+    """Two 1x1 convolutions, for the mean and for the variance of every class logit.
 
-    The classes' errors are independent. ``weight`` and ``bias`` of the mean are named as in the deterministic
-    head; ``rho_weight`` and ``rho_bias`` give the variance ``softplus(rho_weight x + rho_bias)``.
+    The errors of different classes are independent. ``weight`` and ``bias`` of the mean have the names of the
+    deterministic head; the variance is ``softplus(rho_weight x + rho_bias)``.
 
     Parameters
     ----------
-    in_channels, classes, dimensions : int
-        ``dimensions`` is 2 or 3.
+    in_channels, classes : int
+        Channels of the input and number of classes.
+    dimensions : int
+        2 or 3.
 
     References
     ----------
@@ -41,7 +42,7 @@ class VarianceHead(nn.Module):
 
     def forward(self, x: Tensor) -> LogitMoments:
         """(B, C, D, H, W) to moments of (B, K, D, H, W)."""
-        convolve = _CONVOLVE[x.dim() - 2]
+        convolve = CONVOLVE[x.dim() - 2]
         variance = F.softplus(convolve(x, self.rho_weight, self.rho_bias))
         classes = len(self.bias)
         own = torch.eye(classes, dtype=variance.dtype, device=variance.device)

@@ -1,6 +1,13 @@
-"""Moments of network operations: pure functions on tensors that carry mean and variance in one pass."""
+"""Moments of network operations: pure functions that propagate mean and variance in one pass."""
 
-from .activation import ExactRectifier, TaylorRectifier, activate, leaky_relu_exact, leaky_relu_taylor
+from .activation import (
+    ExactRectifier,
+    Rectifier,
+    TaylorRectifier,
+    activate,
+    leaky_relu_exact,
+    leaky_relu_taylor,
+)
 from .channel_correlation import CorrelatedGaussian, carry
 from .classification import class_logits
 from .combination import add, concatenate, dropout, dropout_expected
@@ -23,6 +30,7 @@ __all__ = [
     "ExactRectifier",
     "Gaussian",
     "LogitMoments",
+    "Rectifier",
     "TaylorRectifier",
     "activate",
     "add",

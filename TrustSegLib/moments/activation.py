@@ -25,18 +25,19 @@ def leaky_relu_exact(x: Gaussian, negative_slope: float = 0.0) -> Gaussian:
 
 
 def activate(x: Gaussian, rectifier: Rectifier) -> Gaussian:
-    """Apply a rectifier block by block; only the input moments are kept for the backward pass.
+    """Apply a rectifier block by block, keeping only the input moments for the backward pass.
 
     Parameters
     ----------
     x : Gaussian
-        (B, C, ...). Half precision works in float32 inside.
+        (B, C, ...). Half precision is computed in float32.
     rectifier : Rectifier
-        The activation's moments and derivatives.
+        The activation's moments and gradients.
 
     Returns
     -------
     Gaussian
+        (B, C, ...).
     """
     return Gaussian(*_Activate.apply(x.mean, x.variance, rectifier))
 
@@ -70,12 +71,12 @@ def _rows(*tensors: Tensor) -> list[Tensor]:
     return [as_rows(tensor) for tensor in tensors]
 
 
-#: Where the results go: tensors of the block's shape and the work's precision.
+#: Mean and variance of the output: tensors in the block's shape and the working precision.
 Outputs = tuple[Tensor, Tensor]
 
 
 class Rectifier(Protocol):
-    """Moments of an activation function on a block of any shape, and their derivatives."""
+    """Moments of an activation function on a block of any shape, and their gradients."""
 
     def moments(self, mean: Tensor, variance: Tensor, out: Outputs) -> None:
         """Write mean and variance of the output into ``out``, which is not the input."""
@@ -117,7 +118,7 @@ class ExactRectifier:
     With ``a = mu / sd``, ``m = mu Phi(a) + sd phi(a)`` (mean of the positive part) and ``n = m - mu`` (mean
     of the negative part), the positive part has variance ``v Phi(a) - m n``; the leaky ReLU of slope b has
     mean ``m - b n`` and variance ``v (b^2 + (1 - b^2) Phi(a)) - (1 - b)^2 m n``. There is no
-    ``E[x^2] - E[x]^2`` in this form: it keeps its digits in float32 for a down to -6.
+    ``E[x^2] - E[x]^2`` in this form, so float32 keeps its digits for a down to -6.
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""Element-wise work in blocks that stay in the processor's cache.
+"""Element-wise operations in blocks that stay in the processor's cache.
 
-An eager chain of element-wise operations reads and writes whole activations once per operation, which costs
-more than the convolutions do. Running the chain block by block keeps its intermediate values in the cache.
+An eager chain of element-wise operations reads and writes whole activations once per operation, which takes
+longer than the convolutions. Running the chain block by block keeps its intermediate values in the cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CPU_BLOCK = 2**17
 
 
 def blocks(example: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Walk over a matrix in blocks of about `CPU_BLOCK` elements; on a GPU there is one block.
+    """Iterate over a matrix in blocks of about `CPU_BLOCK` elements; on a GPU there is one block.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def blocks(example: Tensor) -> Iterator[tuple[slice, slice]]:
 
 
 def working_dtype(tensor: Tensor) -> torch.dtype:
-    """Precision for the inside of a block: float64 stays, everything else works in float32."""
+    """Working precision of a block: float64 stays, everything else is computed in float32."""
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
@@ -49,19 +49,21 @@ def as_rows(tensor: Tensor) -> Tensor:
 
 @contextmanager
 def written_to(targets: Sequence[Tensor], like: Tensor) -> Iterator[Sequence[Tensor]]:
-    """Tensors in the precision of the work that end up in the targets: they themselves where that fits.
+    """Yield tensors in the working precision for the results, which are copied to the targets at the end.
+
+    Targets that have this precision are yielded themselves.
 
     Parameters
     ----------
     targets : sequence of Tensor
         Blocks of the outputs.
     like : Tensor
-        A block in the precision of the work.
+        A block in the working precision.
 
     Yields
     ------
     sequence of Tensor
-        One to write into for each target.
+        One for each target.
     """
     if targets[0].dtype == like.dtype:
         yield targets

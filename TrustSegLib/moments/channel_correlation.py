@@ -1,7 +1,7 @@
-"""Correlation of the channels' errors, carried beside mean and variance on a coarse grid.
+"""Correlation between the channels' errors, propagated beside mean and variance on a coarse grid.
 
-Channels of one layer share the noise of the layers before it. A convolution adds what they share instead of
-the single variances, which changes the variance by as much as the neighbors' correlation does.
+Channels of one layer share the noise of the layers before it. A convolution adds their covariances, not only
+their variances, which changes the output's variance by as much as the correlation of neighboring voxels does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .gaussian import SMALLEST_VARIANCE, Gaussian
 
-#: Voxels along each axis of a cell: all of them have one correlation matrix.
+#: Voxels along each axis of a cell; they share one correlation matrix.
 CELL = 2
 
 _AVERAGE = {2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -23,7 +23,7 @@ _LINEAR = {2: "bilinear", 3: "trilinear"}
 
 
 class CorrelatedGaussian(Gaussian):
-    """A `Gaussian` that also knows how its channels' errors correlate.
+    """A `Gaussian` with the correlation between its channels' errors.
 
     Attributes
     ----------
@@ -40,14 +40,19 @@ class CorrelatedGaussian(Gaussian):
 
 
 def carry(x: Gaussian | Tensor, result: Gaussian, weight: Tensor | None = None) -> Gaussian:
-    """Give the result of a layer that treats each channel alone the correlation of its input.
+    """Pass the input's correlation on to the result of a layer that treats each channel separately.
 
     Parameters
     ----------
     x, result : Gaussian
-        Input and answer of the layer; the grid may change.
+        Input and output of the layer; the grid may differ.
     weight : Tensor, optional
-        (C,), what the layer multiplies the channels by: a negative one turns the sign.
+        (C,), factors of the channels: a negative one flips the sign of its correlations.
+
+    Returns
+    -------
+    Gaussian
+        ``result``, as a `CorrelatedGaussian` if ``x`` is one.
     """
     if not isinstance(x, CorrelatedGaussian):
         return result
@@ -59,7 +64,7 @@ def carry(x: Gaussian | Tensor, result: Gaussian, weight: Tensor | None = None) 
 
 
 def join(*parts: Gaussian) -> Tensor | None:
-    """Correlation of joined channels, those of different parts independent; None if no part has one."""
+    """Correlation of concatenated channels, independent across parts; None if no part has one."""
     if not any(isinstance(part, CorrelatedGaussian) for part in parts):
         return None
     matrices = [correlation_of(part) for part in parts]
@@ -73,7 +78,7 @@ def join(*parts: Gaussian) -> Tensor | None:
 
 
 def correlation_of(x: Gaussian) -> Tensor:
-    """Its correlation, or that of independent channels."""
+    """Correlation of a `Gaussian`: the identity if its channels are independent."""
     if isinstance(x, CorrelatedGaussian):
         return x.correlation
     identity = torch.eye(x.mean.shape[1], dtype=x.mean.dtype, device=x.mean.device)
@@ -82,30 +87,30 @@ def correlation_of(x: Gaussian) -> Tensor:
 
 
 def correlated(mean: Tensor, variance: Tensor, covariance: Tensor) -> CorrelatedGaussian:
-    """From the covariance (B, C, C, ...) in the cells, of which the diagonal is not looked at."""
+    """Build it from the covariance (B, C, C, ...) in the cells, whose diagonal is ignored."""
     deviation = in_cells(variance).clamp_min(SMALLEST_VARIANCE).sqrt()
     correlation = (covariance / _outer(deviation)).clamp(-1, 1)
     return CorrelatedGaussian(mean, variance, _with_unit_diagonal(correlation))
 
 
 def common_covariance(x: Gaussian, kernels: Tensor, deviation: Tensor) -> Tensor:
-    """Covariance of the outputs for noise that all voxels of a receptive field share.
+    """Covariance of the outputs due to noise that all voxels of a receptive field share.
 
     ``Cov_kk' = sum_cc' M_kc M_k'c' R_cc' sd_c sd_c'``.
 
     Parameters
     ----------
     x : Gaussian
-        The input; its correlation R counts.
+        The input, with correlation R.
     kernels : Tensor
         (K, C), sums M of each kernel over its receptive field.
     deviation : Tensor
-        (B, C, ...), standard deviations on the cells of the answer.
+        (B, C, ...), standard deviations sd on the output's cells.
 
     Returns
     -------
     Tensor
-        (B, K, K, ...), on these cells.
+        (B, K, K, ...), on the same cells.
     """
     matrix = on_grid(correlation_of(x), deviation.shape[2:]) * _outer(deviation)
     columns = matrix.flatten(3).permute(0, 3, 1, 2).contiguous()
@@ -113,19 +118,19 @@ def common_covariance(x: Gaussian, kernels: Tensor, deviation: Tensor) -> Tensor
 
 
 def pointwise_covariances(x: CorrelatedGaussian, kernels: Sequence[Tensor]) -> list[Tensor]:
-    """Covariance of sums over the channels, voxel by voxel.
+    """Covariance of weighted sums over the channels, voxel by voxel.
 
     Parameters
     ----------
     x : CorrelatedGaussian
         (B, C, ...).
     kernels : sequence of Tensor
-        Several times (K, C).
+        Weights, each (K, C).
 
     Returns
     -------
     list of Tensor
-        (B, K, K, ...) for each.
+        (B, K, K, ...) for each kernel.
     """
     size, deviation = x.mean.shape[2:], x.variance.clamp_min(SMALLEST_VARIANCE).sqrt()
     deviation = F.pad(deviation, [end for length in reversed(size) for end in (0, length % CELL)])
@@ -143,7 +148,7 @@ def pointwise_covariances(x: CorrelatedGaussian, kernels: Sequence[Tensor]) -> l
 
 
 def summed(mean: Tensor, variance: Tensor, parts: Sequence[Gaussian]) -> Gaussian:
-    """A sum of independent parts with the correlation that they leave, if they have one."""
+    """Sum of independent parts, with the correlation that follows from theirs, if they have one."""
     if not any(isinstance(part, CorrelatedGaussian) for part in parts):
         return Gaussian(mean, variance)
     deviations = [in_cells(part.variance).clamp_min(SMALLEST_VARIANCE).sqrt() for part in parts]
@@ -152,7 +157,7 @@ def summed(mean: Tensor, variance: Tensor, parts: Sequence[Gaussian]) -> Gaussia
 
 
 def in_cells(x: Tensor) -> Tensor:
-    """Average (B, C, ...) over the cells; the last one may be cut."""
+    """Average (B, C, ...) over the cells; the last one may be smaller."""
     return _AVERAGE[x.dim() - 2](x, CELL, ceil_mode=True, count_include_pad=False)
 
 
@@ -161,7 +166,7 @@ def from_cells(x: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(x, size=size, mode=_LINEAR[len(size)], align_corners=False)
 
 
-def own(covariance: Tensor) -> Tensor:
+def diagonal(covariance: Tensor) -> Tensor:
     """The diagonal (B, C, ...) of (B, C, C, ...)."""
     return torch.diagonal(covariance, dim1=1, dim2=2).movedim(-1, 1)
 
@@ -185,7 +190,7 @@ def cells_of(size: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def on_grid(correlation: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Mean of a correlation over larger cells, or its repetition in smaller ones."""
+    """Average a correlation over larger cells, or repeat it in smaller ones."""
     if tuple(correlation.shape[3:]) == tuple(size):
         return correlation
     flat = F.interpolate(correlation.flatten(1, 2), size=tuple(size), mode="area")

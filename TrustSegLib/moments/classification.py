@@ -1,37 +1,35 @@
-"""The last linear map: class logits with their full covariance in each voxel."""
+"""The last linear map: class logits with their full covariance in every voxel."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .channel_correlation import CorrelatedGaussian, pointwise_covariances
+from .convolution import CONVOLVE
 from .gaussian import Gaussian, LogitMoments
 from .power import power
-
-_CONVOLVE = {2: F.conv2d, 3: F.conv3d}
 
 
 def class_logits(
     x: Gaussian, weight: Tensor, weight_variance: Tensor, bias: Tensor | None = None
 ) -> LogitMoments:
-    """Map channels to classes with a random 1x1 convolution and keep the classes' covariance.
+    """Map channels to class logits by a random 1x1 convolution, keeping the covariance between classes.
 
-    ``Cov_kk' = sum_c m_kc m_k'c v_c + delta_kk' s_k sum_c (mu_c^2 + v_c)``: the classes share the
-    channels' errors. K (K + 1) / 2 output channels of one small convolution; it costs next to nothing.
-    Of a `CorrelatedGaussian` the first sum runs over pairs of channels.
+    ``Cov_kk' = sum_c m_kc m_k'c v_c + delta_kk' s_k sum_c (mu_c^2 + v_c)``: classes share the
+    channels' errors. This is one small convolution of K (K + 1) / 2 output channels, which costs next to
+    nothing. For a `CorrelatedGaussian` the first sum runs over pairs of channels.
 
     Parameters
     ----------
     x : Gaussian
         (B, C, D, H, W) or (B, C, H, W).
     weight : Tensor
-        (K, C, 1, 1, 1) or (K, C, 1, 1).
+        Kernel means, (K, C, 1, 1, 1) or (K, C, 1, 1).
     weight_variance : Tensor
-        (K,).
+        (K,), one variance for all weights of a kernel.
     bias : Tensor, optional
-        (K,).
+        (K,), certain.
 
     Returns
     -------
@@ -39,7 +37,7 @@ def class_logits(
         ``mean`` (B, K, ...), ``covariance`` (B, K, K, ...).
     """
     classes = weight.shape[0]
-    convolve = _CONVOLVE[weight.dim() - 2]
+    convolve = CONVOLVE[weight.dim() - 2]
     rows, columns = torch.triu_indices(classes, classes, device=weight.device)
     if isinstance(x, CorrelatedGaussian):
         pairs = pointwise_covariances(x, [weight.flatten(1)])[0][:, rows, columns]

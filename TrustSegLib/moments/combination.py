@@ -1,4 +1,4 @@
-"""Moments of concatenation, of sums and of dropout."""
+"""Moments of concatenation, sums and dropout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .gaussian import Gaussian
 
 
 def concatenate(*parts: Gaussian) -> Gaussian:
-    """Join Gaussians along the channels; the correlation of channels of different parts is not carried."""
+    """Concatenate Gaussians along the channels; channels of different parts count as independent."""
     mean, variance = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
     correlation = join(*parts)
     return (
@@ -20,8 +20,8 @@ def concatenate(*parts: Gaussian) -> Gaussian:
 def add(*parts: Gaussian) -> Gaussian:
     """Add Gaussians as if they were independent: means add, variances add.
 
-    The parts of a residual or skip sum are functions of the same weights; their correlation is not carried,
-    so that the sum's variance is off by twice their covariance.
+    The parts of a residual or skip sum depend on the same weights. Their correlation is not propagated, so
+    the sum's variance is off by twice their covariance.
 
     Parameters
     ----------
@@ -38,30 +38,48 @@ def add(*parts: Gaussian) -> Gaussian:
 
 
 def dropout(x: Gaussian, probability: float) -> Gaussian:
-    """Drop activations at random in training: one mask for both moments.
+    """Drop activations at random in training, with one mask for both moments.
 
-    Kept means are scaled by ``1 / (1 - p)`` and kept variances by its square, so that nothing is left to
-    scale at inference, where dropout is the identity.
+    Kept means are scaled by ``1 / (1 - p)`` and kept variances by its square, so that dropout is the identity
+    at inference.
 
     Parameters
     ----------
     x : Gaussian
         (B, C, ...).
     probability : float
-        Share of activations to drop, in [0, 1).
+        Fraction of activations to drop, in [0, 1).
 
     Returns
     -------
     Gaussian
+        (B, C, ...).
     """
     kept = torch.empty_like(x.mean).bernoulli_(1 - probability).div_(1 - probability)
     return Gaussian(x.mean * kept, x.variance * kept.square())
 
 
 def dropout_expected(x: Gaussian, probability: float) -> Gaussian:
-    """Moments over the dropout masks themselves, for sampling-free MC-dropout.
+    """Moments over the dropout masks, for MC dropout without sampling.
 
-    ``E = mu`` and ``Var = v / (1 - p) + mu^2 p / (1 - p)`` (Postels et al., ICCV 2019).
+    ``E = mu`` and ``Var = v / (1 - p) + mu^2 p / (1 - p)``.
+
+    Parameters
+    ----------
+    x : Gaussian
+        (B, C, ...).
+    probability : float
+        Fraction of activations to drop, in [0, 1).
+
+    Returns
+    -------
+    Gaussian
+        (B, C, ...).
+
+    References
+    ----------
+    Postels et al., Sampling-free epistemic uncertainty estimation using approximated variance propagation,
+    ICCV 2019.
     """
     keep = 1 - probability
     return Gaussian(x.mean, (x.variance + probability * x.mean.square()) / keep)

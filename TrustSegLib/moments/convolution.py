@@ -1,8 +1,8 @@
-"""Moments of convolutions whose kernels are random: ``vec(W_k) ~ N(m_k, s_k I)``.
+"""Moments of convolutions with random kernels ``vec(W_k) ~ N(m_k, s_k I)``.
 
-With an independent random input the output variance is ``s_k sum(mu^2 + v) + sum m_k^2 v`` over the
-receptive field (Carannante et al., SUPER-Net). The first sum is the same for every kernel, so it is one
-single-channel box filter; only the second is a convolution.
+For an independent random input the output's variance is ``s_k sum(mu^2 + v) + sum m_k^2 v`` over the
+receptive field (Carannante et al., SUPER-Net). The first sum is the same for every kernel: one single-channel
+box filter. Only the second is a convolution.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from .channel_correlation import (
     cells_of,
     common_covariance,
     correlated,
+    diagonal,
     from_cells,
     in_cells,
     on_grid,
-    own,
     pointwise_covariances,
 )
 from .gaussian import SMALLEST_VARIANCE, Gaussian
 from .power import power
 
-_CONVOLVE = {2: F.conv2d, 3: F.conv3d}
-_CONVOLVE_TRANSPOSED = {2: F.conv_transpose2d, 3: F.conv_transpose3d}
+CONVOLVE = {2: F.conv2d, 3: F.conv3d}
+CONVOLVE_TRANSPOSED = {2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
 def box_sum(x: Tensor, kernel_size: tuple[int, ...], stride: int, padding: int, dilation: int) -> Tensor:
-    """Sum over the receptive field of a kernel, one axis after the other.
+    """Sum over a kernel's receptive field, one axis after the other.
 
     Parameters
     ----------
@@ -74,12 +74,12 @@ def convolution(
     correlation: float = 0.0,
     centered: bool = False,
 ) -> Gaussian:
-    """Convolve a Gaussian or a certain input with random kernels.
+    """Convolve a Gaussian, or an input without noise, with random kernels.
 
     Parameters
     ----------
     x : Gaussian or Tensor
-        (B, C, D, H, W) or (B, C, H, W). A tensor is an input without noise, such as the image.
+        (B, C, D, H, W) or (B, C, H, W). A tensor has no noise, such as an image.
     weight : Tensor
         Kernel means, (K, C, k, k, k) or (K, C, k, k).
     weight_variance : Tensor
@@ -89,13 +89,13 @@ def convolution(
     stride, padding, dilation : int
         As in `torch.nn.functional.conv3d`. Padded voxels have mean 0 and variance 0.
     correlation : float
-        Share r of the propagated variance that all voxels of a receptive field have in common. 0 treats them
-        as independent, and the channels too. Otherwise the propagated term is
+        Share r of the propagated variance that all voxels of a receptive field have in common; 0 treats
+        voxels and channels as independent. Otherwise the propagated term is
         ``(1-r) sum m^2 v + r sum_cc' M_c M_c' R_cc' sd_c sd_c'`` with M the sum of the kernel, sd the mean
-        over its field and R the correlation of the channels, which the answer carries on.
+        over its field and R the correlation of the channels, which the output carries.
     centered : bool
-        The answer's own mean over each image and channel will be taken away, as by instance normalization.
-        A kernel's noise then counts only by what its field differs from the image's mean field.
+        Whether the output's mean over each image and channel is subtracted next, as instance normalization
+        does. A kernel's noise then counts only as far as its field differs from the image's mean field.
 
     Returns
     -------
@@ -103,12 +103,12 @@ def convolution(
         (B, K, D', H', W'); a `CorrelatedGaussian` if r is not 0 and the input is random.
     """
     options = {"stride": stride, "padding": padding, "dilation": dilation}
-    convolve = _CONVOLVE[weight.dim() - 2]
+    convolve = CONVOLVE[weight.dim() - 2]
     certain = isinstance(x, Tensor)
     mean = convolve(x if certain else x.mean, weight, bias, **options)
     field = box_sum(power(x), tuple(weight.shape[2:]), **options)
     if centered:
-        field = _less_mean_field(field, x if certain else x.mean, weight, options)
+        field = _centered_field(field, x if certain else x.mean, weight, options)
     if certain:
         return Gaussian(mean, _add_kernel_noise(None, weight_variance, field))
     variance = convolve(x.variance, weight.square(), **options)
@@ -119,7 +119,7 @@ def convolution(
     return correlated(mean, _add_kernel_noise(variance, weight_variance, field), correlation * covariance)
 
 
-def _less_mean_field(field: Tensor, x: Tensor, weight: Tensor, options: dict[str, int]) -> Tensor:
+def _centered_field(field: Tensor, x: Tensor, weight: Tensor, options: dict[str, int]) -> Tensor:
     """``sum |x - a|^2`` over each receptive field from ``sum |x|^2``, with a the channels' means."""
     average = x.flatten(2).mean(dim=2)
     along = torch.einsum("bc...,bc->b...", x, average).unsqueeze(1)
@@ -129,22 +129,22 @@ def _less_mean_field(field: Tensor, x: Tensor, weight: Tensor, options: dict[str
 
 
 def _shared_noise(x: Gaussian, weight: Tensor, options: dict[str, int]) -> tuple[Tensor, Tensor]:
-    """Variance (B, K, ...) of noise that fields have in common, and its covariance in the cells.
+    """Variance (B, K, ...) of the noise that the voxels of a field share, and its covariance in the cells.
 
-    The voxels' share is that of independent channels, times what their correlation makes of it in the cell.
+    The variance is that of independent channels, times the gain by their correlation in the cell.
     """
     deviation = _field_deviation(x, weight, options)
     kernels = weight.flatten(2).sum(dim=2)
     covariance = common_covariance(x, kernels, in_cells(deviation))
     squared = kernels.square().view(*kernels.shape, *(1,) * (weight.dim() - 2))
-    convolve = _CONVOLVE[weight.dim() - 2]
-    gain = own(covariance) / convolve(in_cells(deviation).square(), squared).clamp_min(SMALLEST_VARIANCE)
+    convolve = CONVOLVE[weight.dim() - 2]
+    gain = diagonal(covariance) / convolve(in_cells(deviation).square(), squared).clamp_min(SMALLEST_VARIANCE)
     variance = convolve(deviation.square(), squared)
     return variance * from_cells(gain, variance.shape[2:]), covariance
 
 
 def _field_deviation(x: Gaussian, weight: Tensor, options: dict[str, int]) -> Tensor:
-    """Mean standard deviation (B, C, ...) over the receptive field of each voxel of the answer."""
+    """Mean standard deviation (B, C, ...) over the receptive field of each output voxel."""
     deviation = x.variance.clamp_min(SMALLEST_VARIANCE).sqrt().flatten(0, 1).unsqueeze(1)
     sums = box_sum(deviation, tuple(weight.shape[2:]), **options)
     return (sums / weight[0, 0].numel()).view(*x.variance.shape[:2], *sums.shape[2:])
@@ -181,7 +181,7 @@ def transposed_convolution(
         (B, K, D', H', W').
     """
     options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-    convolve = _CONVOLVE_TRANSPOSED[weight.dim() - 2]
+    convolve = CONVOLVE_TRANSPOSED[weight.dim() - 2]
     mean = convolve(x.mean, weight, bias, **options)
     variance = convolve(x.variance, weight.square(), **options)
     if correlation:
@@ -201,17 +201,20 @@ def transposed_convolution(
 
 
 def _step_up(x: CorrelatedGaussian, weight: Tensor, stride: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Variance, and covariance in its cells, where each voxel of the answer sees one voxel of the input."""
+    """Variance, and covariance in its cells, where each output voxel sees one input voxel."""
     variance = torch.empty_like(like)
     shared = pointwise_covariances(x, [kernels.T for kernels in weight.flatten(2).unbind(2)])
     for start, each in zip(product(range(stride), repeat=weight.dim() - 2), shared, strict=True):
-        variance[(..., *(slice(first, None, stride) for first in start))] = own(each)
+        variance[(..., *(slice(first, None, stride) for first in start))] = diagonal(each)
     return variance, on_grid(sum(shared) / len(shared), cells_of(like.shape[2:]))
 
 
 def _sum_of_squared_channels(convolve, deviation: Tensor, weight: Tensor, options: dict) -> Tensor:
-    """``sum_c (sum_i m_ci sd_ci)^2``; ``weight`` (K, C, ...). Channel by channel: C K maps would not fit."""
-    transposed = convolve in _CONVOLVE_TRANSPOSED.values()
+    """``sum_c (sum_i m_ci sd_ci)^2``; ``weight`` (K, C, ...).
+
+    By channel, as C K maps need too much memory.
+    """
+    transposed = convolve in CONVOLVE_TRANSPOSED.values()
     total = 0
     for channel in range(deviation.shape[1]):
         kernel = weight[:, channel : channel + 1]

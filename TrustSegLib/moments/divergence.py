@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence of random kernels from their prior, with every factor."""
+"""Kullback-Leibler divergence of random kernels from their prior."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def gaussian_divergence(mean: Tensor, variance: Tensor, prior_variance: float) -
     Parameters
     ----------
     mean : Tensor
-        (K, d), one kernel a row.
+        (K, d), one kernel per row.
     variance : Tensor
-        (K,).
+        (K,), variance s_k of every weight of a kernel.
     prior_variance : float
         s_p.
 
@@ -31,7 +31,7 @@ def gaussian_divergence(mean: Tensor, variance: Tensor, prior_variance: float) -
 
 
 def empirical_divergence(mean: Tensor, variance: Tensor) -> Tensor:
-    """Divergence from the prior that fits this layer best, ``s_p = mean(m^2 + s)``.
+    """Divergence from the prior that fits the layer best, ``s_p = mean(m^2 + s)``.
 
     Empirical Bayes (Wu et al., Deterministic variational inference, ICLR 2019): at this prior the quadratic
     term is constant and ``1/2 sum_k d log(s_p / s_k)`` remains.

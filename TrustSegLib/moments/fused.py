@@ -1,7 +1,7 @@
 """Group normalization followed by a rectifier, without writing the normalized activation.
 
-The pair stands behind every convolution. Fused, it reads and writes each moment once, and training keeps
-only the convolution's output: half the memory of two separate layers.
+The pair follows every convolution. Fused, it reads and writes each moment once, and training keeps only the
+convolution's output: half the memory of two separate layers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def normalize_and_activate(
     *,
     inplace: bool = False,
 ) -> Gaussian:
-    """Group normalization (see `group_norm`), then a rectifier.
+    """Group normalization, see `group_norm`, followed by a rectifier.
 
     Parameters
     ----------
@@ -47,15 +47,16 @@ def normalize_and_activate(
     weight, bias : Tensor
         (C,).
     rectifier : Rectifier
-        The activation's moments and derivatives.
+        The activation's moments and gradients.
     epsilon : float
-        Added to the normalization's denominator's square.
+        Added to the square of the normalization's denominator.
     inplace : bool
-        Write the result over ``x``, as `torch.nn.ReLU` can; not where a gradient is needed.
+        Overwrite ``x`` with the result, as `torch.nn.ReLU` can; not where a gradient is needed.
 
     Returns
     -------
     Gaussian
+        In the shape of ``x``.
     """
     if inplace:
         statistics = _statistics(*x, weight, bias, groups, epsilon)

@@ -1,4 +1,4 @@
-"""The values that are propagated: an activation's mean and variance, and moments over classes."""
+"""The values that are propagated: moments of activations, logits and class probabilities."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-#: Variances are clamped here before a root is taken: the root's gradient is infinite at zero.
+#: Variances are clamped to this before a square root, whose gradient is infinite at zero.
 SMALLEST_VARIANCE = 1e-12
 
 
@@ -27,7 +27,7 @@ class LogitMoments(NamedTuple):
 class ClassMoments(NamedTuple):
     """Class probabilities: ``mean`` and ``variance``, both (B, K, D, H, W).
 
-    Every model family answers with these. ``0 <= variance <= mean * (1 - mean)`` holds in every voxel.
+    The prediction of every model family. ``0 <= variance <= mean * (1 - mean)`` holds in every voxel.
     """
 
     mean: Tensor

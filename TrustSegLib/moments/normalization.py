@@ -1,4 +1,4 @@
-"""Moments of normalization layers: affine in the mean, ``v g^2`` in the variance."""
+"""Moments of normalization layers: the mean is mapped affinely, the variance by the squared gain."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .gaussian import Gaussian
 def instance_norm(
     x: Gaussian, weight: Tensor | None = None, bias: Tensor | None = None, epsilon: float = 1e-5
 ) -> Gaussian:
-    """Normalize each channel of each image; see `group_norm` with one channel per group."""
+    """Normalize each channel of each image: `group_norm` with one channel per group."""
     return group_norm(x, x.mean.shape[1], weight, bias, epsilon)
 
 
 def group_norm(
     x: Gaussian, groups: int, weight: Tensor | None = None, bias: Tensor | None = None, epsilon: float = 1e-5
 ) -> Gaussian:
-    """Normalize groups of channels by the statistics that are expected over the weights.
+    """Normalize groups of channels by their expected statistics over the weights.
 
-    The expected power about the group's mean is ``var(mu) + mean(v)``; with it as denominator the output's
-    total power is one, and the variance stays bounded where the mean is flat. With ``v = 0`` this is the
+    The expected power about the group's mean is ``var(mu) + mean(v)``. Divided by its root, the output has a
+    total power of one, and its variance stays bounded where the mean is flat. With ``v = 0`` this is the
     deterministic layer.
 
     Parameters
@@ -34,11 +34,12 @@ def group_norm(
     weight, bias : Tensor, optional
         (C,), certain.
     epsilon : float
-        Added to the denominator's square.
+        Added to the square of the denominator.
 
     Returns
     -------
     Gaussian
+        In the shape of ``x``.
     """
     shape = (x.mean.shape[0], groups, -1)
     mean, variance = _Standardize.apply(x.mean.reshape(shape), x.variance.reshape(shape), epsilon)
@@ -60,7 +61,7 @@ def batch_norm(
     x : Gaussian
         (B, C, D, H, W) or (B, C, H, W).
     location, scale : Tensor
-        (C,), mean and variance of the channel over a batch or over the training.
+        (C,), mean and variance of each channel over a batch or over the training.
     weight, bias : Tensor, optional
         (C,), certain.
     epsilon : float
@@ -69,6 +70,7 @@ def batch_norm(
     Returns
     -------
     Gaussian
+        In the shape of ``x``.
     """
     gain = torch.rsqrt(scale + epsilon)
     gain = gain if weight is None else gain * weight

@@ -1,4 +1,4 @@
-"""Moments of max- and average-pooling."""
+"""Moments of max and average pooling."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _AVERAGE_POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 def max_pool(x: Gaussian, kernel_size: int, stride: int | None = None, padding: int = 0) -> Gaussian:
-    """Take the largest mean of each window and the variance that stands at its place.
+    """Take the largest mean of each window, and the variance of the same voxel.
 
-    Neighbors' errors correlate at about 0.97 (they share the kernels' noise), so the winner's own variance is
-    nearly the maximum's. Clark's formula with independent neighbors would be far off.
+    The errors of neighboring voxels correlate by about 0.97, as they share the kernels' noise, so the
+    variance of the maximum is nearly that of this voxel. Clark's formula for independent neighbors would be
+    far off.
 
     Parameters
     ----------

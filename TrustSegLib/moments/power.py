@@ -1,4 +1,4 @@
-"""The expected power of an activation, summed over channels: ``sum_c E[x_c^2]``."""
+"""Expected power of an activation, summed over the channels: ``sum_c E[x_c^2]``."""
 
 from __future__ import annotations
 

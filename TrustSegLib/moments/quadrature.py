@@ -1,4 +1,4 @@
-"""Points and weights that stand for a standard normal distribution of a few dimensions."""
+"""Quadrature rules: points and weights for expectations over a few standard normal dimensions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# The rules are kept and outlive the pass that asks first: made within inference, training could not use them.
+# Rules are cached. Those made in inference mode could not be used in training, hence `inference_mode(False)`.
 
 
 class Rule(NamedTuple):
-    """``E[f(z)]`` is about ``sum_s weights_s f(points_s)``; points (S, d), weights (S,), float64."""
+    """``E[f(z)] ~ sum_s weights_s f(points_s)`` with points (S, d) and weights (S,), float64."""
 
     points: Tensor
     weights: Tensor
@@ -21,7 +21,7 @@ class Rule(NamedTuple):
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def center_rule(dimensions: int) -> Rule:
-    """One point at the mean: for what has no spread that could be seen."""
+    """One point at the mean, for a spread too small to matter."""
     return Rule(torch.zeros(1, dimensions, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
 
 
@@ -30,9 +30,13 @@ def center_rule(dimensions: int) -> Rule:
 def hermite_rule(nodes: int, dimensions: int) -> Rule:
     """Product Gauss-Hermite rule of ``nodes ** dimensions`` points: exact up to degree ``2 nodes - 1``.
 
-    Best for functions that bend little over the spread; a step needs more points than it has.
+    Best for functions that bend little over the spread; a step needs more points.
+
+    References
+    ----------
+    Golub and Welsch, Calculation of Gauss quadrature rules, 1969.
     """
-    # Golub and Welsch, 1969: the nodes are the eigenvalues of the polynomials' three-term recurrence.
+    # The nodes are the eigenvalues of the polynomials' three-term recurrence.
     recurrence = torch.diag(torch.arange(1, nodes, dtype=torch.float64).sqrt(), 1)
     line, vectors = torch.linalg.eigh(recurrence + recurrence.T)
     points = torch.cartesian_prod(*[line] * dimensions).view(-1, dimensions)
@@ -43,10 +47,10 @@ def hermite_rule(nodes: int, dimensions: int) -> Rule:
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def sobol_rule(samples: int, dimensions: int) -> Rule:
-    """Scrambled Sobol points, the same ones every time: a few percent error for any function."""
+    """Scrambled Sobol points, the same every time, with an error of a few percent for any function."""
     engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=0)
     uniform = engine.draw(samples, dtype=torch.float64).clamp(1e-6, 1 - 1e-6)
     points = torch.special.ndtri(uniform)
-    # a set of few points has not quite mean 0 and variance 1: set them
+    # A small set does not quite have mean 0 and variance 1.
     points = (points - points.mean(0)) / points.std(0, correction=0)
     return Rule(points, torch.full((samples,), 1 / samples, dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""From class logits to the moments of class probabilities."""
+"""Moments of the class probabilities from those of the class logits."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from .quadrature import Rule, center_rule, hermite_rule, sobol_rule
 #: Points of the fixed quasi-random set.
 READOUT_SAMPLES = 64
 
-#: By dimensions: nodes per axis of the Gauss-Hermite rules, and up to which spread (root of the summed
-#: variances of the contrasts) each serves. The variance is off by less than 1 % in the mean; that of 64 Sobol
-#: points by 2-8 %.
+#: By number of dimensions: nodes per axis of the Gauss-Hermite rules, and the largest spread (root of the
+#: summed variances of the contrasts) that each is used for. The variance is off by less than 1 % on average,
+#: with 64 Sobol points by 2 to 8 %.
 _HERMITE = {1: ((5, 0.6), (9, 1.5)), 2: ((3, 0.6), (5, 1.5)), 3: ((3, 0.6),)}
 
-#: Differences of logits are cut here: beyond, the probability is 0 or 1 in any precision, and exp overflows.
+#: Differences of logits are clipped here: beyond, a probability is 0 or 1 in any precision and exp overflows.
 _LARGEST_LOGIT = 40.0
 
-#: Log of the odds below which a probability is lost beside 1 in float32 (2^-24 is exp(-16.6)).
+#: Log odds below which a probability is lost next to 1 in float32 (2^-24 is exp(-16.6)).
 _INVISIBLE = -17.0
 
-#: Values worked on together, so that they stay in the cache.
+#: Values computed together, so that they stay in the cache.
 _BLOCK = {"cpu": 2**18, "cuda": 2**26}
 
 
 def readout_taylor(logits: LogitMoments) -> ClassMoments:
     """First-order moments, as published: ``p = softmax(mu)``, ``v = (J o J) v_logit``.
 
-    The covariance between classes is dropped and the variance can exceed ``p (1 - p)``, which no
-    probability's variance can; it is cut there. Keep this for comparison only.
+    The covariance between classes is dropped. The variance can exceed ``p (1 - p)``, the largest that a
+    probability can have, and is clipped there. For comparison only.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def readout_taylor(logits: LogitMoments) -> ClassMoments:
 
 
 def readout_exact(logits: LogitMoments, samples: int = READOUT_SAMPLES) -> ClassMoments:
-    """Mean and variance of ``softmax`` of Gaussian logits, over fixed points.
+    """Mean and variance of the softmax of Gaussian logits, by quadrature.
 
-    Softmax sees only differences of logits, so the points have K - 1 dimensions. Most voxels have logits of
-    a small spread, where softmax bends little and a few Gauss-Hermite points do better than many others; a
-    wide spread, where softmax is a step, takes quasi-random points. The points are the same for every voxel
-    and every call: the result is deterministic and differentiable.
+    Softmax depends only on differences of logits, so the points have K - 1 dimensions. In most voxels the
+    logits have a small spread, over which softmax bends little and a few Gauss-Hermite points suffice. Over a
+    wide spread softmax is a step, which needs quasi-random points. The points are the same for every voxel
+    and every call, so the result is deterministic and differentiable.
 
     Parameters
     ----------
@@ -88,14 +88,14 @@ def readout_exact(logits: LogitMoments, samples: int = READOUT_SAMPLES) -> Class
 
 
 def sample_logits(logits: LogitMoments, normals: Tensor) -> Tensor:
-    """Draw logits at the last tensor, correlated between classes, the same point in every voxel.
+    """Sample logits that are correlated between classes, from the same normal numbers in every voxel.
 
     Parameters
     ----------
     logits : LogitMoments
         ``mean`` (B, K, ...), ``covariance`` (B, K, K, ...).
     normals : Tensor
-        (S, K) standard normal numbers.
+        (S, K), standard normal numbers.
 
     Returns
     -------
@@ -110,13 +110,13 @@ def sample_logits(logits: LogitMoments, normals: Tensor) -> Tensor:
 def cholesky(covariance: list[list[Tensor]]) -> list[list[Tensor]]:
     """Lower Cholesky factor of a small matrix whose entries are maps.
 
-    Written out over the K x K entries: `torch.linalg.cholesky` calls LAPACK once per voxel and refuses
-    the semi-definite matrices that certain voxels have.
+    Written out over the K x K entries: `torch.linalg.cholesky` calls LAPACK once per voxel and rejects
+    semi-definite matrices, which voxels without noise have.
 
     Parameters
     ----------
     covariance : list of list of Tensor
-        Entry [i][j] is a map of any one shape.
+        Entry [i][j] is a map; all have one shape.
 
     Returns
     -------
@@ -156,10 +156,10 @@ def _draws(location: Sequence[Tensor], factor: list[list[Tensor]], points: Tenso
 def _voxels_by_rule(
     location: Tensor, factor: list[list[Tensor]], samples: int
 ) -> Iterator[tuple[Tensor, Rule]]:
-    """Indices of the voxels that a rule serves, and the rule.
+    """Indices of the voxels that use a rule, and the rule.
 
-    Where no sample gives a class other than the first a visible probability, every sample of every class is
-    below float32's resolution next to 1: the center alone serves, and much of an image is such background.
+    Where no sample gives a class other than the first a visible probability, as in most of the background,
+    all of them are below float32's resolution next to 1 and the center alone suffices.
     """
     dimensions = len(location)
     hermite = _HERMITE.get(dimensions, ())
@@ -182,7 +182,7 @@ def _visible(location: Tensor, factor: list[list[Tensor]], rule: Rule) -> Tensor
 
 
 def _in_blocks(location: Tensor, factor: list[list[Tensor]], rule: Rule) -> tuple[Tensor, Tensor]:
-    """`_softmax_moments` of blocks of voxels, joined."""
+    """`_softmax_moments`, block by block."""
     block = _BLOCK.get(location.device.type, _BLOCK["cpu"]) // len(rule.weights)
     rule = Rule(rule.points.to(location), rule.weights.to(location))
     parts = []
@@ -197,7 +197,7 @@ def _in_blocks(location: Tensor, factor: list[list[Tensor]], rule: Rule) -> tupl
 def _softmax_moments(location: Tensor, factor: list[list[Tensor]], rule: Rule) -> tuple[Tensor, Tensor]:
     """Moments (K, N) of the probabilities under a rule; ``location`` (K - 1, N).
 
-    The first class's logit is the zero. `torch.softmax` over a short leading axis is many times slower.
+    The first class's logit is 0. `torch.softmax` over a short leading axis is many times slower.
     """
     draws = _draws(location.unbind(0), factor, rule.points)
     odds = [draw.clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT).exp() for draw in draws]
@@ -212,7 +212,7 @@ def _moments(p: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _bounded(mean: Tensor, variance: Tensor) -> ClassMoments:
-    """Hold mean and variance within what a probability can have; rounding crosses both limits."""
+    """Clip mean and variance to what a probability can have; rounding exceeds both limits."""
     mean = mean.clamp_max(1)
     limit = mean * (1 - mean)
     return ClassMoments(mean, torch.minimum(variance.clamp_min(0), limit))

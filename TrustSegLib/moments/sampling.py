@@ -1,4 +1,4 @@
-"""Draws of activations, and the moments of class probabilities over draws, passes or members."""
+"""Draws of activations, and moments of class probabilities over passes or ensemble members."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from .gaussian import SMALLEST_VARIANCE, ClassMoments, Gaussian
 
 
 def draw(x: Gaussian) -> Tensor:
-    """Draw every activation from its Gaussian with the global random numbers: local reparameterization.
+    """Draw every activation from its Gaussian by local reparameterization, with the global random numbers.
 
-    Kingma, Salimans and Welling, Variational dropout and the local reparameterization trick, 2015. In a
-    convolution the draws of different voxels are independent, though one kernel serves them all: each voxel
-    has the right mean and variance, and the gradient less noise than with one drawn kernel.
+    After a convolution the draws of different voxels are independent, although they share one kernel: each
+    voxel has the right mean and variance, and the gradient has less noise than with one drawn kernel.
 
     Parameters
     ----------
@@ -27,6 +26,10 @@ def draw(x: Gaussian) -> Tensor:
     -------
     Tensor
         (B, C, ...), in the precision of the mean.
+
+    References
+    ----------
+    Kingma, Salimans and Welling, Variational dropout and the local reparameterization trick, 2015.
     """
     deviation = x.variance.to(working_dtype(x.variance)).clamp_min(SMALLEST_VARIANCE).sqrt()
     return x.mean + (deviation * torch.randn_like(deviation)).to(x.mean.dtype)
@@ -35,9 +38,8 @@ def draw(x: Gaussian) -> Tensor:
 def mixture_moments(probabilities: Iterable[Tensor]) -> ClassMoments:
     """Mean and variance over draws of the class probabilities, one draw in memory at a time.
 
-    The variance divides by the number of draws, not by one less: then ``variance <= mean (1 - mean)`` holds
-    for any draws, as for every probability. Sums of squared deviations are updated as in Welford, Note on a
-    method for calculating corrected sums of squares and products, 1962.
+    The variance is divided by the number of draws, not by one less, so that ``variance <= mean (1 - mean)``
+    holds for any draws. Sums of squared deviations are updated as by Welford.
 
     Parameters
     ----------
@@ -48,6 +50,10 @@ def mixture_moments(probabilities: Iterable[Tensor]) -> ClassMoments:
     -------
     ClassMoments
         (B, K, ...).
+
+    References
+    ----------
+    Welford, Note on a method for calculating corrected sums of squares and products, 1962.
     """
     draws = iter(probabilities)
     mean = next(draws)

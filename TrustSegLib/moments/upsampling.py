@@ -1,4 +1,4 @@
-"""Moments of interpolation and of zero insertion to a finer grid."""
+"""Moments of interpolation and of zero insertion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .gaussian import SMALLEST_VARIANCE, Gaussian
 
 
 def upsample_nearest(x: Gaussian, scale: int) -> Gaussian:
-    """Repeat every voxel ``scale`` times along each axis; the moments are copied."""
+    """Repeat every voxel ``scale`` times along each axis, with its moments."""
     return Gaussian(
         F.interpolate(x.mean, scale_factor=scale, mode="nearest"),
         F.interpolate(x.variance, scale_factor=scale, mode="nearest"),
@@ -45,10 +45,10 @@ def upsample_linear(x: Gaussian, scale: int, *, correlation: float = 0.0) -> Gau
 
 
 def insert_zeros(x: Gaussian | Tensor) -> Gaussian | Tensor:
-    """Put a zero before, between and after the voxels of every axis; zeros are certain.
+    """Insert a zero, without variance, before, between and after the voxels of every axis.
 
-    Value i comes to place 2 i + 1 (Carannante et al., SUPER-Net). A kernel of size 2 without padding sees
-    exactly one value per channel wherever it lies, and makes 2 H voxels of them.
+    Voxel i moves to 2 i + 1 (Carannante et al., SUPER-Net). A kernel of size 2 without padding then always
+    sees exactly one voxel per channel, and gives twice as many voxels along each axis.
 
     Parameters
     ----------

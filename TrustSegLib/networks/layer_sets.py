@@ -1,4 +1,4 @@
-"""The layers that an architecture is built from: deterministic, drawn and variational implementations."""
+"""Layer sets: the layers that an architecture is built from, deterministic, sampled or variational."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .spec import NetworkSpec
 
 
 class LayerSet(Protocol):
-    """Constructors of the layers of one edition."""
+    """Constructors of the layers of an architecture."""
 
     spec: NetworkSpec
 
@@ -103,21 +103,21 @@ class DeterministicLayers:
 
 
 class DropoutLayers(DeterministicLayers):
-    """Deterministic layers, and dropout that draws at inference too."""
+    """Deterministic layers, with dropout that is random at inference as well."""
 
     def dropout(self) -> nn.Module:
         return layers.DrawnDropout(self.spec.dropout)
 
 
 class VarianceHeadLayers(DeterministicLayers):
-    """Deterministic layers, and logits with a learned variance."""
+    """Deterministic layers, with a predicted variance of the logits."""
 
     def classification(self, in_channels: int) -> nn.Module:
         return layers.VarianceHead(in_channels, self.spec.classes, self.spec.dimensions)
 
 
 class DrawnLayers(DeterministicLayers):
-    """Deterministic layers whose convolutions draw their weights."""
+    """Deterministic layers, with convolutions that sample their weights."""
 
     def convolution(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
         size = self.spec.kernel_size
@@ -146,29 +146,36 @@ class DrawnLayers(DeterministicLayers):
 
 
 def _he_normal(layer: nn.Module) -> nn.Module:
-    """The start that `layers.RandomKernels` uses, so that the twins begin alike."""
+    """Initialize as `layers.RandomKernels` does, so that all families start alike."""
     fan_in = layer.in_channels * layer.weight[0, 0].numel()
     nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-#: Share of a propagated variance that the voxels of a receptive field have in common: what fits the sampled
-#: variances of trained U-Nets best (.5-.6).
-#: Voxels side by side correlate more (.97), a field's ends less.
+#: Share of the propagated variance that the voxels of a receptive field have in common, fitted to the sampled
+#: variances of trained U-Nets (0.5 to 0.6). Adjacent voxels correlate more (0.97), the ends of a field less.
 NEIGHBOR_CORRELATION = 0.6
 
 
 class VariationalLayers:
-    """Layers of `TrustSegLib.layers`, for one propagation mode."""
+    """Layers that propagate mean and variance.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        The architecture.
+    propagation : str
+        One of `PROPAGATIONS`.
+    """
 
     bias = True
 
     def __init__(self, spec: NetworkSpec, propagation: str) -> None:
         self.spec = spec
         self._correlation = NEIGHBOR_CORRELATION if propagation == "correlated" else 0.0
-        rectifier = moments.TaylorRectifier if propagation == "taylor" else moments.ExactRectifier
-        self._rectifier = rectifier(0.0 if spec.activation == "relu" else spec.negative_slope)
+        slope = 0.0 if spec.activation == "relu" else spec.negative_slope
+        self._rectifier = layers.rectifier(slope, propagation)
 
     def convolution(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
         size = self.spec.kernel_size
@@ -185,7 +192,7 @@ class VariationalLayers:
         return self._convolution(in_channels, out_channels, 2, stride=2, **self._shared_noise())
 
     def _shared_noise(self) -> dict:
-        """For convolutions that a normalization follows."""
+        """Options of convolutions that are followed by a normalization."""
         centered = bool(self._correlation) and self.spec.normalization == "instance"
         return {"correlation": self._correlation, "centered": centered}
 
@@ -200,22 +207,22 @@ class VariationalLayers:
 
     def pooling(self) -> nn.Module:
         if self.spec.downsampling == "max":
-            return layers.Propagate(moments.max_pool, kernel_size=2)
-        return layers.Propagate(moments.average_pool, kernel_size=2, correlation=self._correlation)
+            return layers.MaxPool(2)
+        return layers.AveragePool(2, correlation=self._correlation)
 
     def transposed_convolution(self, in_channels: int, out_channels: int) -> nn.Module:
         options = {"stride": 2, "bias": self.bias, "correlation": self._correlation}
         return layers.TransposedConvolution(in_channels, out_channels, 2, self.spec.dimensions, **options)
 
     def zero_insertion(self, in_channels: int, out_channels: int) -> nn.Module:
-        # Of each channel the kernel sees one voxel: there are no neighbors to correlate.
+        # The kernel sees one voxel per channel: there are no neighbors to correlate.
         convolution = self._convolution(in_channels, out_channels, 2)
         return nn.Sequential(layers.Propagate(moments.insert_zeros), convolution)
 
     def interpolation(self) -> nn.Module:
         if self.spec.upsampling == "nearest":
-            return layers.Propagate(moments.upsample_nearest, scale=2)
-        return layers.Propagate(moments.upsample_linear, scale=2, correlation=self._correlation)
+            return layers.NearestUpsampling(2)
+        return layers.LinearUpsampling(2, correlation=self._correlation)
 
     def projection(self, in_channels: int, out_channels: int) -> nn.Module:
         return self._convolution(in_channels, out_channels, 1)

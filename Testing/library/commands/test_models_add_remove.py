@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,6 @@ def test_the_folder_is_where_the_system_has_it(platform, variables, folder, tmp_
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(tmp_path))
-    monkeypatch.setattr(registry.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(registry.Path, "home", lambda: tmp_path / "home")
     assert registry.user_models_folder() == tmp_path / folder / "trustseg" / "models"

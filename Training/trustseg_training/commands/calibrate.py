@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Fit, write, and say how it did on patients that were left out."""
-    from TrustSegLib.bundle.description import MODEL_FILE
+    from TrustSegLib.contract import MODEL_FILE
 
     if min(options.jobs, 1 if options.cases is None else options.cases) < 1:
         raise OptionError("--jobs and --cases: give 1 or more")
