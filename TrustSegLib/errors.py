@@ -1,18 +1,18 @@
-"""Errors that the user can mend: one line that names the file, what is wrong and what to do."""
+"""Errors that the user can fix: one line that names the file, what is wrong and what to do."""
 
 from __future__ import annotations
 
 
 class TrustSegError(Exception):
-    """Base of every error that a command reports in one line with exit code 2."""
+    """Base class of the errors that a command reports in one line, with exit code 2."""
 
 
 class ImageError(TrustSegError):
-    """An image cannot be read, or is not what the model needs."""
+    """An image cannot be read, or does not suit the model."""
 
 
 class BundleError(TrustSegError):
-    """A model bundle is missing, damaged or not understood."""
+    """A model bundle is missing, damaged or of an unknown format."""
 
 
 class OutputError(TrustSegError):

@@ -1,4 +1,4 @@
-"""Unpack a `.trustseg` file, which is a zip of a bundle's files, without trusting it."""
+"""Safe unpacking of `.trustseg` files, zip archives of a bundle's files from any source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_FILES = 64
 MAX_BYTES = 2 * 2**30
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-# What the reader raises for a damaged directory, file or name, and for a newer version of the format.
+# Raised for a damaged directory, file or name, and for a newer version of the format.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED_OR_PATCHED = 0x61
@@ -25,27 +25,27 @@ _ENCRYPTED_OR_PATCHED = 0x61
 def unpack(archive: Path, folder: Path) -> None:
     """Write the files of an archive into an empty folder.
 
-    Every entry must be a plain file at the top level, with a plain name that no other entry has, so that
-    nothing can land outside `folder`. All entries are checked before anything is written.
+    Every entry must be a regular file at the top level, with a plain and unique name, so that nothing can be
+    written outside `folder`. All entries are checked before any is written.
 
     Parameters
     ----------
     archive : Path
-        A `.trustseg` file: at most `MAX_FILES` files of `MAX_BYTES` in all.
+        A `.trustseg` file of at most `MAX_FILES` files and `MAX_BYTES` in total.
     folder : Path
-        Existing, empty folder.
+        An existing, empty folder.
 
     Raises
     ------
     BundleError
-        If it is not a zip, is damaged, or holds anything else than such files.
+        It is no zip archive, is damaged, or holds anything but such files.
     """
     try:
         with zipfile.ZipFile(archive) as content:
             entries = content.infolist()
             _check(entries, archive)
             for entry in entries:
-                # The reader stops at the size that the entry declares, which the check has added up.
+                # The reader stops at the declared size of the entry, which the check has added up.
                 with content.open(entry) as source, (folder / entry.filename).open("xb") as target:
                     shutil.copyfileobj(source, target)
     except _DAMAGED as error:
@@ -64,7 +64,7 @@ def _check(entries: list[zipfile.ZipInfo], archive: Path) -> None:
     seen: set[str] = set()
     for entry in entries:
         _check_entry(entry, archive)
-        # Some file systems do not tell upper from lower case.
+        # Some file systems ignore case.
         if entry.filename.casefold() in seen:
             raise BundleError(f"{archive}: holds {entry.filename} twice; do not use this file")
         seen.add(entry.filename.casefold())

@@ -1,4 +1,4 @@
-"""`calibration.json`: whether it can be used, said for people."""
+"""Checks of `calibration.json`: its schema, and whether it belongs to the model."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _VALIDATOR = jsonschema.Draft202012Validator(
 
 
 def check_calibration(content: Any, description: ModelDescription, where: str) -> None:
-    """Make sure that a calibration can be used with a model.
+    """Check that a calibration can be used with a model.
 
     Parameters
     ----------
-    content : JSON values
-        Of the file.
+    content : JSON value
+        Content of the file.
     description : ModelDescription
-        Of its model.
+        Description of the model.
     where : str
-        How an error names the file.
+        Name of the file in errors.
 
     Raises
     ------
     BundleError
-        If the schema's version is not known, the content does not fit it, a number is not finite, a curve
-        does not rise, a label is none of the model's, or its images were of another modality.
+        The version of the schema is unknown, the content does not fit it, a number is not finite, a curve
+        does not rise, a label is not one of the model's, or its images were of another modality.
     """
     check_schema(content, CALIBRATION_SCHEMA, _VALIDATOR, where, "calibrate the model again")
     try:
@@ -49,9 +49,10 @@ def check_calibration(content: Any, description: ModelDescription, where: str) -
 
 
 def fits_modality(fitted_on: str, modality: str) -> bool:
-    """Whether a calibration serves a model of this DICOM modality.
+    """Whether a calibration fitted on one DICOM modality suits a model of another.
 
-    `OT`, other, is a run's that was not told its modality: all but HU are compared alike.
+    `OT` (other) comes from runs without a modality. It suits all but CT, the only one with absolute
+    intensities (HU).
     """
     return fitted_on == modality or (fitted_on == "OT" and modality != "CT")
 

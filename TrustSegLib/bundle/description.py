@@ -1,4 +1,4 @@
-"""What `model.json` says, as values; the schema is `model.schema.json`."""
+"""Description of a model: the content of `model.json`, whose schema is `model.schema.json`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
@@ -16,7 +15,7 @@ from TrustSegLib.contract import MODEL_FILE, MODEL_SCHEMA
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.imaging import Normalization
 
-_VALIDATOR = jsonschema.Draft202012Validator(
+_VALIDATOR = Draft202012Validator(
     json.loads(Path(__file__).with_name("model.schema.json").read_text(encoding="utf-8"))
 )
 
@@ -37,11 +36,11 @@ class Terminology:
     Attributes
     ----------
     category, type : Code
-        What kind of thing the structure is, and which one.
+        Kind of the structure, such as anatomical structure, and the structure itself.
     type_modifier : Code or None
-        Such as the side.
+        Such as its side.
     region, region_modifier : Code or None
-        Where it lies, if the type does not say so.
+        Where it lies, if that does not follow from the type.
     """
 
     category: Code
@@ -52,7 +51,7 @@ class Terminology:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Terminology:
-        """Make it from its part of `model.json`."""
+        """Read it from its part of `model.json`."""
         return cls(**{part: Code(**code) for part, code in data.items()})
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,7 +70,7 @@ class Structure:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Structure:
-        """Make it from its part of `model.json`."""
+        """Read it from its part of `model.json`."""
         return cls(
             label=int(data["label"]),
             name=data["name"],
@@ -86,18 +85,18 @@ class Structure:
 
 @dataclass(frozen=True)
 class ModelInput:
-    """What the network must be given.
+    """Input of the network.
 
     Attributes
     ----------
     spacing_mm : tuple of 3 float
         Voxel size along x, y, z in mm.
     orientation : str
-        Letters to which the x, y, z axes point, such as `RAS`.
+        Directions of the x, y and z axes, such as `RAS`.
     normalization : Normalization
-        How intensities are brought to scale.
+        Normalization of the intensities.
     patch_size : tuple of 3 int
-        Voxels of a patch along x, y, z.
+        Number of voxels of a patch along x, y, z.
     """
 
     spacing_mm: tuple[float, float, float]
@@ -107,7 +106,13 @@ class ModelInput:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelInput:
-        """Make it from its part of `model.json`; an `OptionError` says what the normalization lacks."""
+        """Read it from its part of `model.json`.
+
+        Raises
+        ------
+        OptionError
+            The normalization is not valid.
+        """
         return cls(
             spacing_mm=tuple(float(length) for length in data["spacing_mm"]),
             orientation=data["orientation"],
@@ -127,7 +132,7 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What the weights were made from: data and their license, patients in each part, command line, seed."""
+    """Origin of the weights: data and their license, number of patients in each part, command line, seed."""
 
     data: str
     data_license: str
@@ -142,7 +147,7 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """All that `model.json` says of a model.
+    """Content of `model.json`.
 
     Attributes
     ----------
@@ -151,24 +156,24 @@ class ModelDescription:
     modality : str
         DICOM modality, such as `MR`.
     channels : tuple of str
-        What each input channel is, such as `T1`.
+        Name of each input channel, such as `T1`.
     structures : tuple of Structure
-        With labels 1, 2, 3 ... in this order; label 0 is the background.
+        With labels 1, 2, 3 ... in this order; 0 is the background.
     input : ModelInput
-        What the network must be given.
+        Input of the network.
     family, propagation : str
         Arguments of `TrustSegLib.networks.build`.
     network : Mapping
         Fields of `TrustSegLib.networks.NetworkSpec`; a mapping, so that reading it does not load PyTorch.
     training : TrainingRecord
-        What the weights were made from.
+        Origin of the weights.
     license : str
         License of the weights.
     files : Mapping of str to str
-        SHA-256 of every other file of the bundle; `save_bundle` fills it in.
+        SHA-256 of every other file of the bundle, filled in by `save_bundle`.
     family_options : Mapping
-        Options of `TrustSegLib.networks.build`, such as `temperature`. Not written where there are none, so
-        that bundles from before there were any keep their bytes.
+        Options of `TrustSegLib.networks.build`, such as `temperature`. Not written if there are none, so that
+        bundles from before there were any keep their bytes.
     """
 
     name: str
@@ -193,25 +198,25 @@ class ModelDescription:
 
     @property
     def patch_shape(self) -> tuple[int, int, int]:
-        """Voxels of a patch as `(D, H, W)`, that is along z, y, x."""
+        """Number of voxels of a patch as `(D, H, W)`, that is along z, y, x."""
         return self.input.patch_size[::-1]
 
     @classmethod
     def from_dict(cls, data: Any, where: str = MODEL_FILE) -> ModelDescription:
-        """Make it from the content of `model.json`.
+        """Read it from the content of `model.json`.
 
         Parameters
         ----------
         data : dict
             Parsed JSON.
         where : str
-            How an error names the file.
+            Name of the file in errors.
 
         Raises
         ------
         BundleError
-            If the content does not fit the schema, its labels or names are not in order, or its normalization
-            is not known.
+            The content does not fit the schema, its labels or names are not in order, or its normalization is
+            unknown.
         """
         check_schema(data, MODEL_SCHEMA, _VALIDATOR, where, "correct it or get the model again")
         _check_structures(data["structures"], where)
@@ -256,25 +261,25 @@ def _check_structures(structures: list[dict[str, Any]], where: str) -> None:
 
 
 def check_schema(content: Any, schema: str, validator: Draft202012Validator, where: str, remedy: str) -> None:
-    """Make sure that a file is of this version and complete.
+    """Check that the content of a file fits its schema.
 
     Parameters
     ----------
-    content : JSON values
-        Of the file.
+    content : JSON value
+        Content of the file.
     schema : str
-        Name and version that it has to name.
+        Name and version of the schema, which its field `schema` must hold.
     validator : Draft202012Validator
-        Of that schema.
+        Validator of that schema.
     where : str
-        How an error names the file.
+        Name of the file in errors.
     remedy : str
-        What to do with a file that does not fit.
+        What to do about a file that does not fit, the end of the error.
 
     Raises
     ------
     BundleError
-        If the version is another one, or the content does not fit.
+        It has another version, or the content does not fit.
     """
     named = content.get("schema") if isinstance(content, dict) else None
     if named != schema:

@@ -1,4 +1,4 @@
-"""Load a model bundle: nothing is used before its SHA-256 is found right."""
+"""Load a model bundle; every file is verified by its SHA-256 before it is used."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Bundle:
     Attributes
     ----------
     path : Path
-        Folder that holds its files. An archive's is a temporary one, which goes when the `Bundle` does.
+        Folder of its files. That of an archive is temporary and removed with the `Bundle`.
     description : ModelDescription
-        What `model.json` says.
+        Content of `model.json`.
     sha256 : str
-        SHA-256 of `model.json`, which holds that of every other file.
+        SHA-256 of `model.json`, which lists that of every other file.
     source : Path
-        What was loaded: the folder or the archive. Errors name it.
+        The folder or archive that was loaded, named in errors.
     """
 
     path: Path
@@ -53,37 +53,37 @@ class Bundle:
         Raises
         ------
         BundleError
-            If the network's specification is not understood, or the weights do not fit it.
+            The network's specification is not valid, or the weights do not fit it.
         """
         where = str(self.source)
         weights = parse_weights(self.read(WEIGHTS_FILE), where)
         return network_with_weights(self.description, weights, where)
 
     def card(self) -> str:
-        """Return the model card, Markdown."""
+        """Return the model card, as Markdown."""
         try:
             return self.read(CARD_FILE).decode("utf-8")
         except UnicodeDecodeError as error:
             raise BundleError(f"{self.source}: {CARD_FILE} is not UTF-8 text; get the model again") from error
 
     def calibration(self) -> dict[str, Any] | None:
-        """Return the content of `calibration.json`, None if the model is not calibrated.
+        """Return the content of `calibration.json`, or None if the model is not calibrated.
 
-        `TrustSegLib.uncertainty.Calibration.parse` makes a `Calibration` of it.
+        `TrustSegLib.uncertainty.Calibration.parse` reads it.
         """
         return self._json(CALIBRATION_FILE)
 
     def metrics(self) -> dict[str, Any] | None:
-        """Return the content of `metrics.json`, None if there is none."""
+        """Return the content of `metrics.json`, or None if there is none."""
         return self._json(METRICS_FILE)
 
     def read(self, name: str) -> bytes:
-        """Return the content of a listed file, verified again: it may have changed since it was loaded.
+        """Return the content of a listed file, verified again as it may have changed since loading.
 
         Raises
         ------
         BundleError
-            If the file is not listed in `model.json`, cannot be read or does not fit its SHA-256.
+            The file is not listed in `model.json`, cannot be read or does not have its SHA-256.
         """
         if name not in self.description.files:
             raise BundleError(f"{self.source}: has no file {name}; choose a model that has it")
@@ -113,16 +113,16 @@ def load_bundle(path: str | Path) -> Bundle:
     Returns
     -------
     Bundle
-        Every listed file is there and has its SHA-256, no other file is, and `model.json` and
-        `calibration.json`, if there is one, fit their schemas and each other.
+        Its listed files, and no others, are there and have their SHA-256; `model.json` and any
+        `calibration.json` fit their schemas and each other.
 
     Raises
     ------
     BundleError
-        If any of this is not so.
+        Any of this does not hold.
     """
     source = Path(path).absolute()
-    # os.path answers False where a folder may not be searched; Path would raise.
+    # os.path returns False where a folder may not be searched; Path would raise.
     if os.path.isdir(source):
         return _load_folder(source, source)
     if not os.path.isfile(source) or source.suffix != SUFFIX:
@@ -136,7 +136,7 @@ def load_bundle(path: str | Path) -> Bundle:
 
 
 def verify_bundle(path: str | Path) -> Bundle:
-    """Load a bundle and its network too, so that nothing in it is left untried.
+    """Load a bundle with its network, card and metrics, so that every file in it is checked.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def verify_bundle(path: str | Path) -> Bundle:
     Raises
     ------
     BundleError
-        If the bundle cannot be loaded, or its metrics, card or weights cannot be used.
+        The bundle cannot be loaded, or its metrics, card or weights cannot be used.
     """
     bundle = load_bundle(path)
     bundle.card()
@@ -182,7 +182,7 @@ def _read_model_file(folder: Path, source: Path) -> bytes:
 
 
 def _check_names(folder: Path, description: ModelDescription, source: Path) -> None:
-    """Compare the folder with the list; links and folders are not followed but refused."""
+    """Compare the folder with the list; links and subfolders are errors."""
     expected = description.files.keys() | {MODEL_FILE}
     present = {entry.name for entry in folder.iterdir()}
     for name in sorted(present - expected):

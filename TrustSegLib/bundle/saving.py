@@ -1,4 +1,4 @@
-"""Write a model bundle, whole or not at all."""
+"""Write a model bundle, completely or not at all."""
 
 from __future__ import annotations
 
@@ -31,45 +31,45 @@ def save_bundle(
     calibration: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> Bundle:
-    """Write a new bundle folder, after making sure that it can be loaded.
+    """Write a new bundle folder that is known to load.
 
-    The files are written into a hidden folder beside `folder`, loaded from there and moved in one step.
+    The files are written to a hidden folder next to `folder`, loaded from there and moved in one step.
 
     Parameters
     ----------
     folder : path
-        Must not exist; to replace a bundle, remove it first.
+        Must not exist; remove a bundle before you replace it.
     description : ModelDescription
-        Its `files` are filled in here.
+        Its `files` are filled in.
     weights : Mapping of str to Tensor
-        State dict of the network that the description specifies.
+        State dict of the network that it specifies.
     card : str
-        Model card, Markdown.
+        Model card, as Markdown.
     calibration, metrics : Mapping or None
-        Plain JSON values of `calibration.json` and `metrics.json`; the file is left out for None.
+        Content of `calibration.json` and `metrics.json`, as JSON values; None for no such file.
 
     Returns
     -------
     Bundle
-        As `load_bundle(folder)` gives it.
+        As `load_bundle(folder)` returns it.
 
     Raises
     ------
     BundleError
-        If `folder` exists or cannot be written, the description or the calibration is not valid or the
-        weights do not fit it.
+        `folder` exists or cannot be written, the description or the calibration is not valid, or the weights
+        do not fit the description.
     """
     target = Path(folder).absolute()
     if os.path.lexists(target):
         raise BundleError(f"{target}: exists already; remove it or choose another folder")
     network_with_weights(description, weights, str(target))
     if calibration is not None:
-        # As it will be read: a tuple is written as a list.
+        # As it will be read: JSON has lists, not tuples.
         written = json.loads(json.dumps(calibration))
         check_calibration(written, description, f"{target}: {CALIBRATION_FILE}")
     temporary = target.with_name(f".{target.name}.{token_hex(8)}.partial")
     try:
-        # Not mkdtemp, whose folders only their owner may read.
+        # Not mkdtemp, whose folders are readable by their owner only.
         temporary.mkdir(parents=True)
         write_weights(weights, temporary / WEIGHTS_FILE)
         (temporary / CARD_FILE).write_bytes(card.encode("utf-8"))
@@ -99,5 +99,5 @@ def _write_json(content: Mapping[str, Any], path: Path, target: Path) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise BundleError(f"{target}: {path.name} would hold NaN or infinity; leave the value out") from error
-    # Bytes, so that line endings and with them the hash are the same on every system.
+    # Bytes, so that line endings, and thus the hash, are the same on every system.
     path.write_bytes((text + "\n").encode("utf-8"))

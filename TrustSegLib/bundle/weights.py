@@ -1,6 +1,6 @@
-"""Weights as a safetensors file, and the network that they fit.
+"""Weights in a safetensors file, and the network that is built from them.
 
-PyTorch is imported only when it is needed, so that models can be listed without it.
+PyTorch is imported where it is needed, so that models can be listed without it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write named tensors of any device as one safetensors file."""
+    """Write named tensors, on any device, to a safetensors file."""
     from safetensors.torch import save
 
-    # The format stores whole tensors: views and tensors that share memory have to be taken apart.
+    # The format stores whole tensors, not views or tensors that share memory.
     apart = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     path.write_bytes(save(apart))
 
@@ -34,7 +34,7 @@ def parse_weights(content: bytes, where: str) -> dict[str, Tensor]:
     Raises
     ------
     BundleError
-        If it is not one.
+        It is not one.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -54,11 +54,11 @@ def network_with_weights(
     Parameters
     ----------
     description : ModelDescription
-        Says the network's specification, family, propagation and options.
+        Has the network's specification, family, propagation and options.
     weights : Mapping of str to Tensor
-        State dict of exactly that network.
+        State dict of that network.
     where : str
-        How an error names the bundle.
+        Name of the bundle in errors.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def network_with_weights(
     Raises
     ------
     BundleError
-        If the specification is not understood, does not fit the rest of the description, or the weights do
-        not fit it.
+        The specification is not valid or does not fit the rest of the description, or the weights do not fit
+        it.
     """
     network = _build_without_memory(description, where)
     _check_fit(network.state_dict(), weights, where)
@@ -78,7 +78,7 @@ def network_with_weights(
 
 
 def _build_without_memory(description: ModelDescription, where: str) -> nn.Module:
-    """Build the network with shapes but no values: it may be far larger than the weights that were given."""
+    """Build the network without values, as it may be far larger than the given weights."""
     import torch
 
     from TrustSegLib.networks import NetworkSpec, build
@@ -110,7 +110,7 @@ def _check_spec(spec: NetworkSpec, size_divisor: int, description: ModelDescript
 
 
 def _check_fit(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], where: str) -> None:
-    """Raise a `BundleError` for the first tensor that is missing, unknown, misshapen or not finite."""
+    """Raise a `BundleError` for the first tensor that is missing, unknown, of another shape or not finite."""
     for name in sorted(expected.keys() | weights.keys()):
         problem = _misfit(expected.get(name), weights.get(name))
         if problem:

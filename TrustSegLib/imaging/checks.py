@@ -1,4 +1,4 @@
-"""What every image must be, whatever its file type, and the one form of an image error."""
+"""Checks of images of any file type, and the form of their errors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from TrustSegLib.imaging.volume import Volume
 COPY_AGAIN = "copy or export it again"
 FIX_GEOMETRY = "open it in 3D Slicer, check its size and its left and right, and save it again"
 
-_RIGHT_ANGLE = 1e-3  # of a cosine: 0.06 degrees between two axes, more than any header's rounding
+_RIGHT_ANGLE = 1e-3  # of a cosine: 0.06 degrees between two axes, more than headers round by
 _LABEL_MAX = 255
 
 
 def image_error(path: Path, wrong: str, remedy: str) -> ImageError:
-    """Return an error in the form of all image errors: the file, what is wrong, what to do."""
+    """Return an error in the form of all image errors: file, what is wrong, what to do."""
     return ImageError(f"{path}: {wrong}; {remedy}")
 
 
@@ -53,12 +53,12 @@ def sheared(path: Path) -> ImageError:
 
 
 def last_line(failure: RuntimeError) -> str:
-    """What SimpleITK means, without the lines and the addresses that say where in its source it was found."""
+    """Return the message of a SimpleITK error, without its traceback and addresses."""
     return re.sub(r"^(.*\(0x\w+\)|\w+ ERROR): ", "", str(failure).strip().splitlines()[-1].strip())
 
 
 def check_gray(path: Path, pixel_type: int, channels: int) -> None:
-    """Refuse complex numbers, and three or four channels of 8 bits: SimpleITK reads RGB and RGBA as these."""
+    """Refuse complex numbers, and three or four channels of 8 bits, as which SimpleITK reads RGB and RGBA."""
     if pixel_type in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
         raise image_error(path, "its voxels are complex numbers", "save their magnitude")
     if pixel_type == sitk.sitkVectorUInt8 and channels in (3, 4):
@@ -74,7 +74,7 @@ def check_finite(path: Path, bad: int) -> None:
 
 
 def check_intensities(path: Path, volume: Volume) -> None:
-    """Refuse voxels that no model can work on: NaN, infinity, or a channel of one value."""
+    """Refuse intensities that no model can process: NaN, infinity, or a constant channel."""
     check_finite(path, volume.array.size - int(np.count_nonzero(np.isfinite(volume.array))))
     for index, channel in enumerate(volume.array):
         if channel.min() == channel.max():
@@ -83,9 +83,9 @@ def check_intensities(path: Path, volume: Volume) -> None:
 
 
 def check_labels(path: Path, volume: Volume) -> None:
-    """Refuse voxels that are not one channel of whole numbers 0 to 255."""
+    """Refuse voxels that are not one channel of whole numbers from 0 to 255."""
     array = volume.array
-    # Comparisons with NaN are false, so that NaN is refused too.
+    # Comparisons with NaN are false, so NaN is refused as well.
     if volume.channels != 1 or not ((array >= 0) & (array <= _LABEL_MAX) & (array == np.floor(array))).all():
         wrong = f"not a label map, its voxels are not one whole number from 0 to {_LABEL_MAX} each"
         raise image_error(path, wrong, "give a mask")

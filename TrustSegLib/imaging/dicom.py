@@ -1,4 +1,4 @@
-"""A folder that holds one DICOM series, read only when its slices make one regular volume."""
+"""Read a folder of one DICOM series, if its slices form a regular volume."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from TrustSegLib.imaging.checks import COPY_AGAIN, check_axes, check_spacing, im
 _POSITION, _ORIENTATION, _PIXEL_SPACING = "0020|0032", "0020|0037", "0028|0030"
 _SOP_CLASS, _DESCRIPTION = "0008|0016", "0008|103e"
 _RESCALE = ("0028|1053", "0028|1052")
-_SAME_AXES = 1e-3  # of a cosine or of a mm: what a scanner's rounding leaves between two slices
+_SAME_AXES = 1e-3  # of a cosine or of a mm: what scanners round by between slices
 _SAME_PLACE_MM = 0.01
 _UNEVEN = 0.1  # of the slice distance
 
 
 class _Slice(NamedTuple):
-    """What one file says about its slice."""
+    """Header of one slice."""
 
     path: Path
     position: np.ndarray  # (3,) center of the first pixel, LPS mm
@@ -36,18 +36,18 @@ def read_series(folder: Path) -> sitk.Image:
     Parameters
     ----------
     folder : Path
-        Its own files are read, its subfolders are not. Files of other kinds are left alone.
+        Its subfolders and files of other kinds are ignored.
 
     Returns
     -------
     sitk.Image
-        In the modality's unit (HU for CT): slope and intercept of each slice are applied.
+        In the unit of the modality (HU for CT), with slope and intercept of each slice applied.
 
     Raises
     ------
     ImageError
-        If there is no series or more than one, or its slices are damaged, missing, unevenly spaced, shifted
-        sideways or unlike each other.
+        There is no series or more than one, or its slices are damaged, missing, unevenly spaced, shifted
+        sideways or of different geometry.
     """
     names = _series_files(folder)
     _check_none_damaged(folder, names)
@@ -57,13 +57,13 @@ def read_series(folder: Path) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(names)
     if len({each.rescale for each in slices}) > 1:
-        # The first slice alone decides the type: whole numbers there would cut the fractions of the others.
+        # The first slice determines the type: integers there would truncate the fractions of the others.
         reader.SetOutputPixelType(sitk.sitkFloat32)
     return reader.Execute()
 
 
 def _series_files(folder: Path) -> tuple[str, ...]:
-    """The files of the only series, in the order of their positions."""
+    """Files of the only series, in the order of their positions."""
     identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not identifiers:
         remedy = "give the folder that holds the slices themselves"
@@ -77,7 +77,7 @@ def _series_files(folder: Path) -> tuple[str, ...]:
 
 
 def _description(name: str) -> str:
-    """The series' description on one line, with what is no valid text replaced."""
+    """Description of a series on one line, with invalid characters replaced."""
     header = _header(name)
     text = header.GetMetaData(_DESCRIPTION) if header.HasMetaDataKey(_DESCRIPTION) else ""
     return " ".join(text.encode("utf-8", "replace").decode().split()) or "without description"
@@ -92,7 +92,7 @@ def _header(name: str) -> sitk.ImageFileReader:
 
 
 def _check_none_damaged(folder: Path, names: tuple[str, ...]) -> None:
-    """Refuse files of the series' kind that GDCM could not read: it leaves them out in silence."""
+    """Refuse slices that GDCM cannot read, as it skips them silently."""
     sop_class = _header(names[0]).GetMetaData(_SOP_CLASS).strip("\0 ")
     same_kind = re.compile(re.escape(sop_class.encode()) + rb"[^.0-9]")
     read = {Path(name).name for name in names}
@@ -129,7 +129,7 @@ def _read_slice(path: Path) -> _Slice:
 
 
 def _check_alike(folder: Path, slices: list[_Slice]) -> None:
-    """Refuse slices of different size, pixel size or orientation: SimpleITK takes the first one's for all."""
+    """Refuse slices of different size, pixel size or orientation: SimpleITK takes those of the first."""
     first = slices[0]
     check_spacing(first.path, first.pixel_spacing)
     check_axes(first.path, np.column_stack([*first.axes, np.cross(*first.axes)]))
@@ -145,7 +145,7 @@ def _check_alike(folder: Path, slices: list[_Slice]) -> None:
 
 
 def _check_positions(folder: Path, slices: list[_Slice]) -> None:
-    """Refuse slices that are not stacked at even distances, straight along their normal."""
+    """Refuse slices that are not stacked evenly along their normal."""
     if len(slices) < 2:
         raise image_error(folder, "a DICOM series of one slice", "give the whole series")
     normal = np.cross(*slices[0].axes)

@@ -1,4 +1,4 @@
-"""Where voxels lie in the patient, without their values: grids, boxes of voxels, regions of interest."""
+"""Geometry of voxels without their values: grids, boxes of voxels and regions of interest."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Voxel grid; its points are `origin + steps @ index`, index as (x, y, z), in LPS mm.
+    """Voxel grid with the points `origin + steps @ index` in LPS mm, for an index (x, y, z).
 
     Attributes
     ----------
     shape : tuple of int
         `(D, H, W)`, that is z, y, x.
     origin : np.ndarray
-        `(3,)` center of the first voxel.
+        `(3,)`, center of the first voxel.
     steps : np.ndarray
-        `(3, 3)`; column i is the way to the next voxel along x, y, z.
+        `(3, 3)`; column i is the step to the next voxel along x, y or z.
     """
 
     shape: tuple[int, int, int]
@@ -40,16 +40,16 @@ class Grid:
 
     @property
     def spacing(self) -> np.ndarray:
-        """Voxel size `(3,)` along x, y, z, mm."""
+        """Voxel size `(3,)` along x, y, z in mm."""
         return np.linalg.norm(self.steps, axis=0)
 
     @property
     def direction(self) -> np.ndarray:
-        """Cosines of the axes `(3, 3)`; column i is where x, y, z points."""
+        """Direction cosines `(3, 3)`; column i is the direction of x, y or z."""
         return self.steps / self.spacing
 
     def points(self, indices: np.ndarray) -> np.ndarray:
-        """LPS mm `(N, 3)` of indices `(N, 3)` in (x, y, z), which may be fractions."""
+        """Points `(N, 3)` in LPS mm of indices `(N, 3)` in (x, y, z), which may be fractional."""
         return self.origin + indices @ self.steps.T
 
     def indices(self, points: np.ndarray) -> np.ndarray:
@@ -62,19 +62,19 @@ class Grid:
         return Grid(box.shape, self.points(lower[None])[0], self.steps)
 
     def corners(self) -> np.ndarray:
-        """LPS mm `(8, 3)` of the outer corners, half a voxel beyond the centers."""
+        """Outer corners `(8, 3)` in LPS mm, half a voxel beyond the centers."""
         ends = [(-0.5, size - 0.5) for size in reversed(self.shape)]
         return self.points(np.array(list(itertools.product(*ends))))
 
     def box_around(self, points: np.ndarray, margin: tuple[int, ...] = (0, 0, 0)) -> Box:
-        """Box of all voxels that the box around LPS points touches, clipped to the grid; may be empty.
+        """Box of the voxels that touch the bounding box of LPS points, clipped to the grid; may be empty.
 
         Parameters
         ----------
         points : np.ndarray
-            `(N, 3)` LPS mm.
+            `(N, 3)`, LPS mm.
         margin : tuple of int
-            Voxels to add on either side, `(D, H, W)`.
+            Voxels to add on both sides, `(D, H, W)`.
         """
         indices = self.indices(points)[:, ::-1]
         lower = np.floor(indices.min(axis=0) + 0.5 + 1e-6).astype(int) - margin
@@ -102,15 +102,15 @@ class Box:
 
     @property
     def empty(self) -> bool:
-        """Whether there is no voxel in it."""
+        """Whether it holds no voxel."""
         return 0 in self.shape
 
     def rows(self, first: int, last: int) -> Box:
-        """Rows `first` up to, not including, `last` of the box along its first axis; its own first is 0."""
+        """Rows `first` up to, not including, `last` along the first axis, counted within the box."""
         return Box((self.lower[0] + first, *self.lower[1:]), (self.lower[0] + last, *self.upper[1:]))
 
     def grown_to(self, minimum: tuple[int, ...], shape: tuple[int, ...]) -> Box:
-        """Smallest box around this one with at least `minimum` voxels, as far as `shape` has them."""
+        """Smallest box around this one with at least `minimum` voxels, within a grid of `shape`."""
         lower, upper = [], []
         for first, last, least, size in zip(self.lower, self.upper, minimum, shape, strict=True):
             length = min(size, max(last - first, least))
@@ -131,9 +131,9 @@ class Roi:
     Attributes
     ----------
     bounds : tuple of float
-        `x0, x1, y0, y1, z0, z1`. As "ras": mm towards right, anterior, superior; a voxel belongs to the ROI
-        when its center does. As "index": voxels of the file along its own axes, from x0 up to, not
-        including, x1.
+        `x0, x1, y0, y1, z0, z1`. In "ras": mm towards right, anterior and superior; a voxel belongs to the
+        ROI if its center does. In "index": voxels along the axes of the file, from x0 up to, not including,
+        x1.
     space : str
         "ras" or "index".
     """
@@ -162,7 +162,7 @@ class Roi:
         Raises
         ------
         OptionError
-            When the text is not six numbers in order.
+            The text is not six numbers in order.
         """
         space = "index" if text.startswith(INDEX_PREFIX) else "ras"
         try:
@@ -177,7 +177,7 @@ class Roi:
         Raises
         ------
         OptionError
-            When no voxel of the image lies in the ROI.
+            No voxel of the image lies in the ROI.
         """
         box = self._clipped_box(grid)
         rows = (box.rows(row, row + 1) for row in range(box.shape[0]))
@@ -186,7 +186,7 @@ class Roi:
         return box
 
     def inside(self, grid: Grid, box: Box) -> np.ndarray:
-        """Which voxels of a box lie in the ROI, bool `(D, H, W)`: on an oblique grid not all of them do."""
+        """Whether each voxel of a box lies in the ROI, bool `(D, H, W)`: not all do on an oblique grid."""
         axes = [np.arange(first, last) for first, last in zip(box.lower, box.upper, strict=True)]
         z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
         inside = np.ones(box.shape, dtype=bool)
@@ -209,7 +209,7 @@ class Roi:
         return grid.box_around(np.array(list(itertools.product(*ranges))) * LPS_FROM_RAS)
 
     def _extent(self, grid: Grid) -> str:
-        """What the image covers, in the units of the ROI."""
+        """Extent of the image, in the units of the ROI."""
         if self.space == "index":
             return ",".join(f"0,{size}" for size in reversed(grid.shape)) + " voxels"
         corners = grid.corners() * LPS_FROM_RAS

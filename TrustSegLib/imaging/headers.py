@@ -1,8 +1,8 @@
-"""What a file's own bytes say, before SimpleITK reads them.
+"""Checks of image files before SimpleITK reads them.
 
-SimpleITK mends in silence what would move, resize or empty the anatomy: a voxel size of 0 becomes 1, a
+SimpleITK silently repairs faults that move, resize or empty the anatomy: a voxel size of 0 becomes 1, a
 negative one a flip, a missing direction the identity, and the lost part of a truncated NIfTI file zeros.
-Each is an error here.
+Each of these is an error here.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ _META_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOA
 
 
 def check_header(path: Path, suffix: str) -> None:
-    """Refuse a file whose header is wrong or unclear, or whose voxels are not all there.
+    """Refuse a file whose header is wrong or ambiguous, or whose voxels are incomplete.
 
     Parameters
     ----------
     path : Path
         An existing file.
     suffix : str
-        Its type, one of ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd".
+        File type, one of ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd".
 
     Raises
     ------
     ImageError
-        With one line that names the file, what is wrong and what to do.
+        In one line that names the file, what is wrong and what to do.
     """
     try:
         if suffix.startswith(".nii"):
@@ -81,7 +81,7 @@ def _check_nifti(path: Path, compressed: bool) -> None:
         check_spacing(path, header["pixdim"][1:4])
         _check_nifti_forms(path, header)
         start = int(header["vox_offset"])
-        if start < header.single_vox_offset:  # SimpleITK would start 4 bytes early, in the header's tail
+        if start < header.single_vox_offset:  # SimpleITK would start 4 bytes early, in the header
             raise image_error(path, f"the header puts the voxels at byte {start}, within itself", COPY_AGAIN)
         stream.seek(start)
         _check_nifti_voxels(path, stream, math.prod(shape), header.get_data_dtype())
@@ -96,14 +96,14 @@ def _nifti_header(path: Path, head: bytes) -> Nifti1Header:
 
 
 def _nifti_dimension(shape: list[int], intent: int) -> int:
-    """Number of dimensions without the channels of a vector image and without a tail of ones."""
+    """Number of dimensions, without the channels of a vector image and trailing axes of length 1."""
     if len(shape) == 5 and intent == _VECTOR_INTENT:
         shape = shape[:4]
     return max((index + 1 for index, count in enumerate(shape) if count != 1 or index < 3), default=0)
 
 
 def _check_nifti_forms(path: Path, header: Nifti1Header) -> None:
-    """Refuse a qform and sform that are both missing, or of another voxel size, or sheared, or at odds."""
+    """Refuse qform and sform that are both missing, contradict pixdim or each other, or are sheared."""
     _shorten_quaternion(header)
     forms = {"qform": header.get_qform(coded=True)[0], "sform": header.get_sform(coded=True)[0]}
     forms = {name: form for name, form in forms.items() if form is not None}
@@ -125,11 +125,11 @@ def _check_nifti_forms(path: Path, header: Nifti1Header) -> None:
 
 
 def _check_nifti_voxels(path: Path, stream: BinaryIO, count: int, kind: np.dtype) -> None:
-    """Refuse voxels that are cut short or not finite: SimpleITK reads both as zeros."""
+    """Refuse voxels that are missing or not finite: SimpleITK reads both as zeros."""
     needed = count * kind.itemsize
     there = bad = 0
     for chunk in _chunks(stream):
-        voxels = chunk[: max(needed - there, 0)]  # what follows the voxels is nobody's
+        voxels = chunk[: max(needed - there, 0)]  # more may follow the voxels
         there += len(chunk)
         if kind.kind == "f":
             values = np.frombuffer(voxels, kind, len(voxels) // kind.itemsize)
@@ -139,7 +139,7 @@ def _check_nifti_voxels(path: Path, stream: BinaryIO, count: int, kind: np.dtype
 
 
 def _shorten_quaternion(header: Nifti1Header) -> None:
-    """Take off by how much rounding made a quaternion longer than 1: nibabel refuses what others accept."""
+    """Normalize a quaternion that is longer than 1 by rounding, which nibabel alone does not accept."""
     names = ("quatern_b", "quatern_c", "quatern_d")
     length = math.hypot(*(header[name] for name in names))
     if 1 < length < 1 + _QUATERNION_ROUNDING:
@@ -179,7 +179,7 @@ def _check_meta(path: Path) -> None:
 
 
 def _check_meta_voxels(path: Path, fields: dict[str, str], start: int) -> None:
-    """Refuse voxels that are missing or cut short: MetaIO accepts them, or prints lines of its own."""
+    """Refuse voxels that are missing: MetaIO accepts them, or prints messages of its own."""
     name = fields["ElementDataFile"]
     data = path if name == "LOCAL" else path.parent / name
     if not data.is_file() or fields.get("BinaryData", "True") != "True":
@@ -220,7 +220,7 @@ def _numbers(text: str) -> np.ndarray:
 
 
 def _text_header(path: Path, last: str) -> tuple[list[str], int]:
-    """The lines up to one that begins with `last` (or is empty, if `last` is), and their length in bytes."""
+    """Lines up to one that begins with `last` (or is empty, if `last` is), and their length in bytes."""
     lines = []
     with path.open("rb") as stream:
         for line in stream:
@@ -231,7 +231,7 @@ def _text_header(path: Path, last: str) -> tuple[list[str], int]:
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """The bytes that are left; uncompressing a gzip stream to its end proves that it is whole."""
+    """Read the rest in chunks; decompressing a gzip stream to its end proves that it is complete."""
     return iter(lambda: stream.read(_CHUNK), b"")
 
 

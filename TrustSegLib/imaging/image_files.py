@@ -1,4 +1,4 @@
-"""Image files, read and written: NIfTI, NRRD, MetaImage, or a folder that holds one DICOM series."""
+"""Reading and writing of image files: NIfTI, NRRD, MetaImage, or a folder of one DICOM series."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ ITK_READERS = {
 
 
 def read_volume(path: str | os.PathLike[str]) -> Volume:
-    """Read an image that a model can work on.
+    """Read an image for a model.
 
     Parameters
     ----------
     path : path-like
-        A NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a folder that holds
-        exactly one DICOM series. A vector image has one channel per component.
+        A NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a folder of exactly
+        one DICOM series. A vector image has one channel per component.
 
     Returns
     -------
     Volume
-        (C, D, H, W) in the file's own number type, with the file's geometry.
+        (C, D, H, W) in the number type and geometry of the file.
 
     Raises
     ------
     ImageError
-        With one line that names the file, what is wrong and what to do: the file is missing, damaged, of
-        unknown type, not 3D, complex or in color; its geometry is wrong or unclear; or its voxels are not
-        finite or all the same.
+        In one line that names the file, what is wrong and what to do: the file is missing, damaged, of
+        unknown type, not 3D, complex or in color; its geometry is wrong or ambiguous; or its voxels are not
+        finite or are constant.
     """
     path = Path(path)
     volume = _read(path)
@@ -62,7 +62,12 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
 
 
 def read_labels(path: str | os.PathLike[str]) -> Volume:
-    """Read a label map: as `read_volume`, but it may be empty and must hold whole numbers 0 to 255.
+    """Read a label map: as `read_volume`, but of whole numbers from 0 to 255, and it may be empty.
+
+    Parameters
+    ----------
+    path : path-like
+        As in `read_volume`.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def read_labels(path: str | os.PathLike[str]) -> Volume:
     Raises
     ------
     ImageError
-        As `read_volume`, or if a voxel is not a label.
+        As in `read_volume`, or a voxel is not a label.
     """
     path = Path(path)
     volume = _read(path)
@@ -81,7 +86,7 @@ def read_labels(path: str | os.PathLike[str]) -> Volume:
 
 
 def suffix_of(path: Path) -> str | None:
-    """Return the suffix of an image file in lower case, or None if the type is unknown."""
+    """Return the suffix of an image file in lower case, or None for an unknown type."""
     return next((suffix for suffix in ITK_READERS if path.name.lower().endswith(suffix)), None)
 
 
@@ -94,7 +99,7 @@ def _read(path: Path) -> Volume:
     except OSError as failure:
         raise image_error(path, f"cannot be read ({failure.strerror})", "check its permissions") from None
     except RuntimeError as failure:
-        if "orthonormal" in str(failure):  # ITK allows a lone sform less shear than check_axes does
+        if "orthonormal" in str(failure):  # ITK allows less shear of a single sform than check_axes
             raise sheared(path) from None
         raise image_error(path, f"cannot be read ({last_line(failure)})", COPY_AGAIN) from None
     check_gray(path, image.GetPixelID(), image.GetNumberOfComponentsPerPixel())
@@ -105,7 +110,7 @@ def _read_file(path: Path) -> sitk.Image:
     suffix = suffix_of(path)
     if suffix is None:
         raise _unknown_type(path)
-    from TrustSegLib.imaging.headers import check_header  # brings nibabel, which Slicer does not have
+    from TrustSegLib.imaging.headers import check_header  # needs nibabel, which Slicer does not have
 
     check_header(path, suffix)
     reader = sitk.ImageFileReader()
@@ -125,7 +130,7 @@ def _unknown_type(path: Path) -> ImageError:
 
 @contextmanager
 def quiet_itk() -> Iterator[None]:
-    """Keep ITK's own warnings off the terminal, where the user shall see our one line."""
+    """Suppress ITK's own warnings in the terminal, where users shall see one line of ours."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -134,15 +139,15 @@ def quiet_itk() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-_WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")  # in one file each, so that it can appear at once
+_WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")  # each is one file, which can be moved in one step
 _PERMISSION = "check the folder and its permissions"
 _SPACE = "check the free space on the disk, and the voxels"
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
-    """Write an image, compressed where its type can be, in its own number type (labels: uint8).
+    """Write an image in its number type (labels: uint8), compressed if the file type allows.
 
-    The file appears whole or not at all: it is written beside its place, checked, and then moved there. An
+    The file appears completely or not at all: it is written next to its place, checked and moved there. An
     existing file is replaced.
 
     Parameters
@@ -155,20 +160,20 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OutputError
-        If the type is unknown, or the folder is missing, not writable or full.
+        The type is unknown, or the folder is missing, not writable or full.
     """
-    from TrustSegLib.imaging.headers import check_header  # brings nibabel, which Slicer does not have
+    from TrustSegLib.imaging.headers import check_header  # needs nibabel, which Slicer does not have
 
     path = Path(path)
     suffix = suffix_of(path)
     if suffix not in _WRITABLE:
         raise OutputError(f"{path}: cannot write this type of file; use {', '.join(_WRITABLE)}")
     try:
-        # In a folder of its own the file gets the usual permissions, and nothing of it stays behind.
+        # In a folder of its own the file gets the usual permissions, and nothing is left behind.
         with tempfile.TemporaryDirectory(prefix=".trustseg-", dir=path.parent) as folder:
             temporary = Path(folder) / f"image{suffix}"
             sitk.WriteImage(volume.to_sitk(), str(temporary), useCompression=True)
-            check_header(temporary, suffix)  # NIfTI on a full disk is cut short without an error
+            check_header(temporary, suffix)  # on a full disk NIfTI is truncated without an error
             os.replace(temporary, path)
     except OSError as failure:
         raise OutputError(f"{path}: cannot be written ({failure.strerror}); {_PERMISSION}") from None

@@ -1,4 +1,4 @@
-"""Intensity normalization: described once, by training in the bundle, and done the same in inference."""
+"""Intensity normalization, stored in the bundle by training and applied alike by inference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SETTINGS = {"zscore": ("lower_percentile", "upper_percentile"), "window": ("low
 
 @dataclass(frozen=True)
 class Normalization:
-    """How intensities are brought to the scale that a network expects.
+    """Normalization of intensities to the scale that a network expects.
 
     Parameters
     ----------
@@ -23,14 +23,14 @@ class Normalization:
         "zscore" (MR): clip to two percentiles of the channel, then (x - mean) / standard deviation.
         "window" (CT): clip to two intensities, then scale to [0, 1].
     lower_percentile, upper_percentile : float
-        Percentiles of "zscore", 0 to 100. Clipping keeps a few bright voxels from deciding the scale.
+        Percentiles of "zscore", 0 to 100. Clipping keeps a few bright voxels from determining the scale.
     lower, upper : float or None
         Intensities of "window", in the image's unit (HU for CT).
 
     Raises
     ------
     OptionError
-        If the method is unknown or its limits are not two rising numbers.
+        The method is unknown or its limits are not two ascending numbers.
     """
 
     method: str = "zscore"
@@ -50,18 +50,18 @@ class Normalization:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The two percentiles or intensities that the method clips to."""
+        """The percentiles or intensities that the method clips to."""
         low, high = _SETTINGS[self.method]
         return getattr(self, low), getattr(self, high)
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> Normalization:
-        """Return the normalization that `to_dict` described.
+        """Read a normalization from the values of `to_dict`.
 
         Raises
         ------
         OptionError
-            If a key is unknown, "method" is missing or a value is not valid.
+            A key is unknown, "method" is missing or a value is not valid.
         """
         unknown = sorted(set(settings) - {field.name for field in fields(cls)})
         if unknown or "method" not in settings:
@@ -70,20 +70,20 @@ class Normalization:
         return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the method and its own limits, ready for JSON."""
+        """Return the method and its limits as JSON values."""
         kept = ("method", *_SETTINGS[self.method])
         return {name: value for name, value in asdict(self).items() if name in kept}
 
 
 def normalize(volume: Volume, normalization: Normalization) -> Volume:
-    """Bring every channel to the scale that the network expects.
+    """Normalize the intensities of every channel.
 
     Parameters
     ----------
     volume : Volume
         The image, (C, D, H, W), in its own unit.
     normalization : Normalization
-        The method and its limits.
+        Method and limits.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def normalize(volume: Volume, normalization: Normalization) -> Volume:
     Raises
     ------
     ImageError
-        If a channel is constant between its percentiles, so that it has no scale.
+        A channel is constant between its percentiles, so that it has no scale.
     """
     array = np.empty(volume.array.shape, np.float32)
     for index, channel in enumerate(volume.array):
@@ -117,7 +117,7 @@ def _zscore(channel: np.ndarray, lower: float, upper: float, name: str) -> np.nd
             "check that it is the right image, or crop it to the anatomy"
         )
     channel = np.clip(channel, low, high)
-    # Summed in float64: float32 sums over 10^8 voxels lose the digits that the deviation needs.
+    # In float64: float32 sums over 10^8 voxels are too inaccurate for the deviation.
     return (channel - float(channel.mean(dtype=np.float64))) / float(channel.std(dtype=np.float64))
 
 

@@ -14,24 +14,23 @@ from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging.volume import Volume
 
 _INTERPOLATORS = {"linear": sitk.sitkLinear, "nearest": sitk.sitkNearestNeighbor}
-_CLEARLY_COARSER = 1.2  # below this ratio the matching Gaussian is narrower than 0.3 voxel and does nothing
-_SIZE_TOLERANCE = 1e-3  # of a new voxel: rounding of the spacing must not add a layer of voxels
+_CLEARLY_COARSER = 1.2  # at smaller ratios the Gaussian is narrower than 0.3 voxels and has no effect
+_SIZE_TOLERANCE = 1e-3  # of a new voxel, so that rounding of the spacing adds no layer of voxels
 _FWHM_SQUARED = 8 * np.log(2)  # full width at half maximum of a Gaussian, squared, over its variance
 
 
 def resample(volume: Volume, spacing: tuple[float, float, float], interpolation: str = "linear") -> Volume:
     """Resample to another spacing, keeping the direction and the physical extent.
 
-    Both grids start at the same outer corner (half a voxel before the center of the first voxel), so the
+    Both grids start at the same outer corner, half a voxel before the center of the first voxel, so the
     first center moves by half the difference of the spacings. The number of voxels is rounded up, so that
-    the new grid covers the whole image; where its last layer sticks out, by less than a voxel, the nearest
-    voxel is repeated.
+    the new grid covers the whole image. Its last layer can extend beyond it by less than a voxel, where the
+    nearest voxel is repeated.
 
-    With linear interpolation, axes that become more than 1.2 times coarser are first smoothed by a
-    Gaussian that widens the old voxel's response to the new one's. Without it, detail finer than the new
-    voxels would come back as false structure (aliasing), and noise would not average out as it does in a
-    scan made with large voxels. The variance is (new^2 - old^2) / (8 ln 2): Cardoso et al., Scale factor
-    point spread function matching, MICCAI 2015.
+    With linear interpolation, axes that become more than 1.2 times coarser are first smoothed by a Gaussian
+    that widens the point spread of the old voxels to that of the new ones. Otherwise detail finer than the
+    new voxels would alias, and noise would not average out as in a scan of large voxels. The variance of the
+    Gaussian is (new^2 - old^2) / (8 ln 2).
 
     Parameters
     ----------
@@ -40,19 +39,29 @@ def resample(volume: Volume, spacing: tuple[float, float, float], interpolation:
     spacing : tuple of 3 floats
         The new spacing along x, y, z in mm.
     interpolation : {"linear", "nearest"}
-        "nearest" for labels: values and type are kept. "linear" gives float32 (float64 stays float64).
+        "nearest" keeps values and type, for labels. "linear" returns float32 (float64 for float64).
+
+    Returns
+    -------
+    Volume
+        The image on the new grid.
 
     Raises
     ------
     OptionError
-        If the spacing is not three positive numbers or the interpolation is unknown.
+        The spacing is not three positive numbers, or the interpolation is unknown.
+
+    References
+    ----------
+    Cardoso et al., Scale factor point spread function matching: beyond aliasing in image resampling,
+    MICCAI 2015.
     """
     new, old = np.asarray(spacing, dtype=float), np.array(volume.spacing)
     if new.shape != (3,) or not (np.isfinite(new) & (new > 0)).all():
         raise OptionError(f"spacing {spacing}: not a voxel size; give three positive numbers in mm (x, y, z)")
     size = np.ceil(volume.size * old / new - _SIZE_TOLERANCE).astype(int)
     origin = volume.origin + np.reshape(volume.direction, (3, 3)) @ ((new - old) / 2)
-    no_voxels = np.broadcast_to(np.uint8(0), (1, *size[::-1]))  # takes no memory: only its shape matters
+    no_voxels = np.broadcast_to(np.uint8(0), (1, *size[::-1]))  # without memory, as only its shape matters
     grid = Volume(no_voxels, tuple(new), tuple(origin), volume.direction)
     return _sample(volume, grid, interpolation, fill=None)
 
@@ -67,22 +76,27 @@ def resample_like(
     volume : Volume
         The image, (C, D, H, W).
     reference : Volume
-        Gives the grid, of any spacing, size and direction; its voxels are not read.
+        Its grid is used, of any spacing, size and direction; its voxels are ignored.
     interpolation : {"linear", "nearest"}
         As in `resample`, with the same smoothing along axes that become clearly coarser.
     fill : float
-        The value of voxels whose center lies outside the image (beyond its outer faces).
+        Value of voxels whose center lies outside the image, beyond its outer faces.
+
+    Returns
+    -------
+    Volume
+        The image on the grid of the reference.
 
     Raises
     ------
     OptionError
-        If the interpolation is unknown.
+        The interpolation is unknown.
     """
     return _sample(volume, reference, interpolation, fill)
 
 
 def _sample(volume: Volume, grid: Volume, interpolation: str, fill: float | None) -> Volume:
-    """Sample every channel at the voxel centers of `grid`; without a fill value the edge is repeated."""
+    """Sample every channel at the voxel centers of `grid`; fill None repeats the edge."""
     if interpolation not in _INTERPOLATORS:
         raise OptionError(f"interpolation {interpolation!r}: not known; use {' or '.join(_INTERPOLATORS)}")
     if interpolation == "linear":
@@ -101,18 +115,17 @@ def _sample(volume: Volume, grid: Volume, interpolation: str, fill: float | None
 
 
 def _spacing_along(volume: Volume, grid: Volume) -> np.ndarray:
-    """Spacing of `grid` as seen along the axes of `volume`, (3,) in mm.
+    """Spacing of `grid` along the axes of `volume`, (3,) in mm.
 
-    The root of the diagonal of the grid's voxel covariance, R diag(s^2) R^T in the volume's axes: a
-    permutation of the grid's spacing when the axes are parallel, and unchanged by a rotation when the
-    spacing is isotropic.
+    This is the root of the diagonal of the grid's voxel covariance R diag(s^2) R^T in the axes of the volume:
+    a permutation of the grid's spacing for parallel axes, and invariant to rotation for isotropic spacing.
     """
     rotation = np.reshape(volume.direction, (3, 3)).T @ np.reshape(grid.direction, (3, 3))
     return np.linalg.norm(rotation * grid.spacing, axis=1)
 
 
 def _smoothed(volume: Volume, spacing: np.ndarray) -> Volume:
-    """Voxels as floating point, smoothed along the axes on which `spacing` (mm) is clearly coarser."""
+    """Convert voxels to floating point and smooth them along the axes on which `spacing` (mm) is coarser."""
     ratio = spacing / volume.spacing
     sigma = np.sqrt(np.maximum(ratio**2 - 1, 0) / _FWHM_SQUARED) * (ratio > _CLEARLY_COARSER)
     number = np.float64 if volume.array.dtype == np.float64 else np.float32

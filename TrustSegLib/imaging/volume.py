@@ -1,4 +1,4 @@
-"""`Volume`: voxels that carry their own geometry, and exact reorientation by flips and transposes."""
+"""`Volume`: voxels with their geometry, and lossless reorientation by flips and transposes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import SimpleITK as sitk
 from TrustSegLib.errors import OptionError
 
 _MM3_PER_ML = 1000.0
-_GRID_TOLERANCE = 0.01  # of a voxel: headers store positions as float32, which moves voxels by far less
+_GRID_TOLERANCE = 0.01  # of a voxel: float32 positions in headers are off by far less
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A 3D image with one or more channels and its place in the patient.
+    """A 3D image of one or more channels with its position in the patient.
 
     Parameters
     ----------
     array : np.ndarray, (C, D, H, W)
-        Voxels, indexed by channel and then z, y, x of the file.
+        Voxels, indexed by channel and then by z, y, x of the file.
     spacing : tuple of 3 floats
-        Distance of neighboring voxel centers along x, y, z, in mm.
+        Distance of neighboring voxel centers along x, y, z in mm.
     origin : tuple of 3 floats
-        Center of the first voxel in patient coordinates (LPS), in mm.
+        Center of the first voxel in patient coordinates (LPS) in mm.
     direction : tuple of 9 floats
-        Cosines of the axes, row-major, LPS, as in ITK: column i is where index axis i points.
+        Direction cosines, row-major, LPS, as in ITK: column i is the direction of index axis i.
 
     Raises
     ------
     ValueError
-        If the array is not 4D, or the geometry is not finite with positive spacing.
+        The array is not 4D, or the geometry is not finite with positive spacing.
     """
 
     array: np.ndarray
@@ -74,19 +74,19 @@ class Volume:
 
     @property
     def orientation(self) -> str:
-        """Where the x, y and z axes point (nibabel's convention): "LPS" for ITK's identity direction."""
+        """Directions of the x, y and z axes (nibabel's convention): "LPS" for ITK's identity."""
         return orientation_letters(self.direction)
 
     @property
     def index_to_lps(self) -> np.ndarray:
-        """The (4, 4) matrix from a voxel index (x, y, z, 1) to patient coordinates in mm (LPS)."""
+        """Matrix (4, 4) from a voxel index (x, y, z, 1) to patient coordinates (LPS) in mm."""
         matrix = np.eye(4)
         matrix[:3, :3] = np.reshape(self.direction, (3, 3)) * self.spacing
         matrix[:3, 3] = self.origin
         return matrix
 
     def with_array(self, array: np.ndarray) -> Volume:
-        """Return other voxels on the same grid.
+        """Return a volume of other voxels on the same grid.
 
         Parameters
         ----------
@@ -96,16 +96,16 @@ class Volume:
         Raises
         ------
         ValueError
-            If the spatial shape differs.
+            The spatial shape differs.
         """
         if array.shape[1:] != self.shape:
             raise ValueError(f"shape {array.shape[1:]} does not fit the grid {self.shape}")
         return replace(self, array=array)
 
     def same_grid(self, other: Volume) -> bool:
-        """Whether every voxel of `other` lies where this volume's voxel of the same index lies.
+        """Whether the voxels of both volumes are at the same positions.
 
-        Positions may differ by 1 % of the smallest spacing, since file headers round them.
+        Positions may differ by 1 % of the smallest spacing, as file headers round them.
         """
         if self.shape != other.shape:
             return False
@@ -113,7 +113,7 @@ class Volume:
         return shift <= _GRID_TOLERANCE * min(self.spacing)
 
     def to_sitk(self) -> sitk.Image:
-        """Return the volume as a SimpleITK image (a vector image when there are several channels)."""
+        """Convert to a SimpleITK image, a vector image for several channels."""
         array = self.array.astype(np.uint8) if self.array.dtype == bool else self.array
         if self.channels == 1:
             image = sitk.GetImageFromArray(array[0])
@@ -177,7 +177,7 @@ class Volume:
 
     @classmethod
     def from_sitk(cls, image: sitk.Image) -> Volume:
-        """Return a 3D SimpleITK image, scalar or vector, as a volume."""
+        """Convert from a 3D SimpleITK image, scalar or vector."""
         array = sitk.GetArrayFromImage(image)
         if image.GetNumberOfComponentsPerPixel() == 1:
             array = array[np.newaxis]
@@ -187,12 +187,12 @@ class Volume:
 
 
 def corner_distance(first: np.ndarray, second: np.ndarray, size: tuple[int, int, int]) -> float:
-    """Largest distance in mm between two placements of the same grid.
+    """Largest distance in mm between the voxels of two placements of a grid.
 
     Parameters
     ----------
     first, second : np.ndarray, (4, 4)
-        Index-to-patient matrices. Both are affine, so the largest distance is at a corner voxel.
+        Matrices from index to patient. As both are affine, a corner voxel has the largest distance.
     size : tuple of 3 ints
         Number of voxels along x, y, z.
     """
@@ -200,42 +200,47 @@ def corner_distance(first: np.ndarray, second: np.ndarray, size: tuple[int, int,
     return float(np.linalg.norm(((first - second) @ corners)[:3], axis=0).max())
 
 
-_LETTERS = ("LR", "PA", "SI")  # per LPS axis: the letter of growing and of falling coordinates
+_LETTERS = ("LR", "PA", "SI")  # per LPS axis: letters of increasing and of decreasing coordinates
 
 
 def orientation_letters(direction: tuple[float, ...]) -> str:
-    """Return where the x, y and z axes point, as three letters.
+    """Return the directions of the x, y and z axes as three letters.
 
     Parameters
     ----------
     direction : tuple of 9 floats
-        Cosines of the axes, row-major, LPS. Oblique axes get the letter of the nearest patient axis.
+        Direction cosines, row-major, LPS. Oblique axes get the letter of the nearest patient axis.
     """
     axes, signs = _nearest_patient_axes(direction)
     return "".join(_LETTERS[axis][sign < 0] for axis, sign in zip(axes, signs, strict=True))
 
 
 def orient(volume: Volume, orientation: str) -> Volume:
-    """Reorder and flip the axes so that they point where `orientation` says.
+    """Reorder and flip the axes to an orientation.
 
-    No voxel is interpolated, every voxel stays where it is in the patient, and
-    ``orient(orient(volume, "RAS"), volume.orientation)`` gives the volume back.
+    Nothing is interpolated and every voxel keeps its position in the patient, so that
+    ``orient(orient(volume, "RAS"), volume.orientation)`` restores the volume.
 
     Parameters
     ----------
     volume : Volume
-        The image, of any orientation, oblique or not.
+        An image of any orientation, oblique or not.
     orientation : str
-        Three letters such as "RAS": where x, y and z shall point.
+        Directions of x, y and z as three letters, such as "RAS".
+
+    Returns
+    -------
+    Volume
+        The same voxels in the new order.
 
     Raises
     ------
     OptionError
-        If `orientation` is not one of the 48 orientations.
+        It is not one of the 48 orientations.
     """
     wanted_axes, wanted_signs = _parse(orientation)
     axes, signs = _nearest_patient_axes(volume.direction)
-    order = [axes.index(axis) for axis in wanted_axes]  # the old axis that becomes each new one
+    order = [axes.index(axis) for axis in wanted_axes]  # old axis of each new one
     flipped = [signs[old] != wanted for old, wanted in zip(order, wanted_signs, strict=True)]
     steps = volume.index_to_lps[:3, order]
     last = np.array(volume.size)[order] - 1
@@ -257,11 +262,11 @@ def _rearranged(array: np.ndarray, order: list[int], flipped: list[bool]) -> np.
 
 
 def _nearest_patient_axes(direction: tuple[float, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Assign each index axis its own LPS axis, and the sign with which it runs along it."""
+    """Assign each index axis a different LPS axis, and its sign along that."""
     cosines = np.reshape(direction, (3, 3))
 
     def alignment(axes: tuple[int, ...]) -> float:
-        # Rounded, so that an exact tie (45 degrees) does not depend on the last bit of a cosine.
+        # Rounded, so that a tie (45 degrees) does not depend on the last bit of a cosine.
         return round(float(sum(abs(cosines[axis, index]) for index, axis in enumerate(axes))), 6)
 
     axes = max(permutations(range(3)), key=alignment)
@@ -269,7 +274,7 @@ def _nearest_patient_axes(direction: tuple[float, ...]) -> tuple[tuple[int, ...]
 
 
 def _parse(orientation: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The LPS axis of each letter, and the sign with which it runs along it."""
+    """LPS axis and sign of each letter."""
     letters = {
         letter: (axis, sign)
         for axis, pair in enumerate(_LETTERS)

@@ -1,4 +1,4 @@
-"""The architectures (U-Net, V-Net, FCN), each written once for every family."""
+"""The architectures U-Net, V-Net and FCN, each written once for all families."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UNet(nn.Module):
     spec : NetworkSpec
         Depth, width and kinds of layers.
     layers : LayerSet
-        Constructors of the layers of one edition.
+        Constructors of its layers.
     """
 
     def __init__(self, spec: NetworkSpec, layers: LayerSet) -> None:
@@ -35,7 +35,7 @@ class UNet(nn.Module):
         self.concatenate = layers.concatenate
 
     def forward(self, x):
-        """Image (B, C, D, H, W) to logits of (B, K, D, H, W), in the form of the layer set."""
+        """Image (B, C, D, H, W) to logits (B, K, D, H, W), or to their moments if the layers give these."""
         skips = []
         for convolve, down in zip(self.encoder[:-1], self.down, strict=True):
             x = convolve(x)
@@ -50,7 +50,7 @@ class UNet(nn.Module):
 class ResidualStage(nn.Module):
     """``x + f(x)`` with f a chain of convolution, normalization and activation.
 
-    For Gaussians means and variances add; the correlation of x and f(x) is not carried, see `moments.add`.
+    For Gaussians, means and variances add; the correlation of x and f(x) is ignored, see `moments.add`.
     """
 
     def __init__(self, layers: LayerSet, channels: int, convolutions: int) -> None:
@@ -69,9 +69,9 @@ class VNet(nn.Module):
     Parameters
     ----------
     spec : NetworkSpec
-        Depth, width and kinds of layers; its ``downsampling`` is not looked at.
+        Depth, width and kinds of layers; its ``downsampling`` is ignored.
     layers : LayerSet
-        Constructors of the layers of one edition.
+        Constructors of its layers.
     """
 
     def __init__(self, spec: NetworkSpec, layers: LayerSet) -> None:
@@ -91,7 +91,7 @@ class VNet(nn.Module):
         self.concatenate = layers.concatenate
 
     def forward(self, x):
-        """Image (B, C, D, H, W) to logits of (B, K, D, H, W), in the form of the layer set."""
+        """Image (B, C, D, H, W) to logits (B, K, D, H, W), or to their moments if the layers give these."""
         x, skips = self.encoder[0](self.entry(x)), []
         for down, convolve in zip(self.down, self.encoder[1:], strict=True):
             skips.append(x)
@@ -107,23 +107,23 @@ def _step_down(layers: LayerSet, in_channels: int, out_channels: int) -> nn.Sequ
     return nn.Sequential(convolution, *layers.normalized_activation(out_channels))
 
 
-#: Levels whose scores are summed.
+#: Number of levels whose scores are summed.
 _SUMMED_LEVELS = 3
 
 
 class FCN(nn.Module):
-    """Encoder whose deepest levels are summed, without a decoder.
+    """Fully convolutional network: an encoder whose deepest levels are up-sampled and summed.
 
-    Scores have as many channels as the first level has kernels, not as there are classes: the last 1x1
-    convolution tells the classes apart and gives their covariance. For Gaussians means and variances add;
-    the correlation of the scores is not carried, see `moments.add`.
+    Scores have as many channels as the first level has kernels, not one per class: the last 1x1 convolution
+    maps them to the classes, with the classes' covariance. For Gaussians, means and variances add; the
+    correlation of the scores is ignored, see `moments.add`.
 
     Parameters
     ----------
     spec : NetworkSpec
         Depth, width and kinds of layers.
     layers : LayerSet
-        Constructors of the layers of one edition.
+        Constructors of its layers.
     """
 
     def __init__(self, spec: NetworkSpec, layers: LayerSet) -> None:
@@ -137,7 +137,7 @@ class FCN(nn.Module):
         self.add = layers.add
 
     def forward(self, x):
-        """Image (B, C, D, H, W) to logits of (B, K, D, H, W), in the form of the layer set."""
+        """Image (B, C, D, H, W) to logits (B, K, D, H, W), or to their moments if the layers give these."""
         levels = [self.encoder[0](x)]
         for down, convolve in zip(self.down, self.encoder[1:], strict=True):
             levels.append(convolve(down(levels[-1])))
@@ -153,7 +153,7 @@ class FCN(nn.Module):
 def stage(
     layers: LayerSet, in_channels: int, out_channels: int, convolutions: int, first_stride: int = 1
 ) -> nn.Sequential:
-    """Convolution, normalization, activation; ``convolutions`` times."""
+    """``convolutions`` times convolution, normalization and activation."""
     blocks = []
     for position in range(convolutions):
         before, stride = (out_channels, 1) if position else (in_channels, first_stride)
@@ -163,7 +163,7 @@ def stage(
 
 
 def encoder_stages(spec: NetworkSpec, layers: LayerSet) -> nn.ModuleList:
-    """One stage per level; with strided down-sampling their first convolutions step down."""
+    """One stage per level; with strided down-sampling its first convolution has the stride."""
     strided = spec.downsampling == "strided"
     channels = (spec.in_channels, *spec.filters)
     return nn.ModuleList(
@@ -173,14 +173,14 @@ def encoder_stages(spec: NetworkSpec, layers: LayerSet) -> nn.ModuleList:
 
 
 def steps_down(spec: NetworkSpec, layers: LayerSet) -> nn.ModuleList:
-    """Pooling between the levels; nothing where the stages step down themselves."""
+    """Pooling between the levels; the identity where the stages have strides."""
     steps = len(spec.filters) - 1
     strided = spec.downsampling == "strided"
     return nn.ModuleList(nn.Identity() if strided else layers.pooling() for _ in range(steps))
 
 
 def step_up(spec: NetworkSpec, layers: LayerSet, in_channels: int, out_channels: int) -> nn.Module:
-    """To twice the size and to another number of channels."""
+    """Up-sampling to twice the size and to another number of channels."""
     if spec.upsampling == "transposed":
         return layers.transposed_convolution(in_channels, out_channels)
     if spec.upsampling == "zero_insertion":
@@ -189,5 +189,5 @@ def step_up(spec: NetworkSpec, layers: LayerSet, in_channels: int, out_channels:
 
 
 def build_body(spec: NetworkSpec, layers: LayerSet) -> nn.Module:
-    """Image to logits, of the layers of one edition."""
+    """Build the architecture of a specification from a layer set."""
     return ARCHITECTURES[spec.architecture].body_class()(spec, layers)

@@ -1,4 +1,4 @@
-"""Families to compare with: deterministic, variance head, MC-dropout, Bayes by backprop, deep ensemble."""
+"""Families to compare with: deterministic, variance head, MC dropout, Bayes by backprop, deep ensemble."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class DeterministicNetwork(Network):
 
 
 class VarianceHeadNetwork(Network):
-    """A network with fixed weights whose last layer also tells the variance of every logit.
+    """A network with fixed weights whose last layer also predicts the variance of every logit.
 
-    See `layers.VarianceHead`. The variance is what the data leave open (aleatoric), not what the weights do.
+    See `layers.VarianceHead`. This is the aleatoric variance, of the data, not that of the weights.
     """
 
     family = "variance_head"
@@ -52,7 +52,7 @@ class VarianceHeadNetwork(Network):
 
 @contextmanager
 def drawing_from(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
-    """Let the network's random layers draw from a generator for a while."""
+    """Let the network's random layers draw from a generator within a `with` block."""
     layers = [module for module in network.modules() if isinstance(module, Drawn)]
     for layer in layers:
         layer.generator = generator
@@ -64,10 +64,10 @@ def drawing_from(network: nn.Module, generator: torch.Generator) -> Iterator[Non
 
 
 class DrawnNetwork(Network):
-    """A network whose class moments are those over several passes.
+    """A network whose class moments are those of several random passes.
 
-    The passes draw from a generator of their own that starts at the option ``seed`` for every input: the same
-    masks or kernels serve all patches of a volume, and no other random numbers are touched.
+    For every input the passes draw from a new generator, seeded by the option ``seed``: all patches of a
+    volume get the same masks or kernels, and the global random numbers are not touched.
     """
 
     def class_moments(self, x: Tensor) -> ClassMoments:
@@ -82,12 +82,14 @@ class DrawnNetwork(Network):
 class DropoutNetwork(DrawnNetwork):
     """Monte Carlo dropout at the bottleneck.
 
-    Gal and Ghahramani, Dropout as a Bayesian approximation, ICML 2016.
-
     Raises
     ------
     OptionError
-        The specification has no dropout.
+        The specification has dropout 0.
+
+    References
+    ----------
+    Gal and Ghahramani, Dropout as a Bayesian approximation, ICML 2016.
     """
 
     family = "mc_dropout"
@@ -99,9 +101,9 @@ class DropoutNetwork(DrawnNetwork):
 
 
 class BayesByBackprop(RandomWeights, DrawnNetwork):
-    """Gaussian weights, one variance each, trained by local reparameterization.
+    """Gaussian weights, each of its own variance, trained by local reparameterization.
 
-    See `layers.DrawnConvolution`. In evaluation a single ``forward`` uses the means.
+    See `layers.DrawnConvolution`. In evaluation mode ``forward`` uses the means.
     """
 
     family = "bayes_by_backprop"
@@ -111,17 +113,19 @@ class BayesByBackprop(RandomWeights, DrawnNetwork):
 
 
 class Ensemble(nn.Module):
-    """Networks of one specification that were trained apart.
-
-    Lakshminarayanan, Pritzel and Blundell, Simple and scalable predictive uncertainty estimation using deep
-    ensembles, 2017.
+    """Deep ensemble: deterministic networks of one specification, trained separately.
 
     Parameters
     ----------
     spec : NetworkSpec
         The architecture of every member.
     options : FamilyOptions
-        Members and temperature.
+        Number of members, and temperature.
+
+    References
+    ----------
+    Lakshminarayanan, Pritzel and Blundell, Simple and scalable predictive uncertainty estimation using deep
+    ensembles, NeurIPS 2017.
     """
 
     family = "ensemble"
@@ -149,12 +153,22 @@ class Ensemble(nn.Module):
 
 
 def join_members(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """State dict of an ensemble from those of its members, deterministic networks of one specification.
+    """Join the state dicts of deterministic networks to that of an ensemble.
+
+    Parameters
+    ----------
+    states : list of dict
+        State dicts of the members, networks of one specification.
+
+    Returns
+    -------
+    dict of str to Tensor
+        State dict of an `Ensemble` of as many members.
 
     Raises
     ------
     OptionError
-        There is no member, or the members differ in their tensors' names or shapes.
+        There is no member, or the members' tensors differ in name or shape.
     """
     if not states:
         raise OptionError("ensemble: no member is given; train some deterministic networks first")

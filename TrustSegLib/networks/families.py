@@ -1,4 +1,4 @@
-"""Model families: one call, one answer, the class moments."""
+"""Build networks of any family, and start them from the weights of another."""
 
 from __future__ import annotations
 
@@ -26,9 +26,14 @@ def build(spec: NetworkSpec, family: str = "vdp", propagation: str = "exact", **
     family : str
         One of `FAMILIES`.
     propagation : str
-        For ``vdp``: ``taylor``, ``exact`` or ``correlated``. Other families have but one.
+        ``taylor``, ``exact`` or ``correlated``, for families that have the choice; ignored by the others.
     **options
         Of the family; see `FamilyOptions` and `FAMILIES`.
+
+    Returns
+    -------
+    nn.Module
+        In training mode, with random weights.
 
     Raises
     ------
@@ -43,20 +48,20 @@ def build(spec: NetworkSpec, family: str = "vdp", propagation: str = "exact", **
 
 
 def start_from(network: nn.Module, state: Mapping[str, Tensor], relative_variance: float = 1e-2) -> None:
-    """Load another network's weights to start a training from.
+    """Load the weights of another network, to start a training from them.
 
-    A network with the same variances gives its means and its variances; any other one, such as a
-    deterministic twin, gives the means alone.
+    A network with the same variance parameters provides means and variances; another one, such as a
+    deterministic twin, provides the means only.
 
     Parameters
     ----------
     network : nn.Module
-        Of the family ``vdp``, ``bayes_by_backprop``, ``variance_head``, ``mc_dropout`` or ``deterministic``;
-        changed in place. What it has besides the twin's parameters begins with ``rho``.
+        Of any family but ``ensemble``; changed in place. The names of parameters that a deterministic twin
+        does not have begin with ``rho``.
     state : mapping of str to Tensor
-        ``state_dict`` of a network of the same architecture, of the same family or another.
+        State dict of a network of the same architecture, of any of these families.
     relative_variance : float
-        Weight variance to start with where ``state`` gives none, relative to the mean square of the kernel's
+        Initial variance of the weights if ``state`` has none, relative to the mean square of the kernel's
         weights.
 
     Raises
@@ -91,9 +96,9 @@ def _is_variance(name: str) -> bool:
 
 
 class Uninitialized(TorchFunctionMode):
-    """Skip everything of `torch.nn.init` while modules are built.
+    """Skip `torch.nn.init` while modules are built.
 
-    Without a device to draw on, PyTorch would import its compiler for it, which takes a second.
+    On the meta device PyTorch would import its compiler for it, which takes a second.
     """
 
     def __torch_function__(self, function, types, arguments=(), settings=None):

@@ -1,4 +1,4 @@
-"""What all families are: an architecture, its options, and class moments."""
+"""Base classes of the families: an architecture with its layers and options."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .spec import FamilyOptions, NetworkSpec
 
 
 class Network(nn.Module):
-    """A body of layers of one edition.
+    """An architecture built from one layer set; a family adds ``class_moments``.
 
     Parameters
     ----------
     spec : NetworkSpec
         The architecture.
     layers : LayerSet
-        Constructors of the edition's layers.
+        Constructors of the layers.
     options : FamilyOptions
-        May be replaced at any time, as by a temperature that was fitted.
+        May be replaced at any time, as when a temperature was fitted.
 
     Attributes
     ----------
     family : str
-        Name of the family.
+        Name of the family in `FAMILIES`.
     """
 
     family = ""
@@ -56,23 +56,23 @@ class RandomWeights(nn.Module):
         return [module for module in self.modules() if isinstance(module, RandomKernels)]
 
     def kl_divergence(self) -> Tensor:
-        """Sum over the layers of the divergence from their priors, in nats."""
+        """Divergence of the weights from their priors, summed over the layers, in nats."""
         return torch.stack([layer.kl_divergence() for layer in self.random_layers()]).sum()
 
     def set_relative_variance(self, ratio: float) -> None:
-        """Set every weight's variance to ``ratio`` times the mean square of its kernel's weights."""
+        """Set the variance of every weight to ``ratio`` times the mean square of its kernel's weights."""
         for layer in self.random_layers():
             layer.set_relative_variance(ratio)
 
 
 def tempered_softmax(logits: Tensor, temperature: float) -> Tensor:
-    """Probabilities (B, K, ...) of ``logits / T``, at least in float32."""
+    """Softmax (B, K, ...) of ``logits / T``, at least in float32."""
     precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return torch.softmax(precise if temperature == 1 else precise / temperature, dim=1)
 
 
 def tempered_moments(logits: LogitMoments, options: FamilyOptions) -> LogitMoments:
-    """Mean by T, covariance by ``T^2`` and times the variance scale."""
+    """Moments of ``logits / T``, with the covariance multiplied by the variance scale."""
     temperature, scale = options.temperature, options.variance_scale / options.temperature**2
     if temperature == 1 and scale == 1:
         return logits

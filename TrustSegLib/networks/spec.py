@@ -1,4 +1,4 @@
-"""What a network is made of, and its family's options, as values that are written into bundles."""
+"""Specification of a network and options of its family, as bundles and training runs store them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHOICES = {
     "upsampling": ("transposed", "linear", "nearest", "zero_insertion"),
 }
 
-#: Largest values that a network can be asked for: a model's file must not make the loader work for ever.
+#: Largest values of a network: a model file must not keep the loader busy forever.
 _LARGEST = {
     "classes": 2**16,
     "in_channels": 2**16,
@@ -33,7 +33,7 @@ _MOST_LEVELS = 16
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """An encoder-decoder of any depth and width.
+    """Specification of an encoder-decoder of any depth and width.
 
     Attributes
     ----------
@@ -42,19 +42,19 @@ class NetworkSpec:
     in_channels : int
         Channels of the image.
     filters : tuple of int
-        Kernels of each level; their number is the depth.
+        Number of kernels of each level, the finest first.
     convolutions : int
         Convolutions per level and side.
     kernel_size : int
-        Odd; same along every axis.
+        Odd, and the same along every axis.
     architecture, dimensions, normalization, activation, downsampling, upsampling
-        One of the choices of this module. A V-Net always steps down by strided convolutions of size 2.
+        Each one of its choices; see `ARCHITECTURES` for the first. A V-Net always has strided down-sampling.
     groups : int
-        Groups of group normalization.
+        Number of groups of group normalization.
     negative_slope : float
         Slope of the leaky ReLU below zero.
     dropout : float
-        Share of activations dropped at the bottleneck in training, in [0, 1).
+        Fraction of activations dropped at the bottleneck in training, in [0, 1).
 
     Raises
     ------
@@ -106,12 +106,12 @@ class NetworkSpec:
         return 2 ** (len(self.filters) - 1)
 
     def to_dict(self) -> dict:
-        """As JSON writes it."""
+        """Fields as JSON values."""
         return {**asdict(self), "filters": list(self.filters)}
 
     @classmethod
     def from_dict(cls, values: dict) -> NetworkSpec:
-        """Read what `to_dict` wrote.
+        """Specification from the values of `to_dict`.
 
         Raises
         ------
@@ -146,15 +146,15 @@ class FamilyOptions:
     Attributes
     ----------
     passes : int
-        Passes that are averaged at inference.
+        Number of random passes at inference.
     seed : int
-        Of their random numbers, which are the network's own and differ between CPU and CUDA.
+        Seed of their random numbers, which differ between CPU and CUDA.
     members : int
-        Networks of an ensemble.
+        Number of networks of an ensemble.
     temperature : float
-        The logits are divided by it before the softmax or the readout.
+        Divides the logits, before the softmax or the readout.
     variance_scale : float
-        The covariance of the logits is multiplied by it.
+        Multiplies the covariance of the logits.
 
     Raises
     ------
@@ -186,7 +186,7 @@ class FamilyOptions:
 
     @classmethod
     def of(cls, family: str, values: Mapping[str, object]) -> FamilyOptions:
-        """Options of a family, the defaults where there is no value.
+        """Options of a family, with defaults for those without a value.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Families that carry mean and variance in one pass: ours, and SUPER-Net as it was published."""
+"""Families that propagate mean and variance in one pass: ours, and SUPER-Net as published."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PUBLISHED = {
 
 
 class VariationalNetwork(RandomWeights, Network):
-    """A network with Gaussian weights that carries mean and variance in one pass.
+    """A network with Gaussian weights that propagates mean and variance in one pass.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ class VariationalNetwork(RandomWeights, Network):
 class SuperNet(RandomWeights, Network):
     """SUPER-Net: first-order moments, no normalization, no biases, prior ``N(0, I)``.
 
-    Differs from the published code where that was in error: padded voxels are certain (there, a constant
-    variance is filled in, which draws a frame), convolutions keep the size, and the divergence has all its
-    factors. The published body is the U-Net.
+    Differs from the published code where that has errors: padded voxels have no variance (there a constant
+    one, which leaves a frame), convolutions keep the size, and the divergence has all its factors. The
+    published architecture is the U-Net.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class SuperNet(RandomWeights, Network):
     Raises
     ------
     OptionError
-        The specification is another.
+        The specification has other values.
 
     References
     ----------
@@ -85,7 +85,7 @@ class SuperNet(RandomWeights, Network):
         self._initialize_as_published()
 
     def _initialize_as_published(self) -> None:
-        """Means from a cut normal; variances of the first two steps up and of the head larger than others."""
+        """Means from a truncated normal; larger variances in the first two steps up and in the head."""
         wide = {layer for part in (*self.body.up[:2], self.body.head) for layer in part.modules()}
         for layer in self.random_layers():
             nn.init.trunc_normal_(layer.weight, std=0.1, a=-0.2, b=0.2)
@@ -96,7 +96,7 @@ class SuperNet(RandomWeights, Network):
         return readout_taylor(tempered_moments(self(x), self.options))
 
     def kl_divergence(self) -> Tensor:
-        """Divergence from ``N(0, I)``, in nats, with every factor."""
+        """Divergence of the weights from ``N(0, I)``, in nats."""
         return sum(_divergence_from_unit(layer) for layer in self.random_layers())
 
 
