@@ -12,7 +12,6 @@ from .convolution import (
     RandomKernels,
     TransposedConvolution,
 )
-from .drawn import PRIOR_VARIANCE, Drawn, DrawnConvolution, DrawnDropout, DrawnTransposedConvolution
 from .normalization import BatchNorm, GroupNorm, InstanceNorm
 from .parameter_free import (
     AveragePool,
@@ -25,6 +24,7 @@ from .parameter_free import (
     ReLU,
     rectifier,
 )
+from .sampled import PRIOR_VARIANCE, Sampled, SampledConvolution, SampledDropout, SampledTransposedConvolution
 from .variance_head import VarianceHead
 
 __all__ = [
@@ -34,10 +34,6 @@ __all__ = [
     "BatchNorm",
     "ClassConvolution",
     "Convolution",
-    "Drawn",
-    "DrawnConvolution",
-    "DrawnDropout",
-    "DrawnTransposedConvolution",
     "Dropout",
     "GroupNorm",
     "InstanceNorm",
@@ -48,6 +44,10 @@ __all__ = [
     "Propagate",
     "RandomKernels",
     "ReLU",
+    "Sampled",
+    "SampledConvolution",
+    "SampledDropout",
+    "SampledTransposedConvolution",
     "TransposedConvolution",
     "VarianceHead",
     "rectifier",

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from TrustSegLib.errors import OptionError
-from TrustSegLib.layers import Drawn
+from TrustSegLib.layers import Sampled
 from TrustSegLib.moments import ClassMoments, mixture_moments, readout_exact
 
-from .layer_sets import DeterministicLayers, DrawnLayers, DropoutLayers, VarianceHeadLayers
+from .layer_sets import DeterministicLayers, DropoutLayers, SampledLayers, VarianceHeadLayers
 from .network import Network, RandomWeights, tempered_moments, tempered_softmax
 from .spec import FamilyOptions, NetworkSpec
 
@@ -51,9 +51,9 @@ class VarianceHeadNetwork(Network):
 
 
 @contextmanager
-def drawing_from(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
+def sampling_from(network: nn.Module, generator: torch.Generator) -> Iterator[None]:
     """Let the network's random layers draw from a generator within a `with` block."""
-    layers = [module for module in network.modules() if isinstance(module, Drawn)]
+    layers = [module for module in network.modules() if isinstance(module, Sampled)]
     for layer in layers:
         layer.generator = generator
     try:
@@ -63,7 +63,7 @@ def drawing_from(network: nn.Module, generator: torch.Generator) -> Iterator[Non
             layer.generator = None
 
 
-class DrawnNetwork(Network):
+class SampledNetwork(Network):
     """A network whose class moments are those of several random passes.
 
     For every input the passes draw from a new generator, seeded by the option ``seed``: all patches of a
@@ -73,13 +73,13 @@ class DrawnNetwork(Network):
     def class_moments(self, x: Tensor) -> ClassMoments:
         """Image (B, C, D, H, W) to mean and variance of the class probabilities over ``passes`` passes."""
         generator = torch.Generator(device=x.device).manual_seed(self.options.seed)
-        with drawing_from(self, generator):
+        with sampling_from(self, generator):
             return mixture_moments(
                 tempered_softmax(self(x), self.options.temperature) for _ in range(self.options.passes)
             )
 
 
-class DropoutNetwork(DrawnNetwork):
+class DropoutNetwork(SampledNetwork):
     """Monte Carlo dropout at the bottleneck.
 
     Raises
@@ -100,16 +100,16 @@ class DropoutNetwork(DrawnNetwork):
         super().__init__(spec, DropoutLayers(spec), options)
 
 
-class BayesByBackprop(RandomWeights, DrawnNetwork):
+class BayesByBackprop(RandomWeights, SampledNetwork):
     """Gaussian weights, each of its own variance, trained by local reparameterization.
 
-    See `layers.DrawnConvolution`. In evaluation mode ``forward`` uses the means.
+    See `layers.SampledConvolution`. In evaluation mode ``forward`` uses the means.
     """
 
     family = "bayes_by_backprop"
 
     def __init__(self, spec: NetworkSpec, options: FamilyOptions = _DEFAULTS) -> None:
-        super().__init__(spec, DrawnLayers(spec), options)
+        super().__init__(spec, SampledLayers(spec), options)
 
 
 class Ensemble(nn.Module):

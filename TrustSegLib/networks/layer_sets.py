@@ -106,7 +106,7 @@ class DropoutLayers(DeterministicLayers):
     """Deterministic layers, with dropout that is random at inference as well."""
 
     def dropout(self) -> nn.Module:
-        return layers.DrawnDropout(self.spec.dropout)
+        return layers.SampledDropout(self.spec.dropout)
 
 
 class VarianceHeadLayers(DeterministicLayers):
@@ -116,31 +116,33 @@ class VarianceHeadLayers(DeterministicLayers):
         return layers.VarianceHead(in_channels, self.spec.classes, self.spec.dimensions)
 
 
-class DrawnLayers(DeterministicLayers):
+class SampledLayers(DeterministicLayers):
     """Deterministic layers, with convolutions that sample their weights."""
 
     def convolution(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
         size = self.spec.kernel_size
-        return self._drawn(in_channels, out_channels, size, stride=stride, padding=size // 2)
+        return self._sampled(in_channels, out_channels, size, stride=stride, padding=size // 2)
 
     def strided_convolution(self, in_channels: int, out_channels: int) -> nn.Module:
-        return self._drawn(in_channels, out_channels, 2, stride=2)
+        return self._sampled(in_channels, out_channels, 2, stride=2)
 
     def transposed_convolution(self, in_channels: int, out_channels: int) -> nn.Module:
-        return layers.DrawnTransposedConvolution(in_channels, out_channels, 2, self.spec.dimensions, stride=2)
+        return layers.SampledTransposedConvolution(
+            in_channels, out_channels, 2, self.spec.dimensions, stride=2
+        )
 
     def zero_insertion(self, in_channels: int, out_channels: int) -> nn.Module:
-        convolution = self._drawn(in_channels, out_channels, 2)
+        convolution = self._sampled(in_channels, out_channels, 2)
         return nn.Sequential(layers.Propagate(moments.insert_zeros), convolution)
 
     def projection(self, in_channels: int, out_channels: int) -> nn.Module:
-        return self._drawn(in_channels, out_channels, 1)
+        return self._sampled(in_channels, out_channels, 1)
 
     def classification(self, in_channels: int) -> nn.Module:
-        return self._drawn(in_channels, self.spec.classes, 1)
+        return self._sampled(in_channels, self.spec.classes, 1)
 
-    def _drawn(self, in_channels: int, out_channels: int, kernel_size: int, **options: int) -> nn.Module:
-        return layers.DrawnConvolution(
+    def _sampled(self, in_channels: int, out_channels: int, kernel_size: int, **options: int) -> nn.Module:
+        return layers.SampledConvolution(
             in_channels, out_channels, kernel_size, self.spec.dimensions, **options
         )
 

@@ -91,7 +91,7 @@ def test_link_or_device_is_refused(kind: int, tmp_path: Path, target: Path) -> N
 
 @pytest.mark.parametrize("second", ["model.json", "MODEL.json"])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_name_twice_is_refused(second: str, tmp_path: Path, target: Path) -> None:
+def test_duplicate_name_is_refused(second: str, tmp_path: Path, target: Path) -> None:
     refused(write(tmp_path / "a.trustseg", "model.json", second), target, f"holds {second} twice")
 
 
@@ -103,7 +103,7 @@ def test_archive_that_unpacks_to_too_much_is_refused(
     refused(path, target, "unpacks to 200000 bytes, not at most 199999")
 
 
-def test_bomb_that_lies_about_its_size_writes_no_more_than_it_declares(tmp_path: Path, target: Path) -> None:
+def test_entry_is_written_up_to_its_declared_size(tmp_path: Path, target: Path) -> None:
     path = write(tmp_path / "a.trustseg", "bomb", content=bytes(1_000_000))
     path.write_bytes(path.read_bytes().replace(struct.pack("<I", 1_000_000), struct.pack("<I", 10)))
     with pytest.raises(BundleError, match="is not a whole zip archive"):
@@ -115,7 +115,7 @@ def test_archive_of_too_many_files_is_refused(tmp_path: Path, target: Path) -> N
     refused(write(tmp_path / "a.trustseg", *(f"f{index}" for index in range(65))), target, "holds 65 files")
 
 
-def test_encrypted_archive_is_refused_rather_than_asked_for_a_password(tmp_path: Path, target: Path) -> None:
+def test_encrypted_archive_is_refused(tmp_path: Path, target: Path) -> None:
     path = write(tmp_path / "a.trustseg", "model.json")
     content = bytearray(path.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
@@ -124,7 +124,7 @@ def test_encrypted_archive_is_refused_rather_than_asked_for_a_password(tmp_path:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_packing_is_refused(method: int, tmp_path: Path, target: Path) -> None:
+def test_other_compression_is_refused(method: int, tmp_path: Path, target: Path) -> None:
     refused(write(tmp_path / "a.trustseg", "model.json", method=method), target, "not packed by deflate")
 
 
@@ -153,7 +153,7 @@ def test_stored_files_are_unpacked_as_well(tmp_path: Path, target: Path) -> None
     assert {file.name: file.read_bytes() for file in target.iterdir()} == {"one": b"abc", "two": b"abc"}
 
 
-def test_damaged_archive_gives_the_true_model_or_one_line(archive: Path) -> None:
+def test_damaged_archive_gives_the_same_model_or_one_line(archive: Path) -> None:
     original, sha256 = archive.read_bytes(), load_bundle(archive).sha256
     chance = random.Random(5)
     # The directory at the end holds what a reader trusts: most of the changes go there.

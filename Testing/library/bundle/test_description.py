@@ -17,11 +17,11 @@ from TrustSegLib.errors import BundleError
 from TrustSegLib.imaging import Normalization
 
 
-def test_description_written_and_read_is_the_same(content: dict[str, Any]) -> None:
+def test_description_is_restored_from_what_was_written(content: dict[str, Any]) -> None:
     assert ModelDescription.from_dict(content).to_dict() == content
 
 
-def test_fields_are_written_in_the_order_that_people_read_them(content: dict[str, Any]) -> None:
+def test_fields_are_written_in_the_order_of_the_class(content: dict[str, Any]) -> None:
     assert json.dumps(ModelDescription.from_dict(content).to_dict()) == json.dumps(content)
 
 
@@ -39,7 +39,7 @@ def test_background_counts_as_a_class(description: ModelDescription) -> None:
     assert description.classes == 3
 
 
-def test_patch_shape_is_in_the_order_of_arrays_not_of_axes(description: ModelDescription) -> None:
+def test_patch_shape_is_in_the_order_of_arrays(description: ModelDescription) -> None:
     assert description.input.patch_size == (32, 40, 24)
     assert description.patch_shape == (24, 40, 32)
 
@@ -136,13 +136,13 @@ def test_other_schema_is_named_before_anything_else(content: object) -> None:
     assert len(str(caught.value)) < 200
 
 
-def test_long_content_does_not_fill_the_message(content: dict[str, Any]) -> None:
+def test_message_quotes_long_content_in_part(content: dict[str, Any]) -> None:
     content["structures"] = ["a\n" * 10_000]
     with pytest.raises(BundleError, match=r"structures\[0\]") as caught:
         ModelDescription.from_dict(content)
     assert len(str(caught.value)) < 400
 
 
-def test_files_are_left_to_save_bundle(description: ModelDescription) -> None:
+def test_files_are_empty_by_default(description: ModelDescription) -> None:
     fields = {key: value for key, value in vars(description).items() if key != "files"}
     assert ModelDescription(**fields) == replace(description, files={})

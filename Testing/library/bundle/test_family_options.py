@@ -56,7 +56,7 @@ def _described(
 
 @pytest.mark.parametrize("architecture", ["unet", "vnet", "fcn"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_network_of_a_loaded_bundle_answers_as_the_one_that_was_saved(
+def test_network_of_a_loaded_bundle_predicts_as_the_saved_one(
     family: str, architecture: str, description: ModelDescription, tmp_path: Path
 ) -> None:
     described, network = _described(description, family, architecture=architecture)
@@ -90,7 +90,7 @@ def test_every_family_segments_a_volume(
     np.testing.assert_array_equal(variance, again.maps["predictive_variance"].array)
 
 
-def test_description_without_options_is_written_as_before_there_were_any(
+def test_description_without_options_does_not_write_them(
     description: ModelDescription, content: dict[str, Any]
 ) -> None:
     assert "family_options" not in description.to_dict()
@@ -150,7 +150,7 @@ def test_options_that_the_family_does_not_take_are_refused_with_the_network(
         ({"dimensions": 3.0}, "dimensions is 3.0; a whole number"),
     ],
 )
-def test_network_far_larger_than_its_weights_is_refused_before_memory_is_asked_for(
+def test_network_far_larger_than_its_weights_is_refused_before_it_takes_memory(
     change: dict[str, Any], message: str, folder: Path, edit_model: Edit
 ) -> None:
     """Petabytes: were they asked for, PyTorch would raise another error, or the system end the process."""

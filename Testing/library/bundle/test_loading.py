@@ -39,7 +39,7 @@ def load_network(path: Path) -> torch.nn.Module:
     return load_bundle(path).network()
 
 
-def test_loaded_bundle_tells_what_was_saved(folder: Path, calibration: dict[str, Any]) -> None:
+def test_loaded_bundle_has_what_was_saved(folder: Path, calibration: dict[str, Any]) -> None:
     bundle = load_bundle(folder)
     assert bundle.description.name == "hippocampus-t1"
     assert bundle.path == bundle.source == folder
@@ -49,7 +49,7 @@ def test_loaded_bundle_tells_what_was_saved(folder: Path, calibration: dict[str,
     assert bundle.metrics() == {"dsc": [0.88]}
 
 
-def test_relative_path_holds_after_a_change_of_directory(
+def test_relative_path_is_valid_after_a_change_of_directory(
     folder: Path, calibration: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.parent)
@@ -60,7 +60,7 @@ def test_relative_path_holds_after_a_change_of_directory(
 
 @pytest.mark.parametrize("name", LISTED)
 @pytest.mark.parametrize("place", [0, -1])
-def test_one_changed_bit_in_a_file_is_found(name: str, place: int, folder: Path) -> None:
+def test_one_changed_bit_in_a_file_is_refused(name: str, place: int, folder: Path) -> None:
     content = bytearray((folder / name).read_bytes())
     content[place] ^= 1
     (folder / name).write_bytes(content)
@@ -77,12 +77,12 @@ def test_every_changed_byte_of_model_json_is_refused_or_is_another_sha256(folder
 
 
 @pytest.mark.parametrize("name", LISTED)
-def test_missing_file_is_named(name: str, folder: Path) -> None:
+def test_missing_file_is_refused_by_name(name: str, folder: Path) -> None:
     (folder / name).unlink()
     refused(folder, f"{name} is missing; get the model again")
 
 
-def test_unlisted_file_is_named(folder: Path) -> None:
+def test_unlisted_file_is_refused_by_name(folder: Path) -> None:
     (folder / "notes.txt").write_text("")
     refused(folder, r"'notes.txt' is not listed in model.json; remove it")
 
@@ -100,18 +100,18 @@ def test_folder_in_place_of_a_file_is_refused(folder: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 @pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
-def test_link_in_place_of_a_file_is_refused_even_if_its_content_fits(name: str, folder: Path) -> None:
+def test_link_in_place_of_a_file_is_refused(name: str, folder: Path) -> None:
     (folder / name).rename(folder.parent / name)
     (folder / name).symlink_to(folder.parent / name)
     refused(folder, f"{name} is not a plain file")
 
 
-def test_folder_without_model_json_is_no_bundle(tmp_path: Path) -> None:
+def test_folder_without_model_json_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, "holds no model.json; choose a model bundle")
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.trustseg", "image.nii.gz"])
-def test_path_that_is_no_bundle_is_named(name: str, tmp_path: Path) -> None:
+def test_path_that_is_no_bundle_is_refused_by_name(name: str, tmp_path: Path) -> None:
     (tmp_path / "image.nii.gz").write_text("")
     refused(tmp_path / name, "is neither a bundle folder nor a .trustseg file")
 
@@ -142,7 +142,7 @@ def test_read_error_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     refused(folder, r"cannot be read \(Input/output error\)")
 
 
-def test_network_has_the_saved_weights_and_is_ready_for_use(folder: Path, weights: dict[str, Tensor]) -> None:
+def test_network_has_the_saved_weights_in_evaluation_mode(folder: Path, weights: dict[str, Tensor]) -> None:
     network = load_network(folder)
     state = network.state_dict()
     assert not any(module.training for module in network.modules())
@@ -165,7 +165,7 @@ def test_network_is_of_the_family_and_propagation_described(
     assert getattr(network, "propagation", "exact") == propagation
 
 
-def test_loading_a_network_leaves_the_random_numbers_alone(folder: Path) -> None:
+def test_loading_a_network_keeps_the_state_of_the_random_numbers(folder: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
@@ -173,7 +173,7 @@ def test_loading_a_network_leaves_the_random_numbers_alone(folder: Path) -> None
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_weights_changed_after_loading_are_not_used(folder: Path) -> None:
+def test_weights_changed_after_loading_are_refused(folder: Path) -> None:
     bundle = load_bundle(folder)
     state = {name: value + 1 for name, value in load_file(folder / "weights.safetensors").items()}
     save_file(state, folder / "weights.safetensors")
@@ -188,7 +188,7 @@ def test_file_removed_after_loading_is_one_line(folder: Path) -> None:
         bundle.card()
 
 
-def test_unlisted_file_cannot_be_read_through_a_bundle(folder: Path) -> None:
+def test_reading_an_unlisted_file_is_refused(folder: Path) -> None:
     with pytest.raises(BundleError, match=r"has no file \.\./secret"):
         load_bundle(folder).read("../secret")
 
@@ -238,7 +238,7 @@ class Bomb:
         return os.mkdir, (str(self.mark),)
 
 
-def test_pickled_weights_are_refused_and_never_unpickled(
+def test_pickled_weights_are_refused_without_unpickling(
     folder: Path, edit_model: Edit, tmp_path: Path
 ) -> None:
     mark = tmp_path / "unpickled"
@@ -258,7 +258,7 @@ def test_weights_that_are_empty_or_no_safetensors_file_are_refused(
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "MODEL_CARD.md"])
-def test_verifying_reads_what_loading_leaves(name: str, folder: Path, edit_model: Edit) -> None:
+def test_verification_reads_files_that_loading_skips(name: str, folder: Path, edit_model: Edit) -> None:
     (folder / name).write_bytes(b"\xff")
     edit_model(lambda content: None)
     load_bundle(folder)
@@ -277,7 +277,7 @@ def test_archive_gives_the_same_model(archive: Path, folder: Path, calibration: 
     assert not bundle.network().training
 
 
-def test_unpacked_archive_goes_with_its_bundle_and_is_private(archive: Path) -> None:
+def test_unpacked_archive_is_private_and_removed_with_its_bundle(archive: Path) -> None:
     bundle = load_bundle(archive)
     path = bundle.path
     assert path.is_dir()

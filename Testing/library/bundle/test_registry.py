@@ -28,16 +28,16 @@ def test_bundled_models_are_sorted_folders_with_a_model_json(models: Path) -> No
     assert bundled_models() == [models / "hippocampus-t1", models / "lung-ct"]
 
 
-def test_no_models_folder_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_models_folder_gives_no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "MODELS_FOLDER", tmp_path / "nothing")
     assert bundled_models() == []
 
 
-def test_models_folder_lies_in_the_library() -> None:
+def test_models_folder_is_in_the_library() -> None:
     assert registry.MODELS_FOLDER.parts[-2:] == ("TrustSegLib", "models")
 
 
-def test_bundled_name_wins_over_a_folder_that_happens_to_be_here(models: Path) -> None:
+def test_bundled_name_takes_precedence_over_a_local_folder(models: Path) -> None:
     Path("lung-ct").mkdir()
     assert find_bundle("lung-ct") == models / "lung-ct"
     assert find_bundle("./lung-ct") == Path("lung-ct")
@@ -61,6 +61,6 @@ def test_unknown_name_without_bundled_models_says_so(tmp_path: Path, monkeypatch
         find_bundle("brain")
 
 
-def test_name_cannot_climb_out_of_the_models_folder(models: Path) -> None:
+def test_name_outside_of_the_models_folder_is_refused(models: Path) -> None:
     with pytest.raises(BundleError, match="neither"):
         find_bundle("models/../../nothing")

@@ -35,7 +35,7 @@ def test_optional_files_are_left_out(
     assert sorted(bundle.description.files) == ["MODEL_CARD.md", "weights.safetensors"]
 
 
-def test_returned_bundle_is_the_one_that_loading_gives(
+def test_returned_bundle_equals_the_loaded_one(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
     assert save_bundle(tmp_path / "model", description, weights, CARD) == load_bundle(tmp_path / "model")
@@ -48,13 +48,13 @@ def test_stale_hashes_of_the_description_are_replaced(
     assert "figure.png" not in save_bundle(tmp_path / "model", stale, weights, CARD).description.files
 
 
-def test_parent_folders_are_made(
+def test_parent_folders_are_created(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
     assert save_bundle(tmp_path / "a" / "b", description, weights, CARD).card() == CARD
 
 
-def test_existing_folder_is_neither_replaced_nor_touched(
+def test_existing_folder_is_kept_unchanged(
     folder: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
     before = load_bundle(folder)
@@ -63,7 +63,7 @@ def test_existing_folder_is_neither_replaced_nor_touched(
     assert load_bundle(folder) == before
 
 
-def test_existing_empty_folder_is_not_taken(
+def test_existing_empty_folder_is_refused(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
     (tmp_path / "model").mkdir()
@@ -89,7 +89,7 @@ def test_wrong_description_leaves_nothing_and_names_the_wanted_folder(
     assert not any(tmp_path.iterdir())
 
 
-def test_number_that_json_has_not_leaves_nothing(
+def test_nan_leaves_nothing(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
     with pytest.raises(BundleError, match=r"model: metrics.json would hold NaN"):
@@ -122,7 +122,7 @@ def test_interrupt_leaves_nothing(
     assert not any(tmp_path.iterdir())
 
 
-def test_file_in_the_way_is_one_line(
+def test_file_in_place_of_a_parent_folder_is_one_line(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -131,7 +131,7 @@ def test_file_in_the_way_is_one_line(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
-def test_others_may_read_the_bundle_as_any_new_folder(
+def test_bundle_has_the_permissions_of_new_folders(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor]
 ) -> None:
     (tmp_path / "ordinary").mkdir()

@@ -18,21 +18,21 @@ from TrustSegLib.imaging import Volume, orient
 IDENTITY = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
 
-def test_index_to_lps_is_where_simpleitk_puts_a_voxel(oblique):
+def test_index_to_lps_equals_that_of_simpleitk(oblique):
     image = oblique.to_sitk()
     ours = oblique.index_to_lps @ (2, 3, 4, 1)
     np.testing.assert_allclose(ours[:3], image.TransformIndexToPhysicalPoint((2, 3, 4)), atol=1e-9)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_simpleitk_and_back_changes_nothing(oblique, channels):
+def test_conversion_to_simpleitk_and_back_changes_nothing(oblique, channels):
     volume = oblique.with_array(np.concatenate([oblique.array * scale for scale in range(1, channels + 1)]))
     back = Volume.from_sitk(volume.to_sitk())
     np.testing.assert_array_equal(back.array, volume.array)
     assert (back.spacing, back.origin, back.direction) == (volume.spacing, volume.origin, volume.direction)
 
 
-def test_a_channel_goes_to_its_own_vector_component(oblique):
+def test_each_channel_becomes_a_vector_component(oblique):
     volume = oblique.with_array(np.concatenate([oblique.array, oblique.array + 100]))
     image = volume.to_sitk()
     assert image.GetPixelID() == sitk.sitkVectorFloat32
@@ -43,7 +43,7 @@ def test_boolean_masks_become_uint8(oblique):
     assert oblique.with_array(oblique.array > 0).to_sitk().GetPixelID() == sitk.sitkUInt8
 
 
-def test_sizes_and_units(oblique):
+def test_shape_size_and_voxel_volume_have_their_orders_and_units(oblique):
     assert (oblique.channels, oblique.shape, oblique.size) == (1, (5, 6, 7), (7, 6, 5))
     assert oblique.voxel_volume_ml == pytest.approx(0.9 * 1.1 * 2.5 / 1000)
 
@@ -52,7 +52,7 @@ def test_identity_direction_is_named_lps():
     assert Volume(np.zeros((1, 2, 2, 2)), (1, 1, 1), (0, 0, 0), IDENTITY).orientation == "LPS"
 
 
-def test_same_grid_forgives_rounding_only(oblique):
+def test_same_grid_tolerates_rounding_only(oblique):
     shifted = tuple(np.add(oblique.origin, (0.001, 0, 0)))
     assert oblique.same_grid(replace(oblique, origin=shifted))
     assert oblique.same_grid(oblique.with_array(np.zeros((3, *oblique.shape))))
@@ -63,15 +63,15 @@ def test_same_grid_forgives_rounding_only(oblique):
     {"spacing": (0.91, 1.1, 2.5)},
     {"direction": IDENTITY},
 ])  # fmt: skip
-def test_same_grid_sees_another_place(oblique, change):
+def test_same_grid_is_false_for_another_geometry(oblique, change):
     assert not oblique.same_grid(replace(oblique, **change))
 
 
-def test_same_grid_sees_another_size(oblique):
+def test_same_grid_is_false_for_another_size(oblique):
     assert not oblique.same_grid(replace(oblique, array=oblique.array[:, :-1]))
 
 
-def test_an_array_of_another_shape_does_not_get_the_geometry(oblique):
+def test_array_of_another_shape_is_refused(oblique):
     with pytest.raises(ValueError, match="does not fit"):
         oblique.with_array(oblique.array[:, 1:])
 
@@ -83,12 +83,12 @@ def test_an_array_of_another_shape_does_not_get_the_geometry(oblique):
     ((1, 1, 1), (0, 0, np.nan), IDENTITY),
     ((1, 1, 1), (0, 0, 0), IDENTITY[:8]),
 ])  # fmt: skip
-def test_a_volume_without_a_true_geometry_is_not_made(spacing, origin, direction):
+def test_invalid_geometry_is_refused(spacing, origin, direction):
     with pytest.raises(ValueError, match="volume's"):
         Volume(np.zeros((1, 2, 2, 2)), spacing, origin, direction)
 
 
-def test_an_array_without_channels_is_not_taken():
+def test_array_without_channels_is_refused():
     with pytest.raises(ValueError, match="C, D, H, W"):
         Volume(np.zeros((2, 2, 2)), (1, 1, 1), (0, 0, 0), IDENTITY)
 
@@ -129,7 +129,7 @@ def test_there_are_48_orientations():
 
 @pytest.mark.parametrize("tilt", [0, 17])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_letters_are_nibabels(orientation, tilt, numbers):
+def test_orientation_letters_equal_those_of_nibabel(orientation, tilt, numbers):
     volume = placed(orientation, tilt, numbers)
     assert "".join(nibabel.aff2axcodes(ras_affine(volume))) == orientation
     assert volume.orientation == orientation
@@ -137,7 +137,7 @@ def test_letters_are_nibabels(orientation, tilt, numbers):
 
 @pytest.mark.parametrize("tilt", [0, 17])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_reorienting_to_ras_gives_what_nibabel_gives(orientation, tilt, numbers):
+def test_reorientation_to_ras_equals_that_of_nibabel(orientation, tilt, numbers):
     volume = placed(orientation, tilt, numbers)
     ours, theirs = orient(volume, "RAS"), nibabel.as_closest_canonical(as_nibabel(volume))
     np.testing.assert_array_equal(ours.array.transpose(3, 2, 1, 0), theirs.get_fdata(dtype=np.float32))
@@ -145,7 +145,7 @@ def test_reorienting_to_ras_gives_what_nibabel_gives(orientation, tilt, numbers)
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_reorienting_gives_what_simpleitk_gives(orientation, numbers):
+def test_reorientation_equals_that_of_simpleitk(orientation, numbers):
     volume = placed("RAS", 17, numbers)
     ours, theirs = (
         orient(volume, orientation),
@@ -156,7 +156,7 @@ def test_reorienting_gives_what_simpleitk_gives(orientation, numbers):
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_there_and_back_is_exact(orientation, numbers):
+def test_reorientation_there_and_back_restores_the_volume(orientation, numbers):
     volume = placed(orientation, 17, numbers)
     for target in ("RAS", "SPL", "PIR"):
         back = orient(orient(volume, target), orientation)
@@ -165,7 +165,7 @@ def test_there_and_back_is_exact(orientation, numbers):
         np.testing.assert_allclose(back.origin, volume.origin, atol=1e-9)
 
 
-def test_an_exact_tie_of_45_degrees_comes_back(numbers):
+def test_tie_of_45_degrees_is_restored(numbers):
     volume = placed("LPS", 0, numbers)
     turned = Rotation.from_euler("x", 45, degrees=True).as_matrix()
     volume = replace(volume, direction=tuple(turned.ravel()))
@@ -174,7 +174,7 @@ def test_an_exact_tie_of_45_degrees_comes_back(numbers):
     assert back.same_grid(volume)
 
 
-def test_two_axes_never_get_the_same_letter(numbers):
+def test_axes_get_different_letters(numbers):
     """Two axes of this volume are both nearest to the same patient axis."""
     turned = Rotation.from_euler("xyz", [44, 35, 44], degrees=True).as_matrix()
     assert len(set(np.abs(turned).argmax(axis=0))) == 2
@@ -185,7 +185,7 @@ def test_two_axes_never_get_the_same_letter(numbers):
     assert orient(volume, "RAS").orientation == "RAS"
 
 
-def test_oblique_axes_are_named_for_the_best_alignment_of_all_three(numbers):
+def test_oblique_axes_get_the_letters_of_the_best_joint_alignment(numbers):
     """Naming them one after the other, best first, leaves the last with a poor letter."""
     volume = placed("LPS", 0, numbers)
     for turned in Rotation.random(200, random_state=1).as_matrix():
@@ -196,6 +196,6 @@ def test_oblique_axes_are_named_for_the_best_alignment_of_all_three(numbers):
 
 
 @pytest.mark.parametrize("wrong", ["", "RA", "RAR", "RAX", "ras", "RASR", "LRS"])
-def test_what_is_no_orientation_is_refused(wrong, oblique):
+def test_invalid_orientation_is_refused(wrong, oblique):
     with pytest.raises(OptionError, match="48 orientations"):
         orient(oblique, wrong)

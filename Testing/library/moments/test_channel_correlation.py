@@ -49,7 +49,7 @@ def _none(kernels: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("size", [(7, 6), (5, 6, 7)])
-def test_shared_noise_of_correlated_channels_adds_as_samples_do(size):
+def test_shared_noise_of_correlated_channels_has_the_moments_of_samples(size):
     x, covariance = _shared(size)
     weight = _random(4, 3, *(3,) * len(size), seed=3)
     result = convolution(x, weight, _none(4), correlation=1.0)
@@ -62,7 +62,7 @@ def test_shared_noise_of_correlated_channels_adds_as_samples_do(size):
     assert ((result.correlation[place] - sampled / scale).abs() < 0.01).all()
 
 
-def test_independent_voxels_stay_what_they_are_without_a_share():
+def test_without_a_share_the_result_is_that_of_independent_voxels():
     x, _ = _shared((5, 5))
     weight = _random(4, 3, 3, 3, seed=3)
     s = torch.rand(4, dtype=torch.float64)
@@ -71,7 +71,7 @@ def test_independent_voxels_stay_what_they_are_without_a_share():
     assert not isinstance(convolution(x, weight, s, padding=1), CorrelatedGaussian)
 
 
-def test_kernel_noise_loosens_the_correlation():
+def test_kernel_noise_lowers_the_correlation():
     x, _ = _shared((4, 4))
     weight = _random(4, 3, 3, 3, seed=3)
     tight, loose = (
@@ -85,7 +85,7 @@ def test_kernel_noise_loosens_the_correlation():
 
 
 @pytest.mark.parametrize("size", [(3, 5), (2, 3, 4)])
-def test_a_step_up_mixes_the_channels_of_each_voxel(size):
+def test_transposed_convolution_propagates_the_correlation_of_each_voxel(size):
     x, covariance = _shared(size)
     weight = _random(3, 4, *(2,) * len(size), seed=3)
     result = transposed_convolution(x, weight, _none(4), stride=2, correlation=0.5)
@@ -99,7 +99,7 @@ def test_a_step_up_mixes_the_channels_of_each_voxel(size):
 
 
 @pytest.mark.parametrize("size", [(3, 5), (2, 3, 5)])
-def test_logits_share_what_their_channels_share(size):
+def test_logit_covariance_includes_the_correlation_of_the_channels(size):
     x, covariance = _shared(size, batch=2)
     weight, s = _random(2, 3, *(1,) * len(size), seed=3), torch.tensor([0.1, 0.3], dtype=torch.float64)
     found = class_logits(x, weight, s).covariance
@@ -110,7 +110,7 @@ def test_logits_share_what_their_channels_share(size):
         torch.testing.assert_close(found[image].flatten(2)[..., voxel], expected)
 
 
-def test_what_normalization_takes_away_is_not_counted():
+def test_centered_noise_excludes_what_normalization_subtracts():
     """A kernel of one voxel: the mean field is exact, so the samples have to agree."""
     image = 3 + _random(1, 4, 5, 5)
     weight, s = _random(2, 4, 1, 1, seed=3), torch.tensor([0.2, 0.5], dtype=torch.float64)
@@ -121,13 +121,13 @@ def test_what_normalization_takes_away_is_not_counted():
     assert (found < convolution(image, weight, s).variance).all()
 
 
-def test_a_constant_image_has_no_noise_after_normalization():
+def test_constant_image_has_no_centered_noise():
     image = torch.full((1, 2, 4, 4), 3.0)
     result = convolution(image, torch.ones(2, 2, 3, 3), torch.ones(2), centered=True)
     assert result.variance.max() < 1e-4
 
 
-def test_a_negative_gain_turns_the_sign():
+def test_negative_gain_flips_the_sign_of_the_correlation():
     x, _ = _shared((4, 4))
     layer = GroupNorm(3, 3).double()
     layer.weight.data = torch.tensor([1.0, -1.0, 2.0], dtype=torch.float64)
@@ -137,7 +137,7 @@ def test_a_negative_gain_turns_the_sign():
     torch.testing.assert_close(found[:, 0, 2], x.correlation[:, 0, 2])
 
 
-def test_the_correlation_follows_the_grid():
+def test_correlation_follows_the_grid():
     x, _ = _shared((8, 8))
     x.correlation[..., 2:] = 0.25
     pooled = Propagate(max_pool, kernel_size=2)(x)
@@ -148,7 +148,7 @@ def test_the_correlation_follows_the_grid():
     assert Propagate(upsample_nearest, scale=2)(x).correlation.shape == (1, 3, 3, 8, 8)
 
 
-def test_joined_parts_are_independent_of_each_other():
+def test_concatenated_parts_are_independent():
     x, _ = _shared((4, 4))
     plain = Gaussian(_random(1, 2, 4, 4), torch.ones(1, 2, 4, 4, dtype=torch.float64))
     found = concatenate(x, plain).correlation
@@ -158,7 +158,7 @@ def test_joined_parts_are_independent_of_each_other():
     assert not isinstance(concatenate(plain, plain), CorrelatedGaussian)
 
 
-def test_sums_add_covariances():
+def test_sum_adds_the_covariances():
     x, covariance = _shared((4, 4))
     unit = Gaussian(x.mean, torch.ones_like(x.variance))
     expected = covariance + torch.eye(3, dtype=torch.float64)

@@ -31,7 +31,7 @@ def _sampled(logits: LogitMoments, samples: int = 100_000):
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
-def test_exact_readout_has_the_samples_moments(classes, scale):
+def test_exact_readout_has_the_moments_of_samples(classes, scale):
     logits = _logits(classes, 100, scale)
     mean, variance = _sampled(logits)
     result = readout_exact(logits)
@@ -44,7 +44,7 @@ def test_exact_readout_has_the_samples_moments(classes, scale):
 @pytest.mark.parametrize(
     ("classes", "spread"), [*itertools.product([2, 3], [0.1, 0.5, 0.6, 1.0, 1.5]), (4, 0.1), (4, 0.6)]
 )
-def test_small_spreads_are_read_out_to_a_percent(classes, spread):
+def test_readout_of_small_spreads_is_accurate_to_a_percent(classes, spread):
     """Root of the contrasts' summed variances: where the few Gauss-Hermite points stand for the integral."""
     logits = _logits(classes, 150, 1.0)
     contrasts = torch.cat([-torch.ones(classes - 1, 1), torch.eye(classes - 1)], dim=1).double()
@@ -82,7 +82,7 @@ def test_sampled_logits_have_the_covariance_between_classes():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 5), st.sampled_from([0.0, 1e-6, 1.0, 30.0, 1e4]), st.integers(0, 5))
-def test_variance_never_exceeds_that_of_a_coin(classes, scale, seed):
+def test_variance_is_within_that_of_a_probability(classes, scale, seed):
     for readout in (readout_exact, readout_taylor):
         for dtype in (torch.float64, torch.float32, torch.bfloat16):
             logits = LogitMoments(*(tensor.to(dtype) for tensor in _logits(classes, 50, scale, seed)))
@@ -93,7 +93,7 @@ def test_variance_never_exceeds_that_of_a_coin(classes, scale, seed):
             assert ((result.mean.sum(1) - 1).abs() < 1e-4).all()
 
 
-def test_certain_logits_give_softmax_and_no_variance():
+def test_logits_without_variance_give_softmax_without_variance():
     logits = LogitMoments(torch.tensor([[[1.0], [-2.0], [0.5]]]), torch.zeros(1, 3, 3, 1))
     for readout in (readout_exact, readout_taylor):
         result = readout(logits)
@@ -115,7 +115,7 @@ def test_extreme_logits_stay_finite():
     torch.testing.assert_close(result.mean[0, :, 0], torch.tensor([1.0, 0.0, 0.0]))
 
 
-def test_readout_is_the_same_in_blocks_and_differentiable():
+def test_readout_is_differentiable_and_independent_of_the_blocks():
     logits = _logits(3, 9000, 1.0)
     whole, part = readout_exact(logits), readout_exact(LogitMoments(*(t[..., 8000:] for t in logits)))
     torch.testing.assert_close(whole.variance[..., 8000:], part.variance)
@@ -124,7 +124,7 @@ def test_readout_is_the_same_in_blocks_and_differentiable():
     assert torch.autograd.gradcheck(lambda m: readout_exact(LogitMoments(m, small.covariance)), (mean,))
 
 
-def test_rounding_makes_no_probability_larger_than_one():
+def test_probabilities_are_at_most_one_after_rounding():
     generator = torch.Generator().manual_seed(0)
     mean = torch.randn(1, 3, 20_000, generator=generator) * torch.tensor([12.0, 3.0, 3.0])[:, None]
     covariance = 0.3 * torch.eye(3)[None, :, :, None].expand(1, 3, 3, 20_000)
@@ -135,7 +135,7 @@ def test_rounding_makes_no_probability_larger_than_one():
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3, 9.0])
-def test_a_pass_without_gradients_does_not_keep_a_later_one_from_them(spread):
+def test_rules_cached_in_inference_mode_serve_training(spread):
     for rule in (center_rule, hermite_rule, sobol_rule):
         rule.cache_clear()
     mean = torch.tensor([[0.5, 0.2, -0.3]], dtype=torch.float64)[..., None].requires_grad_()

@@ -31,7 +31,7 @@ POINTWISE = {
     [("instance", "exact"), ("group", "correlated"), ("batch", "taylor"), ("none", "correlated")],
 )
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_without_weight_noise_the_variational_twin_agrees(
+def test_variational_twin_agrees_without_weight_noise(
     architecture, upsampling, normalization, propagation, dimensions
 ):
     spec = NetworkSpec(
@@ -54,7 +54,7 @@ def test_without_weight_noise_the_variational_twin_agrees(
 
 @pytest.mark.parametrize("architecture", ["unet", "vnet", "fcn"])
 @pytest.mark.parametrize("levels", [1, 2, 4, 5])
-def test_any_depth_answers_on_the_grid_of_the_image(architecture, levels):
+def test_logits_of_any_depth_are_on_the_grid_of_the_image(architecture, levels):
     spec = NetworkSpec(classes=2, filters=(2,) * levels, architecture=architecture, dimensions=2)
     size = 2 * spec.size_divisor
     with torch.no_grad():
@@ -145,7 +145,7 @@ def test_vnet_moments_are_those_of_sampled_weights_where_the_residual_is_indepen
 
 
 @torch.no_grad()
-def test_correlation_of_a_residual_sum_is_not_carried():
+def test_residual_sum_ignores_the_correlation_of_its_parts():
     """What the documentation says: ``x + x`` has four times the variance of x; the sum says twice."""
     spec = NetworkSpec(
         classes=2, filters=(1,), convolutions=1, kernel_size=1, architecture="vnet", normalization="none"

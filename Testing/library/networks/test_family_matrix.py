@@ -52,7 +52,7 @@ def test_class_moments_are_those_of_probabilities(make_network, architecture, di
     assert (variance.max() > 0) == (family != "deterministic")
 
 
-def test_training_forward_gives_what_the_objective_of_the_family_reads(
+def test_forward_returns_logits_or_their_moments_as_the_objective_needs(
     make_network, architecture, dimensions, family
 ):
     network = make_network(
@@ -84,7 +84,7 @@ def test_networks_have_the_attributes_of_their_family(make_network, family):
         assert divergence > 0
 
 
-def test_state_dict_survives_a_copy_of_the_network(make_network, family):
+def test_copied_network_predicts_the_same(make_network, family):
     """Placing a network in another precision copies it whole."""
     network = make_network(family, FEW.get(family))
     other = copy.deepcopy(network)

@@ -31,7 +31,7 @@ def _twins(spec: NetworkSpec, propagation: str = "exact", relative_variance: flo
     st.sampled_from(["transposed", "linear", "nearest"]),
     st.sampled_from(["taylor", "exact", "correlated"]),
 )
-def test_without_weight_noise_the_twins_agree(
+def test_twins_agree_without_weight_noise(
     dimensions, filters, convolutions, normalization, activation, downsampling, upsampling, propagation
 ):
     spec = NetworkSpec(
@@ -54,7 +54,7 @@ def test_without_weight_noise_the_twins_agree(
     torch.testing.assert_close(result.mean, expected, rtol=1e-2, atol=2e-3 * float(expected.abs().max()))
 
 
-def test_class_moments_are_bounded_and_the_deterministic_ones_certain():
+def test_class_moments_are_bounded_and_deterministic_ones_have_no_variance():
     deterministic, variational = _twins(NetworkSpec(classes=3, filters=(4, 8)), relative_variance=0.1)
     x = torch.randn(1, 1, 8, 8, 8)
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_logit_covariance_is_symmetric_and_positive():
     assert torch.linalg.eigvalsh(matrices.double()).min() > 0
 
 
-def test_mean_logits_follow_sampled_weights():
+def test_mean_logits_agree_with_sampled_weights():
     """The whole chain: exact moments of the mean against networks drawn from the posterior."""
     torch.manual_seed(0)
     spec = NetworkSpec(
@@ -105,7 +105,7 @@ def test_mean_logits_follow_sampled_weights():
     assert 0.2 < ratio.median() < 1.5  # the spatial covariance is dropped; see the moments' accuracy table
 
 
-def test_half_precision_network_answers_finite_moments_in_float32():
+def test_half_precision_network_predicts_finite_moments_in_float32():
     _, variational = _twins(NetworkSpec(classes=3, filters=(4, 8)), relative_variance=0.01)
     x = torch.randn(2, 1, 8, 8, 8)
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_half_precision_network_answers_finite_moments_in_float32():
     assert (full.mean - half.mean).abs().max() < 0.1
 
 
-def test_constant_image_gives_no_nan():
+def test_moments_of_a_constant_image_are_finite():
     _, variational = _twins(NetworkSpec(classes=3, filters=(4, 8)), relative_variance=0.01)
     with torch.no_grad():
         result = variational.class_moments(torch.zeros(1, 1, 8, 8, 8))
@@ -124,7 +124,7 @@ def test_constant_image_gives_no_nan():
     assert torch.isfinite(result.variance).all()
 
 
-def test_training_step_moves_means_and_variances():
+def test_training_step_changes_means_and_variances():
     torch.manual_seed(0)
     network = build(NetworkSpec(classes=2, filters=(4, 8), dropout=0.2))
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -144,7 +144,7 @@ def test_relative_variance_is_relative_to_each_kernel():
         torch.testing.assert_close(layer.weight_variance, 0.25 * layer.kernels().square().mean(dim=1))
 
 
-def test_variance_parameters_are_one_per_kernel():
+def test_each_kernel_has_one_variance_parameter():
     spec = NetworkSpec(classes=3)
     extra = sum(p.numel() for p in build(spec).parameters()) - sum(
         p.numel() for p in build(spec, "deterministic").parameters()
@@ -174,7 +174,7 @@ def test_invalid_spec_is_refused_by_name(change):
         NetworkSpec(**{"classes": 3, **change})
 
 
-def test_spec_survives_its_dictionary_and_refuses_unknown_keys():
+def test_spec_is_restored_from_its_dictionary_and_refuses_unknown_keys():
     spec = NetworkSpec(classes=3, filters=(8, 16), upsampling="linear")
     assert NetworkSpec.from_dict(spec.to_dict()) == spec
     with pytest.raises(OptionError, match="unknown key 'depth'"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from TrustSegLib.errors import OptionError
-from TrustSegLib.layers import Drawn, DrawnDropout
+from TrustSegLib.layers import Sampled, SampledDropout
 from TrustSegLib.networks import build, join_members, start_from
 
 DRAWN = ("mc_dropout", "bayes_by_backprop")
@@ -14,7 +14,7 @@ X = torch.randn(2, 1, 4, 4, 4, generator=torch.Generator().manual_seed(9))
 
 
 @torch.no_grad()
-def test_dropout_variance_is_that_of_an_explicit_loop_over_masks(make_network):
+def test_dropout_moments_equal_those_of_an_explicit_loop_over_masks(make_network):
     network = make_network("mc_dropout", {"passes": 6, "seed": 5})
     body = make_network("deterministic").body
     body.load_state_dict(network.body.state_dict())
@@ -31,14 +31,16 @@ def test_dropout_variance_is_that_of_an_explicit_loop_over_masks(make_network):
 
 
 @torch.no_grad()
-def test_backprop_variance_is_that_of_an_explicit_loop_over_kernels(make_network):
+def test_backprop_moments_equal_those_of_an_explicit_loop_over_kernels(make_network):
     network = make_network("bayes_by_backprop", {"passes": 5, "seed": 5})
     body = make_network("deterministic").body
     order = ["encoder.0.0.0", "encoder.1.0.0", "up.0", "decoder.0.0.0", "head"]
     fixed = {name: value for name, value in network.body.state_dict().items() if not name.endswith("rho")}
     generator, p = torch.Generator().manual_seed(5), []
     for _ in range(5):
-        drawn = {f"{name}.weight": network.body.get_submodule(name).draw_weight(generator) for name in order}
+        drawn = {
+            f"{name}.weight": network.body.get_submodule(name).sample_weight(generator) for name in order
+        }
         body.load_state_dict({**fixed, **drawn})
         p.append(torch.softmax(body(X), dim=1))
     expected, result = torch.stack(p), network.class_moments(X)
@@ -48,7 +50,7 @@ def test_backprop_variance_is_that_of_an_explicit_loop_over_kernels(make_network
 
 @pytest.mark.parametrize("family", DRAWN)
 @torch.no_grad()
-def test_same_seed_gives_the_same_moments_and_another_seed_others(make_network, family):
+def test_moments_depend_on_nothing_random_but_the_seed(make_network, family):
     network = make_network(family, {"passes": 4, "seed": 1})
     first, again = network.class_moments(X), network.class_moments(X)
     assert torch.equal(first.mean, again.mean)
@@ -59,7 +61,7 @@ def test_same_seed_gives_the_same_moments_and_another_seed_others(make_network, 
 
 @pytest.mark.parametrize("family", DRAWN)
 @torch.no_grad()
-def test_no_other_random_numbers_are_touched_or_looked_at(make_network, family):
+def test_global_random_numbers_are_neither_used_nor_changed(make_network, family):
     network = make_network(family, {"passes": 4})
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -71,7 +73,7 @@ def test_no_other_random_numbers_are_touched_or_looked_at(make_network, family):
 
 @pytest.mark.parametrize("family", DRAWN)
 @torch.no_grad()
-def test_answer_does_not_depend_on_a_patchs_place_in_the_batch(make_network, family):
+def test_prediction_is_independent_of_the_place_in_the_batch(make_network, family):
     """Patches of one volume must be seen by the same networks, or blending would mix different ones."""
     network = make_network(family, {"passes": 4})
     swapped = network.class_moments(X.flip(0))
@@ -80,14 +82,14 @@ def test_answer_does_not_depend_on_a_patchs_place_in_the_batch(make_network, fam
 
 @pytest.mark.parametrize("family", DRAWN)
 @torch.no_grad()
-def test_after_the_passes_a_network_is_as_it_was(make_network, family):
+def test_passes_leave_the_network_unchanged(make_network, family):
     network = make_network(family, {"passes": 2})
     before = network(X)
     network.class_moments(X)
     assert torch.equal(network(X), before)
     with pytest.raises(RuntimeError):
         network.class_moments(X[:, :, :3])
-    assert all(layer.generator is None for layer in network.modules() if isinstance(layer, Drawn))
+    assert all(layer.generator is None for layer in network.modules() if isinstance(layer, Sampled))
 
 
 @pytest.mark.parametrize("family", DRAWN)
@@ -98,16 +100,16 @@ def test_training_is_random_and_evaluation_is_not(make_network, family):
     assert not torch.equal(network(X), network(X))
 
 
-def test_dropout_stands_at_the_bottleneck_only(make_network):
+def test_dropout_is_at_the_bottleneck_only(make_network):
     for architecture in ("unet", "vnet", "fcn"):
         network = make_network("mc_dropout", architecture=architecture)
-        assert sum(isinstance(module, DrawnDropout) for module in network.modules()) == 1
+        assert sum(isinstance(module, SampledDropout) for module in network.modules()) == 1
 
 
 @pytest.mark.parametrize("architecture", ["unet", "vnet", "fcn"])
 @pytest.mark.parametrize("family", ["mc_dropout", "bayes_by_backprop", "variance_head"])
 @torch.no_grad()
-def test_deterministic_weights_fit_the_other_families_and_give_its_logits(make_network, family, architecture):
+def test_families_started_from_a_deterministic_twin_give_its_logits(make_network, family, architecture):
     twin = make_network("deterministic", architecture=architecture, upsampling="zero_insertion")
     network = make_network(family, architecture=architecture, upsampling="zero_insertion")
     for parameter in network.parameters():
@@ -138,7 +140,7 @@ def test_ensemble_has_the_mean_and_variance_over_its_members(make_spec, make_net
     torch.testing.assert_close(torch.softmax(ensemble(X), dim=1), p.mean(0))
 
 
-def test_members_that_differ_or_are_none_are_refused(make_spec):
+def test_no_members_or_different_ones_are_refused(make_spec):
     member = build(make_spec(), "deterministic").state_dict()
     wider = build(make_spec(filters=(4, 12)), "deterministic").state_dict()
     with pytest.raises(OptionError, match="member 1 is of another spec than member 0"):

@@ -15,12 +15,12 @@ def _names(network) -> dict[RandomKernels, str]:
 
 
 @pytest.mark.parametrize("architecture", ["unet", "vnet", "fcn"])
-def test_it_has_kernels_and_their_variances_and_nothing_else(make_network, architecture):
+def test_parameters_are_kernels_and_their_variances_only(make_network, architecture):
     network = make_network("supernet", architecture=architecture)
     assert {name.rpartition(".")[2] for name in network.state_dict()} == {"weight", "rho"}
 
 
-def test_start_is_the_published_one(make_network):
+def test_initial_values_are_the_published_ones(make_network):
     network = make_network("supernet", filters=(16, 32, 64, 64))
     for layer, name in _names(network).items():
         wide = name.startswith(("body.up.0", "body.up.1", "body.head"))
@@ -32,7 +32,7 @@ def test_start_is_the_published_one(make_network):
     assert network.body.up[2][1].rho.max() < -4.6
 
 
-def test_divergence_is_from_the_standard_normal_with_every_weight_counted(make_network):
+def test_divergence_from_the_standard_normal_counts_every_weight(make_network):
     network, expected = make_network("supernet"), 0
     for layer in network.random_layers():
         shape = [1] * layer.weight.dim()
@@ -43,7 +43,7 @@ def test_divergence_is_from_the_standard_normal_with_every_weight_counted(make_n
 
 
 @torch.no_grad()
-def test_one_level_by_hand(make_network):
+def test_one_level_equals_the_calculation_by_hand(make_network):
     """One convolution, ReLU and the head on one pixel: sums written out."""
     network = make_network("supernet", filters=(2,), classes=2, dimensions=2, kernel_size=1)
     first, head = network.body.encoder[0][0][0], network.body.head
@@ -64,7 +64,7 @@ def test_one_level_by_hand(make_network):
 
 
 @torch.no_grad()
-def test_pooling_takes_the_variance_at_the_place_of_the_largest_mean(make_network):
+def test_pooling_takes_the_variance_of_the_largest_mean(make_network):
     down = make_network("supernet", dimensions=2).body.down[0]
     mean, variance = torch.tensor([[1.0, 5.0], [2.0, 3.0]]), torch.tensor([[0.9, 0.1], [0.2, 0.3]])
     pooled = down(Gaussian(mean.view(1, 1, 2, 2), variance.view(1, 1, 2, 2)))
@@ -72,7 +72,7 @@ def test_pooling_takes_the_variance_at_the_place_of_the_largest_mean(make_networ
 
 
 @torch.no_grad()
-def test_step_up_by_hand(make_network):
+def test_step_up_equals_the_calculation_by_hand(make_network):
     """A pixel of mean m and variance v: each of the four pixels below it sees it through one weight."""
     network = make_network("supernet", filters=(1, 1), dimensions=2)
     up = network.body.up[0]
@@ -85,7 +85,7 @@ def test_step_up_by_hand(make_network):
 
 
 @torch.no_grad()
-def test_border_of_a_constant_image_is_no_frame_of_uncertainty(make_network):
+def test_variance_of_a_constant_image_has_no_frame(make_network):
     """The published code fills padded voxels with a constant variance, whatever the image is."""
     network = make_network("supernet", dimensions=2)
     logits = network(torch.zeros(1, 1, 8, 8))

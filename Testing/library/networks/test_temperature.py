@@ -20,7 +20,7 @@ def _moments(network, **options):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_temperature_of_one_is_the_identity_and_nearly_one_nearly(make_network, family):
+def test_temperature_of_one_is_the_identity(make_network, family):
     plain = _moments(make_network(family))
     same = _moments(make_network(family, {"temperature": 1.0}))
     near = _moments(make_network(family, {"temperature": 1.0001}))
@@ -31,14 +31,14 @@ def test_temperature_of_one_is_the_identity_and_nearly_one_nearly(make_network, 
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_high_temperature_flattens_and_takes_the_variance_away(make_network, family):
+def test_high_temperature_gives_equal_probabilities_without_variance(make_network, family):
     hot = _moments(make_network(family), temperature=1e5)
     torch.testing.assert_close(hot.mean, torch.full_like(hot.mean, 1 / 3), rtol=0, atol=1e-3)
     assert hot.variance.max() < 1e-6
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_temperature_is_given_to_the_loader_or_set_later_alike(make_network, family):
+def test_temperature_can_be_set_at_building_or_later(make_network, family):
     given, later = make_network(family, {"temperature": 1.7}), make_network(family)
     assert torch.equal(_moments(given).mean, _moments(later, temperature=1.7).mean)
 
@@ -72,7 +72,7 @@ def test_temperature_divides_means_by_itself_and_covariances_by_its_square(make_
 
 
 @pytest.mark.parametrize("family", SCALED)
-def test_variance_scale_moves_the_variance_and_not_the_logits(make_network, family):
+def test_variance_scale_changes_only_the_variance(make_network, family):
     network = make_network(family)
     small, large = _moments(network, variance_scale=1e-3), _moments(network, variance_scale=1e-2)
     ratio = (large.variance / small.variance)[small.variance > 1e-9]

@@ -37,7 +37,7 @@ def big(oblique) -> Volume:
     return ramp(Volume(np.zeros((1, 12, 24, 30)), oblique.spacing, oblique.origin, oblique.direction))
 
 
-def test_the_first_outer_corner_and_the_direction_stay(big):
+def test_first_outer_corner_and_direction_are_kept(big):
     out = resample(big, (1.3, 0.7, 4.0))
     np.testing.assert_allclose(corner(out, last=False), corner(big, last=False), atol=1e-9)
     assert out.direction == big.direction
@@ -45,14 +45,14 @@ def test_the_first_outer_corner_and_the_direction_stay(big):
 
 
 @pytest.mark.parametrize("spacing", [(1.3, 0.7, 4.0), (0.3, 0.3, 0.3), (7.0, 5.0, 40.0), (0.9, 1.1, 2.5)])
-def test_the_new_grid_covers_the_image_and_less_than_a_voxel_more(big, spacing):
+def test_new_grid_covers_the_image_and_less_than_a_voxel_more(big, spacing):
     out = resample(big, spacing)
     old, new = np.multiply(big.size, big.spacing), np.multiply(out.size, out.spacing)
     assert (new > old - 1e-2 * np.array(spacing)).all()
     assert (new < old + spacing).all()
 
 
-def test_halving_the_spacing_doubles_the_size_and_keeps_both_corners(big):
+def test_half_the_spacing_doubles_the_size_and_keeps_both_corners(big):
     out = resample(big, tuple(np.divide(big.spacing, 2)))
     assert out.size == tuple(2 * n for n in big.size)
     np.testing.assert_allclose(corner(out, last=True), corner(big, last=True), atol=1e-9)
@@ -66,20 +66,20 @@ def test_rounding_of_a_spacing_adds_no_layer():
 
 
 @pytest.mark.parametrize("spacing", [(0.45, 0.55, 1.25), (1.3, 0.7, 4.0), (2.0, 3.0, 5.0)])
-def test_intensities_stay_where_they_are_in_the_patient(big, spacing):
+def test_intensities_keep_their_positions_in_the_patient(big, spacing):
     """Linear interpolation and symmetric smoothing both keep linear intensities, but for the rim."""
     out = resample(big, spacing)
     rim = tuple(slice(n // 4, -(n // 4)) for n in out.shape)
     np.testing.assert_allclose(out.array[0][rim], ramp(out).array[0][rim], atol=0.05)
 
 
-def test_the_same_spacing_changes_nothing(oblique):
+def test_same_spacing_changes_nothing(oblique):
     out = resample(oblique, oblique.spacing)
     np.testing.assert_allclose(out.array, oblique.array, atol=1e-5)
     assert out.same_grid(oblique)
 
 
-def test_no_edge_voxel_is_filled_with_zeros(oblique):
+def test_constant_image_stays_constant_at_its_edges(oblique):
     volume = oblique.with_array(np.full(oblique.array.shape, 7.0, np.float32))
     for spacing in ((0.2, 0.3, 0.4), (2.0, 2.5, 4.0), (50.0, 50.0, 50.0)):
         np.testing.assert_allclose(resample(volume, spacing).array, 7.0, rtol=1e-6)
@@ -106,14 +106,14 @@ def test_whole_numbers_are_interpolated_between(oblique):
     assert (out.array % 1 != 0).any()
 
 
-def test_every_channel_is_resampled_as_it_is_alone(oblique):
+def test_every_channel_is_resampled_as_a_single_one(oblique):
     both = oblique.with_array(np.concatenate([oblique.array, -2 * oblique.array]))
     out, alone = resample(both, (2.0, 0.8, 3.0)), resample(oblique, (2.0, 0.8, 3.0))
     np.testing.assert_allclose(out.array[0], alone.array[0], atol=1e-5)
     np.testing.assert_allclose(out.array[1], -2 * alone.array[0], atol=1e-5)
 
 
-def test_detail_finer_than_the_new_voxels_does_not_come_back_as_structure():
+def test_detail_finer_than_the_new_voxels_is_smoothed_away():
     """Stripes of one voxel, sampled every 2.1 voxels without smoothing, would beat with full contrast."""
     stripes = np.broadcast_to((np.arange(64) % 2).astype(np.float32), (1, 8, 8, 64))
     volume = Volume(stripes, (1, 1, 1), (0, 0, 0), IDENTITY)
@@ -126,7 +126,7 @@ def test_noise_averages_out_as_in_a_scan_of_large_voxels(numbers):
     assert resample(volume, (4, 1, 1)).array.std() < 0.6
 
 
-def test_the_smoothing_makes_up_for_the_wider_voxel_and_no_more(numbers):
+def test_smoothing_matches_the_point_spread_of_the_new_voxels(numbers):
     """Variance (new^2 - old^2) / (8 ln 2), in voxels of 2 mm."""
     signal = numbers.normal(size=60)
     out = resample(Volume(signal.reshape(1, 1, 1, 60), (2, 2, 2), (0, 0, 0), IDENTITY), (6, 2, 2))
@@ -134,7 +134,7 @@ def test_the_smoothing_makes_up_for_the_wider_voxel_and_no_more(numbers):
     np.testing.assert_allclose(out.array[0, 0, 0], smooth[1::3], atol=1e-6)
 
 
-def test_smoothing_is_on_the_coarser_axis_only():
+def test_only_the_coarser_axis_is_smoothed():
     array = np.zeros((1, 17, 17, 17), np.float32)
     array[0, 8, 8, 8] = 1
     volume = Volume(array, (1, 1, 1), (0, 0, 0), IDENTITY)
@@ -144,14 +144,14 @@ def test_smoothing_is_on_the_coarser_axis_only():
     assert not out[:, 8, 7].any()
 
 
-def test_a_slightly_coarser_spacing_is_not_smoothed():
+def test_slightly_coarser_spacing_is_not_smoothed():
     array = np.zeros((1, 9, 9, 11), np.float32)
     array[..., 5] = 1
     volume = Volume(array, (1, 1, 1), (0, 0, 0), IDENTITY)
     assert (resample(volume, (1.1, 1, 1)).array[0, 4, 4] > 0).sum() <= 2
 
 
-def test_smoothing_follows_the_axes_when_the_reference_is_turned():
+def test_smoothing_follows_the_axes_of_a_rotated_reference():
     """The reference's coarse axis is its first, which is the volume's third."""
     numbers = np.random.default_rng(3)
     volume = Volume(numbers.normal(size=(1, 24, 10, 12)), (1, 1, 1), (0, 0, 0), IDENTITY)
@@ -162,13 +162,13 @@ def test_smoothing_follows_the_axes_when_the_reference_is_turned():
     np.testing.assert_allclose(out.array, reference.array, atol=1e-5)
 
 
-def test_resample_like_lands_on_the_reference_grid(big, oblique):
+def test_resample_like_gives_the_grid_of_the_reference(big, oblique):
     out = resample_like(big, oblique)
     assert out.same_grid(oblique)
     np.testing.assert_allclose(out.array[inside(out)], ramp(oblique).array[inside(out)], atol=0.01)
 
 
-def test_resample_like_undoes_resample_with_no_voxel_outside(oblique):
+def test_resample_like_restores_the_grid_without_fill_values(oblique):
     """Every voxel center of the input lies within the resampled image, whatever the spacing."""
     ones = oblique.with_array(np.ones_like(oblique.array))
     for spacing in ((1.0, 1.0, 1.0), (2.0, 3.0, 4.0), (0.4, 0.6, 7.0)):
@@ -177,7 +177,7 @@ def test_resample_like_undoes_resample_with_no_voxel_outside(oblique):
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "nearest"])
-def test_outside_is_the_fill_value_and_nothing_else(oblique, interpolation):
+def test_exactly_the_voxels_outside_have_the_fill_value(oblique, interpolation):
     ones = oblique.with_array(np.ones((2, *oblique.shape), np.float32))
     shift = ones.index_to_lps[:3, 0] * 3
     reference = replace(ones, origin=tuple(ones.origin - shift))
@@ -187,11 +187,11 @@ def test_outside_is_the_fill_value_and_nothing_else(oblique, interpolation):
 
 
 @pytest.mark.parametrize("spacing", [(1, 1), (1, 1, 0), (1, -1, 1), (1, 1, np.nan), (1, 1, 1, 1), 2.0])
-def test_what_is_no_spacing_is_refused(oblique, spacing):
+def test_invalid_spacing_is_refused(oblique, spacing):
     with pytest.raises(OptionError, match="three positive numbers"):
         resample(oblique, spacing)
 
 
-def test_an_unknown_interpolation_is_refused(oblique):
+def test_unknown_interpolation_is_refused(oblique):
     with pytest.raises(OptionError, match="linear or nearest"):
         resample_like(oblique, oblique, "cubic")

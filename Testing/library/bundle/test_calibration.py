@@ -99,12 +99,12 @@ def test_each_part_may_be_missing(part: str, damaged: Callable[[Change], Path]) 
     assert part not in load_bundle(damaged(lambda content: content.pop(part))).calibration()
 
 
-def test_quality_without_a_failed_case_has_no_auroc(damaged: Callable[[Change], Path]) -> None:
+def test_auroc_may_be_null(damaged: Callable[[Change], Path]) -> None:
     assert load_bundle(damaged(quality(failure_auroc=None))).calibration()["quality"][0]["coverage"] == 0.9
 
 
 @pytest.mark.parametrize("content", [b"null", b"[]", b"\xff", b"{"])
-def test_calibration_that_is_no_object_is_not_taken_for_none(
+def test_calibration_that_is_no_object_is_refused(
     content: bytes, damaged: Callable[[Change], Path], folder: Path
 ) -> None:
     damaged(lambda _: None)
@@ -116,7 +116,7 @@ def test_calibration_that_is_no_object_is_not_taken_for_none(
         load_bundle(folder)
 
 
-def test_calibration_that_cannot_be_used_is_not_saved(
+def test_calibration_that_cannot_be_used_is_refused_on_saving(
     tmp_path: Path, description: ModelDescription, weights: dict[str, Tensor], calibration: dict[str, Any]
 ) -> None:
     calibration["volumes"][0]["label"] = 9

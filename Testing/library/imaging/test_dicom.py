@@ -29,7 +29,7 @@ def expected_voxels(folder, count: int) -> np.ndarray:
     return np.stack([d.pixel_array * float(d.RescaleSlope) + float(d.RescaleIntercept) for d in files])
 
 
-def test_slices_are_stacked_by_position_whatever_their_names(series):
+def test_slices_are_stacked_by_position_not_by_name(series):
     folder = series([STACK[i] for i in (3, 0, 5, 1, 4, 2)])
     volume = read_volume(folder)
     np.testing.assert_array_equal(volume.array[0], expected_voxels(folder, 6))
@@ -38,7 +38,7 @@ def test_slices_are_stacked_by_position_whatever_their_names(series):
     assert volume.orientation == "LPS"
 
 
-def test_tilted_slices_lie_where_their_headers_say(series):
+def test_oblique_slices_keep_the_positions_of_their_headers(series):
     turned = Rotation.from_euler("xyz", [15, -10, 30], degrees=True).as_matrix()
     axes = tuple(np.round(turned[:, :2].T.ravel(), 6))
     positions = [tuple(np.round((5, 6, 7) + 2.5 * index * turned[:, 2], 4)) for index in range(5)]
@@ -54,7 +54,7 @@ def test_each_slice_keeps_its_own_slope(series):
     np.testing.assert_array_equal(read_volume(folder).array[0], expected_voxels(folder, 6))
 
 
-def test_a_folder_of_any_name_with_other_files_is_read(series):
+def test_folder_of_any_name_with_other_files_is_read(series):
     folder = series(STACK, folder="série é 日本 x")
     (folder / "LISEZMOI é.txt").write_text("hello")
     (folder / "empty.dcm").write_bytes(b"")
@@ -62,7 +62,7 @@ def test_a_folder_of_any_name_with_other_files_is_read(series):
     assert read_volume(folder).shape == (6, 5, 6)
 
 
-def test_contours_beside_the_slices_are_left_alone(series):
+def test_contours_beside_the_slices_are_ignored(series):
     """The identifier of contours (...1.481.3) begins as that of MR slices (...1.4)."""
     folder = series(STACK, SOPClassUID=MRImageStorage)
     data = pydicom.dcmread(folder / "0.dcm")
@@ -73,23 +73,23 @@ def test_contours_beside_the_slices_are_left_alone(series):
     assert read_volume(folder).shape == (6, 5, 6)
 
 
-def test_folder_without_dicom(tmp_path, refused):
+def test_folder_without_dicom_is_refused(tmp_path, refused):
     refused(tmp_path, "without a DICOM")
     (tmp_path / "a.txt").write_text("hello")
     refused(tmp_path, "without a DICOM")
 
 
-def test_one_dicom_file(series, refused):
+def test_single_dicom_file_is_refused(series, refused):
     refused(series(STACK) / "0.dcm", "single DICOM file", "folder")
 
 
-def test_two_series_are_both_named(series, refused):
+def test_two_series_are_refused_with_both_descriptions(series, refused):
     folder = series(STACK, SeriesDescription="Thorax native")
     series(STACK[:4], first=10, SeriesDescription="Scout")
     refused(folder, "2 DICOM series", "Thorax native (6 files)", "Scout (4 files)")
 
 
-def test_series_names_in_any_script_or_none(series, refused):
+def test_series_descriptions_in_any_script_or_none_are_named(series, refused):
     folder = series(STACK, SpecificCharacterSet="ISO_IR 100", SeriesDescription="Tête é")
     series(STACK, first=10, SpecificCharacterSet="ISO_IR 192", SeriesDescription="頭部")
     series(STACK, first=20)
@@ -99,32 +99,32 @@ def test_series_names_in_any_script_or_none(series, refused):
     str(caught.value).encode("utf-8")
 
 
-def test_missing_slice(series, refused):
+def test_missing_slice_is_refused(series, refused):
     refused(series([*STACK[:2], *STACK[3:]]), "missing or unevenly spaced", "8 mm", "4 mm elsewhere")
 
 
-def test_uneven_slices(series, refused):
+def test_unevenly_spaced_slices_are_refused(series, refused):
     refused(series([*STACK, (1, 2, 22.5)]), "unevenly spaced", "2.5 mm")
 
 
-def test_slices_uneven_by_rounding_only(series):
+def test_slices_uneven_by_rounding_are_read(series):
     assert read_volume(series([(1, 2, z) for z in (0, 3.33, 6.67, 10)])).spacing[2] == pytest.approx(10 / 3)
 
 
-def test_several_slices_at_one_place(series, refused):
+def test_several_slices_at_one_position_are_refused(series, refused):
     refused(series([*STACK, *STACK]), "same place")
 
 
-def test_tilted_gantry(series, refused):
+def test_tilted_gantry_is_refused(series, refused):
     refused(series([(1, 2 + index, 4 * index) for index in range(6)]), "sideways")
 
 
-def test_one_slice(series, refused):
+def test_series_of_one_slice_is_refused(series, refused):
     refused(series(STACK[:1]), "one slice")
 
 
 @pytest.mark.parametrize("kept", [-30, 600])
-def test_truncated_last_slice(series, refused, kept):
+def test_truncated_last_slice_is_refused(series, refused, kept):
     """GDCM leaves it out, and the rest would make a whole volume."""
     folder = series(STACK)
     last = folder / "5.dcm"
@@ -133,15 +133,15 @@ def test_truncated_last_slice(series, refused, kept):
 
 
 @pytest.mark.parametrize("field", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
-def test_slices_without_a_place(series, refused, field):
+def test_slices_without_geometry_are_refused(series, refused, field):
     refused(series(STACK, **{field: None}), "without position, orientation or pixel size")
 
 
-def test_pixel_size_of_zero(series, refused):
+def test_pixel_size_of_zero_is_refused(series, refused):
     refused(series(STACK, PixelSpacing=[0, 2]), "voxel size")
 
 
-def test_axes_that_are_not_at_right_angles(series, refused):
+def test_axes_that_are_not_at_right_angles_are_refused(series, refused):
     refused(series(STACK, axes=(1, 0, 0, 0.2, 0.98, 0)), "sheared")
 
 
@@ -150,23 +150,23 @@ def test_axes_that_are_not_at_right_angles(series, refused):
     {"ImageOrientationPatient": [0, 1, 0, -1, 0, 0]},
     {"Rows": 6, "PixelData": np.zeros((6, 6), np.int16).tobytes()},
 ])  # fmt: skip
-def test_slices_unlike_each_other(series, refused, fields):
+def test_slices_of_different_geometry_are_refused(series, refused, fields):
     folder = series(STACK)
     change(folder / "2.dcm", **fields)
     refused(folder, "differ in size or orientation", "2.dcm")
 
 
-def test_color_slices(series, refused):
+def test_color_slices_are_refused(series, refused):
     fields = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
     fields |= {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
     refused(series(STACK, **fields, PixelData=np.zeros((5, 6, 3), np.uint8).tobytes()), "color")
 
 
-def test_many_frames_in_one_file(series, refused):
+def test_multi_frame_file_is_refused(series, refused):
     frames = np.zeros((4, 5, 6), np.int16).tobytes()
     uid = generate_uid()
     refused(series(STACK[:1], uid=uid, NumberOfFrames=4, PixelData=frames), "many frames")
 
 
-def test_empty_scan(series, refused):
+def test_constant_series_is_refused(series, refused):
     refused(series(STACK, PixelData=np.zeros((5, 6), np.int16).tobytes()), "every voxel is -1024")

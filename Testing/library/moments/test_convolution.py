@@ -57,7 +57,7 @@ def test_three_dimensional_convolution_moments_are_those_of_sampled_kernels():
     _assert_close_to_samples(convolution(x, weight, s, padding=1, stride=2), sampled)
 
 
-def test_first_convolution_has_only_the_kernels_noise():
+def test_convolution_of_an_image_has_only_the_noise_of_the_kernels():
     image = _gaussian(1, 2, 4, 4).mean
     x = Gaussian(image, torch.zeros_like(image))
     weight, s = _gaussian(2, 2, 3, 3, seed=3).mean, torch.tensor([0.2, 0.5], dtype=torch.float64)
@@ -98,7 +98,7 @@ def test_class_covariance_is_that_of_sampled_logits():
     st.integers(1, 2),
     st.sampled_from([1e-4, 1.0, 1e3]),
 )
-def test_box_trick_equals_the_three_term_sum(
+def test_box_filter_equals_the_three_term_sum(
     dimensions, inputs, kernels, size, stride, padding, dilation, scale
 ):
     extent = dilation * (size - 1) + 1 + stride
@@ -117,14 +117,14 @@ def test_box_trick_equals_the_three_term_sum(
     torch.testing.assert_close(result.mean, convolve(x.mean, weight, bias, **options))
 
 
-def test_full_correlation_adds_deviations_and_not_variances():
+def test_full_correlation_adds_standard_deviations():
     x = Gaussian(torch.zeros(1, 1, 3, 3), torch.full((1, 1, 3, 3), 4.0))
     weight, s = torch.ones(1, 1, 3, 3), torch.zeros(1)
     assert convolution(x, weight, s).variance.item() == pytest.approx(9 * 4)
     assert convolution(x, weight, s, correlation=1.0).variance.item() == pytest.approx((9 * 2) ** 2)
 
 
-def test_correlated_channels_stay_independent():
+def test_full_correlation_adds_voxels_within_channels_only():
     x = Gaussian(torch.zeros(1, 2, 3, 3), torch.ones(1, 2, 3, 3))
     weight, s = torch.ones(1, 2, 3, 3), torch.zeros(1)
     assert convolution(x, weight, s, correlation=1.0).variance.item() == pytest.approx(2 * 9**2)

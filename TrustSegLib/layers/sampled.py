@@ -16,7 +16,7 @@ from .convolution import RandomKernels
 PRIOR_VARIANCE = 1.0
 
 
-class Drawn(nn.Module):
+class Sampled(nn.Module):
     """A layer whose random numbers can come from a given generator.
 
     Attributes
@@ -29,7 +29,7 @@ class Drawn(nn.Module):
     generator: torch.Generator | None = None
 
 
-class DrawnDropout(Drawn):
+class SampledDropout(Sampled):
     """Dropout of single activations.
 
     A draw from ``generator`` is one mask for the whole batch, as one network predicts all patches of a
@@ -53,7 +53,7 @@ class DrawnDropout(Drawn):
         return f"p={self.probability}"
 
 
-class DrawnConvolution(RandomKernels, Drawn):
+class SampledConvolution(RandomKernels, Sampled):
     """2D or 3D convolution with sampled weights, each of its own variance ``s = softplus(rho)``.
 
     With a ``generator`` one kernel is drawn for all voxels. Without, every output voxel is drawn in training
@@ -109,7 +109,7 @@ class DrawnConvolution(RandomKernels, Drawn):
         each = self.weight.reshape(-1, 1), self.weight_variance.flatten()
         return moments.gaussian_divergence(*each, PRIOR_VARIANCE)
 
-    def draw_weight(self, generator: torch.Generator) -> Tensor:
+    def sample_weight(self, generator: torch.Generator) -> Tensor:
         """Draw the weights; the random numbers are the same in every precision."""
         noise = torch.randn(self.weight.shape, generator=generator, device=self.weight.device)
         return self.weight + self.weight_variance.sqrt() * noise.to(self.weight.dtype)
@@ -118,7 +118,7 @@ class DrawnConvolution(RandomKernels, Drawn):
         """(B, C, D, H, W) to (B, K, D', H', W')."""
         convolve = self.operations[self.weight.dim() - 2]
         if self.generator is not None:
-            return convolve(x, self.draw_weight(self.generator), self.bias, **self.options)
+            return convolve(x, self.sample_weight(self.generator), self.bias, **self.options)
         mean = convolve(x, self.weight, self.bias, **self.options)
         if not self.training:
             return mean
@@ -126,8 +126,8 @@ class DrawnConvolution(RandomKernels, Drawn):
         return moments.draw(Gaussian(mean, variance))
 
 
-class DrawnTransposedConvolution(DrawnConvolution):
-    """2D or 3D transposed convolution; see `DrawnConvolution`."""
+class SampledTransposedConvolution(SampledConvolution):
+    """2D or 3D transposed convolution; see `SampledConvolution`."""
 
     kernel_axis = 1
     operations = CONVOLVE_TRANSPOSED

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from TrustSegLib.layers import DrawnConvolution, DrawnDropout, DrawnTransposedConvolution
+from TrustSegLib.layers import SampledConvolution, SampledDropout, SampledTransposedConvolution
 
 
-def _layer(kind: type = DrawnConvolution, dimensions: int = 2, **options: int) -> DrawnConvolution:
+def _layer(kind: type = SampledConvolution, dimensions: int = 2, **options: int) -> SampledConvolution:
     torch.manual_seed(0)
     layer = kind(2, 3, 2, dimensions, **options)
     with torch.no_grad():
@@ -20,7 +20,7 @@ def _layer(kind: type = DrawnConvolution, dimensions: int = 2, **options: int) -
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [(DrawnConvolution, {"stride": 2, "padding": 1}), (DrawnTransposedConvolution, {"stride": 2})],
+    [(SampledConvolution, {"stride": 2, "padding": 1}), (SampledTransposedConvolution, {"stride": 2})],
 )
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_local_reparameterization_has_the_moments_of_drawn_weights(kind, options, dimensions):
@@ -37,12 +37,12 @@ def test_local_reparameterization_has_the_moments_of_drawn_weights(kind, options
     assert ((local.std(0)[varies] / deviation[varies] - 1).abs() < 0.04).all()
 
 
-@pytest.mark.parametrize("kind", [DrawnConvolution, DrawnTransposedConvolution])
+@pytest.mark.parametrize("kind", [SampledConvolution, SampledTransposedConvolution])
 def test_drawn_weights_have_the_means_and_variances_of_the_layer(kind):
     layer = _layer(kind)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        draws = torch.stack([layer.draw_weight(generator) for _ in range(20_000)])
+        draws = torch.stack([layer.sample_weight(generator) for _ in range(20_000)])
         ratio = draws.var(0) / layer.weight_variance
     assert (ratio - 1).abs().max() < 0.06
     assert ((draws.mean(0) - layer.weight).abs() < 0.04 * layer.weight_variance.sqrt()).all()
@@ -55,7 +55,7 @@ def test_divergence_is_the_sum_over_all_weights():
     torch.testing.assert_close(layer.kl_divergence(), expected)
 
 
-@pytest.mark.parametrize("kind", [DrawnConvolution, DrawnTransposedConvolution])
+@pytest.mark.parametrize("kind", [SampledConvolution, SampledTransposedConvolution])
 def test_relative_variance_is_relative_to_each_kernel(kind):
     layer = _layer(kind)
     layer.set_relative_variance(0.25)
@@ -64,26 +64,26 @@ def test_relative_variance_is_relative_to_each_kernel(kind):
     torch.testing.assert_close(each, expected.expand_as(each))
 
 
-def test_optimizers_that_decay_weights_by_their_axes_leave_the_variances_alone():
+def test_variance_parameters_have_one_axis_as_those_without_weight_decay():
     assert _layer().rho.dim() == 1
 
 
-def test_in_evaluation_the_means_are_the_weights():
+def test_weights_are_the_means_in_evaluation_mode():
     layer = _layer(padding=1).eval()
     x = torch.randn(2, 2, 4, 4)
     expected = torch.nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
     assert torch.equal(layer(x), expected)
 
 
-def test_gradient_of_the_local_draw_reaches_means_and_variances():
+def test_gradient_of_local_reparameterization_reaches_means_and_variances():
     layer = _layer().train()
     layer(torch.randn(1, 2, 4, 4)).square().sum().backward()
     assert layer.weight.grad.abs().min() > 0
     assert layer.rho.grad.abs().min() > 0
 
 
-def test_drawn_dropout_keeps_the_mean_and_one_mask_serves_the_batch():
-    layer = DrawnDropout(0.4).eval()
+def test_sampled_dropout_keeps_the_mean_and_has_one_mask_for_the_batch():
+    layer = SampledDropout(0.4).eval()
     layer.generator = torch.Generator().manual_seed(0)
     out = layer(torch.ones(3, 1, 300, 300))
     assert torch.equal(out[0], out[2])
@@ -91,8 +91,8 @@ def test_drawn_dropout_keeps_the_mean_and_one_mask_serves_the_batch():
     assert abs(out.mean() - 1) < 0.02
 
 
-def test_drawn_dropout_without_a_generator_is_ordinary_dropout():
-    layer, x = DrawnDropout(0.5), torch.ones(2, 1, 50, 50)
+def test_sampled_dropout_without_a_generator_is_ordinary_dropout():
+    layer, x = SampledDropout(0.5), torch.ones(2, 1, 50, 50)
     assert torch.equal(layer.eval()(x), x)
     dropped = layer.train()(x)
     assert set(dropped.unique().tolist()) == {0.0, 2.0}

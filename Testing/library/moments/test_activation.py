@@ -74,7 +74,7 @@ def test_gradients_agree_with_finite_differences(rectifier):
 
 @pytest.mark.parametrize("rectifier", RECTIFIERS)
 @pytest.mark.parametrize("shape", [(2, 4, 3, 5, 2), (1, 2, CPU_BLOCK + 7, 1), (3, 4, 11, 13)])
-def test_fused_layer_is_normalization_then_rectifier(rectifier, shape):
+def test_fused_layer_equals_normalization_then_rectifier(rectifier, shape):
     generator = torch.Generator().manual_seed(0)
     mean = 5 + torch.randn(shape, generator=generator, dtype=torch.float64)
     x = Gaussian(mean, torch.rand(shape, generator=generator, dtype=torch.float64))
@@ -87,7 +87,7 @@ def test_fused_layer_is_normalization_then_rectifier(rectifier, shape):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("slope", [0.0, 0.01])
-def test_no_nan_at_zero_variance_and_large_means(dtype, slope):
+def test_moments_are_finite_at_zero_variance_and_large_means(dtype, slope):
     values = torch.tensor([-1e4, -1.0, 0.0, 1.0, 1e4], dtype=dtype)
     mean, variance = (grid.reshape(1, -1) for grid in torch.meshgrid(values, values.abs(), indexing="ij"))
     mean, variance = mean.clone().requires_grad_(), variance.clone().requires_grad_()
@@ -102,14 +102,14 @@ def test_no_nan_at_zero_variance_and_large_means(dtype, slope):
             assert all(torch.isfinite(tensor).all() for tensor in gradients)
 
 
-def test_certain_input_passes_like_the_ordinary_activation():
+def test_input_without_variance_gives_the_ordinary_activation():
     mean = torch.linspace(-3, 3, 101)[None]
     result = leaky_relu_exact(Gaussian(mean, torch.zeros_like(mean)), 0.2)
     torch.testing.assert_close(result.mean, torch.nn.functional.leaky_relu(mean, 0.2), atol=1e-6, rtol=0)
     assert result.variance.max() < 1e-11
 
 
-def test_half_precision_works_in_float32_inside():
+def test_half_precision_is_computed_in_float32():
     generator = torch.Generator().manual_seed(0)
     mean, variance = torch.randn(1, 2, 500, generator=generator), torch.rand(1, 2, 500, generator=generator)
     half = Gaussian(mean.bfloat16(), variance.bfloat16())

@@ -20,7 +20,7 @@ def test_zscore_clips_first_then_centers_each_channel(oblique, numbers):
         np.testing.assert_allclose(result, (clipped - clipped.mean()) / clipped.std(), atol=1e-4)
 
 
-def test_one_bright_voxel_does_not_decide_the_scale(oblique):
+def test_scale_is_robust_to_one_bright_voxel(oblique):
     bright = oblique.array.copy()
     bright[0, 0, 0, 0] = 1e6
     settings = Normalization(upper_percentile=95)
@@ -37,7 +37,7 @@ def test_window_clips_and_scales_to_zero_and_one(oblique):
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32, np.float64])
 @pytest.mark.parametrize("settings", [Normalization(), Normalization("window", lower=0, upper=50)])
-def test_the_result_is_float32_on_the_same_grid_and_the_input_untouched(oblique, kind, settings):
+def test_result_is_float32_on_the_same_grid_and_the_input_unchanged(oblique, kind, settings):
     volume = oblique.with_array((np.abs(oblique.array) * 40).astype(kind))
     before = volume.array.copy()
     out = normalize(volume, settings)
@@ -46,12 +46,12 @@ def test_the_result_is_float32_on_the_same_grid_and_the_input_untouched(oblique,
     np.testing.assert_array_equal(volume.array, before)
 
 
-def test_a_large_offset_does_not_eat_the_contrast(oblique):
+def test_contrast_is_kept_under_a_large_offset(oblique):
     out = normalize(oblique.with_array(oblique.array.astype(np.float64) + 3e4), Normalization())
     assert out.array.std() == pytest.approx(1, abs=1e-3)
 
 
-def test_an_image_that_is_nearly_all_background_is_refused(oblique):
+def test_image_of_nearly_all_background_is_refused(oblique):
     array = np.zeros(oblique.array.shape, np.float32)
     array[0, 0, 0, 0] = 100
     with pytest.raises(ImageError, match="channel 1 of the image"):
@@ -67,7 +67,7 @@ def test_settings_survive_json(settings):
     assert Normalization.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
-def test_settings_hold_only_what_the_method_uses():
+def test_settings_hold_only_those_of_the_method():
     assert Normalization("window", lower=-160, upper=240).to_dict() == {
         "method": "window",
         "lower": -160,
@@ -91,6 +91,6 @@ def test_settings_hold_only_what_the_method_uses():
     {"method": "zscore", "lower_percentile": 60, "upper_percentile": 40},
     {"method": "zscore", "percentile": 5},
 ])  # fmt: skip
-def test_settings_that_make_no_sense_are_refused(settings):
+def test_invalid_settings_are_refused(settings):
     with pytest.raises(OptionError, match="normalization"):
         Normalization.from_dict(settings)
