@@ -14,6 +14,9 @@ from TrustSegLib.errors import OptionError
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
 
+LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
+INDEX_PREFIX = "index:"
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -118,10 +121,6 @@ class Box:
             lower.append(start)
             upper.append(start + length)
         return Box(tuple(lower), tuple(upper))
-
-
-LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
-INDEX_PREFIX = "index:"
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ ITK_READERS = {
     ".mha": "MetaImageIO",
     ".mhd": "MetaImageIO",
 }
+_WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")  # each is one file, which can be moved in one step
+_PERMISSION = "check the folder and its permissions"
+_SPACE = "check the free space on the disk, and the voxels"
 
 
 def read_volume(path: str | os.PathLike[str]) -> Volume:
@@ -85,9 +88,58 @@ def read_labels(path: str | os.PathLike[str]) -> Volume:
     return volume.with_array(volume.array.astype(np.uint8))
 
 
+def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
+    """Write an image in its number type (labels: uint8), compressed if the file type allows.
+
+    The file appears completely or not at all: it is written next to its place, checked and moved there. An
+    existing file is replaced.
+
+    Parameters
+    ----------
+    volume : Volume
+        (C, D, H, W); several channels become a vector image.
+    path : path-like
+        A .nii.gz, .nii, .nrrd or .mha file in an existing folder.
+
+    Raises
+    ------
+    OutputError
+        The type is unknown, or the folder is missing, not writable or full.
+    """
+    path = Path(path)
+    suffix = suffix_of(path)
+    if suffix not in _WRITABLE:
+        raise OutputError(f"{path}: cannot write this type of file; use {', '.join(_WRITABLE)}")
+    try:
+        # In a folder of its own the file gets the usual permissions, and nothing is left behind.
+        with tempfile.TemporaryDirectory(prefix=".trustseg-", dir=path.parent) as folder:
+            temporary = Path(folder) / f"image{suffix}"
+            sitk.WriteImage(volume.to_sitk(), str(temporary), useCompression=True)
+            _check_header(temporary, suffix)  # on a full disk NIfTI is truncated without an error
+            os.replace(temporary, path)
+    except OSError as failure:
+        raise OutputError(f"{path}: cannot be written ({failure.strerror}); {_PERMISSION}") from None
+    except RuntimeError as failure:
+        raise OutputError(f"{path}: cannot be written ({last_line(failure)}); {_SPACE}") from None
+    except ImageError as failure:
+        reason = str(failure).removeprefix(f"{temporary}: ").split(";")[0]
+        raise OutputError(f"{path}: cannot be written ({reason}); {_SPACE}") from None
+
+
 def suffix_of(path: Path) -> str | None:
     """Return the suffix of an image file in lower case, or None for an unknown type."""
     return next((suffix for suffix in ITK_READERS if path.name.lower().endswith(suffix)), None)
+
+
+@contextmanager
+def quiet_itk() -> Iterator[None]:
+    """Suppress ITK's own warnings in the terminal, where users shall see one line of ours."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
 def _read(path: Path) -> Volume:
@@ -110,13 +162,17 @@ def _read_file(path: Path) -> sitk.Image:
     suffix = suffix_of(path)
     if suffix is None:
         raise _unknown_type(path)
-    from TrustSegLib.imaging.headers import check_header  # needs nibabel, which Slicer does not have
-
-    check_header(path, suffix)
+    _check_header(path, suffix)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(ITK_READERS[suffix])
     reader.SetFileName(str(path))
     return reader.Execute()
+
+
+def _check_header(path: Path, suffix: str) -> None:
+    from TrustSegLib.imaging.headers import check_header  # needs nibabel, which Slicer does not have
+
+    check_header(path, suffix)
 
 
 def _unknown_type(path: Path) -> ImageError:
@@ -126,59 +182,3 @@ def _unknown_type(path: Path) -> ImageError:
         return image_error(path, "a single DICOM file", "give the folder that holds its whole series")
     remedy = f"use {', '.join(ITK_READERS)} or a folder with a DICOM series"
     return image_error(path, "not a known image type", remedy)
-
-
-@contextmanager
-def quiet_itk() -> Iterator[None]:
-    """Suppress ITK's own warnings in the terminal, where users shall see one line of ours."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
-
-
-_WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")  # each is one file, which can be moved in one step
-_PERMISSION = "check the folder and its permissions"
-_SPACE = "check the free space on the disk, and the voxels"
-
-
-def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
-    """Write an image in its number type (labels: uint8), compressed if the file type allows.
-
-    The file appears completely or not at all: it is written next to its place, checked and moved there. An
-    existing file is replaced.
-
-    Parameters
-    ----------
-    volume : Volume
-        (C, D, H, W); several channels become a vector image.
-    path : path-like
-        A .nii.gz, .nii, .nrrd or .mha file in an existing folder.
-
-    Raises
-    ------
-    OutputError
-        The type is unknown, or the folder is missing, not writable or full.
-    """
-    from TrustSegLib.imaging.headers import check_header  # needs nibabel, which Slicer does not have
-
-    path = Path(path)
-    suffix = suffix_of(path)
-    if suffix not in _WRITABLE:
-        raise OutputError(f"{path}: cannot write this type of file; use {', '.join(_WRITABLE)}")
-    try:
-        # In a folder of its own the file gets the usual permissions, and nothing is left behind.
-        with tempfile.TemporaryDirectory(prefix=".trustseg-", dir=path.parent) as folder:
-            temporary = Path(folder) / f"image{suffix}"
-            sitk.WriteImage(volume.to_sitk(), str(temporary), useCompression=True)
-            check_header(temporary, suffix)  # on a full disk NIfTI is truncated without an error
-            os.replace(temporary, path)
-    except OSError as failure:
-        raise OutputError(f"{path}: cannot be written ({failure.strerror}); {_PERMISSION}") from None
-    except RuntimeError as failure:
-        raise OutputError(f"{path}: cannot be written ({last_line(failure)}); {_SPACE}") from None
-    except ImageError as failure:
-        reason = str(failure).removeprefix(f"{temporary}: ").split(";")[0]
-        raise OutputError(f"{path}: cannot be written ({reason}); {_SPACE}") from None

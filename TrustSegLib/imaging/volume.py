@@ -13,6 +13,7 @@ from TrustSegLib.errors import OptionError
 
 _MM3_PER_ML = 1000.0
 _GRID_TOLERANCE = 0.01  # of a voxel: float32 positions in headers are off by far less
+_LETTERS = ("LR", "PA", "SI")  # per LPS axis: letters of increasing and of decreasing coordinates
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,35 +187,6 @@ class Volume:
         return cls(array, image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
 
-def corner_distance(first: np.ndarray, second: np.ndarray, size: tuple[int, int, int]) -> float:
-    """Largest distance in mm between the voxels of two placements of a grid.
-
-    Parameters
-    ----------
-    first, second : np.ndarray, (4, 4)
-        Matrices from index to patient. As both are affine, a corner voxel has the largest distance.
-    size : tuple of 3 ints
-        Number of voxels along x, y, z.
-    """
-    corners = np.stack(np.meshgrid(*[(0, count - 1) for count in size], [1], indexing="ij")).reshape(4, -1)
-    return float(np.linalg.norm(((first - second) @ corners)[:3], axis=0).max())
-
-
-_LETTERS = ("LR", "PA", "SI")  # per LPS axis: letters of increasing and of decreasing coordinates
-
-
-def orientation_letters(direction: tuple[float, ...]) -> str:
-    """Return the directions of the x, y and z axes as three letters.
-
-    Parameters
-    ----------
-    direction : tuple of 9 floats
-        Direction cosines, row-major, LPS. Oblique axes get the letter of the nearest patient axis.
-    """
-    axes, signs = _nearest_patient_axes(direction)
-    return "".join(_LETTERS[axis][sign < 0] for axis, sign in zip(axes, signs, strict=True))
-
-
 def orient(volume: Volume, orientation: str) -> Volume:
     """Reorder and flip the axes to an orientation.
 
@@ -252,6 +224,32 @@ def orient(volume: Volume, orientation: str) -> Volume:
         origin=tuple(volume.origin + (steps * last * flipped).sum(axis=1)),
         direction=tuple(cosines.ravel()),
     )
+
+
+def orientation_letters(direction: tuple[float, ...]) -> str:
+    """Return the directions of the x, y and z axes as three letters.
+
+    Parameters
+    ----------
+    direction : tuple of 9 floats
+        Direction cosines, row-major, LPS. Oblique axes get the letter of the nearest patient axis.
+    """
+    axes, signs = _nearest_patient_axes(direction)
+    return "".join(_LETTERS[axis][sign < 0] for axis, sign in zip(axes, signs, strict=True))
+
+
+def corner_distance(first: np.ndarray, second: np.ndarray, size: tuple[int, int, int]) -> float:
+    """Largest distance in mm between the voxels of two placements of a grid.
+
+    Parameters
+    ----------
+    first, second : np.ndarray, (4, 4)
+        Matrices from index to patient. As both are affine, a corner voxel has the largest distance.
+    size : tuple of 3 ints
+        Number of voxels along x, y, z.
+    """
+    corners = np.stack(np.meshgrid(*[(0, count - 1) for count in size], [1], indexing="ij")).reshape(4, -1)
+    return float(np.linalg.norm(((first - second) @ corners)[:3], axis=0).max())
 
 
 def _rearranged(array: np.ndarray, order: list[int], flipped: list[bool]) -> np.ndarray:

@@ -31,37 +31,6 @@ CONVOLVE = {2: F.conv2d, 3: F.conv3d}
 CONVOLVE_TRANSPOSED = {2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
-def box_sum(x: Tensor, kernel_size: tuple[int, ...], stride: int, padding: int, dilation: int) -> Tensor:
-    """Sum over a kernel's receptive field, one axis after the other.
-
-    Parameters
-    ----------
-    x : Tensor
-        (B, 1, D, H, W) or (B, 1, H, W).
-    kernel_size, stride, padding, dilation
-        Those of the convolution.
-
-    Returns
-    -------
-    Tensor
-        (B, 1, D', H', W'), on the grid of the convolution's output.
-    """
-    x = F.pad(x, (padding, padding) * len(kernel_size))
-    for axis, size in enumerate(kernel_size, start=2):
-        span = (x.shape[axis] - dilation * (size - 1) - 1) // stride * stride + 1
-        shifted = [x.narrow(axis, tap * dilation, span) for tap in range(size)]
-        x = sum(shifted[1:], shifted[0])
-        if stride > 1:
-            x = x[(slice(None),) * axis + (slice(None, None, stride),)]
-    return x
-
-
-def _add_kernel_noise(variance: Tensor | None, weight_variance: Tensor, field: Tensor) -> Tensor:
-    """Add ``s_k * field`` to every output channel k, in place; ``field`` (B, 1, ...)."""
-    scale = weight_variance.view(1, -1, *(1,) * (field.dim() - 2)).to(field.dtype)
-    return scale * field if variance is None else variance.addcmul_(scale, field)
-
-
 def convolution(
     x: Gaussian | Tensor,
     weight: Tensor,
@@ -119,37 +88,6 @@ def convolution(
     return correlated(mean, _add_kernel_noise(variance, weight_variance, field), correlation * covariance)
 
 
-def _centered_field(field: Tensor, x: Tensor, weight: Tensor, options: dict[str, int]) -> Tensor:
-    """``sum |x - a|^2`` over each receptive field from ``sum |x|^2``, with a the channels' means."""
-    average = x.flatten(2).mean(dim=2)
-    along = torch.einsum("bc...,bc->b...", x, average).unsqueeze(1)
-    cross = box_sum(along, tuple(weight.shape[2:]), **options)
-    power_of_mean = weight[0, 0].numel() * average.square().sum(dim=1)
-    return (field - 2 * cross + power_of_mean.view(-1, *(1,) * (x.dim() - 1))).clamp_min(0)
-
-
-def _shared_noise(x: Gaussian, weight: Tensor, options: dict[str, int]) -> tuple[Tensor, Tensor]:
-    """Variance (B, K, ...) of the noise that the voxels of a field share, and its covariance in the cells.
-
-    The variance is that of independent channels, times the gain by their correlation in the cell.
-    """
-    deviation = _field_deviation(x, weight, options)
-    kernels = weight.flatten(2).sum(dim=2)
-    covariance = common_covariance(x, kernels, in_cells(deviation))
-    squared = kernels.square().view(*kernels.shape, *(1,) * (weight.dim() - 2))
-    convolve = CONVOLVE[weight.dim() - 2]
-    gain = diagonal(covariance) / convolve(in_cells(deviation).square(), squared).clamp_min(SMALLEST_VARIANCE)
-    variance = convolve(deviation.square(), squared)
-    return variance * from_cells(gain, variance.shape[2:]), covariance
-
-
-def _field_deviation(x: Gaussian, weight: Tensor, options: dict[str, int]) -> Tensor:
-    """Mean standard deviation (B, C, ...) over the receptive field of each output voxel."""
-    deviation = x.variance.clamp_min(SMALLEST_VARIANCE).sqrt().flatten(0, 1).unsqueeze(1)
-    sums = box_sum(deviation, tuple(weight.shape[2:]), **options)
-    return (sums / weight[0, 0].numel()).view(*x.variance.shape[:2], *sums.shape[2:])
-
-
 def transposed_convolution(
     x: Gaussian,
     weight: Tensor,
@@ -198,6 +136,68 @@ def transposed_convolution(
         variance, shared = _step_up(x, weight, stride, variance)
         return correlated(mean, _add_kernel_noise(variance, weight_variance, field), shared)
     return Gaussian(mean, _add_kernel_noise(variance, weight_variance, field))
+
+
+def box_sum(x: Tensor, kernel_size: tuple[int, ...], stride: int, padding: int, dilation: int) -> Tensor:
+    """Sum over a kernel's receptive field, one axis after the other.
+
+    Parameters
+    ----------
+    x : Tensor
+        (B, 1, D, H, W) or (B, 1, H, W).
+    kernel_size, stride, padding, dilation
+        Those of the convolution.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, D', H', W'), on the grid of the convolution's output.
+    """
+    x = F.pad(x, (padding, padding) * len(kernel_size))
+    for axis, size in enumerate(kernel_size, start=2):
+        span = (x.shape[axis] - dilation * (size - 1) - 1) // stride * stride + 1
+        shifted = [x.narrow(axis, tap * dilation, span) for tap in range(size)]
+        x = sum(shifted[1:], shifted[0])
+        if stride > 1:
+            x = x[(slice(None),) * axis + (slice(None, None, stride),)]
+    return x
+
+
+def _add_kernel_noise(variance: Tensor | None, weight_variance: Tensor, field: Tensor) -> Tensor:
+    """Add ``s_k * field`` to every output channel k, in place; ``field`` (B, 1, ...)."""
+    scale = weight_variance.view(1, -1, *(1,) * (field.dim() - 2)).to(field.dtype)
+    return scale * field if variance is None else variance.addcmul_(scale, field)
+
+
+def _centered_field(field: Tensor, x: Tensor, weight: Tensor, options: dict[str, int]) -> Tensor:
+    """``sum |x - a|^2`` over each receptive field from ``sum |x|^2``, with a the channels' means."""
+    average = x.flatten(2).mean(dim=2)
+    along = torch.einsum("bc...,bc->b...", x, average).unsqueeze(1)
+    cross = box_sum(along, tuple(weight.shape[2:]), **options)
+    power_of_mean = weight[0, 0].numel() * average.square().sum(dim=1)
+    return (field - 2 * cross + power_of_mean.view(-1, *(1,) * (x.dim() - 1))).clamp_min(0)
+
+
+def _shared_noise(x: Gaussian, weight: Tensor, options: dict[str, int]) -> tuple[Tensor, Tensor]:
+    """Variance (B, K, ...) of the noise that the voxels of a field share, and its covariance in the cells.
+
+    The variance is that of independent channels, times the gain by their correlation in the cell.
+    """
+    deviation = _field_deviation(x, weight, options)
+    kernels = weight.flatten(2).sum(dim=2)
+    covariance = common_covariance(x, kernels, in_cells(deviation))
+    squared = kernels.square().view(*kernels.shape, *(1,) * (weight.dim() - 2))
+    convolve = CONVOLVE[weight.dim() - 2]
+    gain = diagonal(covariance) / convolve(in_cells(deviation).square(), squared).clamp_min(SMALLEST_VARIANCE)
+    variance = convolve(deviation.square(), squared)
+    return variance * from_cells(gain, variance.shape[2:]), covariance
+
+
+def _field_deviation(x: Gaussian, weight: Tensor, options: dict[str, int]) -> Tensor:
+    """Mean standard deviation (B, C, ...) over the receptive field of each output voxel."""
+    deviation = x.variance.clamp_min(SMALLEST_VARIANCE).sqrt().flatten(0, 1).unsqueeze(1)
+    sums = box_sum(deviation, tuple(weight.shape[2:]), **options)
+    return (sums / weight[0, 0].numel()).view(*x.variance.shape[:2], *sums.shape[2:])
 
 
 def _step_up(x: CorrelatedGaussian, weight: Tensor, stride: int, like: Tensor) -> tuple[Tensor, Tensor]:

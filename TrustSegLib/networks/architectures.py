@@ -10,6 +10,14 @@ from .layer_sets import LayerSet
 from .registry import ARCHITECTURES
 from .spec import NetworkSpec
 
+#: Number of levels whose scores are summed.
+_SUMMED_LEVELS = 3
+
+
+def build_body(spec: NetworkSpec, layers: LayerSet) -> nn.Module:
+    """Build the architecture of a specification from a layer set."""
+    return ARCHITECTURES[spec.architecture].body_class()(spec, layers)
+
 
 class UNet(nn.Module):
     """Encoder and decoder with skip connections.
@@ -45,22 +53,6 @@ class UNet(nn.Module):
         for up, convolve in zip(self.up, self.decoder, strict=True):
             x = convolve(self.concatenate(skips.pop(), up(x)))
         return self.head(x)
-
-
-class ResidualStage(nn.Module):
-    """``x + f(x)`` with f a chain of convolution, normalization and activation.
-
-    For Gaussians, means and variances add; the correlation of x and f(x) is ignored, see `moments.add`.
-    """
-
-    def __init__(self, layers: LayerSet, channels: int, convolutions: int) -> None:
-        super().__init__()
-        self.chain = stage(layers, channels, channels, convolutions)
-        self.add = layers.add
-
-    def forward(self, x):
-        """(B, C, ...) to (B, C, ...)."""
-        return self.add(x, self.chain(x))
 
 
 class VNet(nn.Module):
@@ -102,15 +94,6 @@ class VNet(nn.Module):
         return self.head(x)
 
 
-def _step_down(layers: LayerSet, in_channels: int, out_channels: int) -> nn.Sequential:
-    convolution = layers.strided_convolution(in_channels, out_channels)
-    return nn.Sequential(convolution, *layers.normalized_activation(out_channels))
-
-
-#: Number of levels whose scores are summed.
-_SUMMED_LEVELS = 3
-
-
 class FCN(nn.Module):
     """Fully convolutional network: an encoder whose deepest levels are up-sampled and summed.
 
@@ -148,6 +131,22 @@ class FCN(nn.Module):
             total = up(total)
             total = self.add(scores.pop(), total) if scores else total
         return self.head(total)
+
+
+class ResidualStage(nn.Module):
+    """``x + f(x)`` with f a chain of convolution, normalization and activation.
+
+    For Gaussians, means and variances add; the correlation of x and f(x) is ignored, see `moments.add`.
+    """
+
+    def __init__(self, layers: LayerSet, channels: int, convolutions: int) -> None:
+        super().__init__()
+        self.chain = stage(layers, channels, channels, convolutions)
+        self.add = layers.add
+
+    def forward(self, x):
+        """(B, C, ...) to (B, C, ...)."""
+        return self.add(x, self.chain(x))
 
 
 def stage(
@@ -188,6 +187,6 @@ def step_up(spec: NetworkSpec, layers: LayerSet, in_channels: int, out_channels:
     return nn.Sequential(layers.projection(in_channels, out_channels), layers.interpolation())
 
 
-def build_body(spec: NetworkSpec, layers: LayerSet) -> nn.Module:
-    """Build the architecture of a specification from a layer set."""
-    return ARCHITECTURES[spec.architecture].body_class()(spec, layers)
+def _step_down(layers: LayerSet, in_channels: int, out_channels: int) -> nn.Sequential:
+    convolution = layers.strided_convolution(in_channels, out_channels)
+    return nn.Sequential(convolution, *layers.normalized_activation(out_channels))

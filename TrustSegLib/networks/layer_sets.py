@@ -11,6 +11,10 @@ from TrustSegLib import layers, moments
 
 from .spec import NetworkSpec
 
+#: Share of the propagated variance that the voxels of a receptive field have in common, fitted to the sampled
+#: variances of trained U-Nets (0.5 to 0.6). Adjacent voxels correlate more (0.97), the ends of a field less.
+NEIGHBOR_CORRELATION = 0.6
+
 
 class LayerSet(Protocol):
     """Constructors of the layers of an architecture."""
@@ -147,19 +151,6 @@ class SampledLayers(DeterministicLayers):
         )
 
 
-def _he_normal(layer: nn.Module) -> nn.Module:
-    """Initialize as `layers.RandomKernels` does, so that all families start alike."""
-    fan_in = layer.in_channels * layer.weight[0, 0].numel()
-    nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-#: Share of the propagated variance that the voxels of a receptive field have in common, fitted to the sampled
-#: variances of trained U-Nets (0.5 to 0.6). Adjacent voxels correlate more (0.97), the ends of a field less.
-NEIGHBOR_CORRELATION = 0.6
-
-
 class VariationalLayers:
     """Layers that propagate mean and variance.
 
@@ -254,3 +245,11 @@ class PublishedLayers(VariationalLayers):
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec, "taylor")
+
+
+def _he_normal(layer: nn.Module) -> nn.Module:
+    """Initialize as `layers.RandomKernels` does, so that all families start alike."""
+    fan_in = layer.in_channels * layer.weight[0, 0].numel()
+    nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -29,6 +29,9 @@ _LARGEST = {
     "filters": 2**16,
 }
 _MOST_LEVELS = 16
+_COUNT_RANGES = {"passes": (1, 1000), "members": (1, 100), "seed": (0, 2**63 - 1)}
+#: Bounds of temperature and variance scale, so that no moment overflows.
+_SMALLEST_SCALE, _LARGEST_SCALE = 1e-6, 1e6
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,18 @@ class NetworkSpec:
         Convolutions per level and side.
     kernel_size : int
         Odd, and the same along every axis.
-    architecture, dimensions, normalization, activation, downsampling, upsampling
-        Each one of its choices; see `ARCHITECTURES` for the first. A V-Net always has strided down-sampling.
+    architecture : str
+        One of `ARCHITECTURES`.
+    dimensions : int
+        2 or 3.
+    normalization : str
+        ``instance``, ``group``, ``batch`` or ``none``.
+    activation : str
+        ``relu`` or ``leaky_relu``.
+    downsampling : str
+        ``max``, ``average`` or ``strided``; a V-Net always has strided convolutions of size 2.
+    upsampling : str
+        ``transposed``, ``linear``, ``nearest`` or ``zero_insertion``.
     groups : int
         Number of groups of group normalization.
     negative_slope : float
@@ -131,12 +144,6 @@ def _check_count(key: str, value: object) -> None:
     most = _LARGEST[key]
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise OptionError(f"network: {key} is {value!r:.40}; a whole number from 1 to {most} is needed")
-
-
-_COUNT_RANGES = {"passes": (1, 1000), "members": (1, 100), "seed": (0, 2**63 - 1)}
-
-#: Bounds of temperature and variance scale, so that no moment overflows.
-_SMALLEST_SCALE, _LARGEST_SCALE = 1e-6, 1e6
 
 
 @dataclass(frozen=True)

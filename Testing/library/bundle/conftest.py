@@ -1,4 +1,4 @@
-"""A small bundle, whole and valid, for every test to damage in its own way."""
+"""A small valid bundle, which tests damage in their own ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A `.trustseg` file comes from anywhere: it must not reach outside its folder, nor fill the disk."""
+"""An archive of any origin writes nothing outside its folder and does not fill the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `model.json` may say, and what it must not."""
+"""Valid and invalid content of `model.json`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bundles of every family: options kept, old bundles unchanged, sizes checked before memory is taken."""
+"""Bundles of every family and their options."""
 
 from __future__ import annotations
 

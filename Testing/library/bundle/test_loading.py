@@ -1,4 +1,4 @@
-"""Nothing is used that was changed, is incomplete or does not fit together."""
+"""A bundle that was changed, is incomplete or does not fit together is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model is found by its bundled name or by its path."""
+"""Models are found by name or path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle is written whole, loadable and readable, or not at all."""
+"""A bundle is written completely, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes and files to test on: small, random, of awkward geometry, written by other libraries than ours."""
+"""Small random volumes and files of awkward geometry, written by other libraries."""
 
 from __future__ import annotations
 

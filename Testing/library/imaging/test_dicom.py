@@ -1,4 +1,4 @@
-"""A DICOM series becomes a volume only when its slices make one."""
+"""A DICOM series is read only if its slices form a regular volume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intensity scales: what training saw is what inference gives the network."""
+"""Intensity normalization and its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resampling keeps the anatomy where it is, covers all of it, and does not alias."""
+"""Resampling keeps positions, covers the image and does not alias."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Volume` keeps its geometry through SimpleITK, and knows another grid from its own."""
+"""`Volume` against SimpleITK and nibabel: geometry, grids and orientations."""
 
 from __future__ import annotations
 

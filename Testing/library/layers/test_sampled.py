@@ -1,4 +1,4 @@
-"""Layers that are drawn: the moments of weight sampling, the divergence, and whose random numbers."""
+"""Sampled layers: moments of the samples, divergence and random numbers."""
 
 from __future__ import annotations
 

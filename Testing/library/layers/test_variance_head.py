@@ -1,4 +1,4 @@
-"""The head that learns a variance of its own for every logit."""
+"""Head with a predicted variance of every logit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What channels share of their errors: convolutions, steps up, logits and joins of correlated channels."""
+"""Correlated channels in convolutions, up-sampling, logits, concatenation and sums."""
 
 from __future__ import annotations
 

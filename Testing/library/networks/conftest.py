@@ -1,4 +1,4 @@
-"""A tiny specification that fits a family, and networks that are not certain."""
+"""Small specifications for each family, and networks whose weights have variance."""
 
 from __future__ import annotations
 

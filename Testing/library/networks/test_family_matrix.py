@@ -1,4 +1,4 @@
-"""Every architecture in two and three dimensions by every family: one call, one kind of answer."""
+"""Every family on every architecture in two and three dimensions, and its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks: twins agree, shapes fit, options are checked, weights load by name."""
+"""Networks of our family against deterministic twins and sampled weights, and their specifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Families that average: MC-dropout, Bayes by backprop, ensembles; and whose random numbers they use."""
+"""Families of several passes or members: MC dropout, Bayes by backprop and ensembles."""
 
 from __future__ import annotations
 

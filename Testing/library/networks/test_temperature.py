@@ -1,4 +1,4 @@
-"""Temperature and variance scale: what is fitted after the training."""
+"""Temperature and variance scale, which are fitted after training."""
 
 from __future__ import annotations
 
