@@ -132,7 +132,15 @@ class TransposedConvolution(RandomKernels):
 
 
 class ClassConvolution(RandomKernels):
-    """The last 1x1 convolution: class logits with their covariance."""
+    """The last 1x1 convolution: class logits with their covariance; see `moments.class_logits`.
+
+    Parameters
+    ----------
+    in_channels, classes : int
+        Channels of the input and number of classes.
+    dimensions, bias
+        See `RandomKernels`.
+    """
 
     def __init__(self, in_channels: int, classes: int, dimensions: int = 3, bias: bool = True) -> None:
         super().__init__(in_channels, classes, 1, dimensions, bias)

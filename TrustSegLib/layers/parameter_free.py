@@ -110,7 +110,13 @@ class LinearUpsampling(Propagate):
 
 
 class Dropout(nn.Module):
-    """Dropout of a Gaussian: random in training, the identity at inference; see `moments.dropout`."""
+    """Dropout of a Gaussian: random in training, the identity at inference; see `moments.dropout`.
+
+    Parameters
+    ----------
+    probability : float
+        Fraction of activations to drop, in [0, 1).
+    """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
