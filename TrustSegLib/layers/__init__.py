@@ -17,11 +17,10 @@ from .parameter_free import (
     AveragePool,
     Dropout,
     LeakyReLU,
-    LinearUpsampling,
     MaxPool,
-    NearestUpsampling,
     Propagate,
     ReLU,
+    Upsample,
     rectifier,
 )
 from .sampled import PRIOR_VARIANCE, Sampled, SampledConvolution, SampledDropout, SampledTransposedConvolution
@@ -38,9 +37,7 @@ __all__ = [
     "GroupNorm",
     "InstanceNorm",
     "LeakyReLU",
-    "LinearUpsampling",
     "MaxPool",
-    "NearestUpsampling",
     "Propagate",
     "RandomKernels",
     "ReLU",
@@ -49,6 +46,7 @@ __all__ = [
     "SampledDropout",
     "SampledTransposedConvolution",
     "TransposedConvolution",
+    "Upsample",
     "VarianceHead",
     "rectifier",
 ]

@@ -95,18 +95,31 @@ class AveragePool(Propagate):
         super().__init__(moments.average_pool, **options, correlation=correlation)
 
 
-class NearestUpsampling(Propagate):
-    """Repetition of every voxel of a Gaussian; see `moments.upsample_nearest`."""
+class Upsample(Propagate):
+    """Up-sampling of a Gaussian; see `moments.upsample_linear` and `moments.upsample_nearest`.
 
-    def __init__(self, scale: int = 2) -> None:
-        super().__init__(moments.upsample_nearest, scale=scale)
+    Parameters
+    ----------
+    scale : int
+        Factor along each axis.
+    mode : str
+        ``linear`` (bi- or trilinear) or ``nearest``.
+    correlation : float
+        Of neighboring voxels, for ``linear``.
 
+    Raises
+    ------
+    ValueError
+        The mode is unknown.
+    """
 
-class LinearUpsampling(Propagate):
-    """Bi- or trilinear interpolation of a Gaussian; see `moments.upsample_linear`."""
-
-    def __init__(self, scale: int = 2, *, correlation: float = 0.0) -> None:
-        super().__init__(moments.upsample_linear, scale=scale, correlation=correlation)
+    def __init__(self, scale: int = 2, mode: str = "linear", *, correlation: float = 0.0) -> None:
+        if mode == "linear":
+            super().__init__(moments.upsample_linear, scale=scale, correlation=correlation)
+        elif mode == "nearest":
+            super().__init__(moments.upsample_nearest, scale=scale)
+        else:
+            raise ValueError(f"mode is {mode!r}; choose linear or nearest")
 
 
 class Dropout(nn.Module):

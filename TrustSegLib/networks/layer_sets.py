@@ -213,9 +213,7 @@ class VariationalLayers:
         return nn.Sequential(layers.Propagate(moments.insert_zeros), convolution)
 
     def interpolation(self) -> nn.Module:
-        if self.spec.upsampling == "nearest":
-            return layers.NearestUpsampling(2)
-        return layers.LinearUpsampling(2, correlation=self._correlation)
+        return layers.Upsample(2, self.spec.upsampling, correlation=self._correlation)
 
     def projection(self, in_channels: int, out_channels: int) -> nn.Module:
         return self._convolution(in_channels, out_channels, 1)

@@ -97,7 +97,7 @@ FAMILIES = {
     for family in (
         Family(
             name="vdp",
-            title="Variance propagation",
+            title="Variational density propagation",
             network="variational.VariationalNetwork",
             options=_PROPAGATED,
             propagations=PROPAGATIONS,

@@ -26,8 +26,8 @@ def _gaussian(*shape: int) -> Gaussian:
         (layers.MaxPool(2), lambda x: moments.max_pool(x, 2)),
         (layers.MaxPool(3, 2, 1), lambda x: moments.max_pool(x, 3, 2, 1)),
         (layers.AveragePool(2, correlation=0.5), lambda x: moments.average_pool(x, 2, correlation=0.5)),
-        (layers.NearestUpsampling(3), lambda x: moments.upsample_nearest(x, 3)),
-        (layers.LinearUpsampling(correlation=0.5), lambda x: moments.upsample_linear(x, 2, correlation=0.5)),
+        (layers.Upsample(3, "nearest"), lambda x: moments.upsample_nearest(x, 3)),
+        (layers.Upsample(correlation=0.5), lambda x: moments.upsample_linear(x, 2, correlation=0.5)),
     ],
 )
 def test_layer_is_its_function_of_moments(layer, expected):
@@ -42,6 +42,11 @@ def test_unknown_propagation_is_refused_by_name():
         layers.ReLU("full")
 
 
+def test_unknown_mode_of_upsampling_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"mode is 'cubic'; choose linear or nearest"):
+        layers.Upsample(mode="cubic")
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -53,8 +58,8 @@ def test_unknown_propagation_is_refused_by_name():
         layers.ReLU(),
         layers.MaxPool(2),
         layers.AveragePool(2),
-        layers.NearestUpsampling(),
-        layers.LinearUpsampling(),
+        layers.Upsample(),
+        layers.Upsample(mode="nearest"),
         layers.Dropout(0.5),
     ],
     ids=lambda layer: type(layer).__name__,
@@ -82,7 +87,7 @@ def _variational() -> nn.Sequential:
         layers.BatchNorm(8),
         layers.ReLU(),
         layers.TransposedConvolution(8, 4, 2, stride=2),
-        layers.LinearUpsampling(),
+        layers.Upsample(),
         layers.AveragePool(2),
         layers.Dropout(0.2),
         layers.ClassConvolution(4, 3),
