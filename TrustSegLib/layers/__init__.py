@@ -1,8 +1,8 @@
 """Layers of networks that propagate `Gaussian(mean, variance)`, and layers that are sampled.
 
-The former stand in for those of `torch.nn`, also in an `nn.Sequential`: a convolution takes an image or a
-Gaussian, every other layer a Gaussian, and all return one. Only the last, `ClassConvolution`, returns
-`LogitMoments`, of which `moments.readout_exact` makes the moments of the class probabilities.
+The former take the place of those of `torch.nn`, also in an `nn.Sequential`. `Convolution` takes an image or
+a Gaussian, the others take a Gaussian, and all return one. Only `ClassConvolution`, the last, returns
+`LogitMoments`; `moments.readout_exact` gives the moments of their class probabilities.
 """
 
 from .convolution import (
