@@ -1,4 +1,4 @@
-"""What `trustseg segment` says at its end: of a finished image, and of a batch, whose tables it writes."""
+"""Summaries of `trustseg segment`: of a finished image, and of a batch with its tables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTHING = "-"
 def print_summary(
     result: SegmentationResult, image: Path, folder: Path, more_files: Sequence[str] = ()
 ) -> None:
-    """Print the table of the structures, what to look out for and where the files are."""
+    """Print the table of the structures, flags and warnings, and where the files are."""
     model = result.model
     print(f"{image} ({model['name']} {model['version']})")
     for line in _table(_rows(result)):
@@ -46,7 +46,7 @@ def print_summary(
         print(f"  warning: {warning}")
     files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, *more_files, HTML_FILE, REPORT_FILE]
     print(f"  results in {folder}: {', '.join(files)}")
-    print(f"  {INTENDED_USE}; uncertainty is {_trust(result)}", flush=True)
+    print(f"  {INTENDED_USE}; uncertainty is {_calibration(result)}", flush=True)
 
 
 def _rows(result: SegmentationResult) -> list[tuple[str, ...]]:
@@ -81,8 +81,8 @@ def _expected(row: StructureRow) -> str:
     return f"{row.expected_dsc:.2f} ({low:.2f}-{high:.2f})"
 
 
-def _trust(result: SegmentationResult) -> str:
-    """What was calibrated, and on how many patients; the record stands wherever an interval does."""
+def _calibration(result: SegmentationResult) -> str:
+    """What was calibrated, and on how many patients: printed wherever there are intervals."""
     calibration = result.calibration
     if calibration is None:
         return "not calibrated"
@@ -108,12 +108,12 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 class Batch:
-    """Collects what became of each image.
+    """Collects the results of a batch.
 
     Parameters
     ----------
     folder : Path
-        Where the tables go.
+        For the tables.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -127,21 +127,21 @@ class Batch:
         return sum(case.error is not None for case in self._cases)
 
     def add(self, report: Mapping[str, Any], folder: Path) -> None:
-        """Take in a case that was segmented."""
+        """Add a case that was segmented."""
         self._reports.append(report)
         self._cases.append(case_row(report, folder))
 
     def add_failure(self, image: Path, error: str) -> None:
-        """Take in a case that failed."""
+        """Add a case that failed."""
         self._cases.append(CaseRow(image=str(image), error=" ".join(error.splitlines())))
 
     def write(self) -> None:
-        """Write the tables, `OutputError` if they cannot be; none of no case."""
+        """Write the tables, if there is a case; `OutputError` if they cannot be written."""
         if self._cases:
             write_batch_tables(self._folder, self._cases, self._reports)
 
-    def say(self, as_json: bool) -> None:
-        """Print the cases, the one to look at first on top."""
+    def print_cases(self, as_json: bool) -> None:
+        """Print the cases, the worst first."""
         cases = worst_first(self._cases)
         if as_json:
             rows = [asdict(case) for case in cases]

@@ -21,7 +21,7 @@ from TrustSegLib.inference.sliding_window import patch_starts, window_shape
 from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
 from TrustSegLib.uncertainty import Calibration, calibrated_rows, case_quality, structure_rows
 from TrustSegLib.uncertainty.image_features import input_facts, shape_facts
-from TrustSegLib.uncertainty.out_of_distribution import check
+from TrustSegLib.uncertainty.out_of_distribution import differences
 from TrustSegLib.uncertainty.regions import find_regions
 from TrustSegLib.version import __version__
 
@@ -174,7 +174,7 @@ def unlike_training(
     if calibration is None or calibration.input is None:
         return ()
     shapes = {} if mask is None else shape_facts(mask, description.structures)
-    return check(input_facts(image, description.modality) | shapes, calibration.input)
+    return differences(input_facts(image, description.modality) | shapes, calibration.input)
 
 
 def case_warnings(

@@ -1,4 +1,4 @@
-"""`overlay.png`: the mask and its uncertainty on three slices of the image, for people to look at."""
+"""`overlay.png`: the mask and its uncertainty on three slices of the image."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from TrustSegLib.inference.result import SegmentationResult
 
 MASK_INSET = 0.08
-"""Outlines run this share of a voxel inside their structure, so that two that touch are both seen."""
+"""In voxels, from the edge of a structure to its outline: the outlines of two that touch are both visible."""
 MASK_EDGE = "#35e0ff"
-"""Cyan is in neither the gray of the image nor the colors of the uncertainty."""
+"""Cyan: neither a gray value of the image nor a color of the uncertainty."""
 
 
 def write_overlay(
@@ -148,10 +148,10 @@ def _draw_legend(
     page: Page, scene: Scene, result: SegmentationResult, structures: Sequence[Structure]
 ) -> None:
     volumes = {row.label: row.volume_ml for row in result.structures}
-    # Those on the three slices come first: of a hundred structures only some fit.
+    # Those on the three slices come first: there is room for some of a hundred structures only.
     on_slices = set().union(*(plane.slice(scene.labels, scene.index).ravel().tolist() for plane in PLANES))
     ordered = sorted(structures, key=lambda structure: structure.label not in on_slices)
-    room = page.legend_entries - 1  # The last place is for how many there are besides.
+    room = page.legend_entries - 1  # The last entry is the number of the others.
     handles = [
         Line2D([], [], color=_rgb(structure), linewidth=3, label=_legend_text(structure, volumes))
         for structure in ordered[:room]

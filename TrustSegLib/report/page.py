@@ -1,4 +1,4 @@
-"""The sheet of `overlay.png`: panels, letters, scale bars, legend, color bar, and text in any script."""
+"""The page of `overlay.png`: panels, letters, scale bars, legend, color bar, and text in any script."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Page:
 
     @property
     def legend_entries(self) -> int:
-        """How many entries of two lines the legend has room for."""
+        """Number of entries of two lines that fit into the legend."""
         return int((self._row_height - PANEL_TOP) / LEGEND_ENTRY)
 
     def legend(self) -> Axes:
@@ -175,7 +175,7 @@ OTHER_SCRIPTS = (
     "Noto Sans Devanagari",
     "Arial Unicode MS",
 )
-"""Fonts that the systems in use bring along; those that are installed are asked after the base family."""
+"""Fonts of the common operating systems; the installed ones are tried after the base family."""
 
 
 @lru_cache(maxsize=1)

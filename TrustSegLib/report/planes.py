@@ -1,4 +1,4 @@
-"""What to show of a volume: three planes through the structures, and outlines along the voxel edges.
+"""Which planes and which part of a volume to show, and outlines along the voxel edges.
 
 Everything here works on arrays whose axes point (inferior, posterior, left) = array index (z, y, x) of a
 volume oriented "LPI". Taking a slice of such an array gives the radiological view without any flip: the
@@ -13,9 +13,9 @@ import numpy as np
 
 DISPLAY_ORIENTATION = "LPI"
 SMALLEST_MARGIN_MM = 20.0
-"""Anatomy kept around the structures, so that a reader knows where in the body they are."""
+"""Anatomy shown around the structures, so that a reader can locate them in the body."""
 MARGIN_SHARE = 0.6
-"""Margin on each side as a share of the structures' extent, where that is more."""
+"""Margin on each side as a share of the structures' extent, where that is larger."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Plane:
     Attributes
     ----------
     name : str
-        What the plane is called.
+        Name for people.
     axis : int
         The array axis that is cut.
     left, right, top, bottom : str
@@ -53,7 +53,7 @@ class Plane:
         return rows, columns
 
     def position(self, point_ras: np.ndarray) -> str:
-        """Say where the plane lies, for example "S 12.0 mm"."""
+        """Position of the plane in words, for example "S 12.0 mm"."""
         coordinate = float(point_ras[2 - self.axis])
         letter = self.positive if coordinate >= 0 else self.negative
         return f"{letter} {abs(coordinate):.1f} mm"

@@ -245,7 +245,8 @@ class MomentSums:
 def _least_probability(classes: int) -> float:
     """Probability below which no sampled mask contains a voxel, whatever its variance.
 
-    A class is the label only above 1 / K, and with v <= p (1 - p) the largest `p + z s` is below `p + z sqrt(p)`.
+    A class is the label only above 1 / K, and with v <= p (1 - p) the largest `p + z s` is below
+    `p + z sqrt(p)`.
     """
     largest = QUANTILES[-1]
     return float((math.sqrt(largest**2 / 4 + 1 / classes) - largest / 2) ** 2)

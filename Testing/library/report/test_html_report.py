@@ -12,7 +12,7 @@ import pytest
 
 from TrustSegLib.errors import OutputError
 from TrustSegLib.imaging import orient
-from TrustSegLib.report import report_json, write_html_report
+from TrustSegLib.report import CaseImages, report_json, write_html_report
 from TrustSegLib.report.html_figures import png_bytes
 from TrustSegLib.report.html_report import MOST_PICTURED, html_report, image_title
 from TrustSegLib.report.html_tables import position_text
@@ -75,9 +75,9 @@ def report(result) -> dict:
 def page(volume, result):
     """Make the page of a report."""
 
-    def make(report, **other) -> str:
-        error = result.maps["error_probability"]
-        return html_report(report, image=volume, labels=result.labels, error=error, **other)
+    def make(report, colors=(), audit=()) -> str:
+        images = CaseImages(volume, result.labels, result.maps["error_probability"], dict(colors))
+        return html_report(report, images, audit)
 
     return make
 
@@ -182,7 +182,7 @@ def test_the_crosshair_stands_on_the_region(volume, result):
 def test_a_region_at_the_edge_and_an_empty_mask_can_be_drawn(make_case, report):
     volume, result = make_case(labels=np.zeros((1, 20, 24, 28), np.uint8))
     report["regions"] = [region(1, (10.0, 20.0, 30.0)), region(2, (500.0, 500.0, 500.0))]
-    text = html_report(report, image=volume, labels=result.labels, error=result.maps["error_probability"])
+    text = html_report(report, CaseImages(volume, result.labels, result.maps["error_probability"]))
     parse(text)
     assert "No structure was found" in text
 
@@ -194,12 +194,10 @@ def test_the_structures_have_their_own_colors(page, report):
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(volume, result, report, tmp_path):
-    error = result.maps["error_probability"]
+    images = CaseImages(volume, result.labels, result.maps["error_probability"])
     with pytest.raises(OutputError):
-        write_html_report(
-            report, tmp_path / "missing" / "report.html", image=volume, labels=result.labels, error=error
-        )
-    write_html_report(report, tmp_path / "report.html", image=volume, labels=result.labels, error=error)
+        write_html_report(report, tmp_path / "missing" / "report.html", images)
+    write_html_report(report, tmp_path / "report.html", images)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 

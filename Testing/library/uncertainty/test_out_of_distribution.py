@@ -17,7 +17,7 @@ from TrustSegLib.uncertainty.image_features import (
     VOLUME,
     Fact,
 )
-from TrustSegLib.uncertainty.out_of_distribution import UNLIKE, check, excess, number
+from TrustSegLib.uncertainty.out_of_distribution import UNLIKE, differences, excess, number
 
 
 def limits(low: float, high: float, **more) -> dict:
@@ -44,11 +44,11 @@ REFERENCE = {
 
 def test_an_image_like_the_training_is_not_mentioned():
     facts = {**field_of_view(30, 45, 60), "noise": Fact(6, NOISE, "noise")}
-    assert check(facts, REFERENCE) == ()
+    assert differences(facts, REFERENCE) == ()
 
 
 def test_field_of_view_is_told_along_all_axes_beside_what_was_seen():
-    assert check(field_of_view(240, 45, 160), REFERENCE) == (
+    assert differences(field_of_view(240, 45, 160), REFERENCE) == (
         f"{UNLIKE}: field of view 240 x 45 x 160 mm (left-right, front-back, foot-head), "
         "in training 34-52 x 34-52 x 34-52 mm",
     )
@@ -62,7 +62,7 @@ def test_one_sentence_per_group_the_worst_first_and_not_more_than_three():
         "sharpness": Fact(0.75, SHARPNESS, "sharpness"),
         **field_of_view(45, 45, 62),
     }
-    found = check(facts, REFERENCE)
+    found = differences(facts, REFERENCE)
     assert found == (
         f"{UNLIKE}: noise 60 % of the contrast, in training 1.5-4 %; "
         "sharpness 0.75, in training 0.5-0.7 (noisy)",
@@ -73,24 +73,24 @@ def test_one_sentence_per_group_the_worst_first_and_not_more_than_three():
 
 
 def test_a_structure_that_was_always_found_and_is_not_has_plain_words():
-    found = check({"structure_1_found": Fact(0, FOUND, "Left kidney found")}, REFERENCE)
+    found = differences({"structure_1_found": Fact(0, FOUND, "Left kidney found")}, REFERENCE)
     assert found == (f"{UNLIKE}: no Left kidney found",)
 
 
 def test_a_structure_that_training_never_had_is_told():
     reference = {"facts": {"structure_1_found": limits(0, 0)}}
-    found = check({"structure_1_found": Fact(1, FOUND, "Left kidney found")}, reference)
+    found = differences({"structure_1_found": Fact(1, FOUND, "Left kidney found")}, reference)
     assert found == (f"{UNLIKE}: Left kidney found, in training never",)
 
 
 def test_a_hint_says_on_which_side_it_is():
-    assert check({"sharpness": Fact(0.4, SHARPNESS, "sharpness")}, REFERENCE)[0].endswith(
+    assert differences({"sharpness": Fact(0.4, SHARPNESS, "sharpness")}, REFERENCE)[0].endswith(
         "(blurred or interpolated)"
     )
 
 
 def test_facts_of_one_side_only_are_not_compared():
-    assert check({"new": Fact(9, SHARE, "new"), "dark": Fact(5, SHARE, "dark")}, REFERENCE) == ()
+    assert differences({"new": Fact(9, SHARE, "new"), "dark": Fact(5, SHARE, "dark")}, REFERENCE) == ()
 
 
 def test_twice_as_large_is_as_unlike_as_half():
@@ -112,7 +112,7 @@ def test_numbers_are_short(value, text):
 
 
 def test_ranges_below_0_have_no_second_minus():
-    found = check({"dark": Fact(9, SHARE, "dark")}, {"facts": {"dark": limits(-3, -1)}})
+    found = differences({"dark": Fact(9, SHARE, "dark")}, {"facts": {"dark": limits(-3, -1)}})
     assert found == (f"{UNLIKE}: dark 9 %, in training -3 to -1 %",)
 
 
@@ -122,7 +122,7 @@ def test_a_limit_of_0_is_none_for_a_ratio():
 
 def test_an_axis_that_the_reference_lacks_is_not_told():
     reference = {"facts": {"field_of_view_front-back": limits(30, 60)}}
-    assert check(field_of_view(9, 90, 9), reference) == (
+    assert differences(field_of_view(9, 90, 9), reference) == (
         f"{UNLIKE}: field of view 90 mm (front-back), in training 30-60 mm",
     )
 
