@@ -27,7 +27,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on a process's memory: Linux")
-def test_an_image_too_large_for_the_memory_does_not_end_the_batch(start, new_volume, model, output, tmp_path):
+def test_batch_goes_on_after_an_image_too_large_for_the_memory(start, new_volume, model, output, tmp_path):
     folder = tmp_path / "patients"
     folder.mkdir()
     write_volume(new_volume(), folder / "a.nii.gz")
@@ -71,7 +71,7 @@ def test_running_out_of_memory_is_one_line_that_names_the_image(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("a bug")])
-def test_an_error_that_nobody_expected_stays_loud(error, image, model, output, tmp_path, monkeypatch):
+def test_unexpected_error_is_raised(error, image, model, output, tmp_path, monkeypatch):
     second = tmp_path / "second.nii.gz"
     second.write_bytes(image.read_bytes())
     calls = []

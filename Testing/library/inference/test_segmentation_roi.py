@@ -64,7 +64,7 @@ def test_roi_changes_nothing_within_and_leaves_background_outside(
     assert part.provenance["roi"] == str(roi)
 
 
-def test_a_small_roi_is_seen_with_its_real_surroundings(
+def test_network_gets_a_small_roi_with_its_real_surroundings(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     image = make_volume()
