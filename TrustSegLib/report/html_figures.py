@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from TrustSegLib.contract import DEFAULT_MAP, map_display
-from TrustSegLib.report.planes import PLANES, Plane, center_index, field_of_view, outline
+from TrustSegLib.report.planes import OUTLINE_INSET, PLANES, Plane, center_index, field_of_view, outline
 from TrustSegLib.report.scale import color_values, css_gradient
 from TrustSegLib.report.scene import Oriented, Scene
 
@@ -79,20 +79,13 @@ def _row(scene: Scene, colors: Colors, *, uncertainty: bool, crosshair: bool) ->
     panels = [
         f'<figure style="flex:{width:.3f} 1 0">'
         + panel_svg(scene, plane, colors, uncertainty=uncertainty, crosshair=crosshair, unit=1 / paper_mm)
-        + f"<figcaption>{escape(_title(scene, plane))}</figcaption></figure>"
+        + f"<figcaption>{scene.plane_name(plane)} {plane.position(scene.point_ras)}</figcaption></figure>"
         for plane, (_, width) in zip(PLANES, sizes, strict=True)
     ]
     total = paper_mm * sum(width for _, width in sizes)
     return f'<div class="row" style="max-width:{total:.1f}mm">{"".join(panels)}</div>'
 
 
-def _title(scene: Scene, plane: Plane) -> str:
-    name = f"{plane.name}, oblique" if scene.oblique[plane.axis] else plane.name
-    return f"{name} {plane.position(scene.point_ras)}"
-
-
-OUTLINE_INSET = 0.08
-"""In voxels: the outlines of two structures that touch are both visible."""
 CROSSHAIR_COLOR = "#35e0ff"
 EDGE_COLOR = (255, 255, 255)
 """Of outlines over the uncertainty, whose colors may be those of a structure."""

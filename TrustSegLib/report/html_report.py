@@ -21,6 +21,7 @@ from TrustSegLib.report.html_tables import (
     structure_names,
     structure_table,
 )
+from TrustSegLib.report.json_report import calibration_title
 from TrustSegLib.report.scene import Oriented
 from TrustSegLib.uncertainty.out_of_distribution import UNLIKE
 
@@ -125,7 +126,7 @@ def html_report(
 
 def _header(report: Mapping[str, Any]) -> str:
     model = report["model"]
-    trust = "uncertainty not calibrated" if report["calibration"] is None else "uncertainty calibrated"
+    trust = calibration_title(report["calibration"])
     if report["calibration"] is not None and any(UNLIKE in warning for warning in report["case"]["warnings"]):
         trust += ", but <b>not for images like this one</b>"
     quality = report["case"]["quality"]

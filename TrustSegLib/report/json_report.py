@@ -99,6 +99,11 @@ def write_report(
     return report
 
 
+def calibration_title(calibration: Mapping[str, Any] | None) -> str:
+    """Words for whether a result is calibrated."""
+    return "uncertainty not calibrated" if calibration is None else "uncertainty calibrated"
+
+
 def report_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of every report."""
     return json.loads(files("TrustSegLib.report").joinpath("report.schema.json").read_text(encoding="utf-8"))

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 
 from TrustSegLib.contract import DEFAULT_MAP, MapDisplay, map_display
 from TrustSegLib.report.files import write_atomically
-from TrustSegLib.report.json_report import INTENDED_USE
+from TrustSegLib.report.json_report import INTENDED_USE, calibration_title
 from TrustSegLib.report.page import BACKGROUND, FOREGROUND, Page, families, printable, shorten
-from TrustSegLib.report.planes import PLANES, Plane, outline
+from TrustSegLib.report.planes import OUTLINE_INSET, PLANES, Plane, outline
 from TrustSegLib.report.scale import color_values, colorbar_colors
 from TrustSegLib.report.scene import Scene, make_scene
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
     from TrustSegLib.inference.result import SegmentationResult
 
-MASK_INSET = 0.08
-"""In voxels, from the edge of a structure to its outline: the outlines of two that touch are both visible."""
 MASK_EDGE = "#35e0ff"
 """Cyan: neither a gray value of the image nor a color of the uncertainty."""
 
@@ -92,7 +90,8 @@ def draw_overlay(
         _draw_mask(page.panel(0, column), scene, plane, structures)
         _draw_uncertainty(page.panel(1, column), scene, plane, display)
         for row in range(2):
-            page.label_panel(row, column, plane, _plane_title(scene, plane))
+            title = f"{scene.plane_name(plane)}  {plane.position(scene.point_ras)}"
+            page.label_panel(row, column, plane, title)
     _draw_legend(page, scene, result, structures)
     _draw_colorbar(page, display)
     page.footer("Radiological view: the patient's right is on the left.")
@@ -101,13 +100,8 @@ def draw_overlay(
 
 def _subtitle(result: SegmentationResult) -> str:
     model = f"{result.model['name']} {result.model['version']}"
-    trust = "uncertainty not calibrated" if result.calibration is None else "uncertainty calibrated"
-    return f"{printable(shorten(model, 50))}  ·  {INTENDED_USE}  ·  {trust}"
-
-
-def _plane_title(scene: Scene, plane: Plane) -> str:
-    name = f"{plane.name}, oblique" if scene.oblique[plane.axis] else plane.name
-    return f"{name}  {plane.position(scene.point_ras)}"
+    calibration = calibration_title(result.calibration)
+    return f"{printable(shorten(model, 50))}  ·  {INTENDED_USE}  ·  {calibration}"
 
 
 def _show(axes: Axes, scene: Scene, plane: Plane) -> None:
@@ -127,7 +121,7 @@ def _draw_mask(axes: Axes, scene: Scene, plane: Plane, structures: Sequence[Stru
     _show(axes, scene, plane)
     labels = plane.slice(scene.labels, scene.index)
     for structure in structures:
-        segments = outline(labels == structure.label, MASK_INSET)
+        segments = outline(labels == structure.label, OUTLINE_INSET)
         axes.add_collection(
             LineCollection(segments, colors=[_rgb(structure)], linewidths=1.8, capstyle="projecting")
         )

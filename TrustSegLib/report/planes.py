@@ -7,15 +7,22 @@ patient's right on the left, anterior up on the axial slice, superior up on the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from TrustSegLib.imaging.grid import Box
 
 DISPLAY_ORIENTATION = "LPI"
 SMALLEST_MARGIN_MM = 20.0
 """Anatomy shown around the structures, so that a reader can locate them in the body."""
 MARGIN_SHARE = 0.6
 """Margin on each side as a share of the structures' extent, where that is larger."""
+
+
+OUTLINE_INSET = 0.08
+"""Distance, in voxels, of an outline from the edge of its structure: those of two that touch stay visible."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +112,12 @@ def field_of_view(mask: np.ndarray, spacing: tuple[float, float, float]) -> tupl
     tuple of slice
         One per axis; the whole volume where the mask is empty.
     """
-    if not mask.any():
+    box = Box.of_mask(mask)
+    if box is None:
         return tuple(slice(0, size) for size in mask.shape)
-    boxes = [np.flatnonzero(_area_per_plane(mask, axis)) for axis in range(3)]
-    longest_mm = max((box[-1] + 1 - box[0]) * step for box, step in zip(boxes, spacing, strict=True))
+    longest_mm = max(count * step for count, step in zip(box.shape, spacing, strict=True))
     margin_mm = max(SMALLEST_MARGIN_MM, MARGIN_SHARE * longest_mm)
-    view = []
-    for box, step, size in zip(boxes, spacing, mask.shape, strict=True):
-        margin = int(np.ceil(margin_mm / step))
-        view.append(slice(max(0, int(box[0]) - margin), min(size, int(box[-1]) + 1 + margin)))
-    return tuple(view)
+    return box.grown_by(tuple(math.ceil(margin_mm / step) for step in spacing), mask.shape).slices
 
 
 def outline(mask: np.ndarray, inset: float = 0.0) -> np.ndarray:

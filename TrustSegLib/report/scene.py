@@ -42,6 +42,10 @@ class Scene:
     window: tuple[float, float]
     oblique: tuple[bool, bool, bool]
 
+    def plane_name(self, plane: Plane) -> str:
+        """Name of a plane, which says whether it is oblique."""
+        return f"{plane.name}, oblique" if self.oblique[plane.axis] else plane.name
+
     def size_mm(self, plane: Plane) -> tuple[float, float]:
         """Extent of a plane's slice: (rows, columns) in mm."""
         return plane.extent(tuple(n * step for n, step in zip(self.image.shape, self.spacing, strict=True)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from TrustSegLib.imaging.grid import Box
 from TrustSegLib.uncertainty.volumes import NamedLabel
 
 if TYPE_CHECKING:
@@ -254,16 +255,11 @@ def make_field(error: Volume, labels: Volume) -> Field | None:
 
 def _box_of_doubt(error: np.ndarray, spacing: tuple[float, ...]) -> tuple[slice, ...] | None:
     """Bounding box of the doubtful voxels and of all that their local mean depends on."""
-    doubtful = error > DOUBTFUL
-    box = []
-    for axis, step in enumerate(spacing):
-        planes = np.flatnonzero(doubtful.any(axis=tuple(other for other in range(3) if other != axis)))
-        if not len(planes):
-            return None
-        margin = math.ceil(_REACH * SCALE_MM / step) + 1
-        last = min(error.shape[axis], int(planes[-1]) + 1 + margin)
-        box.append(slice(max(0, int(planes[0]) - margin), last))
-    return tuple(box)
+    box = Box.of_mask(plane > DOUBTFUL for plane in error)
+    if box is None:
+        return None
+    margin = tuple(math.ceil(_REACH * SCALE_MM / step) + 1 for step in spacing)
+    return box.grown_by(margin, error.shape).slices
 
 
 def _rim(local_mean: np.ndarray, labels: np.ndarray, spacing: tuple[float, ...]) -> float:

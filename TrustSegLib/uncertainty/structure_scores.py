@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
+from TrustSegLib.imaging.grid import Box
+
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
 
@@ -304,10 +306,11 @@ def surroundings(
     slab_voxels : int
         Approximate number of voxels that are processed at once; the result does not depend on it.
     """
-    box = _box(labels, label)
+    box = Box.of_mask(plane == label for plane in labels)
     if box is None:
         return Surroundings(0, 0.0, 0)
-    labels, error = labels[box], error[box]
+    near_box = box.grown_by((MARGIN,) * 3, labels.shape).slices
+    labels, error = labels[near_box], error[near_box]
     voxels, sums, surface = 0, [], 0
     for core, near, inner in _slabs(labels, label, slab_voxels):
         voxels += int(np.count_nonzero(near))
@@ -315,17 +318,6 @@ def surroundings(
         # Row by row, so that rounding does not depend on the slabs.
         sums += [float(row[rim].sum(dtype=np.float64)) for row, rim in zip(error[core], near, strict=True)]
     return Surroundings(voxels, math.fsum(sums), surface)
-
-
-def _box(labels: np.ndarray, label: int) -> tuple[slice, ...] | None:
-    """Bounding box of the structure and of what is near it; None if it is empty."""
-    rows = [np.flatnonzero((plane == label).any(axis=1)) for plane in labels]
-    planes = [index for index, found in enumerate(rows) if found.size]
-    if not planes:
-        return None
-    columns = np.flatnonzero(np.logical_or.reduce([(labels[index] == label).any(axis=0) for index in planes]))
-    found = (planes, np.concatenate(rows), columns)
-    return tuple(slice(max(0, int(np.min(axis)) - MARGIN), int(np.max(axis)) + MARGIN + 1) for axis in found)
 
 
 def _slabs(

@@ -130,7 +130,7 @@ def test_killed_process_leaves_no_half_written_result(start, image, model, tmp_p
     ]
     assert [process.end().code for process in started] == [-signal.SIGKILL] * 2
     assert visible(writing) == set()
-    # What is there after the first of five moves is whole, and no report says that it is complete.
+    # What is there after the first of five moves is whole, and no report lists it as complete.
     assert visible(moving) == {"mask.nii.gz"}
     assert read_labels(moving / "mask.nii.gz").shape == read_volume(image).shape
 

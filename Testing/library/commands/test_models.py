@@ -1,4 +1,4 @@
-"""`trustseg models`: which models there are, and whether they can be trusted."""
+"""`trustseg models list`, `show` and `verify`: the models and whether they are unchanged."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def test_empty_list_prints_a_hint(bundled, capsys):
 @pytest.mark.parametrize("name", ["good", None])
 def test_show_takes_a_name_or_a_path(name, bundled, model, capsys):
     assert main(["models", "show", name or str(model)]) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in (name or "tiny", "Front", "1 x 1 x 1 mm, RAS", "16 x 16 x 16", "license:", "1 train"):
-        assert words in said
+        assert words in printed
 
 
 def test_show_prints_the_whole_model_json(model, capsys):
@@ -78,9 +78,9 @@ def test_verify_reports_an_unchanged_model(model, capsys):
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_verify_fails_for_a_changed_model(options, bundled, capsys):
     assert main(["models", "verify", "damaged", *options]) == 2
-    said = capsys.readouterr()
-    assert "MODEL_CARD.md was changed" in said.err
-    assert bool(options) is ("MODEL_CARD.md" in said.out)
+    printed = capsys.readouterr()
+    assert "MODEL_CARD.md was changed" in printed.err
+    assert bool(options) is ("MODEL_CARD.md" in printed.out)
 
 
 def test_verify_loads_the_weights(model, tmp_path, capsys):

@@ -156,9 +156,13 @@ def test_remove_reports_the_removed_model(as_json, model, user_models, capsys):
     add(model)
     capsys.readouterr()
     assert remove("tiny", as_json) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     expected = {"name": "tiny", "path": str(user_models / "tiny"), "removed": True}
-    assert (json.loads(said) == expected) if as_json else (said == f"removed tiny: {user_models / 'tiny'}\n")
+    assert (
+        (json.loads(printed) == expected)
+        if as_json
+        else (printed == f"removed tiny: {user_models / 'tiny'}\n")
+    )
     assert os.listdir(user_models) == []
 
 

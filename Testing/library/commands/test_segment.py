@@ -1,4 +1,4 @@
-"""`trustseg segment` on good images: what is written, and what is said."""
+"""`trustseg segment` on good images: what is written and printed."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_files_hold_what_the_library_returns(image, model, output):
 
 def test_report_on_disk_is_the_one_on_standard_output(image, model, output, capsys):
     assert run(image, output, model, "--json", "--seed", "7") == 0
-    said = capsys.readouterr()
-    report = json.loads(said.out)
-    assert said.err == ""
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert printed.err == ""
     jsonschema.validate(report, report_schema())
     assert report.pop("folder") == str(output)
     assert report == json.loads((output / "report.json").read_text("utf-8"))
@@ -123,19 +123,19 @@ def test_other_images_are_segmented_beside_a_bad_one(image, model, output, tmp_p
 
 def test_summary_has_volumes_uncertainties_files_and_intended_use(image, model, output, capsys):
     assert run(image, output, model) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     report = json.loads((output / "report.json").read_text("utf-8"))
     for row in report["structures"]:
-        line = next(line for line in said.splitlines() if row["name"] in line)
+        line = next(line for line in printed.splitlines() if row["name"] in line)
         doubt = "-" if row["mean_uncertainty"] is None else f"{100 * row['mean_uncertainty']:.1f}"
         assert line.split()[1:] == [f"{row['volume_ml']:.2f}", doubt]
-    assert "volume (ml)" in said
-    assert "mean uncertainty (%)" in said
+    assert "volume (ml)" in printed
+    assert "mean uncertainty (%)" in printed
     assert (
         f"results in {output}: mask.nii.gz, uncertainty.nii.gz, overlay.png, report.html, report.json\n"
-        in said
+        in printed
     )
-    assert "research use only; uncertainty is not calibrated" in said
+    assert "research use only; uncertainty is not calibrated" in printed
 
 
 def test_letters_that_the_terminal_lacks_are_escaped(new_volume, model, output, tmp_path, monkeypatch):

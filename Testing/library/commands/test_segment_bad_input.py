@@ -1,4 +1,4 @@
-"""What the user can mend: one clear line, exit code 2, and nothing written."""
+"""Errors that the user can fix: one clear line, exit code 2, and nothing written."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ BAD_IMAGES: dict[str, tuple[Maker, str]] = {
 
 def one_error(capsys: pytest.CaptureFixture[str]) -> str:
     """The one line on standard error; there is nothing else, and nothing on standard output."""
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("trustseg: error: ")
-    assert said.err.count("\n") == 1
-    return said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("trustseg: error: ")
+    assert printed.err.count("\n") == 1
+    return printed.err
 
 
 def test_good_image_is_accepted(image, model, output):
@@ -117,9 +117,9 @@ def test_with_json_the_error_is_json_too(kind, new_volume, tmp_path, model, outp
     image = tmp_path / "bad.nii.gz"
     make(image, new_volume)
     assert main(["segment", str(image), "-o", str(output), "--model", str(model), "--json"]) == 2
-    said = capsys.readouterr()
-    assert re.search(words, json.loads(said.out)["error"])
-    assert said.err == f"trustseg: error: {json.loads(said.out)['error']}\n"
+    printed = capsys.readouterr()
+    assert re.search(words, json.loads(printed.out)["error"])
+    assert printed.err == f"trustseg: error: {json.loads(printed.out)['error']}\n"
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "MODEL_CARD.md", "model.json"])

@@ -42,10 +42,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_every_image_of_a_folder_is_segmented_and_a_failed_one_is_reported(patients, model, output, capsys):
     assert run(patients, output, model) == 2
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert sorted(os.listdir(output)) == sorted([*TABLES, "a", "c"])
-    assert "3 images, 1 failed" in said.out
-    assert said.err.count("\n") == 1
+    assert "3 images, 1 failed" in printed.out
+    assert printed.err.count("\n") == 1
     cases = json.loads((output / "cases.json").read_text("utf-8"))["cases"]
     assert cases[0]["image"] == str(patients / "b.nii.gz")
     assert cases[0]["folder"] is None

@@ -59,11 +59,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_every_series_is_segmented_and_a_failed_one_is_reported(export, bad, model, output, capsys):
     assert run(export, output, model) == 2
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert sorted(os.listdir(output)) == sorted([*TABLES, "p1_2024_T1", "p2_2024_T1"])
     assert set(os.listdir(output / "p1_2024_T1")) == RESULTS
-    assert "5 images, 3 failed" in said.out
-    assert said.err.count("\n") == 3
+    assert "5 images, 3 failed" in printed.out
+    assert printed.err.count("\n") == 3
     cases = read_cases(output)
     assert [case["image"] for case in cases[:3]] == [str(export / place) for place in bad]
     assert [case["folder"] for case in cases[:3]] == [None, None, None]
@@ -97,8 +97,8 @@ def test_series_of_lowest_expected_quality_is_named_first(export, model, output,
 
     monkeypatch.setattr(command, "segment", with_quality)
     assert run(export, output, model, "--json") == 0
-    said = json.loads(capsys.readouterr().out.splitlines()[-1])["cases"]
-    assert [(case["image"], case["quality"]) for case in said] == [
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])["cases"]
+    assert [(case["image"], case["quality"]) for case in printed] == [
         (str(export / GOOD[1]), 0.4),
         (str(export / GOOD[0]), 0.9),
     ]
@@ -142,9 +142,9 @@ def test_results_among_the_slices_of_a_batch_are_refused(
     write_series(export / "p9", new_volume().array[0])
     before = sorted(export.rglob("*"))
     assert run(export, export / where, model) == 2
-    said = capsys.readouterr().err
-    assert f"lies in the folder of the series {export / 'p9'}, which results" in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert f"lies in the folder of the series {export / 'p9'}, which results" in printed
+    assert printed.count("\n") == 1
     assert sorted(export.rglob("*")) == before
 
 

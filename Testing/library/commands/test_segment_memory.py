@@ -64,9 +64,9 @@ def test_running_out_of_memory_is_one_line_that_names_the_image(
 
     monkeypatch.setattr(command, "segment", fails)
     assert main(["segment", str(image), "-o", str(output), "--model", str(model)]) == 2
-    said = capsys.readouterr().err
-    assert f"{image}: needs more memory" in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert f"{image}: needs more memory" in printed
+    assert printed.count("\n") == 1
     assert not output.exists()
 
 

@@ -1,4 +1,4 @@
-"""What the DICOM results say of patient, model, segments and use."""
+"""Patient, model, segments and intended use in the DICOM results."""
 
 from __future__ import annotations
 

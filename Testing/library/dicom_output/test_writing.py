@@ -1,4 +1,4 @@
-"""DICOM results that cannot be: one line that says why, and no file."""
+"""DICOM results that cannot be written: one line with the reason, and no file."""
 
 from __future__ import annotations
 

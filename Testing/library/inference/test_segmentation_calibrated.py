@@ -183,9 +183,9 @@ def test_empty_variance_map_has_a_warning(
 ) -> None:
     image, options = make_volume(), SegmentOptions(maps=("error_probability", name))
     assert segment(image, make_model(pointwise), options).case.warnings == ()
-    answer = pointwise.class_moments
-    pointwise.class_moments = lambda patches: answer(patches)._replace(
-        variance=torch.zeros_like(answer(patches).variance)
+    original = pointwise.class_moments
+    pointwise.class_moments = lambda patches: original(patches)._replace(
+        variance=torch.zeros_like(original(patches).variance)
     )
     (warning,) = segment(image, make_model(pointwise), options).case.warnings
     assert warning.startswith(f"map {name}: 0 everywhere")

@@ -31,7 +31,7 @@ FAR = content(dark=(98, 99), structure_1_volume=(1e3, 2e3), tilt=(0, 1))
 def groups(warnings: tuple[str, ...]) -> list[str]:
     """Of each sentence, what it is about; those about something else as they are."""
     known = {"share of dark": "dark", "volume of": "volume", "noise": "noise"}
-    return [next((name for part, name in known.items() if part in told), told) for told in warnings]
+    return [next((name for part, name in known.items() if part in text), text) for text in warnings]
 
 
 def test_warnings_begin_with_the_differences_from_training_worst_first(

@@ -21,7 +21,7 @@ from TrustSegLib.moments import ClassMoments
 
 
 class ConstantNetwork(torch.nn.Module):
-    """Answers every voxel with the same moments."""
+    """Predicts the same moments for every voxel."""
 
     mean = torch.tensor([0.7, 0.2, 0.1])
     variance = torch.tensor([0.04, 0.09, 0.01])
@@ -33,7 +33,7 @@ class ConstantNetwork(torch.nn.Module):
 
 
 class NanNetwork(ConstantNetwork):
-    """Answers with one value that is no number, in the mean or in the variance."""
+    """Returns one NaN, in the mean or in the variance."""
 
     def __init__(self, broken: str) -> None:
         super().__init__()

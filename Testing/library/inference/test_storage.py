@@ -1,4 +1,4 @@
-"""Class moments larger than the budget go to files that nobody finds afterwards."""
+"""Class moments larger than the budget go to unnamed temporary files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`report.html`: one page that needs nothing else, says what is known, and shows it where it is."""
+"""`report.html`: one page without external files, with the figures and pictures of a case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`overlay.png`: what a reader sees must be there, to scale, and readable."""
+"""`overlay.png`: everything that a reader needs is there, to scale, and readable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from TrustSegLib.report.scale import color_values
 
 
 def texts_of(page) -> list[Text]:
-    """Every text of the figure that says something, the ticks of the color bar and the legend included."""
+    """Every visible text of the figure, including the ticks of the color bar and the legend."""
     FigureCanvasAgg(page.figure).draw()
     return [text for text in page.figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
 
@@ -103,9 +103,9 @@ def test_scale_bar_has_a_round_length_that_fits(limit):
 def test_scale_bar_has_the_length_of_its_label(volume, result, structures):
     page = draw_overlay(volume, result, structures=structures)
     (x0, x1), axial = next(iter(page.figure.artists)).get_xdata(), panels_of(page)[0]
-    said = next(found for text in texts_of(page) if (found := re.fullmatch(r"([\d.]+) mm", text.get_text())))
+    label = next(found for text in texts_of(page) if (found := re.fullmatch(r"([\d.]+) mm", text.get_text())))
     mm_per_width = 28.0 / axial.get_position().width
-    assert (x1 - x0) * mm_per_width == pytest.approx(float(said[1]), rel=1e-3)
+    assert (x1 - x0) * mm_per_width == pytest.approx(float(label[1]), rel=1e-3)
 
 
 SHAPES = {
