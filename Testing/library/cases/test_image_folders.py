@@ -1,4 +1,4 @@
-"""Which images are found in a folder: those that are there, each once, and nothing that is no image."""
+"""The images of a folder are found, each once, and other files are left out."""
 
 from __future__ import annotations
 

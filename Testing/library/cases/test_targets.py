@@ -1,4 +1,4 @@
-"""The folder of a series' results: named after its path, unique, and possible on every file system."""
+"""The folder of a series' results: named after its path, unique, and valid on every file system."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOLDER = st.text(st.characters(exclude_characters="/"), min_size=1, max_size=80)
     lambda name: name not in (".", "..")
 )
 ANY_TEXT = st.characters(exclude_characters="/", categories=["L", "N", "P", "S", "Z", "C"])
-"""With lone surrogates: what Windows takes for a name and no text can hold."""
+"""With lone surrogates, which names on Windows may have, but no valid text."""
 DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d) *(\.|$)")
 
 

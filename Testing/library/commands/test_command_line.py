@@ -1,4 +1,4 @@
-"""The command as a user starts it: a process of its own, and what is left when it is stopped."""
+"""The command as a process: its output, and what is left when it is stopped."""
 
 from __future__ import annotations
 

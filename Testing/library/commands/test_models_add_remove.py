@@ -1,4 +1,4 @@
-"""`trustseg models add` and `remove`: a model of the user's is there whole, or not at all."""
+"""`trustseg models add` and `remove`: models are added and removed whole, or not at all."""
 
 from __future__ import annotations
 
@@ -158,11 +158,10 @@ def test_remove_reports_the_removed_model(as_json, model, user_models, capsys):
     assert remove("tiny", as_json) == 0
     printed = capsys.readouterr().out
     expected = {"name": "tiny", "path": str(user_models / "tiny"), "removed": True}
-    assert (
-        (json.loads(printed) == expected)
-        if as_json
-        else (printed == f"removed tiny: {user_models / 'tiny'}\n")
-    )
+    if as_json:
+        assert json.loads(printed) == expected
+    else:
+        assert printed == f"removed tiny: {user_models / 'tiny'}\n"
     assert os.listdir(user_models) == []
 
 

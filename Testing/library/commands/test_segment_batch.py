@@ -1,4 +1,4 @@
-"""A folder of images: each is done, the worst is named first, and no file of the user is taken for a case."""
+"""A folder of images: each is segmented, and the worst is listed first."""
 
 from __future__ import annotations
 

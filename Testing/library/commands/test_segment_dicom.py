@@ -1,4 +1,4 @@
-"""`--dicom-seg`: DICOM results beside the others, refused before the work where they cannot be."""
+"""`--dicom-seg`: DICOM results beside the others, refused before the work where they are not possible."""
 
 from __future__ import annotations
 

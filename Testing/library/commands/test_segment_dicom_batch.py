@@ -1,4 +1,4 @@
-"""A folder as a hospital exports it: each DICOM series is a case, and one that is no image stops no other."""
+"""A folder as a hospital exports it: each DICOM series is a case, and a failed one stops no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image that is too large for the memory: it is a failed case, and the others are done."""
+"""An image that is too large for the memory: it is a failed case, and the others are segmented."""
 
 from __future__ import annotations
 

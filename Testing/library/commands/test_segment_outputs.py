@@ -1,4 +1,4 @@
-"""Where results go: nothing of the user's is lost, nothing half-written is left."""
+"""Output folders: the user's files are kept, and no half-written result is left."""
 
 from __future__ import annotations
 

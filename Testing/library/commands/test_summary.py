@@ -1,4 +1,4 @@
-"""What a person reads after `trustseg segment`."""
+"""The summary that `trustseg segment` prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A device that was asked for is used or refused, never replaced."""
+"""A requested device is used or refused, never replaced."""
 
 from __future__ import annotations
 

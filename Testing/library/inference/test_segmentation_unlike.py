@@ -1,4 +1,4 @@
-"""What is unlike the training: first in the warnings of a case, and measured only where it is known."""
+"""Differences from the training images: first in the warnings of a case, measured only with a reference."""
 
 from __future__ import annotations
 

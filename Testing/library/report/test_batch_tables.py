@@ -1,4 +1,4 @@
-"""The tables of a batch: who reads the first row must see the worst case."""
+"""The tables of a batch: the worst case is in the first row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regions: the places that matter, in an order that does not depend on how the image lies in its file."""
+"""Regions to review: found and ranked independently of how the file stores the image."""
 
 from __future__ import annotations
 
