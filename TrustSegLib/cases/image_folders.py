@@ -14,6 +14,27 @@ from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging.image_files import ITK_READERS, quiet_itk
 
 IMAGE_EXTENSIONS = tuple(ITK_READERS)
+_MARK, _MARK_AT = b"DICM", 128
+_HEAD_BYTES = 1024  # enough for the meta information of a file, which follows the mark
+_CLASS = re.compile(rb"\x02\x00\x02\x00UI..([0-9.]+)", re.DOTALL)
+"""Media Storage SOP Class UID (0002,0002); this part of a file is always explicit, little endian (PS3.10)."""
+_STORAGE = "1.2.840.10008.5.1.4.1.1"
+OTHER_OBJECTS = (
+    "1.2.840.10008.1.3.10",  # DICOMDIR, the list of the files of a CD
+    f"{_STORAGE}.4.2",  # spectroscopy
+    f"{_STORAGE}.9",  # waveforms
+    f"{_STORAGE}.11",  # presentation states
+    f"{_STORAGE}.30",  # parametric maps, as `--dicom-seg` writes one
+    f"{_STORAGE}.66",  # raw data, registrations, segmentations
+    f"{_STORAGE}.67",  # real world values
+    f"{_STORAGE}.68",  # surfaces
+    f"{_STORAGE}.88",  # structured reports
+    f"{_STORAGE}.104",  # documents
+    f"{_STORAGE}.200",  # protocols of the scanner
+    f"{_STORAGE}.481",  # radiotherapy: contours, doses, plans
+    "1.3.12.2.1107.5.9.1",  # Siemens' own: spectra, reports and raw data
+)
+"""SOP classes (PS3.6), each with all below it, of objects other than images."""
 
 
 def images_of_batch(folder: Path) -> list[Path]:
@@ -48,29 +69,6 @@ def written_before(folder: Path) -> set[str]:
         return {*report["files"].values(), *(entry["file"] for entry in report["maps"])}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return set()  # No report, or that of another program.
-
-
-_MARK, _MARK_AT = b"DICM", 128
-_HEAD_BYTES = 1024  # enough for the meta information of a file, which follows the mark
-_CLASS = re.compile(rb"\x02\x00\x02\x00UI..([0-9.]+)", re.DOTALL)
-"""Media Storage SOP Class UID (0002,0002); this part of a file is always explicit, little endian (PS3.10)."""
-_STORAGE = "1.2.840.10008.5.1.4.1.1"
-OTHER_OBJECTS = (
-    "1.2.840.10008.1.3.10",  # DICOMDIR, the list of the files of a CD
-    f"{_STORAGE}.4.2",  # spectroscopy
-    f"{_STORAGE}.9",  # waveforms
-    f"{_STORAGE}.11",  # presentation states
-    f"{_STORAGE}.30",  # parametric maps, as `--dicom-seg` writes one
-    f"{_STORAGE}.66",  # raw data, registrations, segmentations
-    f"{_STORAGE}.67",  # real world values
-    f"{_STORAGE}.68",  # surfaces
-    f"{_STORAGE}.88",  # structured reports
-    f"{_STORAGE}.104",  # documents
-    f"{_STORAGE}.200",  # protocols of the scanner
-    f"{_STORAGE}.481",  # radiotherapy: contours, doses, plans
-    "1.3.12.2.1107.5.9.1",  # Siemens' own: spectra, reports and raw data
-)
-"""SOP classes (PS3.6), each with all below it, of objects other than images."""
 
 
 def series_folders(folder: Path) -> list[Path]:

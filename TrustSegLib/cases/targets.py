@@ -15,6 +15,16 @@ from TrustSegLib.cases.image_folders import IMAGE_EXTENSIONS, images_of_batch, m
 from TrustSegLib.contract import TABLE_FILES
 from TrustSegLib.errors import ImageError, OptionError
 
+LONGEST_BYTES = 150
+"""Of the name of a series: file systems allow 255, and Windows 260 letters for a whole path."""
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+"""Characters that some system allows in no file name, and bytes that are not text."""
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
+)
+"""Devices of Windows: no file can have such a name there, whatever follows a dot."""
+_HASH_LETTERS = 8
+
 
 @dataclass(frozen=True)
 class Target:
@@ -107,17 +117,6 @@ def _check_different(targets: Sequence[Target]) -> None:
                 "different output folders"
             )
         taken[key] = target.image
-
-
-LONGEST_BYTES = 150
-"""Of the name of a series: file systems allow 255, and Windows 260 letters for a whole path."""
-_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
-"""Characters that some system allows in no file name, and bytes that are not text."""
-_RESERVED = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
-)
-"""Devices of Windows: no file can have such a name there, whatever follows a dot."""
-_HASH_LETTERS = 8
 
 
 def image_name(image: Path) -> str:

@@ -178,7 +178,7 @@ def _check_name(name: str, target: Path, overwrite: bool) -> None:
     if not os.path.lexists(target):
         return
     if not (target / MODEL_FILE).is_file():
-        raise OutputError(f"{target}: is there and is no model; move it away")
+        raise OutputError(f"{target}: exists and is not a model; move it away")
     if not overwrite:
         raise OptionError(f"{name}: a model of this name was added before ({target}); give --overwrite")
 

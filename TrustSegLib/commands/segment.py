@@ -28,6 +28,8 @@ LARGEST_SEED = 2**63 - 1
 """Of PyTorch's generator."""
 NO_MEMORY = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
 """Words of the plain `RuntimeError` of PyTorch when a CPU has run out of memory."""
+DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}
+"""Files that `--dicom-seg` adds to a report."""
 
 
 @dataclass(frozen=True)
@@ -197,10 +199,6 @@ def _only_bundled_model() -> Path:
         raise OptionError("no model comes with this installation; name one with --model PATH")
     names = ", ".join(folder.name for folder in models)
     raise OptionError(f"there are several models; choose one with --model: {names}")
-
-
-DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}
-"""Files that `--dicom-seg` adds to a report."""
 
 
 def check_dicom_targets(targets: Sequence[Target]) -> None:

@@ -147,7 +147,7 @@ class Batch:
             rows = [asdict(case) for case in cases]
             print_json({"schema": CASES_SCHEMA, "folder": str(self._folder), "cases": rows})
             return
-        print(f"{len(cases)} images, {self.failures} failed; the one to look at first on top:")
+        print(f"{len(cases)} images, {self.failures} failed; worst first:")
         for number, case in enumerate(cases, start=1):
             print(f"  {number}. {case.image}: {_state(case)}")
         print(f"  tables in {self._folder}: {', '.join(TABLE_FILES)}", flush=True)

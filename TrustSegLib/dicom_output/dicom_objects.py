@@ -21,6 +21,10 @@ from TrustSegLib.imaging import Volume
 from TrustSegLib.version import __version__
 
 SEGMENTATION_NOTE = "Research use only; automatic, not reviewed by a person"
+MAP_NOTE = "Research use only; probability that a voxel's label is wrong"
+MANUFACTURER = "TrustSeg"
+_LONGEST = 64  # characters of the DICOM type LO
+_LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS
 
 
 def segmentation_object(
@@ -88,9 +92,6 @@ def describe_segment(structure: Structure, model: Mapping[str, str]) -> SegmentD
 
 def _concept(code: Code) -> CodedConcept:
     return CodedConcept(code.code, code.scheme, long_string(code.meaning))
-
-
-MAP_NOTE = "Research use only; probability that a voxel's label is wrong"
 
 
 def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Dataset]) -> ParametricMap:
@@ -165,11 +166,6 @@ def sort_frames_along_normal(image: Dataset) -> None:
     image.PerFrameFunctionalGroupsSequence = [groups[index] for index in order]
     for place, group in enumerate(image.PerFrameFunctionalGroupsSequence, start=1):
         group.FrameContentSequence[0].DimensionIndexValues = [place]
-
-
-MANUFACTURER = "TrustSeg"
-_LONGEST = 64  # characters of the DICOM type LO
-_LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS
 
 
 def long_string(text: str) -> str:

@@ -28,6 +28,17 @@ from TrustSegLib.version import __version__
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
 
+OF_VARIANCE = ("predictive_variance", "epistemic")
+"""Maps that are 0 for a network without a variance."""
+# Warnings of a case of which a part was segmented.
+PART_ONLY = (
+    "only the region of interest was segmented: volumes hold for what lies in it, and the 0 of mask and maps "
+    "outside of it does not mean that the model is sure"
+)
+NOT_FOR_A_PART = (
+    "no volume interval and no expected DSC: they were calibrated on whole images, not on a part of them"
+)
+
 
 def segment(
     volume: Volume,
@@ -88,9 +99,9 @@ def segment(
     device = choose_device(options.device)
     area = Area.of(volume, options.roi)
     stages = Stages(progress, cancelled)
-    back, shape = predict(volume, bundle, area.box, options, device, stages)
+    restorer, shape = predict(volume, bundle, area.box, options, device, stages)
     with stages.stage("restore"):
-        mask, maps, sums = mask_and_maps(back, volume, area, options, stages, description.classes)
+        mask, maps, sums = mask_and_maps(restorer, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
         scores = sums.scores(mask, maps[DEFAULT_MAP])  # of the raw map
         if calibration is not None:
@@ -141,18 +152,6 @@ def _provenance(
         "patches": len(patch_starts(window_shape(shape, patch), patch, options.overlap)),
         "roi": None if options.roi is None else str(options.roi),
     }
-
-
-OF_VARIANCE = ("predictive_variance", "epistemic")
-"""Maps that are 0 for a network without a variance."""
-
-PART_ONLY = (
-    "only the region of interest was segmented: volumes hold for what lies in it, and the 0 of mask and maps "
-    "outside of it does not mean that the model is sure"
-)
-NOT_FOR_A_PART = (
-    "no volume interval and no expected DSC: they were calibrated on whole images, not on a part of them"
-)
 
 
 def unlike_training(

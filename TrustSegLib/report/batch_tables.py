@@ -23,6 +23,24 @@ from TrustSegLib.contract import (
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report.files import write_atomically
 
+_STRUCTURE_COLUMNS = [
+    "image",
+    "label",
+    "structure",
+    "volume_ml",
+    "volume_low_ml",
+    "volume_high_ml",
+    "mean_uncertainty",
+    "expected_dsc",
+    "expected_dsc_low",
+    "expected_dsc_high",
+    "flag",
+    "model",
+    "model_version",
+    "model_sha256",
+]
+OVERWRITE_REMEDY = "choose another output folder or give --overwrite"
+
 
 def case_row(report: Mapping[str, Any], folder: str | os.PathLike) -> CaseRow:
     """Summarize a case's `report.json`.
@@ -80,24 +98,6 @@ def write_batch_tables(
     _write(Path(folder) / CASES_JSON_FILE, text)
 
 
-_STRUCTURE_COLUMNS = [
-    "image",
-    "label",
-    "structure",
-    "volume_ml",
-    "volume_low_ml",
-    "volume_high_ml",
-    "mean_uncertainty",
-    "expected_dsc",
-    "expected_dsc_low",
-    "expected_dsc_high",
-    "flag",
-    "model",
-    "model_version",
-    "model_sha256",
-]
-
-
 def _structure(report: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     volume = row["volume_interval_ml"] or (None, None)
     expected = row.get("expected_dsc_interval") or (None, None)
@@ -138,9 +138,6 @@ def _write(path: Path, text: str) -> None:
     # A file name that is not valid UTF-8 holds lone surrogates. Spreadsheets need the byte order mark.
     mark = b"\xef\xbb\xbf" if path.suffix == ".csv" else b""
     write_atomically(path, mark + text.encode("utf-8", errors="backslashreplace"))
-
-
-OVERWRITE_REMEDY = "choose another output folder or give --overwrite"
 
 
 def check_tables(folder: Path, overwrite: bool, remedy: str = OVERWRITE_REMEDY) -> None:

@@ -20,6 +20,13 @@ ROW_WIDTH_MM, ROW_HEIGHT_MM = 178.0, 62.0
 """Largest size of a row of three panels on paper."""
 HALF_VIEW_MM = 30.0
 """Anatomy shown on each side of a region."""
+CROSSHAIR_COLOR = "#35e0ff"
+EDGE_COLOR = (255, 255, 255)
+"""Of outlines over the uncertainty, whose colors may be those of a structure."""
+_SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
+Colors = Mapping[int, tuple[int, int, int]]
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EIGHT_BIT_RGB = (8, 2, 0, 0, 0)
 
 
 def overview(oriented: Oriented, colors: Colors, window: tuple[float, float] | None) -> str:
@@ -84,14 +91,6 @@ def _row(scene: Scene, colors: Colors, *, uncertainty: bool, crosshair: bool) ->
     ]
     total = paper_mm * sum(width for _, width in sizes)
     return f'<div class="row" style="max-width:{total:.1f}mm">{"".join(panels)}</div>'
-
-
-CROSSHAIR_COLOR = "#35e0ff"
-EDGE_COLOR = (255, 255, 255)
-"""Of outlines over the uncertainty, whose colors may be those of a structure."""
-_SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
-
-Colors = Mapping[int, tuple[int, int, int]]
 
 
 def panel_svg(
@@ -198,10 +197,6 @@ def _text(text: str, x: float, y: float, anchor: str, size: float) -> str:
     return (
         f'<text x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}" font-size="{size:.2f}">{escape(text)}</text>'
     )
-
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_EIGHT_BIT_RGB = (8, 2, 0, 0, 0)
 
 
 def png_bytes(picture: np.ndarray) -> bytes:

@@ -24,6 +24,13 @@ _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 _EQUAL = 1e-4
 """Local means closer than this are equal, so that rounding does not choose between mirrored halves."""
+DOUBTFUL = 0.1
+"""Error probability from which a voxel can belong to a region."""
+SCALE_MM = 2.0
+"""Standard deviation of the Gaussian that averages the error: anything thinner is a rim."""
+ABOVE_RIM = 1.5
+"""Local mean of a region, relative to the rim's, at least."""
+_REACH = 3.0  # standard deviations at which the Gaussian is truncated
 
 
 @dataclass(frozen=True)
@@ -201,15 +208,6 @@ def _names(
     touched = ndimage.binary_dilation(parts[wider] == number, structure=_TOUCHING)
     labels = set(np.unique(field.labels[wider][touched]).tolist())
     return tuple(structure.name for structure in structures if structure.label in labels)
-
-
-DOUBTFUL = 0.1
-"""Error probability from which a voxel can belong to a region."""
-SCALE_MM = 2.0
-"""Standard deviation of the Gaussian that averages the error: anything thinner is a rim."""
-ABOVE_RIM = 1.5
-"""Local mean of a region, relative to the rim's, at least."""
-_REACH = 3.0  # standard deviations at which the Gaussian is truncated
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,20 @@ from TrustSegLib.imaging.grid import Box
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
 
+SAMPLES = 20
+"""Masks drawn from the class Gaussian."""
+QUANTILES = np.array([NormalDist().inv_cdf((index + 0.5) / SAMPLES) for index in range(SAMPLES)])
+"""Standard normal numbers z of the masks: the midpoints of equally probable parts, increasing."""
+_STEPS = np.sort(np.append(QUANTILES, (-1.0, 1.0)))
+_SAMPLED = np.searchsorted(_STEPS, QUANTILES)
+_LOW, _HIGH = np.searchsorted(_STEPS, (-1.0, 1.0))
+LEVELS = (NormalDist().cdf(-1.0), NormalDist().cdf(1.0))
+"""Probabilities one standard deviation below and above the median of a common uniform number."""
+MARGIN = 3
+"""Distance from a mask, in voxels, up to which a voxel is near it."""
+SLAB_VOXELS = 4_000_000
+"""Voxels whose distance to the mask is computed at once, at some 30 bytes each."""
+
 
 @dataclass(frozen=True)
 class StructureScores:
@@ -135,20 +149,6 @@ def _two_largest(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return best, second
 
 
-SAMPLES = 20
-"""Masks drawn from the class Gaussian."""
-
-QUANTILES = np.array([NormalDist().inv_cdf((index + 0.5) / SAMPLES) for index in range(SAMPLES)])
-"""Standard normal numbers z of the masks: the midpoints of equally probable parts, increasing."""
-
-_STEPS = np.sort(np.append(QUANTILES, (-1.0, 1.0)))
-_SAMPLED = np.searchsorted(_STEPS, QUANTILES)
-_LOW, _HIGH = np.searchsorted(_STEPS, (-1.0, 1.0))
-
-LEVELS = (NormalDist().cdf(-1.0), NormalDist().cdf(1.0))
-"""Probabilities one standard deviation below and above the median of a common uniform number."""
-
-
 class MomentSums:
     """Sums for one structure; integers and sums of single rows, so that they do not depend on the slabs.
 
@@ -263,13 +263,6 @@ def _first_z(p: np.ndarray, variance: np.ndarray, rival: np.ndarray, own: np.nda
     left = np.maximum(1 - p + rival, np.finfo(np.float64).tiny)
     without_variance = np.where(own, -np.inf, np.inf)
     return np.divide(rival / left - p, np.sqrt(variance), out=without_variance, where=variance > 0)
-
-
-MARGIN = 3
-"""Distance from a mask, in voxels, up to which a voxel is near it."""
-
-SLAB_VOXELS = 4_000_000
-"""Voxels whose distance to the mask is computed at once, at some 30 bytes each."""
 
 
 class Surroundings(NamedTuple):

@@ -144,7 +144,7 @@ def test_model_that_changes_while_it_is_copied_is_refused(model, user_models, mo
 def test_folder_of_the_user_is_kept(model, user_models):
     (user_models / "tiny").mkdir(parents=True)
     (user_models / "tiny" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="is no model"):
+    with pytest.raises(OutputError, match="is not a model"):
         add(model, overwrite=True)
     with pytest.raises(OptionError, match="was added"):
         remove("tiny")
