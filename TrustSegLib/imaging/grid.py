@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,31 +99,6 @@ class Box:
     def slices(self) -> tuple[slice, slice, slice]:
         """Slices that cut the box out of an array `(D, H, W)`."""
         return tuple(slice(first, last) for first, last in zip(self.lower, self.upper, strict=True))
-
-    @classmethod
-    def of_mask(cls, mask: Iterable[np.ndarray]) -> Box | None:
-        """Bounding box of a mask; None if the mask is empty.
-
-        Parameters
-        ----------
-        mask : iterable of np.ndarray
-            bool `(D, H, W)`, or its planes `(H, W)` one by one, which need not be in memory together.
-        """
-        planes, rows, columns = [], False, False
-        for index, plane in enumerate(mask):
-            if plane.any():
-                planes.append(index)
-                rows, columns = rows | plane.any(axis=1), columns | plane.any(axis=0)
-        if not planes:
-            return None
-        axes = (planes, np.flatnonzero(rows), np.flatnonzero(columns))
-        return cls(tuple(int(axis[0]) for axis in axes), tuple(int(axis[-1]) + 1 for axis in axes))
-
-    def grown_by(self, margin: tuple[int, ...], shape: tuple[int, ...]) -> Box:
-        """This box with `margin` more voxels on both sides of each axis, within a grid of `shape`."""
-        lower = (max(0, first - width) for first, width in zip(self.lower, margin, strict=True))
-        upper = (min(size, last + width) for last, width, size in zip(self.upper, margin, shape, strict=True))
-        return Box(tuple(lower), tuple(upper))
 
     @property
     def empty(self) -> bool:

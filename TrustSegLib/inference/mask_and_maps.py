@@ -16,7 +16,7 @@ from TrustSegLib.inference.stages import Stages
 from TrustSegLib.uncertainty import Calibration, ScoreSums, labels, uncertainty_map
 
 CHUNK_BYTES = 128_000_000
-"""Class moments that are brought restorer to the input's grid at a time."""
+"""Size of the class moments that are resampled to the input's grid at a time."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from TrustSegLib.imaging.grid import Box
+from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
 
 DISPLAY_ORIENTATION = "LPI"
 SMALLEST_MARGIN_MM = 20.0
@@ -112,12 +112,12 @@ def field_of_view(mask: np.ndarray, spacing: tuple[float, float, float]) -> tupl
     tuple of slice
         One per axis; the whole volume where the mask is empty.
     """
-    box = Box.of_mask(mask)
+    box = bounding_box(mask)
     if box is None:
         return tuple(slice(0, size) for size in mask.shape)
-    longest_mm = max(count * step for count, step in zip(box.shape, spacing, strict=True))
+    longest_mm = max((side.stop - side.start) * step for side, step in zip(box, spacing, strict=True))
     margin_mm = max(SMALLEST_MARGIN_MM, MARGIN_SHARE * longest_mm)
-    return box.grown_by(tuple(math.ceil(margin_mm / step) for step in spacing), mask.shape).slices
+    return with_margin(box, tuple(math.ceil(margin_mm / step) for step in spacing), mask.shape)
 
 
 def outline(mask: np.ndarray, inset: float = 0.0) -> np.ndarray:

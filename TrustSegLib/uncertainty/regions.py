@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from TrustSegLib.imaging.grid import Box
+from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
 from TrustSegLib.uncertainty.volumes import NamedLabel
 
 if TYPE_CHECKING:
@@ -253,11 +253,11 @@ def make_field(error: Volume, labels: Volume) -> Field | None:
 
 def _box_of_doubt(error: np.ndarray, spacing: tuple[float, ...]) -> tuple[slice, ...] | None:
     """Bounding box of the doubtful voxels and of all that their local mean depends on."""
-    box = Box.of_mask(plane > DOUBTFUL for plane in error)
+    box = bounding_box(plane > DOUBTFUL for plane in error)
     if box is None:
         return None
     margin = tuple(math.ceil(_REACH * SCALE_MM / step) + 1 for step in spacing)
-    return box.grown_by(margin, error.shape).slices
+    return with_margin(box, margin, error.shape)
 
 
 def _rim(local_mean: np.ndarray, labels: np.ndarray, spacing: tuple[float, ...]) -> float:

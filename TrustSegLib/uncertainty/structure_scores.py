@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
-from TrustSegLib.imaging.grid import Box
+from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
 
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
@@ -299,11 +299,11 @@ def surroundings(
     slab_voxels : int
         Approximate number of voxels that are processed at once; the result does not depend on it.
     """
-    box = Box.of_mask(plane == label for plane in labels)
+    box = bounding_box(plane == label for plane in labels)
     if box is None:
         return Surroundings(0, 0.0, 0)
-    near_box = box.grown_by((MARGIN,) * 3, labels.shape).slices
-    labels, error = labels[near_box], error[near_box]
+    box = with_margin(box, (MARGIN,) * 3, labels.shape)
+    labels, error = labels[box], error[box]
     voxels, sums, surface = 0, [], 0
     for core, near, inner in _slabs(labels, label, slab_voxels):
         voxels += int(np.count_nonzero(near))

@@ -112,15 +112,3 @@ def test_unknown_space_is_refused() -> None:
 def test_box_grows_within_the_image_to_hold_a_patch() -> None:
     assert Box((8, 0, 3), (10, 2, 6)).grown_to((6, 4, 2), (10, 20, 20)) == Box((4, 0, 3), (10, 4, 6))
     assert Box((1, 1, 1), (2, 2, 2)).grown_to((8, 3, 1), (4, 4, 4)) == Box((0, 0, 1), (4, 3, 2))
-
-
-def test_bounding_box_of_a_mask_equals_that_of_its_planes() -> None:
-    mask = np.zeros((5, 6, 7), dtype=bool)
-    mask[1, 4, 2] = mask[3, 2, 5] = True
-    assert Box.of_mask(mask) == Box((1, 2, 2), (4, 5, 6))
-    assert Box.of_mask(plane for plane in mask) == Box((1, 2, 2), (4, 5, 6))
-    assert Box.of_mask(np.zeros((5, 6, 7), dtype=bool)) is None
-
-
-def test_margin_of_a_box_ends_at_the_image() -> None:
-    assert Box((1, 2, 3), (4, 5, 6)).grown_by((2, 1, 0), (5, 9, 9)) == Box((0, 1, 3), (5, 6, 6))

@@ -172,7 +172,7 @@ def test_empty_range_of_the_input_is_refused(content: dict[str, Any], limits: di
     content["input"] = {"cases": 9, "facts": {"tilt": fact}}
     assert Calibration.parse(content).input is content["input"]
     fact.update(limits)
-    with pytest.raises(ValueError, match=r"input: tilt is from .* which is no range"):
+    with pytest.raises(ValueError, match=r"input: tilt is from .* which is not a range"):
         Calibration.parse(content)
 
 
