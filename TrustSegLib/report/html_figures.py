@@ -23,6 +23,7 @@ HALF_VIEW_MM = 30.0
 CROSSHAIR_COLOR = "#35e0ff"
 EDGE_COLOR = (255, 255, 255)
 """Of outlines over the uncertainty, whose colors may be those of a structure."""
+_DISPLAY = map_display(DEFAULT_MAP, classes=2)  # The colors are the same for any number of classes.
 _SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 Colors = Mapping[int, tuple[int, int, int]]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -56,13 +57,12 @@ def legend(names: Mapping[int, str], colors: Colors) -> str:
         f'<span class="key"><i style="background:{css_color(colors[label])}"></i>{escape(name)}</span>'
         for label, name in names.items()
     ]
-    display = map_display(DEFAULT_MAP, classes=len(names) + 1)
     low, high, hidden = (
-        f"{display.factor * value:.0f} {display.unit}"
-        for value in (display.low, display.high, display.hidden_below)
+        f"{_DISPLAY.factor * value:.0f} {_DISPLAY.unit}"
+        for value in (_DISPLAY.low, _DISPLAY.high, _DISPLAY.hidden_below)
     )
     bar = (
-        f'<span class="key">{display.title} <b>{low}</b>'
+        f'<span class="key">{_DISPLAY.title} <b>{low}</b>'
         f'<i class="bar" style="background:{css_gradient()}"></i>'
         f"<b>{high}</b> (below {hidden} not drawn)</span>"
     )
@@ -142,8 +142,7 @@ def _pixels(scene: Scene, plane: Plane, uncertainty: bool) -> np.ndarray:
     gray = np.clip((plane.slice(scene.image, scene.index).astype(float) - low) / (high - low), 0, 1) * 255
     picture = np.repeat(gray[..., None], 3, axis=-1)
     if uncertainty:
-        display = map_display(DEFAULT_MAP, classes=2)  # Its colors are the same for any number of classes.
-        colors = color_values(plane.slice(scene.uncertainty, scene.index), display)
+        colors = color_values(plane.slice(scene.uncertainty, scene.index), _DISPLAY)
         opacity = colors[..., 3:]
         picture = (1 - opacity) * picture + opacity * 255 * colors[..., :3]
     return np.round(picture).astype(np.uint8)
