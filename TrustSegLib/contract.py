@@ -44,6 +44,9 @@ CALIBRATION_SCHEMA = "trustseg-calibration/1"
 MOMENTS_SCHEMA = "trustseg-moments/1"
 WORKER_PROTOCOL = "trustseg-worker/1"
 
+INTENDED_USE = "research use only"
+"""In every report, picture and DICOM result."""
+
 DEFAULT_MAP = "error_probability"
 """The map that people see first, and the only one that is calibrated."""
 

@@ -11,6 +11,7 @@ from TrustSegLib.commands.console import print_json
 from TrustSegLib.contract import (
     CASES_SCHEMA,
     HTML_FILE,
+    INTENDED_USE,
     MASK_FILE,
     OVERLAY_FILE,
     REPORT_FILE,
@@ -19,7 +20,6 @@ from TrustSegLib.contract import (
     map_file,
 )
 from TrustSegLib.report.batch_tables import case_row, worst_first, write_batch_tables
-from TrustSegLib.report.json_report import INTENDED_USE
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import SegmentationResult

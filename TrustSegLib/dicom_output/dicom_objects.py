@@ -16,12 +16,12 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from TrustSegLib.bundle import Code, ModelDescription, Structure
-from TrustSegLib.contract import DEFAULT_MAP, map_display
+from TrustSegLib.contract import DEFAULT_MAP, INTENDED_USE, map_display
 from TrustSegLib.imaging import Volume
 from TrustSegLib.version import __version__
 
-SEGMENTATION_NOTE = "Research use only; automatic, not reviewed by a person"
-MAP_NOTE = "Research use only; probability that a voxel's label is wrong"
+SEGMENTATION_NOTE = f"{INTENDED_USE.capitalize()}; automatic, not reviewed by a person"
+MAP_NOTE = f"{INTENDED_USE.capitalize()}; probability that a voxel's label is wrong"
 MANUFACTURER = "TrustSeg"
 _LONGEST = 64  # characters of the DICOM type LO
 _LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS

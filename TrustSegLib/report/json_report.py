@@ -18,6 +18,7 @@ import numpy as np
 
 from TrustSegLib.contract import (
     HTML_FILE,
+    INTENDED_USE,
     MASK_FILE,
     OVERLAY_FILE,
     REPORT_FILE,
@@ -31,7 +32,6 @@ from TrustSegLib.report.files import write_atomically
 if TYPE_CHECKING:
     from TrustSegLib.inference.result import SegmentationResult
 
-INTENDED_USE = "research use only"
 FILES = {"mask": MASK_FILE, "overlay": OVERLAY_FILE, "report": REPORT_FILE, "html": HTML_FILE}
 """The files of every report; those of the maps are in `maps`."""
 

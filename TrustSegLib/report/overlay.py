@@ -12,9 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from TrustSegLib.contract import DEFAULT_MAP, MapDisplay, map_display
+from TrustSegLib.contract import DEFAULT_MAP, INTENDED_USE, MapDisplay, map_display
 from TrustSegLib.report.files import write_atomically
-from TrustSegLib.report.json_report import INTENDED_USE, calibration_title
+from TrustSegLib.report.json_report import calibration_title
 from TrustSegLib.report.page import BACKGROUND, FOREGROUND, Page, families, printable, shorten
 from TrustSegLib.report.planes import OUTLINE_INSET, PLANES, Plane, outline
 from TrustSegLib.report.scale import color_values, colorbar_colors
