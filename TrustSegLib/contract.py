@@ -89,7 +89,7 @@ MODELS_VARIABLE = "TRUSTSEG_MODELS"
 
 
 def schema_prefix(schema: str) -> str:
-    """What the `schema` field begins with in every version: "trustseg-report/" of `REPORT_SCHEMA`."""
+    """Beginning of the `schema` field in every version: "trustseg-report/" for `REPORT_SCHEMA`."""
     return schema.partition("/")[0] + "/"
 
 

@@ -1,4 +1,4 @@
-"""What a folder that is given as an image holds: one DICOM series, or a batch of images or series."""
+"""Images in a folder: one DICOM series, or a batch of images or series."""
 
 from __future__ import annotations
 

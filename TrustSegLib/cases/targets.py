@@ -16,7 +16,7 @@ from TrustSegLib.contract import TABLE_FILES
 from TrustSegLib.errors import ImageError, OptionError
 
 LONGEST_BYTES = 150
-"""Of the name of a series: file systems allow 255, and Windows 260 letters for a whole path."""
+"""Longest name of a series: file systems allow 255, and Windows 260 letters for a whole path."""
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 """Characters that some system allows in no file name, and bytes that are not text."""
 _RESERVED = re.compile(

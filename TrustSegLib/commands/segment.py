@@ -25,7 +25,7 @@ from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choos
 from TrustSegLib.report.batch_tables import check_tables
 
 LARGEST_SEED = 2**63 - 1
-"""Of PyTorch's generator."""
+"""Largest seed of PyTorch's generator."""
 NO_MEMORY = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
 """Words of the plain `RuntimeError` of PyTorch when a CPU has run out of memory."""
 DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}

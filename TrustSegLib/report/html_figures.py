@@ -22,7 +22,7 @@ HALF_VIEW_MM = 30.0
 """Anatomy shown on each side of a region."""
 CROSSHAIR_COLOR = "#35e0ff"
 EDGE_COLOR = (255, 255, 255)
-"""Of outlines over the uncertainty, whose colors may be those of a structure."""
+"""White outlines over the uncertainty: its colors may equal those of a structure."""
 _DISPLAY = map_display(DEFAULT_MAP, classes=2)  # The colors are the same for any number of classes.
 _SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 Colors = Mapping[int, tuple[int, int, int]]

@@ -38,7 +38,7 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 @dataclass(frozen=True)
 class CaseImages:
-    """What the pictures of a page are drawn from.
+    """The images of a case from which the pictures of a page are drawn.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which planes and which part of a volume to show, and outlines along the voxel edges.
+"""Planes and field of view of a picture, and outlines along the voxel edges.
 
 Everything here works on arrays whose axes point (inferior, posterior, left) = array index (z, y, x) of a
 volume oriented "LPI". Taking a slice of such an array gives the radiological view without any flip: the

@@ -88,7 +88,7 @@ class Fact:
 
     @property
     def unit(self) -> str:
-        """Of the value."""
+        """Unit of the value."""
         return self.kind.unit
 
 
