@@ -27,7 +27,7 @@ from TrustSegLib.contract import (
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report.batch_tables import OVERWRITE_REMEDY
 
-OWN_FILES = (
+RESULT_FILES = (
     *(REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE, DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE),
     *(map_file(name) for name in MAP_NAMES),
 )
@@ -96,7 +96,7 @@ def check_targets(targets: Sequence[Target], overwrite: bool, remedy: str = OVER
 def _check_folder(folder: Path, images: Sequence[Path], overwrite: bool, remedy: str) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=PRIVATE_PREFIX):
-            existing = [name for name in OWN_FILES if (folder / name).exists()]
+            existing = [name for name in RESULT_FILES if (folder / name).exists()]
     except OSError as error:
         raise _not_writable(folder, error) from error
     earlier = written_before(folder)
@@ -118,7 +118,7 @@ def publish(staging: Path, folder: Path) -> None:
             if not folder.exists():
                 undo.callback(_remove_if_empty, folder)
                 folder.mkdir()
-            for name in OWN_FILES:
+            for name in RESULT_FILES:
                 if (folder / name).exists():
                     _move(folder / name, Path(previous) / name, undo)
             for name in new:
