@@ -1,4 +1,4 @@
-"""The command `trustseg`: reads the command line; what the commands do is in `TrustSegLib.commands`."""
+"""The command line of `trustseg`; its commands are in `TrustSegLib.commands`."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from TrustSegLib.version import __version__
 EXIT_INTERRUPTED = 130
 
 SEGMENT_TEXT = """\
-Segment images and show how sure the model is of every voxel.
+Segment images and show the uncertainty of every voxel.
 
 An image is a NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a directory that
 holds one DICOM series. A directory can also be a batch of images. What is directly in it decides:
 
-  DICOM images        it is one series: one image; directories in it are not looked into
-  else image files    a batch of these files; directories in it are not looked into, DICOM series or not
+  DICOM images        one series, that is one image; directories in it are not searched
+  else image files    a batch of these files; directories in it are not searched
   else                a batch of the directories in it, at any depth, that hold DICOM images; each must hold
-                      one series, whose results go into a folder named after the path: patient1_CT
+                      one series, and its results go into a folder named after the path: patient1_CT
 
-What an earlier run has written there is left out. For each image these files are written:
+Results of an earlier run are left out. For each image these files are written:
 
   mask.nii.gz         label of each voxel
   uncertainty.nii.gz  probability (0 to 1) that the label is wrong
-  overlay.png         three slices with the mask and its uncertainty, to look at
-  report.html         everything in one page to read and print, with pictures of the places to look at
-  report.json         volumes, mean uncertainties, model and settings, to read by program
+  overlay.png         three slices with the mask and its uncertainty
+  report.html         one page to read and print, with pictures of the places to look at
+  report.json         volumes, mean uncertainties, model and settings, for programs
 
-With several images a failed one does not keep the others from being done (the exit code is 2 at the end).
-cases.csv and cases.json list the images, the one that most likely failed first; structures.csv has one row
-per image and structure.
+With several images, the others are still segmented if one fails (the exit code is then 2). cases.csv and
+cases.json list the images, the one that most likely failed first; structures.csv has one row per image and
+structure.
 
 Research use only."""
 
@@ -57,12 +57,12 @@ examples:
 EXAMPLES = """\
 examples:
   trustseg segment scan.nii.gz -o results     mask, uncertainty, picture and report of a scan
-  trustseg models list                        which models there are
+  trustseg models list                        available models
   trustseg segment --help                     every option"""
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are like every other error of the command: one line, exit code 2."""
+    """Parser whose errors are like all others of the command: one line, exit code 2."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; see {self.prog} --help")
@@ -79,14 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 2 something the user can mend (said in one line), 130 interrupted.
+        Exit code: 0 done, 2 an error that the user can fix (printed in one line), 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _never_fail_to_print()
+    _escape_unprintable()
     try:
         parsed = build_parser().parse_args(_join_negative_numbers(arguments))
         parsed.command_line = shlex.join(["trustseg", *arguments])
-        with _cleaning_up_when_terminated():
+        with _cleaning_up_on_signals():
             return _run(parsed)
     except TrustSegError as error:
         print_error(str(error), as_json="--json" in arguments)
@@ -97,10 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Make the parser of the whole command."""
+    """Build the parser of the whole command."""
     parser = _Parser(
         prog="trustseg",
-        description="Segment medical images, and say how sure the model is of each voxel. Research use only.",
+        description="Segment medical images and show the uncertainty of every voxel. Research use only.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -136,7 +136,7 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         "or the folders of its series",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="also replace files that no earlier run has written into DIR"
+        "--overwrite", action="store_true", help="also replace files in DIR that no earlier run has written"
     )
     parser.add_argument(
         "--dicom-seg",
@@ -145,7 +145,7 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         "error probability), for images that are DICOM series; needs pip install 'trustseg[dicom]'",
     )
     _add_model_options(parser.add_argument_group("model and map"))
-    _add_pass_options(parser.add_argument_group("how it runs"))
+    _add_pass_options(parser.add_argument_group("computation"))
     _add_output_options(parser)
 
 
@@ -176,20 +176,20 @@ def _add_pass_options(group: argparse._ArgumentGroup) -> None:
         "--device",
         default="auto",
         metavar="auto|cpu|cuda[:N]",
-        help="where the network runs (default: %(default)s)",
+        help="device of the network (default: %(default)s)",
     )
     group.add_argument(
         "--precision",
         default="float32",
         metavar="float32|bfloat16",
-        help="of the network's computations (default: %(default)s)",
+        help="floating-point precision of the network (default: %(default)s)",
     )
     group.add_argument(
         "--overlap",
         type=float,
         default=0.5,
         metavar="FRACTION",
-        help="of a patch that neighboring patches share, from 0 to below 1 (default: %(default)s)",
+        help="fraction of a patch that neighboring patches share, from 0 to below 1 (default: %(default)s)",
     )
     group.add_argument(
         "--batch-size", type=int, default=2, metavar="N", help="patches in one pass (default: %(default)s)"
@@ -199,7 +199,7 @@ def _add_pass_options(group: argparse._ArgumentGroup) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="for models that draw random numbers (default: %(default)s)",
+        help="seed of models that draw random numbers (default: %(default)s)",
     )
 
 
@@ -207,20 +207,20 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help='print one line of JSON per image: its report, or {"error": ...}; with several images one more '
-        'line, {"cases": [...]}; no progress bar',
+        help='print one JSON line per image: its report, or {"error": ...}; with several images a last line '
+        'has {"cases": [...]}; no progress bar',
     )
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
 def _add_models(commands: argparse._SubParsersAction) -> None:
     models = commands.add_parser("models", help="list, check, add and remove models", allow_abbrev=False)
     actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
     texts = {
-        "list": "list the models that come with the library and those you have added",
-        "show": "show what a model says of itself",
+        "list": "list the bundled models and those you have added",
+        "show": "show the description of a model",
         "verify": "check that a model is complete and unchanged",
-        "add": "verify a model and copy it among your own, to be found by its name",
+        "add": "verify a model and copy it to your own models, to be used by its name",
         "remove": "remove a model that you have added",
     }
     known = ("NAME|PATH", "bundled or added model, model folder or .trustseg file")
@@ -237,7 +237,8 @@ def _add_models(commands: argparse._SubParsersAction) -> None:
             metavar, operand = operands[action]
             parser.add_argument("model", metavar=metavar, help=operand)
         if action == "add":
-            parser.add_argument("--overwrite", action="store_true", help="replace an added model of its name")
+            overwrite = "replace an added model of the same name"
+            parser.add_argument("--overwrite", action="store_true", help=overwrite)
         parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -263,7 +264,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _join_negative_numbers(arguments: Sequence[str]) -> list[str]:
-    """Join `--roi` with its value: argparse would take a value such as -40,-10,... for an option."""
+    """Join `--roi` with its value: argparse takes a value such as -40,-10,... for an option."""
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] == "--roi":
@@ -273,20 +274,20 @@ def _join_negative_numbers(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _never_fail_to_print() -> None:
-    """Escape characters that the terminal's encoding lacks, as standard error does by itself."""
+def _escape_unprintable() -> None:
+    """Escape characters that the terminal's encoding lacks, as standard error does by default."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
-def _cleaning_up_when_terminated() -> Iterator[None]:
-    """Let `kill` and a closed terminal end the program through its clean-up, not in the middle of it."""
+def _cleaning_up_on_signals() -> Iterator[None]:
+    """Make `kill` and a closed terminal end the program with its cleanup."""
     with ExitStack() as stack:
-        if threading.current_thread() is threading.main_thread():  # No other may set handlers.
+        if threading.current_thread() is threading.main_thread():  # No other can set handlers.
             for name in ("SIGTERM", "SIGHUP"):
                 number = getattr(signal, name, None)
-                # A signal that is ignored stays ignored: that is how nohup works.
+                # A signal that is ignored stays ignored, as nohup needs it.
                 if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                     stack.callback(signal.signal, number, signal.signal(number, _exit_on_signal))
         yield

@@ -44,6 +44,9 @@ CALIBRATION_SCHEMA = "trustseg-calibration/1"
 MOMENTS_SCHEMA = "trustseg-moments/1"
 WORKER_PROTOCOL = "trustseg-worker/1"
 
+INTENDED_USE = "research use only"
+"""In every report, picture and DICOM result."""
+
 DEFAULT_MAP = "error_probability"
 """The map that people see first, and the only one that is calibrated."""
 
@@ -86,7 +89,7 @@ MODELS_VARIABLE = "TRUSTSEG_MODELS"
 
 
 def schema_prefix(schema: str) -> str:
-    """What the `schema` field begins with in every version: "trustseg-report/" of `REPORT_SCHEMA`."""
+    """Beginning of the `schema` field in every version: "trustseg-report/" for `REPORT_SCHEMA`."""
     return schema.partition("/")[0] + "/"
 
 

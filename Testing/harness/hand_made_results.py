@@ -13,7 +13,7 @@ from TrustSegLib.uncertainty import structure_rows
 
 @dataclass(frozen=True)
 class NamedColor:
-    """What the picture needs of a structure."""
+    """What a picture needs of a structure."""
 
     label: int
     name: str

@@ -1,6 +1,6 @@
-"""Cases on the disk: which images a folder holds, where their results go, and the files that are written.
+"""Cases on disk: the images of a folder, where their results go, and the files that are written.
 
-What the command line and the background process of the Slicer module do in the same way.
+Shared by the command line and the background process of the Slicer module.
 """
 
 __all__: list[str] = []

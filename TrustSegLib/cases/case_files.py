@@ -1,4 +1,4 @@
-"""The files of one case: mask, maps, picture and reports, the same whoever has segmented it."""
+"""The files of one case: mask, maps, picture and reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from TrustSegLib.bundle import ModelDescription
 from TrustSegLib.contract import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.imaging import Volume, write_volume
 from TrustSegLib.inference import SegmentationResult
-from TrustSegLib.report import write_html_report, write_overlay, write_report
+from TrustSegLib.report import CaseImages, write_html_report, write_overlay, write_report
 from TrustSegLib.report.html_report import image_title
 
 
@@ -30,7 +30,7 @@ def write_case(
     Parameters
     ----------
     folder : Path
-        Is there, and private: `publish` moves the files to where they belong.
+        Existing private folder; `publish` moves the files into the output folder.
     volume : Volume
         The image.
     result : SegmentationResult
@@ -38,7 +38,7 @@ def write_case(
     description : ModelDescription
         Of the model.
     image_path, command, more_files
-        As in `report.write_report`; on the pages a folder has its whole path.
+        As in `report.write_report`; pictures and pages show the whole path of a folder.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def write_case(
     for name, values in result.maps.items():
         write_volume(values, folder / map_file(name))
     window = _window(description)
-    # On the pages, "." or "T1" would not tell whose series it was.
+    # "." or "T1" alone would not identify the patient of a series.
     path = Path(image_path) if os.path.isfile(image_path) else Path(os.path.abspath(image_path))
     write_overlay(
         volume,
@@ -62,19 +62,13 @@ def write_case(
     report = write_report(
         result, folder / REPORT_FILE, image_path=image_path, command=command, more_files=more_files
     )
-    write_html_report(
-        {**report, "image": str(path)},
-        folder / HTML_FILE,
-        image=volume,
-        labels=result.labels,
-        error=result.maps[DEFAULT_MAP],
-        colors={structure.label: structure.color for structure in description.structures},
-        window=window,
-    )
+    colors = {structure.label: structure.color for structure in description.structures}
+    images = CaseImages(volume, result.labels, result.maps[DEFAULT_MAP], colors, window)
+    write_html_report({**report, "image": str(path)}, folder / HTML_FILE, images)
     return report
 
 
 def _window(description: ModelDescription) -> tuple[float, float] | None:
-    """Gray values that the pictures show, where the model names them."""
+    """Range of gray values of the pictures, where the model defines one."""
     normalization = description.input.normalization
     return (normalization.lower, normalization.upper) if normalization.method == "window" else None

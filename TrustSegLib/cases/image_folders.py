@@ -1,4 +1,4 @@
-"""What is in a folder that is given as an image: one DICOM series, or a batch of images and series."""
+"""Images in a folder: one DICOM series, or a batch of images or series."""
 
 from __future__ import annotations
 
@@ -14,48 +14,12 @@ from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging.image_files import ITK_READERS, quiet_itk
 
 IMAGE_EXTENSIONS = tuple(ITK_READERS)
-
-
-def images_of_batch(folder: Path) -> list[Path]:
-    """List the images of a batch by name: files, or folders of DICOM series.
-
-    None where `folder` is a file or a folder of DICOM files, or where there are no images.
-
-    Raises
-    ------
-    ImageError
-        The folder itself, or a file directly in it, cannot be read.
-    """
-    if not folder.is_dir():
-        return []
-    try:
-        ours = written_before(folder)
-        files = [path for path in files_in(folder) if path.name not in ours]
-        images = [path for path in files if path.name.lower().endswith(IMAGE_EXTENSIONS)]
-        if images:
-            return [] if any(is_dicom_image(path) for path in files if path not in images) else images
-    except OSError as error:
-        raise unreadable(folder, error) from error
-    return [] if holds_dicom_images(folder) else series_folders(folder)
-
-
-def written_before(folder: Path) -> set[str]:
-    """Names that the report in `folder` lists as its files; none where there is no report of ours."""
-    try:
-        report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
-        if not report["schema"].startswith(schema_prefix(REPORT_SCHEMA)):
-            return set()
-        return {*report["files"].values(), *(entry["file"] for entry in report["maps"])}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return set()  # No report, or one of another program: then nothing here is known to be ours.
-
-
 _MARK, _MARK_AT = b"DICM", 128
-_HEAD_BYTES = 1024  # the file's meta information begins behind the mark and is shorter than that
+_HEAD_BYTES = 1024  # enough for the meta information of a file, which follows the mark
 _CLASS = re.compile(rb"\x02\x00\x02\x00UI..([0-9.]+)", re.DOTALL)
 """Media Storage SOP Class UID (0002,0002); this part of a file is always explicit, little endian (PS3.10)."""
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
-NO_IMAGES = (
+OTHER_OBJECTS = (
     "1.2.840.10008.1.3.10",  # DICOMDIR, the list of the files of a CD
     f"{_STORAGE}.4.2",  # spectroscopy
     f"{_STORAGE}.9",  # waveforms
@@ -70,14 +34,48 @@ NO_IMAGES = (
     f"{_STORAGE}.481",  # radiotherapy: contours, doses, plans
     "1.3.12.2.1107.5.9.1",  # Siemens' own: spectra, reports and raw data
 )
-"""SOP classes (PS3.6), each with all below it, that are no images of a patient to segment."""
+"""SOP classes (PS3.6), each with all below it, of objects other than images."""
+
+
+def images_of_batch(folder: Path) -> list[Path]:
+    """List the images of a batch by name: files, or folders of DICOM series.
+
+    Empty where `folder` is a file or a folder of DICOM files, or where there are no images.
+
+    Raises
+    ------
+    ImageError
+        The folder itself, or a file directly in it, cannot be read.
+    """
+    if not folder.is_dir():
+        return []
+    try:
+        results = written_before(folder)
+        files = [path for path in files_in(folder) if path.name not in results]
+        images = [path for path in files if path.name.lower().endswith(IMAGE_EXTENSIONS)]
+        if images:
+            return [] if any(is_dicom_image(path) for path in files if path not in images) else images
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    return [] if holds_dicom_images(folder) else series_folders(folder)
+
+
+def written_before(folder: Path) -> set[str]:
+    """Names of the files that the report in `folder` lists; empty without a report of TrustSeg."""
+    try:
+        report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+        if not report["schema"].startswith(schema_prefix(REPORT_SCHEMA)):
+            return set()
+        return {*report["files"].values(), *(entry["file"] for entry in report["maps"])}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()  # No report, or that of another program.
 
 
 def series_folders(folder: Path) -> list[Path]:
     """List the folders below `folder`, at any depth, that hold DICOM images; by name.
 
-    Hidden folders are left out. Links are followed, but no folder is looked into twice. One that cannot be
-    read, or holds a file that cannot, is listed as well: it is a case that fails, and the others go on.
+    Hidden folders are left out. Links are followed, but no folder is searched twice. A folder that cannot be
+    read, or holds a file that cannot, is listed as well: as a case that fails.
 
     Raises
     ------
@@ -115,7 +113,7 @@ def holds_dicom_images(folder: Path) -> bool:
 
 
 def may_hold_dicom_images(folder: Path) -> bool:
-    """As `holds_dicom_images`; True also where it cannot be told, so that the reader says what is wrong."""
+    """As `holds_dicom_images`, but True for an unreadable folder, so that the image reader reports it."""
     try:
         return holds_dicom_images(folder)
     except ImageError:
@@ -123,7 +121,7 @@ def may_hold_dicom_images(folder: Path) -> bool:
 
 
 def may_be_folder(path: Path) -> bool:
-    """Whether a path is a folder; True also where it cannot be told, as of a link into a private folder."""
+    """Whether a path is a folder; True for an unreadable one, such as a link into a private folder."""
     try:
         return path.is_dir()
     except OSError:
@@ -133,14 +131,14 @@ def may_be_folder(path: Path) -> bool:
 def files_in(folder: Path, besides: Collection[Path] = ()) -> list[Path]:
     """List the files of a folder by name, without hidden ones; `OSError` if it cannot be read.
 
-    The paths in `besides` are not looked at.
+    The paths in `besides` are skipped.
     """
     paths = [path for path in folder.iterdir() if not path.name.startswith(".") and path not in besides]
     return sorted(path for path in paths if path.is_file())
 
 
 def is_dicom_image(path: Path) -> bool:
-    """Whether a file has the mark of DICOM and is not of another kind; `OSError` if it cannot be read."""
+    """Whether a file has the mark of DICOM and may be an image; `OSError` if it cannot be read."""
     return (head := _head(path)) is not None and _is_image(head)
 
 
@@ -157,12 +155,12 @@ def _hold_images(folder: Path, files: Sequence[Path]) -> bool:
             unmarked.add(path.name)
         elif _is_image(head):
             return True
-    # Old exports lack the mark; the reader takes them nevertheless, with a report or a DICOMDIR beside them.
+    # Old exports lack the mark; the reader accepts them, also with a report or a DICOMDIR beside them.
     return bool(unmarked) and not unmarked.isdisjoint(_names_in_series(folder))
 
 
 def _names_in_series(folder: Path) -> set[str]:
-    """Names of all files of a folder that GDCM takes for those of a series."""
+    """Names of all files of a folder that GDCM assigns to a series."""
     reader = sitk.ImageSeriesReader
     with quiet_itk():
         series = [
@@ -179,21 +177,21 @@ def _head(path: Path) -> bytes | None:
 
 
 def _is_image(head: bytes) -> bool:
-    """A file whose class cannot be told may be a damaged slice: it is not passed over in silence."""
+    """Whether a file may be an image: one without a class may be a damaged slice, and is not skipped."""
     found = _CLASS.search(head)
     uid = found[1].decode("ascii") if found else ""
-    return not any(uid == kind or uid.startswith(f"{kind}.") for kind in NO_IMAGES)
+    return not any(uid == kind or uid.startswith(f"{kind}.") for kind in OTHER_OBJECTS)
 
 
 def _look_into(folder: Path) -> tuple[bool, list[Path]]:
-    """Whether a folder is a case, and the folders inside it."""
+    """Return whether a folder is a case, and the folders inside it."""
     inner: list[Path] = []
     try:
         inner = _inner_folders(folder)
-        # What cannot be told to be a file is among the inner folders, and a case of its own.
+        # Paths that may be folders are cases of their own.
         return _hold_images(folder, files_in(folder, besides=inner)), inner
     except OSError:
-        return True, inner  # A case that fails: the reader says what is wrong with it.
+        return True, inner  # A case that fails: the image reader reports the reason.
 
 
 def _inner_folders(folder: Path) -> list[Path]:

@@ -1,6 +1,6 @@
-"""Where the results of `trustseg segment` go: checked before the work, and there whole or not at all.
+"""Output folders: checked before the work, and written whole or not at all.
 
-Results are written into a private folder inside the output folder (so on the same disk) and moved into place
+Results are written into a private folder inside the output folder (on the same disk) and moved into place
 at the end, the report last: where there is a report, the files beside it belong to it.
 """
 
@@ -27,11 +27,11 @@ from TrustSegLib.contract import (
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report.batch_tables import OVERWRITE_REMEDY
 
-OWN_FILES = (
+RESULT_FILES = (
     *(REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE, DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE),
     *(map_file(name) for name in MAP_NAMES),
 )
-"""Every name that a result can have."""
+"""Names of all files that a result can have."""
 PRIVATE_PREFIX = ".trustseg-"
 
 
@@ -39,15 +39,23 @@ PRIVATE_PREFIX = ".trustseg-"
 def private_folder(
     output: str, what: str = "the output folder", remedy: str = "choose another with -o"
 ) -> Iterator[Path]:
-    """Make the output folder and a private folder inside it, which is gone at the end.
+    """Create the output folder and a private folder inside it, which is removed at the end.
 
-    Folders made here that are still empty at the end are removed as well, so that an error leaves nothing.
-    `what` and `remedy` are the words of the error.
+    Folders created here that are still empty at the end are removed as well, so that an error leaves nothing.
+
+    Parameters
+    ----------
+    output : str
+        Output folder.
+    what : str
+        How the error calls it.
+    remedy : str
+        What the error tells the user to do.
 
     Raises
     ------
     OutputError
-        The output folder cannot be made or written.
+        The output folder cannot be created or written.
     """
     folder = Path(output)
     with ExitStack() as stack:
@@ -62,15 +70,22 @@ def private_folder(
 
 
 def check_targets(targets: Sequence[Target], overwrite: bool, remedy: str = OVERWRITE_REMEDY) -> None:
-    """Make sure, before the work, that the results can be put into the targets' folders.
+    """Check, before the work, that the results can be written into the targets' folders.
 
-    `remedy` are the words of the error.
+    Parameters
+    ----------
+    targets : sequence of Target
+        All images and their folders.
+    overwrite : bool
+        Whether any file may be replaced.
+    remedy : str
+        What the error tells the user to do.
 
     Raises
     ------
     OutputError
-        A folder cannot be written; or a file with a result's name is there that no `trustseg` run made, and
-        `overwrite` is not set; or that file is one of the images.
+        A folder cannot be written; or it has a file with the name of a result that no `trustseg` run wrote,
+        while `overwrite` is not set; or that file is one of the images.
     """
     images = [target.image for target in targets]
     for target in targets:
@@ -81,16 +96,16 @@ def check_targets(targets: Sequence[Target], overwrite: bool, remedy: str = OVER
 def _check_folder(folder: Path, images: Sequence[Path], overwrite: bool, remedy: str) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=PRIVATE_PREFIX):
-            existing = [name for name in OWN_FILES if (folder / name).exists()]
+            existing = [name for name in RESULT_FILES if (folder / name).exists()]
     except OSError as error:
         raise _not_writable(folder, error) from error
-    ours = written_before(folder)
+    earlier = written_before(folder)
     for name in existing:
-        _check_replaceable(folder / name, images, overwrite or name in ours, remedy)
+        _check_replaceable(folder / name, images, overwrite or name in earlier, remedy)
 
 
 def publish(staging: Path, folder: Path) -> None:
-    """Move all files of a private folder into `folder`, in place of an earlier run's results: all or none.
+    """Move all files of a private folder into `folder`, replacing an earlier run's results: all or none.
 
     Raises
     ------
@@ -103,7 +118,7 @@ def publish(staging: Path, folder: Path) -> None:
             if not folder.exists():
                 undo.callback(_remove_if_empty, folder)
                 folder.mkdir()
-            for name in OWN_FILES:
+            for name in RESULT_FILES:
                 if (folder / name).exists():
                     _move(folder / name, Path(previous) / name, undo)
             for name in new:
@@ -133,7 +148,7 @@ def _move_back(moved: Path, original: Path) -> None:
 
 
 def _missing_folders(folder: Path) -> list[Path]:
-    """Folders to make for `folder` to be there, the outermost first."""
+    """Folders to create for `folder` to exist, the outermost first."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     return missing[::-1]
 

@@ -1,4 +1,4 @@
-"""Which images are to be segmented, and the folder, by name, for the results of each."""
+"""The images to segment, and the folder for the results of each."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ from TrustSegLib.cases.image_folders import IMAGE_EXTENSIONS, images_of_batch, m
 from TrustSegLib.contract import TABLE_FILES
 from TrustSegLib.errors import ImageError, OptionError
 
+LONGEST_BYTES = 150
+"""Longest name of a series: file systems allow 255, and Windows 260 letters for a whole path."""
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+"""Characters that some system allows in no file name, and bytes that are not text."""
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
+)
+"""Devices of Windows: no file can have such a name there, whatever follows a dot."""
+_HASH_LETTERS = 8
+
 
 @dataclass(frozen=True)
 class Target:
@@ -25,21 +35,21 @@ class Target:
 
 
 def plan_targets(images: Sequence[str], output: str) -> list[Target]:
-    """Decide where the results of each image go.
+    """Plan where the results of each image go.
 
     Parameters
     ----------
     images : sequence of str
-        Files, or directories: of one DICOM series, or of images that are a batch (see `batch_folder`).
+        Files, or directories: of one DICOM series, or of a batch (see `image_folders.images_of_batch`).
     output : str
-        Folder for the results of one image; of several, the folder of one folder per image.
+        Folder for the results of one image; with several, it gets one folder per image.
 
     Raises
     ------
     ImageError
-        An image is not there.
+        An image does not exist.
     OptionError
-        Two images would write into the same folder, or one of several into the folder of a DICOM series.
+        Two images would have the same folder, or one of several that of a DICOM series.
     """
     for image in images:
         if not Path(image).exists():
@@ -54,14 +64,19 @@ def plan_targets(images: Sequence[str], output: str) -> list[Target]:
 
 
 def check_outside_series(targets: Sequence[Target], results: str = "results") -> None:
-    """Make sure that nothing is written among the slices of a series, which belong to a patient.
+    """Check that nothing is written among the slices of a series, which belong to a patient.
 
-    `results` is the word of the error.
+    Parameters
+    ----------
+    targets : sequence of Target
+        All images and their folders.
+    results : str
+        How the error calls the results.
 
     Raises
     ------
     OptionError
-        The folder of a target is the folder of one of the series, or lies in one.
+        The folder of a target is, or lies in, the folder of one of the series.
     """
     series = {identity(target.image): target.image for target in targets if may_be_folder(target.image)}
     series.pop(None, None)
@@ -76,7 +91,7 @@ def check_outside_series(targets: Sequence[Target], results: str = "results") ->
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Return what is equal for two paths of one file or folder; None where there is none to be seen."""
+    """Identify a file or folder: equal for two paths of the same one; None where it cannot be found."""
     try:
         status = path.stat()
     except OSError:
@@ -104,17 +119,6 @@ def _check_different(targets: Sequence[Target]) -> None:
         taken[key] = target.image
 
 
-LONGEST_BYTES = 150
-"""Of a name of a series: file systems take 255, and Windows 260 letters for a whole path."""
-_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
-"""What no file name may hold on some system, and bytes that are no text."""
-_RESERVED = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
-)
-"""Devices of Windows: no file has such a name there, whatever follows a dot."""
-_HASH_LETTERS = 8
-
-
 def image_name(image: Path) -> str:
     """Name an image without its extensions; a directory keeps its whole name."""
     name = image.name if image.name not in ("", "..") else image.resolve().name
@@ -127,13 +131,13 @@ def image_name(image: Path) -> str:
 def series_names(folder: Path, series: Sequence[Path]) -> list[str]:
     """Name each series of a batch after its path below `folder`: "patient 1/CT" becomes "patient 1_CT".
 
-    What some file system does not take becomes "_". A name that is too long, or that another series or a
-    table of the batch would have too, ends with "~" and a hash of the path. So the name does not depend on
-    the order of the series, and the next run over the same folders finds the same one.
+    Characters that some file system does not allow become "_". A name that is too long, or that is also that
+    of another series or of a table of the batch, ends with "~" and a hash of the path. So names do not depend
+    on the order of the series, and are the same in the next run over the same folders.
 
-    Where a series is added whose name would be that of one that is there ("a_b/c" beside "a/b_c"), the next
-    run names both anew, and what it finds in the old folder ("a_b_c") stays there. This is rare; a hash in
-    every name with "_" would make all of them hard to read. The tables of a batch name each case's folder.
+    If a series is added later whose name is already used ("a_b/c" beside "a/b_c"), the next run renames both,
+    and the results in the old folder ("a_b_c") stay there. This is rare; a hash in every name with "_" would
+    make all of them hard to read. The tables of a batch list each case's folder.
     """
     paths = [path.relative_to(folder).as_posix() for path in series]
     names = [_safe(path) for path in paths]
@@ -147,9 +151,9 @@ def series_names(folder: Path, series: Sequence[Path]) -> list[str]:
 
 
 def same_name(name: str) -> str:
-    """Return what is equal for names that some file system takes for the same.
+    """Normalize a name: equal for names that are the same to some file system.
 
-    They may differ in case or in how an accent is encoded.
+    They may differ in case or in the encoding of an accent.
     """
     return unicodedata.normalize("NFC", name).casefold()
 

@@ -1,3 +1,3 @@
-"""What each `trustseg` command does; `TrustSegLib.cli` reads the command line."""
+"""The `trustseg` commands; `TrustSegLib.cli` parses the command line."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""What the commands say: results on standard output, progress and errors on standard error."""
+"""Console output of the commands: results on standard output, progress and errors on standard error."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 EXIT_FIXABLE = 2
-"""Exit code for what the user can mend."""
+"""Exit code for errors that the user can fix."""
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON value on one line, in ASCII: it arrives whole whatever the encoding of the terminal."""
+    """Print one JSON value on one line, in ASCII, which every encoding of a terminal has."""
     print(json.dumps(value, allow_nan=False), flush=True)
 
 
 def print_error(message: str, as_json: bool, **details: str) -> None:
-    """Say on one line of standard error what the user can mend; `as_json` also on standard output."""
+    """Print an error on one line of standard error; with `as_json` also on standard output."""
     line = " ".join(message.splitlines())
     print(f"trustseg: error: {line}", file=sys.stderr)
     if as_json:
@@ -36,9 +36,9 @@ class ProgressBar:
     Parameters
     ----------
     title : str
-        What is worked on.
+        Name of the image.
     shown : bool
-        Whether to draw it; nothing is drawn when standard error is no terminal.
+        Whether to draw it; nothing is drawn when standard error is not a terminal.
     """
 
     def __init__(self, title: str, shown: bool) -> None:
@@ -56,7 +56,7 @@ class ProgressBar:
         self._bar.close()
 
     def __call__(self, progress: Progress) -> None:
-        """Show how far the work is."""
+        """Show the progress."""
         if progress.stage != self._stage:
             self._stage = progress.stage
             self._bar.reset(total=progress.total)

@@ -1,4 +1,4 @@
-"""`trustseg models`: list, show and verify models; add one to the user's own, or remove it, as a whole."""
+"""`trustseg models`: list, show, verify, add and remove models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from TrustSegLib.errors import BundleError, OptionError, OutputError
 
 
 def list_models(arguments: argparse.Namespace) -> int:
-    """List the bundled and the added models; a damaged one is listed as such, and makes the exit code 2."""
+    """List the bundled and the added models; a damaged one is marked, and the exit code is 2."""
     entries = [{**_entry(folder), "added": False} for folder in bundled_models()]
     entries += [{**_entry(folder), "added": True} for folder in added_models().values()]
     if arguments.json:
@@ -33,7 +33,7 @@ def list_models(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Show what a verified model says of itself."""
+    """Show the description of a verified model."""
     bundle = load_bundle(find_bundle(arguments.model))
     if arguments.json:
         print_json({**_summary(bundle), **bundle.description.to_dict()})
@@ -44,7 +44,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Check every byte of a model, and that its network can be built."""
+    """Check all bytes of a model, and that its network can be built."""
     bundle = verify_bundle(find_bundle(arguments.model))
     summary = {**_summary(bundle), "files": len(bundle.description.files) + 1}
     if arguments.json:
@@ -108,21 +108,21 @@ def _facts(bundle: Bundle) -> list[tuple[str, str]]:
 
 
 def add(arguments: argparse.Namespace) -> int:
-    """Verify a bundle folder or a `.trustseg` file and copy it among the user's models.
+    """Verify a bundle folder or a `.trustseg` file and copy it to the added models, whole or not at all.
 
     Parameters
     ----------
     arguments : Namespace
-        `model` is a path, `overwrite` whether it may replace an added model of its name, `json`.
+        `model` is a path, `overwrite` whether to replace an added model of the same name, `json` the output.
 
     Raises
     ------
     BundleError
-        It is no bundle, or a damaged one.
+        It is not a bundle, or a damaged one.
     OptionError
-        A model of its name is there.
+        There is a model of the same name.
     OutputError
-        It cannot be written; the user's models are as they were.
+        It cannot be written; the added models are unchanged.
     """
     bundle = verify_bundle(arguments.model)
     name, folder = bundle.description.name, user_models_folder()
@@ -139,26 +139,26 @@ def add(arguments: argparse.Namespace) -> int:
 
 
 def remove(arguments: argparse.Namespace) -> int:
-    """Remove an added model; one that is damaged can be removed, too.
+    """Remove an added model, which may be damaged.
 
     Parameters
     ----------
     arguments : Namespace
-        `model` is the name, `json`.
+        `model` is the name, `json` the output.
 
     Raises
     ------
     OptionError
         No model of that name was added.
     OutputError
-        It cannot be removed; it is as it was.
+        It cannot be removed; it is unchanged.
     """
     name, models = arguments.model, added_models()
     if name not in models:
         raise _not_added(name, list(models))
     folder = models[name]
     with _models_folder(folder.parent) as private:
-        _move(folder, private / name)  # At once, so that no half of it is ever found.
+        _move(folder, private / name)  # Atomic: the model is never found half removed.
     if arguments.json:
         print_json({"name": name, "path": str(folder), "removed": True})
     else:
@@ -167,24 +167,24 @@ def remove(arguments: argparse.Namespace) -> int:
 
 
 def _models_folder(folder: Path) -> AbstractContextManager[Path]:
-    """A private folder among the user's models."""
+    """Private folder inside the folder of the added models."""
     return private_folder(str(folder), "the folder of your models", f"set {MODELS_VARIABLE} to another")
 
 
 def _check_name(name: str, target: Path, overwrite: bool) -> None:
-    # Some file systems do not tell upper from lower case.
+    # Some file systems ignore case.
     if name.casefold() in {folder.name.casefold() for folder in bundled_models()}:
         raise OptionError(f"{name}: is the name of a model that comes with TrustSeg; give yours another one")
     if not os.path.lexists(target):
         return
     if not (target / MODEL_FILE).is_file():
-        raise OutputError(f"{target}: is there and is no model; move it away")
+        raise OutputError(f"{target}: exists and is not a model; move it away")
     if not overwrite:
         raise OptionError(f"{name}: a model of this name was added before ({target}); give --overwrite")
 
 
 def _copy(bundle: Bundle, folder: Path) -> None:
-    """Copy the files that the bundle lists, and verify the copy: the originals may change meanwhile."""
+    """Copy the files that the bundle lists, and verify the copy: the originals may have changed."""
     try:
         folder.mkdir()
         for name in (MODEL_FILE, *bundle.description.files):

@@ -1,4 +1,4 @@
-"""`trustseg segment`: images in; masks, uncertainty maps, pictures and reports out."""
+"""`trustseg segment`: masks, uncertainty maps, pictures and reports of images."""
 
 from __future__ import annotations
 
@@ -25,14 +25,16 @@ from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choos
 from TrustSegLib.report.batch_tables import check_tables
 
 LARGEST_SEED = 2**63 - 1
-"""What PyTorch's generator takes."""
+"""Largest seed of PyTorch's generator."""
 NO_MEMORY = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
-"""How PyTorch says on a CPU, in a plain `RuntimeError`, that memory ran out."""
+"""Words of the plain `RuntimeError` of PyTorch when a CPU has run out of memory."""
+DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}
+"""Files that `--dicom-seg` adds to a report."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for every image of a run."""
+    """What all images of a run have in common."""
 
     bundle: Bundle
     options: SegmentOptions
@@ -44,12 +46,12 @@ class Job:
 
     @property
     def more_files(self) -> dict[str, str]:
-        """Files of each result that only this run writes, each under what it is."""
+        """Files that not every run writes, by kind."""
         return DICOM_FILES if self.dicom else {}
 
 
 def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
-    """Segment each image; an image that fails does not keep the others from being done.
+    """Segment each image; if one fails, the others are still segmented.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
     Raises
     ------
     TrustSegError
-        Found before the work: an option, the model or the output folder is wrong. Or the only image failed.
+        Before the work: an option, the model or the output folder is wrong. Or the only image failed.
     """
     job = _job(arguments, targets)
     with private_folder(arguments.output) as private:
@@ -101,10 +103,10 @@ def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: P
         for number, target in enumerate(targets):
             _add_case(batch, job, target, private / str(number))
     finally:
-        # Whatever stops a batch: what is done is done, and is found again.
+        # Whatever stops a batch: the tables list the cases that are done.
         batch.write()
     if not job.quiet:
-        batch.say(job.as_json)
+        batch.print_cases(job.as_json)
     return EXIT_FIXABLE if batch.failures else 0
 
 
@@ -118,7 +120,7 @@ def _add_case(batch: Batch, job: Job, target: Target, staging: Path) -> None:
 
 def _segment_image(job: Job, target: Target, staging: Path) -> dict[str, object]:
     try:
-        with _out_of_memory_is_said():
+        with _reporting_out_of_memory():
             volume = read_volume(target.image)
             result = _result(job, target, volume)
             staging.mkdir()
@@ -136,8 +138,8 @@ def _segment_image(job: Job, target: Target, staging: Path) -> dict[str, object]
 
 
 @contextmanager
-def _out_of_memory_is_said() -> Iterator[None]:
-    """Turn running out of memory, which the next image may not, into an `ImageError`; nothing else."""
+def _reporting_out_of_memory() -> Iterator[None]:
+    """Turn running out of memory, but no other error, into an `ImageError`: the next image may fit."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -149,7 +151,7 @@ def _out_of_memory_is_said() -> Iterator[None]:
 
 
 def _result(job: Job, target: Target, volume: Volume) -> SegmentationResult:
-    # Each image starts from the same seed, so that its result does not depend on the images before it.
+    # Each image starts from the same seed, so that its result does not depend on earlier images.
     torch.manual_seed(job.seed)
     with ProgressBar(target.image.name, shown=not (job.as_json or job.quiet)) as progress:
         return segment(volume, job.bundle, job.options, progress=progress)
@@ -176,7 +178,7 @@ def _options(arguments: argparse.Namespace) -> SegmentOptions:
     names = [name.strip() for name in arguments.maps.split(",") if name.strip()]
     options = SegmentOptions(
         device=arguments.device,
-        # The default map is always made: the picture and the mean uncertainties come from it.
+        # The default map is always computed, for the picture and the mean uncertainties.
         maps=tuple(dict.fromkeys([DEFAULT_MAP, *names])),
         roi=Roi.parse(arguments.roi) if arguments.roi is not None else None,
         batch_size=arguments.batch_size,
@@ -199,21 +201,17 @@ def _only_bundled_model() -> Path:
     raise OptionError(f"there are several models; choose one with --model: {names}")
 
 
-DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}
-"""What `--dicom-seg` adds to the files of a report."""
-
-
 def check_dicom_targets(targets: Sequence[Target]) -> None:
-    """Make sure, before the work, that every image is a DICOM series whose folder gets no results.
+    """Check, before the work, that every image is a DICOM series, and that no result goes into its folder.
 
-    Whether the slices of a series make an image is not asked here: one that is damaged, or cannot be read,
-    fails by itself.
+    Whether the slices of a series make an image is not checked here: a damaged or unreadable series fails
+    when it is read.
 
     Raises
     ------
     OptionError
-        highdicom is not installed; an image is no series (a batch of image files has none); or results would
-        go into the folder of one of the series or below it.
+        highdicom is not installed; an image is not a DICOM series; or results would go into the folder of one
+        of the series or below it.
     """
     images = [target.image for target in targets]
     check_dicom_output(image for image in images if not may_hold_dicom_images(image))

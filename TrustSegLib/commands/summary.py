@@ -1,4 +1,4 @@
-"""What `trustseg segment` says at its end: of a finished image, and of a batch, whose tables it writes."""
+"""Summaries of `trustseg segment`: of a finished image, and of a batch with its tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from TrustSegLib.commands.console import print_json
 from TrustSegLib.contract import (
     CASES_SCHEMA,
     HTML_FILE,
+    INTENDED_USE,
     MASK_FILE,
     OVERLAY_FILE,
     REPORT_FILE,
@@ -19,7 +20,6 @@ from TrustSegLib.contract import (
     map_file,
 )
 from TrustSegLib.report.batch_tables import case_row, worst_first, write_batch_tables
-from TrustSegLib.report.json_report import INTENDED_USE
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import SegmentationResult
@@ -34,7 +34,7 @@ NOTHING = "-"
 def print_summary(
     result: SegmentationResult, image: Path, folder: Path, more_files: Sequence[str] = ()
 ) -> None:
-    """Print the table of the structures, what to look out for and where the files are."""
+    """Print the table of the structures, flags and warnings, and where the files are."""
     model = result.model
     print(f"{image} ({model['name']} {model['version']})")
     for line in _table(_rows(result)):
@@ -46,7 +46,7 @@ def print_summary(
         print(f"  warning: {warning}")
     files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, *more_files, HTML_FILE, REPORT_FILE]
     print(f"  results in {folder}: {', '.join(files)}")
-    print(f"  {INTENDED_USE}; uncertainty is {_trust(result)}", flush=True)
+    print(f"  {INTENDED_USE}; uncertainty is {_calibration(result)}", flush=True)
 
 
 def _rows(result: SegmentationResult) -> list[tuple[str, ...]]:
@@ -81,8 +81,8 @@ def _expected(row: StructureRow) -> str:
     return f"{row.expected_dsc:.2f} ({low:.2f}-{high:.2f})"
 
 
-def _trust(result: SegmentationResult) -> str:
-    """What was calibrated, and on how many patients; the record stands wherever an interval does."""
+def _calibration(result: SegmentationResult) -> str:
+    """What was calibrated, and on how many patients: printed wherever there are intervals."""
     calibration = result.calibration
     if calibration is None:
         return "not calibrated"
@@ -108,12 +108,12 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 class Batch:
-    """Collects what became of each image.
+    """Collects the results of a batch.
 
     Parameters
     ----------
     folder : Path
-        Where the tables go.
+        For the tables.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -127,27 +127,27 @@ class Batch:
         return sum(case.error is not None for case in self._cases)
 
     def add(self, report: Mapping[str, Any], folder: Path) -> None:
-        """Take in a case that was segmented."""
+        """Add a case that was segmented."""
         self._reports.append(report)
         self._cases.append(case_row(report, folder))
 
     def add_failure(self, image: Path, error: str) -> None:
-        """Take in a case that failed."""
+        """Add a case that failed."""
         self._cases.append(CaseRow(image=str(image), error=" ".join(error.splitlines())))
 
     def write(self) -> None:
-        """Write the tables, `OutputError` if they cannot be; none of no case."""
+        """Write the tables, if there is a case; `OutputError` if they cannot be written."""
         if self._cases:
             write_batch_tables(self._folder, self._cases, self._reports)
 
-    def say(self, as_json: bool) -> None:
-        """Print the cases, the one to look at first on top."""
+    def print_cases(self, as_json: bool) -> None:
+        """Print the cases, the worst first."""
         cases = worst_first(self._cases)
         if as_json:
             rows = [asdict(case) for case in cases]
             print_json({"schema": CASES_SCHEMA, "folder": str(self._folder), "cases": rows})
             return
-        print(f"{len(cases)} images, {self.failures} failed; the one to look at first on top:")
+        print(f"{len(cases)} images, {self.failures} failed; worst first:")
         for number, case in enumerate(cases, start=1):
             print(f"  {number}. {case.image}: {_state(case)}")
         print(f"  tables in {self._folder}: {', '.join(TABLE_FILES)}", flush=True)

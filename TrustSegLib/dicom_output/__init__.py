@@ -1,7 +1,7 @@
-"""DICOM results for an image that is a DICOM series: a Segmentation, and the error probability as a map.
+"""DICOM results of a DICOM series: a Segmentation, and the error probability as a Parametric Map.
 
-They need the optional package highdicom (`pip install 'trustseg[dicom]'`), which is imported only when
-they are asked for.
+They need the optional package highdicom (`pip install 'trustseg[dicom]'`), which is imported only when they
+are written.
 """
 
 from TrustSegLib.dicom_output.requirement import check_dicom_output

@@ -16,11 +16,15 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from TrustSegLib.bundle import Code, ModelDescription, Structure
-from TrustSegLib.contract import DEFAULT_MAP, map_display
+from TrustSegLib.contract import DEFAULT_MAP, INTENDED_USE, map_display
 from TrustSegLib.imaging import Volume
 from TrustSegLib.version import __version__
 
-SEGMENTATION_NOTE = "Research use only; automatic, not reviewed by a person"
+SEGMENTATION_NOTE = f"{INTENDED_USE.capitalize()}; automatic, not reviewed by a person"
+MAP_NOTE = f"{INTENDED_USE.capitalize()}; probability that a voxel's label is wrong"
+MANUFACTURER = "TrustSeg"
+_LONGEST = 64  # characters of the DICOM type LO
+_LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS
 
 
 def segmentation_object(
@@ -28,8 +32,8 @@ def segmentation_object(
 ) -> Segmentation:
     """Make the DICOM object of a mask.
 
-    Frames without a voxel of their segment are left out, so a structure that was not found has a description
-    and no frames. A mask that is empty as a whole keeps all its frames, since an image must have some.
+    Frames without a voxel of their segment are left out, so an empty structure has a description and no
+    frames. A completely empty mask keeps all its frames, since an image must have some.
 
     Parameters
     ----------
@@ -56,7 +60,7 @@ def segmentation_object(
 
 
 def describe_segment(structure: Structure, model: Mapping[str, str]) -> SegmentDescription:
-    """Describe a structure of the model as a segment that no person has touched.
+    """Describe a structure of the model as a segment of an automatic algorithm.
 
     Parameters
     ----------
@@ -76,7 +80,7 @@ def describe_segment(structure: Structure, model: Mapping[str, str]) -> SegmentD
         anatomic_regions=[_concept(terminology.region)] if terminology.region else None,
         display_color=CIELabColor.from_rgb(*structure.color),
     )
-    # highdicom takes no modifiers; the standard puts each inside the code that it modifies.
+    # highdicom has no modifiers; in the standard they are items of the code that they modify.
     if terminology.type_modifier:
         kind = segment.SegmentedPropertyTypeCodeSequence[0]
         kind.SegmentedPropertyTypeModifierCodeSequence = [_concept(terminology.type_modifier)]
@@ -88,9 +92,6 @@ def describe_segment(structure: Structure, model: Mapping[str, str]) -> SegmentD
 
 def _concept(code: Code) -> CodedConcept:
     return CodedConcept(code.code, code.scheme, long_string(code.meaning))
-
-
-MAP_NOTE = "Research use only; probability that a voxel's label is wrong"
 
 
 def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Dataset]) -> ParametricMap:
@@ -139,9 +140,9 @@ def _identity_mapping() -> RealWorldValueMapping:
 
 
 def sort_frames_along_normal(image: Dataset) -> None:
-    """Put the frames of a float image in the order in which they follow each other along their normal.
+    """Sort the frames of a float image along their normal.
 
-    highdicom writes them the other way round. Readers should go by the frames' positions; dcmqi, with which
+    highdicom writes them in the opposite order. Readers should use the frames' positions; dcmqi, with which
     3D Slicer reads maps, takes the n-th frame for the n-th slice along rows x columns and would show the map
     upside down.
 
@@ -167,18 +168,13 @@ def sort_frames_along_normal(image: Dataset) -> None:
         group.FrameContentSequence[0].DimensionIndexValues = [place]
 
 
-MANUFACTURER = "TrustSeg"
-_LONGEST = 64  # characters of the DICOM type LO
-_LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS
-
-
 def long_string(text: str) -> str:
-    """Make text fit the DICOM type LO: one line of at most 64 characters without backslashes."""
+    """Fit text to the DICOM type LO: one line of at most 64 characters without backslashes."""
     return " ".join(text.replace("\\", "/").split())[:_LONGEST]
 
 
 def new_uid() -> str:
-    """Return a new identifier under the root of UUIDs, `2.25.`, which nobody has to register."""
+    """Return a new identifier under the root of UUIDs, `2.25.`, which needs no registration."""
     return str(generate_uid(prefix=None))
 
 
@@ -188,7 +184,7 @@ def model_name(model: Mapping[str, str]) -> str:
 
 
 def algorithm(model: Mapping[str, str]) -> AlgorithmIdentificationSequence:
-    """Identify the algorithm of a segment by name, version and the hash of the model."""
+    """Identify the algorithm of a segment by name, version and hash of the model."""
     return AlgorithmIdentificationSequence(
         name=long_string(model_name(model)),
         family=codes.DCM.ArtificialIntelligence,
@@ -201,7 +197,7 @@ def algorithm(model: Mapping[str, str]) -> AlgorithmIdentificationSequence:
 def series_of_result(
     source: Dataset, model: Mapping[str, str], number: int, description: str, note: str
 ) -> dict[str, Any]:
-    """Return the arguments that every highdicom object takes for series, equipment and text.
+    """Return the arguments of every highdicom object for series, equipment and text.
 
     Parameters
     ----------
@@ -210,11 +206,11 @@ def series_of_result(
     model : Mapping
         `name`, `version` and `sha256`.
     number : int
-        1, 2 ...: which of the results it is.
+        Of the result: 1, 2 ...
     description : str
         What the series shows; the model's name is added.
     note : str
-        What the reader must know of the content, at most 64 characters.
+        Note on the content for the reader, at most 64 characters.
     """
     return {
         "series_instance_uid": new_uid(),
@@ -228,13 +224,13 @@ def series_of_result(
         "series_description": long_string(f"{description}, {model_name(model)}"),
         "content_description": long_string(note),
         "contributing_equipment": [_equipment(model)],
-        # Names in any script: the source's own characters may not hold those of the model.
+        # Names in any script: the source's character set may lack those of the model.
         "specific_character_set": "ISO_IR 192",
     }
 
 
 def use_new_dimension_uid(image: Dataset) -> None:
-    """Replace the identifier that highdicom makes under its own root."""
+    """Replace the identifier that highdicom creates under its own root."""
     uid = new_uid()
     image.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
     for index in image.DimensionIndexSequence:
@@ -242,7 +238,7 @@ def use_new_dimension_uid(image: Dataset) -> None:
 
 
 def _series_number(source: Dataset, number: int) -> int:
-    """Return a number that puts the result behind its source: 7 has the results 701, 702."""
+    """Return a number that sorts the result after its source: 7 has the results 701, 702."""
     result = 100 * max(0, int(source.get("SeriesNumber") or 0)) + number
     return result if result <= _LARGEST_NUMBER else number
 

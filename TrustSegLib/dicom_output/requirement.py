@@ -1,4 +1,4 @@
-"""Whether DICOM results can be written at all; asked before the work, so that no work is lost."""
+"""Checks, before the work, that DICOM results can be written."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ INSTALL = "pip install 'trustseg[dicom]'"
 
 
 def check_dicom_output(images: Iterable[Path]) -> None:
-    """Make sure that highdicom is installed and every image is a DICOM series.
+    """Check that highdicom is installed and every image is a DICOM series.
 
     Parameters
     ----------
     images : iterable of Path
-        Images to be segmented, as given by the user.
+        To be segmented.
 
     Raises
     ------
@@ -33,13 +33,13 @@ def check_dicom_output(images: Iterable[Path]) -> None:
 
 
 def require_highdicom() -> None:
-    """Raise an `OptionError` that names the pip command if highdicom is not installed."""
+    """Raise an `OptionError` with the pip command if highdicom is not installed."""
     if find_spec("highdicom") is None:
         raise OptionError(f"--dicom-seg needs the package highdicom, which is not installed; run: {INSTALL}")
 
 
 def series_files(series: Path) -> tuple[Path, ...]:
-    """List the files of the first DICOM series in a folder, as the image reader finds them.
+    """List the files of the first DICOM series in a folder, in the order of the image reader.
 
     Raises
     ------

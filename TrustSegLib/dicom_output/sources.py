@@ -1,7 +1,7 @@
 """The headers of the source series, one for each slice of the result.
 
-Only headers that highdicom can work with: what it takes to be there or to be equal in every slice, and a
-hospital's files sometimes lack or round differently, is put right here, in memory.
+highdicom requires fields that files from a hospital sometimes lack, and equal values in all slices that they
+sometimes round differently: both are fixed here, in memory.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ _MAY_BE_EMPTY = (
     "StudyTime",
     "ReferringPhysicianName",
 )
-"""What the standard wants to be there, if empty (type 2); files without names often leave it out."""
+"""Required by the standard, but may be empty (type 2); anonymized files often lack them."""
 _MUST_BE_THERE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 _SEXES = ("M", "F", "O", "")
-_SAME_AXES = 2e-3  # of a cosine or of a mm: the reader allows slices half of this from each other
+_SAME_AXES = 2e-3  # in cosines and mm: the image reader allows slices to differ by half of this
 _SAME_PLACE = 0.5  # of the smallest voxel edge
 
 
 def slice_headers(series: Path, grid: Volume) -> list[Dataset]:
-    """Read the header of the file of each slice of a grid, matched by where the slices lie.
+    """Read the header of each slice of a grid, matched by position.
 
     Parameters
     ----------
     series : Path
-        Folder of the DICOM series that the grid was read from.
+        Folder of the DICOM series from which the grid was read.
     grid : Volume
         (C, D, H, W), the image's own grid.
 
     Returns
     -------
     list of Dataset
-        D headers without pixels, the k-th one of slice k of the grid.
+        D headers without pixels, in the order of the grid's slices.
 
     Raises
     ------
     OptionError
         The folder holds no DICOM series.
     ImageError
-        The series does not lie on the grid, or lacks an identifier that a result must refer to.
+        The series is not on the grid, or lacks an identifier that a result must refer to.
     """
     headers = [pydicom.dcmread(path, stop_before_pixels=True, force=True) for path in series_files(series)]
     headers = _in_order(series, headers, grid)
@@ -67,13 +67,13 @@ def slice_headers(series: Path, grid: Volume) -> list[Dataset]:
 
 
 def _in_order(series: Path, headers: list[Dataset], grid: Volume) -> list[Dataset]:
-    """Sort the slices along the grid's third axis, and make sure that they are this grid's."""
+    """Sort the slices along the grid's third axis, and check that they are on the grid."""
     axes = np.reshape(grid.direction, (3, 3))
     if len(headers) != grid.shape[0] or not all(_same_plane(header, grid, axes) for header in headers):
         raise _other_grid(series)
     headers = sorted(headers, key=lambda header: float(_position(header) @ axes[:, 2]))
     corners = grid.index_to_lps @ np.array([[0, 0, index, 1] for index in (0, grid.shape[0] - 1)]).T
-    # The ends only: between them the reader lets slices lie a little unevenly.
+    # The ends only: between them the image reader allows slightly uneven slices.
     ends = np.column_stack([_position(headers[0]), _position(headers[-1])])
     if np.linalg.norm(corners[:3] - ends, axis=0).max() > _SAME_PLACE * min(grid.spacing):
         raise _other_grid(series)
@@ -116,11 +116,11 @@ def _complete(header: Dataset) -> None:
         if name not in header:
             setattr(header, name, "")
     if header.PatientSex not in _SEXES:
-        header.PatientSex = ""  # empty is how the standard says "not known"
+        header.PatientSex = ""  # empty means "unknown"
 
 
 def _use_axes_of(header: Dataset, first: Dataset, slice_distance: float) -> None:
-    """Take away how differently the slices' axes were rounded, and say how far apart the slices are.
+    """Use the axes of the first slice, since slices may be rounded differently, and add the slice distance.
 
     Readers need the distance to rebuild the volume, since frames without a segment are not stored.
     """

@@ -26,7 +26,7 @@ def write_dicom(
 ) -> tuple[Path, ...]:
     """Write `segmentation.dcm` and `uncertainty.dcm`, which refer to each slice of the source series.
 
-    They carry the patient and the study of the source series, and each is a new series of that study.
+    They have the patient and the study of the source series, and each is a new series of that study.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def write_dicom(
     series : Path
         Folder of the DICOM series that was segmented.
     folder : Path
-        Existing folder for the files; files of these names there are replaced.
+        Existing folder for the files; files of the same names are replaced.
 
     Returns
     -------
@@ -47,11 +47,11 @@ def write_dicom(
     Raises
     ------
     OptionError
-        highdicom is not installed, `series` is not a folder with a DICOM series, or the map is not there.
+        highdicom is not installed, `series` is not a folder with a DICOM series, or the map is missing.
     ImageError
-        The series does not lie on the result's grid, or its headers are not fit to be referred to.
+        The series is not on the result's grid, or its headers lack what a result must refer to.
     OutputError
-        A file cannot be written; neither is there then.
+        A file cannot be written; then neither of the two is.
     """
     require_highdicom()
     if DEFAULT_MAP not in result.maps:
@@ -68,7 +68,7 @@ def _objects(
 
     try:
         with warnings.catch_warnings():
-            # About values of the source that break the standard, which its owner cannot fix here.
+            # On values of the source that violate the standard, which the user cannot fix here.
             warnings.simplefilter("ignore", UserWarning)
             sources = slice_headers(series, result.labels)
             mask = segmentation_object(result.labels, description, result.model, sources)
@@ -83,7 +83,7 @@ def _objects(
 
 def _write(objects: Mapping[str, Dataset], folder: Path) -> tuple[Path, ...]:
     try:
-        # In a folder of their own first: a full disk leaves nothing behind.
+        # First in a private folder: a full disk leaves nothing behind.
         with tempfile.TemporaryDirectory(prefix=".trustseg-", dir=folder) as private, ExitStack() as undo:
             for name, image in objects.items():
                 _save(image, Path(private) / name)

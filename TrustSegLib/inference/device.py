@@ -1,4 +1,4 @@
-"""Which device the network runs on, and at which precision."""
+"""Device and precision of the network."""
 
 from __future__ import annotations
 

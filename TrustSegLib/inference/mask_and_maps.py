@@ -16,7 +16,7 @@ from TrustSegLib.inference.stages import Stages
 from TrustSegLib.uncertainty import Calibration, ScoreSums, labels, uncertainty_map
 
 CHUNK_BYTES = 128_000_000
-"""Class moments that are brought back to the input's grid at a time."""
+"""Size of the class moments that are resampled to the input's grid at a time."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Area:
 
 
 def mask_and_maps(
-    back: Restorer, volume: Volume, area: Area, options: SegmentOptions, stages: Stages, classes: int
+    restorer: Restorer, volume: Volume, area: Area, options: SegmentOptions, stages: Stages, classes: int
 ) -> tuple[Volume, dict[str, Volume], ScoreSums]:
     """Mask and raw maps on the image's grid, and the sums for the scores.
 
@@ -75,7 +75,7 @@ def mask_and_maps(
     sums = ScoreSums(range(1, classes))
     for first, last, part in area.parts(_rows_at_a_time(area.box, classes)):
         stages.check()
-        mean, variance = back.rows(first, last)
+        mean, variance = restorer.rows(first, last)
         inside = area.inside(part)
         found = labels(mean)
         sums.add(mean, variance, found, inside)

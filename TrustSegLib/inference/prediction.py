@@ -66,8 +66,8 @@ def class_moments(
         raise OptionError("roi: the class moments are those of a whole image; leave it out")
     box = Box((0, 0, 0), Grid.of(volume).shape)
     device = choose_device(options.device)
-    back, _ = predict(volume, bundle, box, options, device, Stages())
-    return back.rows(0, box.shape[0])
+    whole, _ = predict(volume, bundle, box, options, device, Stages())
+    return whole.rows(0, box.shape[0])
 
 
 def predict(

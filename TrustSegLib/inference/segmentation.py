@@ -21,12 +21,23 @@ from TrustSegLib.inference.sliding_window import patch_starts, window_shape
 from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
 from TrustSegLib.uncertainty import Calibration, calibrated_rows, case_quality, structure_rows
 from TrustSegLib.uncertainty.image_features import input_facts, shape_facts
-from TrustSegLib.uncertainty.out_of_distribution import check
+from TrustSegLib.uncertainty.out_of_distribution import differences
 from TrustSegLib.uncertainty.regions import find_regions
 from TrustSegLib.version import __version__
 
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
+
+OF_VARIANCE = ("predictive_variance", "epistemic")
+"""Maps that are 0 for a network without a variance."""
+# Warnings of a case of which a part was segmented.
+PART_ONLY = (
+    "only the region of interest was segmented: volumes hold for what lies in it, and the 0 of mask and maps "
+    "outside of it does not mean that the model is sure"
+)
+NOT_FOR_A_PART = (
+    "no volume interval and no expected DSC: they were calibrated on whole images, not on a part of them"
+)
 
 
 def segment(
@@ -88,9 +99,9 @@ def segment(
     device = choose_device(options.device)
     area = Area.of(volume, options.roi)
     stages = Stages(progress, cancelled)
-    back, shape = predict(volume, bundle, area.box, options, device, stages)
+    restorer, shape = predict(volume, bundle, area.box, options, device, stages)
     with stages.stage("restore"):
-        mask, maps, sums = mask_and_maps(back, volume, area, options, stages, description.classes)
+        mask, maps, sums = mask_and_maps(restorer, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
         scores = sums.scores(mask, maps[DEFAULT_MAP])  # of the raw map
         if calibration is not None:
@@ -143,18 +154,6 @@ def _provenance(
     }
 
 
-OF_VARIANCE = ("predictive_variance", "epistemic")
-"""Maps that are 0 for a network without a variance."""
-
-PART_ONLY = (
-    "only the region of interest was segmented: volumes hold for what lies in it, and the 0 of mask and maps "
-    "outside of it does not mean that the model is sure"
-)
-NOT_FOR_A_PART = (
-    "no volume interval and no expected DSC: they were calibrated on whole images, not on a part of them"
-)
-
-
 def unlike_training(
     image: Volume, mask: Volume | None, description: ModelDescription, calibration: Calibration | None
 ) -> tuple[str, ...]:
@@ -174,7 +173,7 @@ def unlike_training(
     if calibration is None or calibration.input is None:
         return ()
     shapes = {} if mask is None else shape_facts(mask, description.structures)
-    return check(input_facts(image, description.modality) | shapes, calibration.input)
+    return differences(input_facts(image, description.modality) | shapes, calibration.input)
 
 
 def case_warnings(

@@ -1,4 +1,4 @@
-"""Tables of a batch, the case that is expected to be worst first: CSV for people, JSON for programs."""
+"""Tables of a batch, with the worst case first: CSV for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,24 @@ from TrustSegLib.contract import (
 )
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report.files import write_atomically
+
+_STRUCTURE_COLUMNS = [
+    "image",
+    "label",
+    "structure",
+    "volume_ml",
+    "volume_low_ml",
+    "volume_high_ml",
+    "mean_uncertainty",
+    "expected_dsc",
+    "expected_dsc_low",
+    "expected_dsc_high",
+    "flag",
+    "model",
+    "model_version",
+    "model_sha256",
+]
+OVERWRITE_REMEDY = "choose another output folder or give --overwrite"
 
 
 def case_row(report: Mapping[str, Any], folder: str | os.PathLike) -> CaseRow:
@@ -47,7 +65,7 @@ def case_row(report: Mapping[str, Any], folder: str | os.PathLike) -> CaseRow:
 
 
 def worst_first(cases: Sequence[CaseRow]) -> list[CaseRow]:
-    """Sort: failed, then by rising quality, then by falling uncertainty, then by name; unknown comes last."""
+    """Sort cases: failed ones, then by quality, then by uncertainty, then by name; unknown values last."""
     return sorted(
         cases,
         key=lambda case: (
@@ -80,24 +98,6 @@ def write_batch_tables(
     _write(Path(folder) / CASES_JSON_FILE, text)
 
 
-_STRUCTURE_COLUMNS = [
-    "image",
-    "label",
-    "structure",
-    "volume_ml",
-    "volume_low_ml",
-    "volume_high_ml",
-    "mean_uncertainty",
-    "expected_dsc",
-    "expected_dsc_low",
-    "expected_dsc_high",
-    "flag",
-    "model",
-    "model_version",
-    "model_sha256",
-]
-
-
 def _structure(report: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     volume = row["volume_interval_ml"] or (None, None)
     expected = row.get("expected_dsc_interval") or (None, None)
@@ -128,30 +128,34 @@ def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A cell; text that a spreadsheet would run as a formula is marked as text."""
+    """Value of a cell; text that a spreadsheet would run as a formula is marked as text."""
     if isinstance(value, tuple):
         value = "; ".join(value)
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
 
 
 def _write(path: Path, text: str) -> None:
-    # A file name that is no valid UTF-8 holds lone surrogates. Spreadsheets take UTF-8 only with its mark.
+    # A file name that is not valid UTF-8 holds lone surrogates. Spreadsheets need the byte order mark.
     mark = b"\xef\xbb\xbf" if path.suffix == ".csv" else b""
     write_atomically(path, mark + text.encode("utf-8", errors="backslashreplace"))
 
 
-OVERWRITE_REMEDY = "choose another output folder or give --overwrite"
-
-
 def check_tables(folder: Path, overwrite: bool, remedy: str = OVERWRITE_REMEDY) -> None:
-    """Make sure, before the work, that the tables of a batch can be put into `folder`.
+    """Check, before the work, that the tables of a batch can be written into `folder`.
 
-    `remedy` are the words of the error.
+    Parameters
+    ----------
+    folder : Path
+        Of the batch's results.
+    overwrite : bool
+        Whether any file may be replaced.
+    remedy : str
+        What the error tells the user to do.
 
     Raises
     ------
     OutputError
-        A file with a table's name is there that no batch wrote, and `overwrite` is not set; or a folder is.
+        A table's name is that of a folder, or of a file that no batch wrote while `overwrite` is not set.
     """
     for name in TABLE_FILES:
         path = folder / name
@@ -166,4 +170,4 @@ def _is_ours(folder: Path) -> bool:
         content = json.loads((folder / CASES_JSON_FILE).read_text(encoding="utf-8"))
         return content["schema"].startswith(schema_prefix(CASES_SCHEMA))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return False  # No table, or one of another program.
+        return False  # No table, or that of another program.

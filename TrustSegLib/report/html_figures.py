@@ -1,4 +1,4 @@
-"""The pictures of `report.html`, as SVG: an overview of the structures and a row for each region."""
+"""The pictures of `report.html`, as SVG: an overview of the structures, and three planes of each region."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ from typing import Any
 import numpy as np
 
 from TrustSegLib.contract import DEFAULT_MAP, map_display
-from TrustSegLib.report.planes import PLANES, Plane, center_index, field_of_view, outline
+from TrustSegLib.report.planes import OUTLINE_INSET, PLANES, Plane, center_index, field_of_view, outline
 from TrustSegLib.report.scale import color_values, css_gradient
 from TrustSegLib.report.scene import Oriented, Scene
 
 ROW_WIDTH_MM, ROW_HEIGHT_MM = 178.0, 62.0
-"""Most that a row of three panels takes on the paper."""
+"""Largest size of a row of three panels on paper."""
 HALF_VIEW_MM = 30.0
 """Anatomy shown on each side of a region."""
+CROSSHAIR_COLOR = "#35e0ff"
+EDGE_COLOR = (255, 255, 255)
+"""White outlines over the uncertainty: its colors may equal those of a structure."""
+_DISPLAY = map_display(DEFAULT_MAP, classes=2)  # The colors are the same for any number of classes.
+_SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
+Colors = Mapping[int, tuple[int, int, int]]
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EIGHT_BIT_RGB = (8, 2, 0, 0, 0)
 
 
 def overview(oriented: Oriented, colors: Colors, window: tuple[float, float] | None) -> str:
@@ -33,7 +41,7 @@ def overview(oriented: Oriented, colors: Colors, window: tuple[float, float] | N
 def region_figure(
     oriented: Oriented, region: Mapping[str, Any], colors: Colors, window: tuple[float, float] | None
 ) -> str:
-    """Draw three planes through a region, `region` as in `report.json`; the crosshair stands on it."""
+    """Draw three planes through a region of `report.json`, marked by a crosshair."""
     index = oriented.index_of(region["position_ras_mm"])
     half_mm = HALF_VIEW_MM + 10 * float(region["volume_ml"]) ** (1 / 3)
     view = tuple(
@@ -44,18 +52,17 @@ def region_figure(
 
 
 def legend(names: Mapping[int, str], colors: Colors) -> str:
-    """Explain outlines and colors."""
+    """Legend of outlines and colors."""
     entries = [
         f'<span class="key"><i style="background:{css_color(colors[label])}"></i>{escape(name)}</span>'
         for label, name in names.items()
     ]
-    display = map_display(DEFAULT_MAP, classes=len(names) + 1)
     low, high, hidden = (
-        f"{display.factor * value:.0f} {display.unit}"
-        for value in (display.low, display.high, display.hidden_below)
+        f"{_DISPLAY.factor * value:.0f} {_DISPLAY.unit}"
+        for value in (_DISPLAY.low, _DISPLAY.high, _DISPLAY.hidden_below)
     )
     bar = (
-        f'<span class="key">{display.title} <b>{low}</b>'
+        f'<span class="key">{_DISPLAY.title} <b>{low}</b>'
         f'<i class="bar" style="background:{css_gradient()}"></i>'
         f"<b>{high}</b> (below {hidden} not drawn)</span>"
     )
@@ -67,38 +74,23 @@ def legend(names: Mapping[int, str], colors: Colors) -> str:
 
 
 def css_color(color: tuple[int, int, int]) -> str:
-    """A color as CSS writes it."""
+    """Format a color as CSS."""
     red, green, blue = (int(np.clip(value, 0, 255)) for value in color)
     return f"rgb({red} {green} {blue})"
 
 
 def _row(scene: Scene, colors: Colors, *, uncertainty: bool, crosshair: bool) -> str:
     sizes = [scene.size_mm(plane) for plane in PLANES]
-    # One scale for the three planes, so that sizes compare.
+    # One scale for the three planes, so that sizes can be compared.
     paper_mm = min(ROW_WIDTH_MM / sum(width for _, width in sizes), ROW_HEIGHT_MM / max(h for h, _ in sizes))
     panels = [
         f'<figure style="flex:{width:.3f} 1 0">'
         + panel_svg(scene, plane, colors, uncertainty=uncertainty, crosshair=crosshair, unit=1 / paper_mm)
-        + f"<figcaption>{escape(_title(scene, plane))}</figcaption></figure>"
+        + f"<figcaption>{scene.plane_name(plane)} {plane.position(scene.point_ras)}</figcaption></figure>"
         for plane, (_, width) in zip(PLANES, sizes, strict=True)
     ]
     total = paper_mm * sum(width for _, width in sizes)
     return f'<div class="row" style="max-width:{total:.1f}mm">{"".join(panels)}</div>'
-
-
-def _title(scene: Scene, plane: Plane) -> str:
-    name = f"{plane.name}, oblique" if scene.oblique[plane.axis] else plane.name
-    return f"{name} {plane.position(scene.point_ras)}"
-
-
-OUTLINE_INSET = 0.08
-"""Of a voxel: outlines of structures that touch are both seen."""
-CROSSHAIR_COLOR = "#35e0ff"
-EDGE_COLOR = (255, 255, 255)
-"""Of outlines over the uncertainty, whose colors a structure's own could be."""
-_SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
-
-Colors = Mapping[int, tuple[int, int, int]]
 
 
 def panel_svg(
@@ -109,15 +101,15 @@ def panel_svg(
     Parameters
     ----------
     scene : Scene
-        What is shown.
+        To draw.
     plane : Plane
-        Which of its three planes.
+        One of its three planes.
     colors : mapping of int to (int, int, int)
         Color of each label's outline.
     uncertainty, crosshair : bool
-        Whether the error probability and the scene's point are drawn in.
+        Whether to draw the error probability, and a crosshair at the scene's point.
     unit : float
-        Length in mm of the image that is one mm on paper: lines and letters keep their size.
+        Length in the image of one mm on paper: lines and letters have the same size in all pictures.
     """
     height, width = scene.size_mm(plane)
     rows_mm, columns_mm = plane.extent(scene.spacing)
@@ -150,8 +142,7 @@ def _pixels(scene: Scene, plane: Plane, uncertainty: bool) -> np.ndarray:
     gray = np.clip((plane.slice(scene.image, scene.index).astype(float) - low) / (high - low), 0, 1) * 255
     picture = np.repeat(gray[..., None], 3, axis=-1)
     if uncertainty:
-        display = map_display(DEFAULT_MAP, classes=2)  # Its colors are the same for any number of classes.
-        colors = color_values(plane.slice(scene.uncertainty, scene.index), display)
+        colors = color_values(plane.slice(scene.uncertainty, scene.index), _DISPLAY)
         opacity = colors[..., 3:]
         picture = (1 - opacity) * picture + opacity * 255 * colors[..., :3]
     return np.round(picture).astype(np.uint8)
@@ -171,7 +162,7 @@ def _path(
 
 
 def _crosshair(scene: Scene, plane: Plane, unit: float) -> str:
-    """Four lines that leave the place itself free."""
+    """Four lines that leave the point itself free."""
     height, width = scene.size_mm(plane)
     (row, column), (rows_mm, columns_mm) = plane.extent(scene.index), plane.extent(scene.spacing)
     x, y, gap = (column + 0.5) * columns_mm, (row + 0.5) * rows_mm, 2.5 * unit
@@ -194,7 +185,7 @@ def _letters(plane: Plane, width: float, height: float, unit: float) -> list[str
 
 
 def _scale_bar(width: float, height: float, unit: float) -> str:
-    """A bar of a round length at the lower left."""
+    """Bar of a round length at the lower left."""
     length = next((mm for mm in _SCALE_BARS_MM if mm <= width / 3), 0)
     x, y = unit, height - unit
     bar = f'<path d="M{x:.2f} {y:.2f}h{length}" stroke="#fff" stroke-width="{0.5 * unit:.3f}"/>'
@@ -205,10 +196,6 @@ def _text(text: str, x: float, y: float, anchor: str, size: float) -> str:
     return (
         f'<text x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}" font-size="{size:.2f}">{escape(text)}</text>'
     )
-
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_EIGHT_BIT_RGB = (8, 2, 0, 0, 0)
 
 
 def png_bytes(picture: np.ndarray) -> bytes:
@@ -222,9 +209,8 @@ def png_bytes(picture: np.ndarray) -> bytes:
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
         raise ValueError(f"a picture is (rows, columns, 3) uint8, not {picture.shape} {picture.dtype}")
     rows, columns, _ = picture.shape
-    lines = np.zeros(
-        (rows, 1 + 3 * columns), dtype=np.uint8
-    )  # Each row begins with the number of its filter: 0.
+    # Each row begins with the number of its filter: 0.
+    lines = np.zeros((rows, 1 + 3 * columns), dtype=np.uint8)
     lines[:, 1:] = picture.reshape(rows, -1)
     header = struct.pack(">2I5B", columns, rows, *_EIGHT_BIT_RGB)
     data = zlib.compress(lines.tobytes(), level=9)
@@ -232,7 +218,7 @@ def png_bytes(picture: np.ndarray) -> bytes:
 
 
 def png_address(picture: np.ndarray) -> str:
-    """Return a picture as a `data:` address, which needs no file beside the page."""
+    """Encode a picture as a `data:` address, which needs no file beside the page."""
     return "data:image/png;base64," + b64encode(png_bytes(picture)).decode("ascii")
 
 

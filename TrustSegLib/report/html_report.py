@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from TrustSegLib.report.html_tables import (
     structure_names,
     structure_table,
 )
+from TrustSegLib.report.json_report import calibration_title
 from TrustSegLib.report.scene import Oriented
 from TrustSegLib.uncertainty.out_of_distribution import UNLIKE
 
@@ -28,21 +30,39 @@ if TYPE_CHECKING:
 
 
 MOST_PICTURED = 6
-"""Regions that get pictures; the others are in the list."""
+"""Regions with pictures; the others are only listed."""
 OTHER_COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0))
-"""Okabe and Ito's colors, which color-blind readers tell apart, for structures that are given none."""
+"""Palette of Okabe and Ito for structures without a color: color-blind readers can distinguish them."""
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True)
+class CaseImages:
+    """The images of a case from which the pictures of a page are drawn.
+
+    Attributes
+    ----------
+    image : Volume
+        `(C, D, H, W)`; the first channel is shown.
+    labels, error : Volume
+        `(1, D, H, W)` on the grid of `image`: the mask and the error probability.
+    colors : mapping of int to (int, int, int)
+        Red, green, blue of labels; the others get the colors of a palette.
+    window : tuple of float or None
+        Image values shown black and white; None for percentiles .5 and 99.5 of what is shown.
+    """
+
+    image: Volume
+    labels: Volume
+    error: Volume
+    colors: Colors = field(default_factory=dict)
+    window: tuple[float, float] | None = None
 
 
 def write_html_report(
     report: Mapping[str, Any],
     path: str | os.PathLike,
-    *,
-    image: Volume,
-    labels: Volume,
-    error: Volume,
-    colors: Colors | None = None,
-    window: tuple[float, float] | None = None,
+    images: CaseImages,
     audit: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write `html_report` as UTF-8, whole or not at all; same arguments.
@@ -52,57 +72,41 @@ def write_html_report(
     OutputError
         The file cannot be written.
     """
-    page = html_report(
-        report, image=image, labels=labels, error=error, colors=colors, window=window, audit=audit
-    )
-    # A file name that is no valid UTF-8 holds lone surrogates.
-    write_atomically(path, page.encode("utf-8", errors="backslashreplace"))
+    # A file name that is not valid UTF-8 holds lone surrogates.
+    page = html_report(report, images, audit).encode("utf-8", errors="backslashreplace")
+    write_atomically(path, page)
 
 
 def html_report(
-    report: Mapping[str, Any],
-    *,
-    image: Volume,
-    labels: Volume,
-    error: Volume,
-    colors: Colors | None = None,
-    window: tuple[float, float] | None = None,
-    audit: Sequence[Mapping[str, Any]] = (),
+    report: Mapping[str, Any], images: CaseImages, audit: Sequence[Mapping[str, Any]] = ()
 ) -> str:
     """Make the page.
 
     Parameters
     ----------
     report : mapping
-        As `report_json` returns it or `report.json` holds it.
-    image : Volume
-        `(C, D, H, W)`; the first channel is shown.
-    labels, error : Volume
-        `(1, D, H, W)` on the grid of `image`: the mask and the error probability.
-    colors : mapping of int to (int, int, int), optional
-        Red, green, blue of each label; a palette for the labels that have none.
-    window : tuple of float, optional
-        Image values shown black and white; default: percentiles .5 and 99.5 of what is shown.
+        From `report_json` or `report.json`.
+    images : CaseImages
+        For the pictures.
     audit : sequence of mapping, optional
-        What a person did, entry by entry: names of fields to values.
+        Entries of the audit log: names of fields to values.
 
     Returns
     -------
     str
-        An HTML document without any reference to the outside.
+        An HTML document without any external reference.
     """
-    given = colors or {}
-    shown = {
-        row["label"]: given.get(row["label"], OTHER_COLORS[number % len(OTHER_COLORS)])
+    colors = {
+        row["label"]: images.colors.get(row["label"], OTHER_COLORS[number % len(OTHER_COLORS)])
         for number, row in enumerate(report["structures"])
     }
-    oriented = Oriented.of(image, labels, error)
+    oriented = Oriented.of(images.image, images.labels, images.error)
     sections = [
         _header(report),
         _warnings(report),
-        _structures(report, shown),
-        _overview(report, oriented, shown, window),
-        _regions(report, oriented, shown, window),
+        _structures(report, colors),
+        _overview(report, oriented, colors, images.window),
+        _regions(report, oriented, colors, images.window),
         _audit(audit),
         _calibration(report),
         _provenance(report),
@@ -122,8 +126,8 @@ def html_report(
 
 def _header(report: Mapping[str, Any]) -> str:
     model = report["model"]
-    trust = "uncertainty not calibrated" if report["calibration"] is None else "uncertainty calibrated"
-    if report["calibration"] is not None and any(UNLIKE in told for told in report["case"]["warnings"]):
+    trust = calibration_title(report["calibration"])
+    if report["calibration"] is not None and any(UNLIKE in warning for warning in report["case"]["warnings"]):
         trust += ", but <b>not for images like this one</b>"
     quality = report["case"]["quality"]
     expected = "" if quality is None else f" · expected DSC of the worst structure <b>{quality:.2f}</b>"
@@ -162,8 +166,8 @@ def _regions(
     regions = sorted(report["regions"], key=lambda region: region["rank"])
     if not regions:
         return (
-            "<section><h2>Places to look at</h2><p>No place stands out from the rim of doubt that every "
-            "boundary has. This does not mean that the result is right.</p></section>"
+            "<section><h2>Places to look at</h2><p>No place stands out from the uncertainty that every "
+            "boundary has. This does not mean that the result is correct.</p></section>"
         )
     figures = "".join(
         f'<div class="region"><h3>{_region_title(region)}</h3>'
@@ -188,7 +192,7 @@ def _audit(entries: Sequence[Mapping[str, Any]]) -> str:
 def _calibration(report: Mapping[str, Any]) -> str:
     calibration = report["calibration"]
     text = (
-        "<p>This model has no calibration: probabilities are as the network gives them, and there are no "
+        "<p>This model has no calibration: probabilities are those of the network, and there are no "
         "intervals.</p>"
         if calibration is None
         else calibration_text(calibration, {row["label"]: row["name"] for row in report["structures"]})
@@ -208,15 +212,15 @@ def _provenance(report: Mapping[str, Any]) -> str:
 
 
 def image_title(image: str) -> str:
-    """The name of a file; of a folder with a DICOM series the two folders above too.
+    """Name of a file; for the folder of a DICOM series also the two folders above.
 
-    Series are named after what was scanned and how ("T1"), the folders above after the study and the patient:
-    with the first alone the reports of many patients would have one title.
+    A series is named after what was scanned ("T1"), the folders above after the study and the patient:
+    without them the reports of many patients would have the same title.
 
     Parameters
     ----------
     image : str
-        Path, of any system.
+        Path of any operating system.
     """
     parts = [part for part in image.replace("\\", "/").split("/") if part not in ("", ".")]
     if not parts:

@@ -13,7 +13,7 @@ NONE = "\N{EN DASH}"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    """Make a table of cells that are HTML already; headings are escaped here."""
+    """Make a table of cells that are HTML; headings are escaped here."""
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
@@ -34,7 +34,7 @@ def structure_table(report: Mapping[str, Any], colors: Colors) -> str:
 
 
 def interval_level(report: Mapping[str, Any]) -> float:
-    """Return the coverage that the volume intervals are made for; .9 where none is calibrated."""
+    """Return the nominal coverage of the volume intervals; .9 where none is calibrated."""
     volumes = (report["calibration"] or {}).get("volumes") or []
     return volumes[0]["level"] if volumes else 0.9
 
@@ -46,7 +46,7 @@ def region_table(regions: Sequence[Mapping[str, Any]]) -> str:
 
 
 def position_text(position: Sequence[float]) -> str:
-    """Say a place as a reader of slices does: "R 24.0, A 3.5, I 12.0"."""
+    """Format a position in RAS mm as a radiologist does: "R 24.0, A 3.5, I 12.0"."""
     letters = (("R", "L"), ("A", "P"), ("S", "I"))
     return ", ".join(
         f"{positive if value >= 0 else negative}\N{NO-BREAK SPACE}{abs(value):.1f}"
@@ -56,11 +56,11 @@ def position_text(position: Sequence[float]) -> str:
 
 def structure_names(region: Mapping[str, Any]) -> str:
     """Names of the structures of a region, not escaped."""
-    return ", ".join(map(str, region["structures"])) or "none near"
+    return ", ".join(map(str, region["structures"])) or "none nearby"
 
 
 def definitions(value: Mapping[str, Any]) -> str:
-    """List names and values; mappings inside are written out."""
+    """List names and values, nested mappings included."""
     entries = "".join(
         f"<dt>{escape(label(name))}</dt><dd>{_value(item)}</dd>" for name, item in value.items()
     )
@@ -75,7 +75,7 @@ def audit_table(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def calibration_text(calibration: Mapping[str, Any], names: Mapping[int, str]) -> str:
-    """Say what the numbers were calibrated with and how well that held, as HTML; `names` by label."""
+    """Describe the calibration and its cross-validated figures as HTML; `names` by label."""
     parts = [definitions(calibration.get("record") or {})]
     ece = (calibration.get("error_probability") or {}).get("ece_after")
     if ece is not None:
@@ -91,24 +91,24 @@ def calibration_text(calibration: Mapping[str, Any], names: Mapping[int, str]) -
 
 
 def _calibrated(field: str, value: Any, names: Mapping[int, str]) -> str:
-    """Readers know structures by name, and shares in percent."""
+    """Format a figure: structures by name, shares in percent."""
     if field == "label":
         return escape(names.get(value, str(value)))
     return percent(value) if field in ("level", "coverage") else _value(value)
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number with so many decimals; a dash for none."""
+    """Format a number with a fixed number of decimals; a dash for None."""
     return NONE if value is None else f"{value:.{digits}f}"
 
 
 def percent(value: float | None) -> str:
-    """A probability in percent; a dash for none."""
+    """Format a probability in percent; a dash for None."""
     return NONE if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def label(name: str) -> str:
-    """Turn the name of a field into words."""
+    """Name of a field in words."""
     return name.replace("_", " ")
 
 
@@ -149,7 +149,7 @@ def _region_row(region: Mapping[str, Any]) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    """Any JSON value as HTML."""
+    """Format any JSON value as HTML."""
     if value is None or value == "":
         return NONE
     if isinstance(value, Mapping):

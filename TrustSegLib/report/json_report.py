@@ -1,4 +1,4 @@
-"""`report.json`: what was found, how sure, by which model and how, for programs to read.
+"""`report.json`: result, uncertainty, model and provenance of a case, for programs to read.
 
 The fields are described in `report.schema.json`. Fields are added, never renamed.
 """
@@ -18,6 +18,7 @@ import numpy as np
 
 from TrustSegLib.contract import (
     HTML_FILE,
+    INTENDED_USE,
     MASK_FILE,
     OVERLAY_FILE,
     REPORT_FILE,
@@ -31,9 +32,8 @@ from TrustSegLib.report.files import write_atomically
 if TYPE_CHECKING:
     from TrustSegLib.inference.result import SegmentationResult
 
-INTENDED_USE = "research use only"
 FILES = {"mask": MASK_FILE, "overlay": OVERLAY_FILE, "report": REPORT_FILE, "html": HTML_FILE}
-"""What stands beside every report; the maps have their names in `maps`."""
+"""The files of every report; those of the maps are in `maps`."""
 
 
 def report_json(
@@ -47,21 +47,20 @@ def report_json(
     Parameters
     ----------
     result : SegmentationResult
-        What the model gave for one image.
+        Of one image.
     image_path : path
-        The image as the user named it.
+        Of the image, as the user named it.
     command : str
-        The command line that made the result, or what stands for it.
+        Command line that made the result, or its equivalent.
     more_files : Mapping, optional
-        Names of files beside the report that only some results have, each under what it is.
+        Names of files that only some results have, by kind.
 
     Returns
     -------
     dict
         Valid under `report.schema.json`. Volumes in ml, positions in RAS mm; `mean_uncertainty` and the
-        values of the maps in the unit given beside each map (the default map is a probability from 0 to 1).
-        The `scores` of a structure are raw, whatever else is calibrated.
-        A number that is not finite becomes null.
+        values of the maps in the unit given for each map (the default map is a probability from 0 to 1). The
+        `scores` of a structure are never calibrated. Numbers that are not finite become null.
     """
     return {
         "schema": REPORT_SCHEMA,
@@ -95,13 +94,18 @@ def write_report(
     """
     report = report_json(result, image_path, command, more_files)
     text = json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    # A file name that is no valid UTF-8 holds lone surrogates; their backslash form is a valid JSON escape.
+    # A file name that is not valid UTF-8 holds lone surrogates; their backslash form is a valid JSON escape.
     write_atomically(path, text.encode("utf-8", errors="backslashreplace"))
     return report
 
 
+def calibration_title(calibration: Mapping[str, Any] | None) -> str:
+    """Words for whether a result is calibrated."""
+    return "uncertainty not calibrated" if calibration is None else "uncertainty calibrated"
+
+
 def report_schema() -> dict[str, Any]:
-    """Return the JSON schema (draft 2020-12) that every report fits."""
+    """Return the JSON schema (draft 2020-12) of every report."""
     return json.loads(files("TrustSegLib.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""`overlay.png`: the mask and its uncertainty on three slices of the image, for people to look at."""
+"""`overlay.png`: the mask and its uncertainty on three slices of the image."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from TrustSegLib.contract import DEFAULT_MAP, MapDisplay, map_display
+from TrustSegLib.contract import DEFAULT_MAP, INTENDED_USE, MapDisplay, map_display
 from TrustSegLib.report.files import write_atomically
-from TrustSegLib.report.json_report import INTENDED_USE
+from TrustSegLib.report.json_report import calibration_title
 from TrustSegLib.report.page import BACKGROUND, FOREGROUND, Page, families, printable, shorten
-from TrustSegLib.report.planes import PLANES, Plane, outline
+from TrustSegLib.report.planes import OUTLINE_INSET, PLANES, Plane, outline
 from TrustSegLib.report.scale import color_values, colorbar_colors
 from TrustSegLib.report.scene import Scene, make_scene
 
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
     from TrustSegLib.inference.result import SegmentationResult
 
-MASK_INSET = 0.08
-"""Outlines run this share of a voxel inside their structure, so that two that touch are both seen."""
 MASK_EDGE = "#35e0ff"
-"""Cyan is in neither the gray of the image nor the colors of the uncertainty."""
+"""Cyan: neither a gray value of the image nor a color of the uncertainty."""
 
 
 def write_overlay(
@@ -92,7 +90,8 @@ def draw_overlay(
         _draw_mask(page.panel(0, column), scene, plane, structures)
         _draw_uncertainty(page.panel(1, column), scene, plane, display)
         for row in range(2):
-            page.label_panel(row, column, plane, _plane_title(scene, plane))
+            title = f"{scene.plane_name(plane)}  {plane.position(scene.point_ras)}"
+            page.label_panel(row, column, plane, title)
     _draw_legend(page, scene, result, structures)
     _draw_colorbar(page, display)
     page.footer("Radiological view: the patient's right is on the left.")
@@ -101,13 +100,8 @@ def draw_overlay(
 
 def _subtitle(result: SegmentationResult) -> str:
     model = f"{result.model['name']} {result.model['version']}"
-    trust = "uncertainty not calibrated" if result.calibration is None else "uncertainty calibrated"
-    return f"{printable(shorten(model, 50))}  ·  {INTENDED_USE}  ·  {trust}"
-
-
-def _plane_title(scene: Scene, plane: Plane) -> str:
-    name = f"{plane.name}, oblique" if scene.oblique[plane.axis] else plane.name
-    return f"{name}  {plane.position(scene.point_ras)}"
+    calibration = calibration_title(result.calibration)
+    return f"{printable(shorten(model, 50))}  ·  {INTENDED_USE}  ·  {calibration}"
 
 
 def _show(axes: Axes, scene: Scene, plane: Plane) -> None:
@@ -127,7 +121,7 @@ def _draw_mask(axes: Axes, scene: Scene, plane: Plane, structures: Sequence[Stru
     _show(axes, scene, plane)
     labels = plane.slice(scene.labels, scene.index)
     for structure in structures:
-        segments = outline(labels == structure.label, MASK_INSET)
+        segments = outline(labels == structure.label, OUTLINE_INSET)
         axes.add_collection(
             LineCollection(segments, colors=[_rgb(structure)], linewidths=1.8, capstyle="projecting")
         )
@@ -148,10 +142,10 @@ def _draw_legend(
     page: Page, scene: Scene, result: SegmentationResult, structures: Sequence[Structure]
 ) -> None:
     volumes = {row.label: row.volume_ml for row in result.structures}
-    # Those on the three slices come first: of a hundred structures only some fit.
+    # Those on the three slices come first: there is room for some of a hundred structures only.
     on_slices = set().union(*(plane.slice(scene.labels, scene.index).ravel().tolist() for plane in PLANES))
     ordered = sorted(structures, key=lambda structure: structure.label not in on_slices)
-    room = page.legend_entries - 1  # The last place is for how many there are besides.
+    room = page.legend_entries - 1  # The last entry is the number of the others.
     handles = [
         Line2D([], [], color=_rgb(structure), linewidth=3, label=_legend_text(structure, volumes))
         for structure in ordered[:room]

@@ -1,4 +1,4 @@
-"""The sheet of `overlay.png`: panels, letters, scale bars, legend, color bar, and text in any script."""
+"""The page of `overlay.png`: panels, letters, scale bars, legend, color bar, and text in any script."""
 
 from __future__ import annotations
 
@@ -33,6 +33,22 @@ PANEL_BOTTOM = 0.5
 LEGEND_WIDTH = 2.7
 LEGEND_ENTRY = 0.42
 FOOTER = 0.35
+BASE_FAMILY = "DejaVu Sans"
+"""Comes with matplotlib: Latin, Greek and Cyrillic."""
+OTHER_SCRIPTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Arial Unicode MS",
+)
+"""Fonts of the common operating systems; the installed ones are tried after the base family."""
 
 
 class Page:
@@ -86,7 +102,7 @@ class Page:
 
     @property
     def legend_entries(self) -> int:
-        """How many entries of two lines the legend has room for."""
+        """Number of entries of two lines that fit into the legend."""
         return int((self._row_height - PANEL_TOP) / LEGEND_ENTRY)
 
     def legend(self) -> Axes:
@@ -158,24 +174,6 @@ def round_length(limit: float) -> float:
     """
     power = 10.0 ** math.floor(math.log10(limit))
     return next(mantissa * power for mantissa in (5, 2, 1) if mantissa * power <= limit)
-
-
-BASE_FAMILY = "DejaVu Sans"
-"""Comes with matplotlib: Latin, Greek and Cyrillic."""
-OTHER_SCRIPTS = (
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Hiragino Sans",
-    "PingFang SC",
-    "Yu Gothic",
-    "Microsoft YaHei",
-    "Malgun Gothic",
-    "Noto Sans Arabic",
-    "Noto Sans Hebrew",
-    "Noto Sans Devanagari",
-    "Arial Unicode MS",
-)
-"""Fonts that the systems in use bring along; those that are installed are asked after the base family."""
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""What to show of a volume: three planes through the structures, and outlines along the voxel edges.
+"""Planes and field of view of a picture, and outlines along the voxel edges.
 
 Everything here works on arrays whose axes point (inferior, posterior, left) = array index (z, y, x) of a
 volume oriented "LPI". Taking a slice of such an array gives the radiological view without any flip: the
@@ -7,15 +7,22 @@ patient's right on the left, anterior up on the axial slice, superior up on the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
+
 DISPLAY_ORIENTATION = "LPI"
 SMALLEST_MARGIN_MM = 20.0
-"""Anatomy kept around the structures, so that a reader knows where in the body they are."""
+"""Anatomy shown around the structures, so that a reader can locate them in the body."""
 MARGIN_SHARE = 0.6
-"""Margin on each side as a share of the structures' extent, where that is more."""
+"""Margin on each side as a share of the structures' extent, where that is larger."""
+
+
+OUTLINE_INSET = 0.08
+"""Distance, in voxels, of an outline from the edge of its structure: those of two that touch stay visible."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Plane:
     Attributes
     ----------
     name : str
-        What the plane is called.
+        Name for people.
     axis : int
         The array axis that is cut.
     left, right, top, bottom : str
@@ -53,7 +60,7 @@ class Plane:
         return rows, columns
 
     def position(self, point_ras: np.ndarray) -> str:
-        """Say where the plane lies, for example "S 12.0 mm"."""
+        """Position of the plane in words, for example "S 12.0 mm"."""
         coordinate = float(point_ras[2 - self.axis])
         letter = self.positive if coordinate >= 0 else self.negative
         return f"{letter} {abs(coordinate):.1f} mm"
@@ -105,16 +112,12 @@ def field_of_view(mask: np.ndarray, spacing: tuple[float, float, float]) -> tupl
     tuple of slice
         One per axis; the whole volume where the mask is empty.
     """
-    if not mask.any():
+    box = bounding_box(mask)
+    if box is None:
         return tuple(slice(0, size) for size in mask.shape)
-    boxes = [np.flatnonzero(_area_per_plane(mask, axis)) for axis in range(3)]
-    longest_mm = max((box[-1] + 1 - box[0]) * step for box, step in zip(boxes, spacing, strict=True))
+    longest_mm = max((side.stop - side.start) * step for side, step in zip(box, spacing, strict=True))
     margin_mm = max(SMALLEST_MARGIN_MM, MARGIN_SHARE * longest_mm)
-    view = []
-    for box, step, size in zip(boxes, spacing, mask.shape, strict=True):
-        margin = int(np.ceil(margin_mm / step))
-        view.append(slice(max(0, int(box[0]) - margin), min(size, int(box[-1]) + 1 + margin)))
-    return tuple(view)
+    return with_margin(box, tuple(math.ceil(margin_mm / step) for step in spacing), mask.shape)
 
 
 def outline(mask: np.ndarray, inset: float = 0.0) -> np.ndarray:

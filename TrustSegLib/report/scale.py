@@ -49,7 +49,7 @@ def uncertainty_colormap() -> Colormap:
 
 
 def colorbar_colors(display: MapDisplay) -> ScalarMappable:
-    """What matplotlib draws a color bar of, in the numbers of the legend."""
+    """The mappable of a color bar of matplotlib, in the unit of the legend."""
     # Here: `report.html` is also written where matplotlib is not installed.
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize

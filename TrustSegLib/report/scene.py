@@ -1,4 +1,4 @@
-"""What the picture shows of an image: three planes through the structures, in the radiological view."""
+"""The part of a case that a picture shows: three planes through one voxel, in the radiological view."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OBLIQUE_FROM_DEGREES = 5.0
 
 @dataclass(frozen=True)
 class Scene:
-    """What is drawn, as arrays whose axes point (inferior, posterior, left).
+    """What a picture shows, as arrays whose axes point (inferior, posterior, left).
 
     Attributes
     ----------
@@ -24,13 +24,13 @@ class Scene:
     spacing : tuple of float
         (z, y, x) in mm.
     index : tuple of int
-        Voxel (z, y, x) that the three planes go through.
+        Voxel (z, y, x) on all three planes.
     point_ras : np.ndarray
-        The same place in RAS mm.
+        Its position in RAS mm.
     window : tuple of float
         Image values shown black and white.
     oblique : tuple of bool
-        For each array axis, whether the plane across it is turned away from the body's planes.
+        For each array axis, whether the plane across it is oblique to the body's planes.
     """
 
     image: np.ndarray
@@ -42,6 +42,10 @@ class Scene:
     window: tuple[float, float]
     oblique: tuple[bool, bool, bool]
 
+    def plane_name(self, plane: Plane) -> str:
+        """Name of a plane, which says whether it is oblique."""
+        return f"{plane.name}, oblique" if self.oblique[plane.axis] else plane.name
+
     def size_mm(self, plane: Plane) -> tuple[float, float]:
         """Extent of a plane's slice: (rows, columns) in mm."""
         return plane.extent(tuple(n * step for n, step in zip(self.image.shape, self.spacing, strict=True)))
@@ -49,7 +53,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Oriented:
-    """Image, labels and uncertainty with the axes of the radiological view: made once for many scenes.
+    """Image, labels and uncertainty with the axes of the radiological view, for any number of scenes.
 
     Attributes
     ----------
@@ -63,7 +67,7 @@ class Oriented:
 
     @classmethod
     def of(cls, image: Volume, labels: Volume, uncertainty: Volume) -> Oriented:
-        """Turn three volumes that lie on one grid, of any orientation."""
+        """Orient three volumes on one grid of any orientation."""
         return cls(*(orient(volume, DISPLAY_ORIENTATION) for volume in (image, labels, uncertainty)))
 
     @property
@@ -77,7 +81,7 @@ class Oriented:
         return self.image.spacing[::-1]
 
     def index_of(self, point_ras: Sequence[float]) -> tuple[int, int, int]:
-        """Index (z, y, x) of the voxel at a place, or of the nearest one."""
+        """Index (z, y, x) of the voxel at a position, or of the nearest one."""
         point_lps = np.asarray(point_ras, dtype=float) * (-1.0, -1.0, 1.0)
         index = np.linalg.solve(self.image.index_to_lps, (*point_lps, 1))[:3][::-1]
         return tuple(
@@ -91,7 +95,7 @@ class Oriented:
         view: tuple[slice, slice, slice],
         window: tuple[float, float] | None = None,
     ) -> Scene:
-        """Cut out a part, with the planes through one voxel; the window is as in `make_scene`."""
+        """Crop to a view, with the planes through one voxel; for the window see `make_scene`."""
         shown = self.image.array[0][view]
         return Scene(
             image=shown,
@@ -108,7 +112,7 @@ class Oriented:
 def make_scene(
     volume: Volume, labels: Volume, uncertainty: Volume, window: tuple[float, float] | None = None
 ) -> Scene:
-    """Choose planes and field of view, and bring the three volumes into the radiological view.
+    """Choose planes and field of view for three volumes, and orient them for the radiological view.
 
     Parameters
     ----------

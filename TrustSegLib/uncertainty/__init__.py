@@ -1,4 +1,4 @@
-"""From class moments to what a person reads: labels, maps, scores, volumes, regions."""
+"""From class moments to labels, uncertainty maps, scores, volumes and regions to review."""
 
 from TrustSegLib.uncertainty.calibration import Calibration, calibrated_rows, case_quality
 from TrustSegLib.uncertainty.maps import labels, uncertainty_map

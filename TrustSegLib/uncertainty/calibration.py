@@ -13,6 +13,13 @@ from TrustSegLib.uncertainty.quality import ExpectedDsc, QualityModel
 from TrustSegLib.uncertainty.structure_scores import StructureScores
 from TrustSegLib.uncertainty.volumes import StructureRow
 
+EMPTY = "nothing was found of it: failed, unless it is absent"
+"""Flag of an empty structure."""
+CHUNK = 2**20
+"""Voxels at a time: the interpolation works in float64."""
+CENTERS = {"mask": "volume_ml", "expected": "expected_volume_ml"}
+"""Score at the center of the interval."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -109,9 +116,6 @@ def _by_label(part: str, models: Any) -> dict[int, Any]:
     return found
 
 
-EMPTY = "nothing was found of it: failed, unless it is absent"
-
-
 def calibrated_rows(
     rows: Sequence[StructureRow], scores: Sequence[StructureScores], calibration: Calibration
 ) -> tuple[StructureRow, ...]:
@@ -157,10 +161,6 @@ def _flag(raw: StructureScores, expected: ExpectedDsc, fail_below: float) -> str
             f"{fail_below:g}: likely to fail"
         )
     return None
-
-
-CHUNK = 2**20
-"""Voxels at a time: the interpolation works in float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,10 +216,6 @@ def _check_curve(raw: np.ndarray, calibrated: np.ndarray) -> None:
         raise ValueError("error_probability: the calibrated points fall")
     if calibrated[0] < 0 or calibrated[-1] > 1:
         raise ValueError("error_probability: a calibrated point is not a probability")
-
-
-CENTERS = {"mask": "volume_ml", "expected": "expected_volume_ml"}
-"""Score at the center of the interval."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ _AIR_HU, _BONE_HU = -500.0, 300.0
 _DARK = 0.1  # of the range: air and padding in MR
 # For white noise of deviation s, the median of |third differences| is 0.6745 sqrt(1 + 9 + 9 + 1) s.
 _NOISE = 1 / (0.6745 * np.sqrt(20))
+GROUPS = ("spacing", "position of the patient", "field of view", "intensities", "image quality", "structures")
+_MM3_PER_ML = 1000.0
+_REAL_PART = 0.01  # of a structure: smaller parts are stray voxels, which are not counted
 
 
 class Kind(NamedTuple):
@@ -57,8 +60,12 @@ SKEWNESS = Kind("intensities", "", False, 0.2)
 NOISE = Kind("image quality", "% of the contrast", False, 1)
 NOISE_HU = Kind("image quality", "HU", False, 5)
 SHARPNESS = Kind("image quality", "", False, 0.03, ("blurred or interpolated", "noisy"))
-
-GROUPS = ("spacing", "position of the patient", "field of view", "intensities", "image quality", "structures")
+FOUND = Kind("structures", "", False, 0.05)
+VOLUME = Kind("structures", "ml", True, 1.2)
+EXTENT = Kind("structures", "mm", True, 1.15)
+PARTS = Kind("structures", "", False, 1)
+LARGEST = Kind("structures", "%", False, 5)
+OFFSET = Kind("structures", "mm", False, 3)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class Fact:
 
     @property
     def unit(self) -> str:
-        """Of the value."""
+        """Unit of the value."""
         return self.kind.unit
 
 
@@ -208,17 +215,6 @@ def _quality_facts(channel: np.ndarray, least: float, scale: float, kind: Kind) 
         "noise": Fact(float(min(noises)), kind, "noise"),
         "sharpness": Fact(float(min(sharpnesses)), SHARPNESS, "sharpness"),
     }
-
-
-_MM3_PER_ML = 1000.0
-_REAL_PART = 0.01  # of a structure: smaller parts are stray voxels, which are not counted
-
-FOUND = Kind("structures", "", False, 0.05)
-VOLUME = Kind("structures", "ml", True, 1.2)
-EXTENT = Kind("structures", "mm", True, 1.15)
-PARTS = Kind("structures", "", False, 1)
-LARGEST = Kind("structures", "%", False, 5)
-OFFSET = Kind("structures", "mm", False, 3)
 
 
 def shape_facts(labels: Volume, structures: Sequence[NamedLabel]) -> dict[str, Fact]:

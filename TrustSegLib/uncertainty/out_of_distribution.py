@@ -16,7 +16,7 @@ _TINY = 1e-9  # instead of 0, which has no logarithm
 _ALONG_AXES = ("spacing", "field of view")  # groups whose facts are one number for each axis
 
 
-def check(facts: Mapping[str, Fact], reference: Mapping[str, Any]) -> tuple[str, ...]:
+def differences(facts: Mapping[str, Fact], reference: Mapping[str, Any]) -> tuple[str, ...]:
     """Return how an image differs from the training images, the worst first, one sentence per group.
 
     Parameters

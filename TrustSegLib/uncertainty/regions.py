@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
 from TrustSegLib.uncertainty.volumes import NamedLabel
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 _EQUAL = 1e-4
 """Local means closer than this are equal, so that rounding does not choose between mirrored halves."""
+DOUBTFUL = 0.1
+"""Error probability from which a voxel can belong to a region."""
+SCALE_MM = 2.0
+"""Standard deviation of the Gaussian that averages the error: anything thinner is a rim."""
+ABOVE_RIM = 1.5
+"""Local mean of a region, relative to the rim's, at least."""
+_REACH = 3.0  # standard deviations at which the Gaussian is truncated
 
 
 @dataclass(frozen=True)
@@ -202,15 +210,6 @@ def _names(
     return tuple(structure.name for structure in structures if structure.label in labels)
 
 
-DOUBTFUL = 0.1
-"""Error probability from which a voxel can belong to a region."""
-SCALE_MM = 2.0
-"""Standard deviation of the Gaussian that averages the error: anything thinner is a rim."""
-ABOVE_RIM = 1.5
-"""Local mean of a region, relative to the rim's, at least."""
-_REACH = 3.0  # standard deviations at which the Gaussian is truncated
-
-
 @dataclass(frozen=True)
 class Field:
     """The part of a volume around its doubtful voxels.
@@ -254,16 +253,11 @@ def make_field(error: Volume, labels: Volume) -> Field | None:
 
 def _box_of_doubt(error: np.ndarray, spacing: tuple[float, ...]) -> tuple[slice, ...] | None:
     """Bounding box of the doubtful voxels and of all that their local mean depends on."""
-    doubtful = error > DOUBTFUL
-    box = []
-    for axis, step in enumerate(spacing):
-        planes = np.flatnonzero(doubtful.any(axis=tuple(other for other in range(3) if other != axis)))
-        if not len(planes):
-            return None
-        margin = math.ceil(_REACH * SCALE_MM / step) + 1
-        last = min(error.shape[axis], int(planes[-1]) + 1 + margin)
-        box.append(slice(max(0, int(planes[0]) - margin), last))
-    return tuple(box)
+    box = bounding_box(plane > DOUBTFUL for plane in error)
+    if box is None:
+        return None
+    margin = tuple(math.ceil(_REACH * SCALE_MM / step) + 1 for step in spacing)
+    return with_margin(box, margin, error.shape)
 
 
 def _rim(local_mean: np.ndarray, labels: np.ndarray, spacing: tuple[float, ...]) -> float:

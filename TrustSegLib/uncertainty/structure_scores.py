@@ -11,8 +11,24 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
+from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
+
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
+
+SAMPLES = 20
+"""Masks drawn from the class Gaussian."""
+QUANTILES = np.array([NormalDist().inv_cdf((index + 0.5) / SAMPLES) for index in range(SAMPLES)])
+"""Standard normal numbers z of the masks: the midpoints of equally probable parts, increasing."""
+_STEPS = np.sort(np.append(QUANTILES, (-1.0, 1.0)))
+_SAMPLED = np.searchsorted(_STEPS, QUANTILES)
+_LOW, _HIGH = np.searchsorted(_STEPS, (-1.0, 1.0))
+LEVELS = (NormalDist().cdf(-1.0), NormalDist().cdf(1.0))
+"""Probabilities one standard deviation below and above the median of a common uniform number."""
+MARGIN = 3
+"""Distance from a mask, in voxels, up to which a voxel is near it."""
+SLAB_VOXELS = 4_000_000
+"""Voxels whose distance to the mask is computed at once, at some 30 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -133,20 +149,6 @@ def _two_largest(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return best, second
 
 
-SAMPLES = 20
-"""Masks drawn from the class Gaussian."""
-
-QUANTILES = np.array([NormalDist().inv_cdf((index + 0.5) / SAMPLES) for index in range(SAMPLES)])
-"""Standard normal numbers z of the masks: the midpoints of equally probable parts, increasing."""
-
-_STEPS = np.sort(np.append(QUANTILES, (-1.0, 1.0)))
-_SAMPLED = np.searchsorted(_STEPS, QUANTILES)
-_LOW, _HIGH = np.searchsorted(_STEPS, (-1.0, 1.0))
-
-LEVELS = (NormalDist().cdf(-1.0), NormalDist().cdf(1.0))
-"""Probabilities one standard deviation below and above the median of a common uniform number."""
-
-
 class MomentSums:
     """Sums for one structure; integers and sums of single rows, so that they do not depend on the slabs.
 
@@ -245,7 +247,8 @@ class MomentSums:
 def _least_probability(classes: int) -> float:
     """Probability below which no sampled mask contains a voxel, whatever its variance.
 
-    A class is the label only above 1 / K, and with v <= p (1 - p) the largest `p + z s` is below `p + z sqrt(p)`.
+    A class is the label only above 1 / K, and with v <= p (1 - p) the largest `p + z s` is below
+    `p + z sqrt(p)`.
     """
     largest = QUANTILES[-1]
     return float((math.sqrt(largest**2 / 4 + 1 / classes) - largest / 2) ** 2)
@@ -260,13 +263,6 @@ def _first_z(p: np.ndarray, variance: np.ndarray, rival: np.ndarray, own: np.nda
     left = np.maximum(1 - p + rival, np.finfo(np.float64).tiny)
     without_variance = np.where(own, -np.inf, np.inf)
     return np.divide(rival / left - p, np.sqrt(variance), out=without_variance, where=variance > 0)
-
-
-MARGIN = 3
-"""Distance from a mask, in voxels, up to which a voxel is near it."""
-
-SLAB_VOXELS = 4_000_000
-"""Voxels whose distance to the mask is computed at once, at some 30 bytes each."""
 
 
 class Surroundings(NamedTuple):
@@ -303,9 +299,10 @@ def surroundings(
     slab_voxels : int
         Approximate number of voxels that are processed at once; the result does not depend on it.
     """
-    box = _box(labels, label)
+    box = bounding_box(plane == label for plane in labels)
     if box is None:
         return Surroundings(0, 0.0, 0)
+    box = with_margin(box, (MARGIN,) * 3, labels.shape)
     labels, error = labels[box], error[box]
     voxels, sums, surface = 0, [], 0
     for core, near, inner in _slabs(labels, label, slab_voxels):
@@ -314,17 +311,6 @@ def surroundings(
         # Row by row, so that rounding does not depend on the slabs.
         sums += [float(row[rim].sum(dtype=np.float64)) for row, rim in zip(error[core], near, strict=True)]
     return Surroundings(voxels, math.fsum(sums), surface)
-
-
-def _box(labels: np.ndarray, label: int) -> tuple[slice, ...] | None:
-    """Bounding box of the structure and of what is near it; None if it is empty."""
-    rows = [np.flatnonzero((plane == label).any(axis=1)) for plane in labels]
-    planes = [index for index, found in enumerate(rows) if found.size]
-    if not planes:
-        return None
-    columns = np.flatnonzero(np.logical_or.reduce([(labels[index] == label).any(axis=0) for index in planes]))
-    found = (planes, np.concatenate(rows), columns)
-    return tuple(slice(max(0, int(np.min(axis)) - MARGIN), int(np.max(axis)) + MARGIN + 1) for axis in found)
 
 
 def _slabs(

@@ -1,4 +1,4 @@
-"""Which images are found in a folder: those that are there, each once, and nothing that is no image."""
+"""The images of a folder are found, each once, and other files are left out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_series_at_any_depth_are_found_in_the_order_of_their_names(tmp_path):
     assert found(tmp_path) == ["p1/2024", "p1/2024/study/T1", "p10", "p2/CT", "é/a b"]
 
 
-def test_the_list_of_the_files_of_a_cd_is_no_image(tmp_path):
+def test_folder_with_a_dicomdir_only_is_left_out(tmp_path):
     write_object(tmp_path / "DICOMDIR", MediaStorageDirectoryStorage)
     write_series(tmp_path / "DICOM" / "PA0" / "ST0" / "SE0", VOXELS)
     assert found(tmp_path) == ["DICOM/PA0/ST0/SE0"]
@@ -64,7 +64,7 @@ def test_the_list_of_the_files_of_a_cd_is_no_image(tmp_path):
         SegmentationStorage,
     ],
 )
-def test_reports_contours_and_results_in_folders_of_their_own_are_no_images(tmp_path, sop_class):
+def test_folders_of_other_dicom_objects_are_left_out(tmp_path, sop_class):
     write_series(tmp_path / "p" / "image", VOXELS)
     write_object(tmp_path / "p" / "other" / "1.dcm", sop_class)
     assert found(tmp_path) == ["p/image"]
@@ -82,13 +82,13 @@ def test_reports_contours_and_results_in_folders_of_their_own_are_no_images(tmp_
         "1.2.840.10008.5.1.4.1.1.300",
     ],
 )
-def test_images_of_any_kind_are_not_passed_over_in_silence(tmp_path, sop_class):
+def test_images_of_any_class_are_found(tmp_path, sop_class):
     """The last is one that may be given out one day; it begins as that of parametric maps (...1.30)."""
     write_object(tmp_path / "p" / "1.dcm", sop_class)
     assert found(tmp_path) == ["p"]
 
 
-def test_a_report_beside_the_slices_does_not_hide_them(tmp_path):
+def test_slices_beside_a_report_are_found(tmp_path):
     write_series(tmp_path / "p", VOXELS)
     write_object(tmp_path / "p" / "0-first.dcm", ComprehensiveSRStorage)
     assert found(tmp_path) == ["p"]
@@ -118,12 +118,12 @@ def test_slices_without_the_mark_of_dicom_are_found_as_the_reader_finds_them(tmp
         ("DICOMDIR", MediaStorageDirectoryStorage),
     ],
 )
-def test_a_marked_file_that_is_no_image_does_not_hide_slices_without_the_mark(tmp_path, name, sop_class):
+def test_slices_without_the_mark_are_found_beside_a_marked_file_of_another_kind(tmp_path, name, sop_class):
     write_object(write_unmarked(tmp_path / "p") / name, sop_class)
     assert found(tmp_path) == ["p"]
 
 
-def test_a_segmentation_beside_a_text_is_no_image(tmp_path):
+def test_folder_of_a_segmentation_and_a_text_is_left_out(tmp_path):
     """GDCM lists a segmentation as a series, too."""
     (path,) = write_series(tmp_path / "q", VOXELS[:1]).iterdir()
     data = pydicom.dcmread(path)
@@ -134,7 +134,7 @@ def test_a_segmentation_beside_a_text_is_no_image(tmp_path):
     assert found(tmp_path) == ["p"]
 
 
-def test_other_files_are_no_images_and_nothing_is_said_of_them(tmp_path, capfd):
+def test_other_files_are_skipped_silently(tmp_path, capfd):
     write_series(tmp_path / "p" / "image", VOXELS)
     (tmp_path / "p" / "notes.txt").write_text("hello")
     (tmp_path / "q").mkdir()
@@ -144,7 +144,7 @@ def test_other_files_are_no_images_and_nothing_is_said_of_them(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_folder_of_damaged_slices_is_a_case_that_fails_and_not_left_out(tmp_path):
+def test_folder_of_damaged_slices_is_a_case_that_fails(tmp_path):
     folder = write_series(tmp_path / "p", VOXELS)
     for path in folder.iterdir():
         path.write_bytes(path.read_bytes()[:140])
@@ -153,7 +153,7 @@ def test_a_folder_of_damaged_slices_is_a_case_that_fails_and_not_left_out(tmp_pa
         read_volume(folder)
 
 
-def test_hidden_folders_are_left_out_and_links_end(tmp_path):
+def test_hidden_folders_are_left_out_and_circular_links_end(tmp_path):
     write_series(tmp_path / "study" / ".trash", VOXELS)
     write_series(tmp_path / "elsewhere", VOXELS)
     (tmp_path / "study" / "p").mkdir()
@@ -177,7 +177,7 @@ def test_slices_directly_in_the_folder_make_it_one_image(tmp_path):
     assert holds_dicom_images(tmp_path)
 
 
-def test_results_of_an_earlier_run_do_not_hide_the_series(tmp_path):
+def test_series_beside_earlier_results_are_found(tmp_path):
     """One image was segmented into the folder that holds its series."""
     write_series(tmp_path / "p", VOXELS)
     (tmp_path / "mask.nii.gz").write_text("x")
@@ -198,7 +198,7 @@ def refuse(monkeypatch, method: str, place: Path) -> None:
     monkeypatch.setattr(Path, method, refusing)
 
 
-def test_a_batch_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+def test_batch_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     write_series(tmp_path / "p", VOXELS)
     refuse(monkeypatch, "iterdir", tmp_path)
     with pytest.raises(ImageError) as caught:
@@ -207,7 +207,7 @@ def test_a_batch_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("place", ["b", "b/q"])
-def test_a_folder_that_cannot_be_listed_is_a_case_that_fails_and_stops_no_other(tmp_path, place, monkeypatch):
+def test_unlistable_folder_is_a_case_beside_the_others(tmp_path, place, monkeypatch):
     for good in ("a", "c"):
         write_series(tmp_path / good, VOXELS)
     (tmp_path / "b" / "q").mkdir(parents=True)
@@ -217,7 +217,7 @@ def test_a_folder_that_cannot_be_listed_is_a_case_that_fails_and_stops_no_other(
         read_volume(tmp_path / place)
 
 
-def test_a_file_that_cannot_be_read_makes_its_folder_a_case_and_stops_no_other(tmp_path, monkeypatch):
+def test_folder_with_an_unreadable_file_is_a_case_beside_the_others(tmp_path, monkeypatch):
     for good in ("a", "b/inner", "c"):
         write_series(tmp_path / good, VOXELS)
     (tmp_path / "b" / "worn").write_text("x")
@@ -227,7 +227,7 @@ def test_a_file_that_cannot_be_read_makes_its_folder_a_case_and_stops_no_other(t
         read_volume(tmp_path / "b")
 
 
-def test_a_link_that_cannot_be_followed_stops_no_other(tmp_path):
+def test_link_that_cannot_be_followed_is_a_case_beside_the_others(tmp_path):
     """The system refuses its name; a link into a private folder is refused in the same way."""
     for good in ("b/1", "b/3"):
         write_series(tmp_path / good, VOXELS)

@@ -114,7 +114,7 @@ def output(tmp_path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended and what it said."""
+    """Exit code and output of a process."""
 
     code: int
     out: str

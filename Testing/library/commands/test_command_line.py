@@ -1,4 +1,4 @@
-"""The command as a user starts it: a process of its own, and what is left when it is stopped."""
+"""The command as a process: its output, and what is left when it is stopped."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_paths_of_any_script_work_and_the_output_is_json(start, new_volume, mode
     assert visible(folder / "results é") == RESULTS
 
 
-def test_what_the_user_can_mend_ends_without_a_traceback(start, image, model, tmp_path):
+def test_error_that_the_user_can_fix_has_no_traceback(start, image, model, tmp_path):
     text, file, damaged = tmp_path / "text.nii.gz", tmp_path / "file", tmp_path / "damaged"
     text.write_text("no image")
     file.write_text("no folder")
@@ -104,7 +104,7 @@ def test_what_the_user_can_mend_ends_without_a_traceback(start, image, model, tm
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_stopped_process_leaves_nothing(start, image, model, tmp_path):
+def test_stopped_process_leaves_nothing(start, image, model, tmp_path):
     started = {
         name: start(
             ["segment", image, "-o", tmp_path / name / "deep", "--model", model],
@@ -119,7 +119,7 @@ def test_a_stopped_process_leaves_nothing(start, image, model, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_killed_process_leaves_no_half_written_result(start, image, model, tmp_path):
+def test_killed_process_leaves_no_half_written_result(start, image, model, tmp_path):
     writing, moving = tmp_path / "writing", tmp_path / "moving"
     started = [
         start(["segment", image, "-o", folder, "--model", model], code=code)
@@ -130,7 +130,7 @@ def test_a_killed_process_leaves_no_half_written_result(start, image, model, tmp
     ]
     assert [process.end().code for process in started] == [-signal.SIGKILL] * 2
     assert visible(writing) == set()
-    # What is there after the first of five moves is whole, and no report says that it is complete.
+    # What is there after the first of five moves is whole, and no report lists it as complete.
     assert visible(moving) == {"mask.nii.gz"}
     assert read_labels(moving / "mask.nii.gz").shape == read_volume(image).shape
 

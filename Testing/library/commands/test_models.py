@@ -1,4 +1,4 @@
-"""`trustseg models`: which models there are, and whether they can be trusted."""
+"""`trustseg models list`, `show` and `verify`: the models and whether they are unchanged."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def bundled(tmp_path, save_model, monkeypatch) -> Path:
     return folder
 
 
-def test_the_list_names_every_model_and_calls_a_damaged_one_damaged(bundled, capsys):
+def test_list_names_every_model_and_marks_a_damaged_one(bundled, capsys):
     assert main(["models", "list"]) == 2
     damaged, good = capsys.readouterr().out.splitlines()
     assert good.split() == ["good", "0.1.0", "MR", "Front,", "Back"]
     assert damaged.startswith("damaged  DAMAGED: ")
 
 
-def test_the_list_is_there_for_programs(bundled, capsys):
+def test_list_is_printed_as_json(bundled, capsys):
     assert main(["models", "list", "--json"]) == 2
     damaged, good = json.loads(capsys.readouterr().out)
     assert "SHA-256" in damaged["error"]
@@ -39,12 +39,12 @@ def test_the_list_is_there_for_programs(bundled, capsys):
     assert good["sha256"] == load_bundle(bundled / "good").sha256
 
 
-def test_a_list_of_good_models_succeeds(bundled, capsys):
+def test_list_of_good_models_succeeds(bundled, capsys):
     shutil.rmtree(bundled / "damaged")
     assert main(["models", "list"]) == 0
 
 
-def test_an_empty_list_says_so(bundled, capsys):
+def test_empty_list_prints_a_hint(bundled, capsys):
     shutil.rmtree(bundled / "damaged")
     shutil.rmtree(bundled / "good")
     assert main(["models", "list"]) == 0
@@ -56,19 +56,19 @@ def test_an_empty_list_says_so(bundled, capsys):
 @pytest.mark.parametrize("name", ["good", None])
 def test_show_takes_a_name_or_a_path(name, bundled, model, capsys):
     assert main(["models", "show", name or str(model)]) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in (name or "tiny", "Front", "1 x 1 x 1 mm, RAS", "16 x 16 x 16", "license:", "1 train"):
-        assert words in said
+        assert words in printed
 
 
-def test_show_gives_programs_all_that_model_json_says(model, capsys):
+def test_show_prints_the_whole_model_json(model, capsys):
     assert main(["models", "show", str(model), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert json.loads((model / "model.json").read_text("utf-8")).items() <= shown.items()
     assert shown["sha256"] == load_bundle(model).sha256
 
 
-def test_verify_says_that_a_model_is_unchanged(model, capsys):
+def test_verify_reports_an_unchanged_model(model, capsys):
     assert main(["models", "verify", str(model)]) == 0
     assert "tiny 0.1.0: unchanged, 3 files" in capsys.readouterr().out
     assert main(["models", "verify", str(model), "--json"]) == 0
@@ -78,12 +78,12 @@ def test_verify_says_that_a_model_is_unchanged(model, capsys):
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_verify_fails_for_a_changed_model(options, bundled, capsys):
     assert main(["models", "verify", "damaged", *options]) == 2
-    said = capsys.readouterr()
-    assert "MODEL_CARD.md was changed" in said.err
-    assert bool(options) is ("MODEL_CARD.md" in said.out)
+    printed = capsys.readouterr()
+    assert "MODEL_CARD.md was changed" in printed.err
+    assert bool(options) is ("MODEL_CARD.md" in printed.out)
 
 
-def test_verify_tries_the_weights_too(model, tmp_path, capsys):
+def test_verify_loads_the_weights(model, tmp_path, capsys):
     """Hashes that fit do not mean that the weights fit the network."""
     folder = Path(shutil.copytree(model, tmp_path / "tiny"))
     description = json.loads((folder / "model.json").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""`trustseg models add` and `remove`: a model of the user's is there whole, or not at all."""
+"""`trustseg models add` and `remove`: models are added and removed whole, or not at all."""
 
 from __future__ import annotations
 
@@ -51,9 +51,7 @@ def other(model, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("source", ["model", "archive"])
-def test_an_added_model_is_found_by_its_name_and_segments(
-    source, request, user_models, image, output, capsys
-):
+def test_added_model_is_found_by_its_name_and_segments(source, request, user_models, image, output, capsys):
     path = request.getfixturevalue(source)
     assert add(path) == 0
     sha256 = load_bundle(path).sha256
@@ -63,7 +61,7 @@ def test_an_added_model_is_found_by_its_name_and_segments(
     assert json.loads(capsys.readouterr().out)["model"]["sha256"] == sha256
 
 
-def test_the_list_tells_added_models_from_bundled_ones(bundled, model, capsys):
+def test_list_marks_added_models(bundled, model, capsys):
     assert add(model, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["added"] is True
     assert main(["models", "list"]) == 0
@@ -74,7 +72,7 @@ def test_the_list_tells_added_models_from_bundled_ones(bundled, model, capsys):
     assert main(["models", "verify", "tiny"]) == 0
 
 
-def test_a_name_that_is_there_is_replaced_only_with_overwrite(model, other, user_models):
+def test_model_of_the_same_name_is_replaced_only_with_overwrite(model, other, user_models):
     assert add(model) == 0
     with pytest.raises(OptionError, match="--overwrite"):
         add(other)
@@ -85,14 +83,14 @@ def test_a_name_that_is_there_is_replaced_only_with_overwrite(model, other, user
 
 
 @pytest.mark.parametrize("name", ["lone", "LONE"])
-def test_no_bundled_model_is_hidden_by_an_added_one(name, bundled, save_model, user_models, tmp_path):
+def test_name_of_a_bundled_model_is_refused(name, bundled, save_model, user_models, tmp_path):
     with pytest.raises(OptionError, match="comes with TrustSeg"):
         add(save_model(tmp_path, name), overwrite=True)
     assert not user_models.exists()
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "more"])
-def test_a_damaged_model_is_not_added(damage, model, tmp_path, user_models):
+def test_damaged_model_is_refused(damage, model, tmp_path, user_models):
     folder = Path(shutil.copytree(model, tmp_path / "damaged"))
     card = folder / "MODEL_CARD.md"
     card.unlink() if damage == "missing" else card.write_text("changed")
@@ -104,7 +102,7 @@ def test_a_damaged_model_is_not_added(damage, model, tmp_path, user_models):
     assert not user_models.exists()
 
 
-def test_what_is_no_model_is_not_added(image, tmp_path, user_models):
+def test_path_that_is_not_a_model_is_refused(image, tmp_path, user_models):
     for path in (image, tmp_path / "missing.trustseg"):
         with pytest.raises(BundleError, match="choose"):
             add(path)
@@ -113,7 +111,7 @@ def test_what_is_no_model_is_not_added(image, tmp_path, user_models):
 
 @pytest.mark.parametrize("fails", ["copyfile", "replace"])
 @pytest.mark.parametrize("before", [False, True])
-def test_a_full_disk_leaves_the_models_as_they_were(fails, before, model, other, user_models, monkeypatch):
+def test_full_disk_leaves_the_models_unchanged(fails, before, model, other, user_models, monkeypatch):
     if before:
         add(model)
     tool = shutil if fails == "copyfile" else os
@@ -134,7 +132,7 @@ def test_a_full_disk_leaves_the_models_as_they_were(fails, before, model, other,
         assert load_bundle(user_models / "tiny").sha256 == load_bundle(model).sha256
 
 
-def test_a_model_that_changes_while_it_is_copied_is_not_added(model, user_models, monkeypatch):
+def test_model_that_changes_while_it_is_copied_is_refused(model, user_models, monkeypatch):
     def copy(source, target):
         Path(target).write_bytes(Path(source).read_bytes() + b" ")
 
@@ -144,10 +142,10 @@ def test_a_model_that_changes_while_it_is_copied_is_not_added(model, user_models
     assert not user_models.exists()
 
 
-def test_a_folder_of_the_user_is_not_taken_for_a_model(model, user_models):
+def test_folder_of_the_user_is_kept(model, user_models):
     (user_models / "tiny").mkdir(parents=True)
     (user_models / "tiny" / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="is no model"):
+    with pytest.raises(OutputError, match="is not a model"):
         add(model, overwrite=True)
     with pytest.raises(OptionError, match="was added"):
         remove("tiny")
@@ -155,17 +153,20 @@ def test_a_folder_of_the_user_is_not_taken_for_a_model(model, user_models):
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_remove_says_what_it_removed(as_json, model, user_models, capsys):
+def test_remove_reports_the_removed_model(as_json, model, user_models, capsys):
     add(model)
     capsys.readouterr()
     assert remove("tiny", as_json) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     expected = {"name": "tiny", "path": str(user_models / "tiny"), "removed": True}
-    assert (json.loads(said) == expected) if as_json else (said == f"removed tiny: {user_models / 'tiny'}\n")
+    if as_json:
+        assert json.loads(printed) == expected
+    else:
+        assert printed == f"removed tiny: {user_models / 'tiny'}\n"
     assert os.listdir(user_models) == []
 
 
-def test_a_damaged_model_can_be_removed(model, user_models):
+def test_damaged_model_can_be_removed(model, user_models):
     add(model)
     (user_models / "tiny" / "model.json").write_text("{")
     assert main(["models", "list"]) == 2
@@ -182,7 +183,7 @@ def test_only_an_added_model_is_removed(name, bundled, model, user_models):
     assert os.listdir(bundled) == ["lone"]
 
 
-def test_a_model_that_cannot_be_moved_stays_whole(model, user_models, monkeypatch):
+def test_model_that_cannot_be_moved_stays_whole(model, user_models, monkeypatch):
     add(model)
 
     def refuse(*_):
@@ -194,7 +195,7 @@ def test_a_model_that_cannot_be_moved_stays_whole(model, user_models, monkeypatc
     assert load_bundle(user_models / "tiny").sha256 == load_bundle(model).sha256
 
 
-def test_a_user_without_a_home_folder_still_has_the_bundled_models(bundled, model, monkeypatch):
+def test_user_without_a_home_folder_still_has_the_bundled_models(bundled, model, monkeypatch):
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -216,7 +217,9 @@ def test_a_user_without_a_home_folder_still_has_the_bundled_models(bundled, mode
         ("win32", {"LOCALAPPDATA": "{}/local"}, "local"),
     ],
 )
-def test_the_folder_is_where_the_system_has_it(platform, variables, folder, tmp_path, monkeypatch):
+def test_folder_is_where_the_system_keeps_data_of_programs(
+    platform, variables, folder, tmp_path, monkeypatch
+):
     for name in ("TRUSTSEG_MODELS", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():

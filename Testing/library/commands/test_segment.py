@@ -1,4 +1,4 @@
-"""`trustseg segment` on good images: what is written, and what is said."""
+"""`trustseg segment` on good images: what is written and printed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(images, output: Path, model: Path, *options: str) -> int:
     return main(["segment", *paths, "-o", str(output), "--model", str(model), *options])
 
 
-def test_the_files_hold_what_the_library_returns(image, model, output):
+def test_files_hold_what_the_library_returns(image, model, output):
     assert run(image, output, model, "--maps", "entropy") == 0
     volume = read_volume(image)
     expected = segment(volume, load_bundle(model), SegmentOptions(maps=("error_probability", "entropy")))
@@ -41,11 +41,11 @@ def test_the_files_hold_what_the_library_returns(image, model, output):
     np.testing.assert_array_equal(entropy.array, expected.maps["entropy"].array)
 
 
-def test_the_report_on_disk_is_the_one_on_standard_output(image, model, output, capsys):
+def test_report_on_disk_is_the_one_on_standard_output(image, model, output, capsys):
     assert run(image, output, model, "--json", "--seed", "7") == 0
-    said = capsys.readouterr()
-    report = json.loads(said.out)
-    assert said.err == ""
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert printed.err == ""
     jsonschema.validate(report, report_schema())
     assert report.pop("folder") == str(output)
     assert report == json.loads((output / "report.json").read_text("utf-8"))
@@ -54,14 +54,14 @@ def test_the_report_on_disk_is_the_one_on_standard_output(image, model, output, 
     assert report["provenance"]["command"].endswith("--json --seed 7")
 
 
-def test_the_files_that_the_report_lists_are_those_that_are_there(image, model, output, capsys):
+def test_files_that_the_report_lists_are_those_that_are_there(image, model, output, capsys):
     assert run(image, output, model, "--json", "--maps", "epistemic") == 0
     report = json.loads(capsys.readouterr().out)
     listed = [*report["files"].values(), *(entry["file"] for entry in report["maps"])]
     assert sorted(listed) == sorted(os.listdir(output))
 
 
-def test_the_same_seed_gives_the_same_bytes(image, model, tmp_path):
+def test_same_seed_gives_the_same_bytes(image, model, tmp_path):
     for name in ("one", "two"):
         assert run(image, tmp_path / name, model, "--seed", "3", "--quiet") == 0
     for file in ("mask.nii.gz", "uncertainty.nii.gz", "overlay.png"):
@@ -79,7 +79,7 @@ def test_every_image_starts_from_the_seed(image, model, output, tmp_path, monkey
     assert seeds == [5, 5]
 
 
-def test_the_options_reach_the_pass(image, model, output, capsys):
+def test_options_reach_the_segmentation(image, model, output, capsys):
     options = ["--roi", "-14,0,-20,10,20,40", "--overlap", "0.25", "--batch-size", "1", "--device", "cpu"]
     assert run(image, output, model, "--json", "--precision", "bfloat16", *options) == 0
     provenance = json.loads(capsys.readouterr().out)["provenance"]
@@ -109,7 +109,7 @@ def test_several_images_get_a_folder_each(new_volume, model, output, tmp_path, c
         assert "mask.nii.gz" in os.listdir(report["folder"])
 
 
-def test_one_bad_image_does_not_keep_the_others_from_being_done(image, model, output, tmp_path, capsys):
+def test_other_images_are_segmented_beside_a_bad_one(image, model, output, tmp_path, capsys):
     bad = tmp_path / "bad.nii.gz"
     bad.write_text("no image")
     assert run([bad, image], output, model, "--json") == 2
@@ -121,26 +121,24 @@ def test_one_bad_image_does_not_keep_the_others_from_being_done(image, model, ou
     assert [case["error"] is None for case in batch["cases"]] == [False, True]
 
 
-def test_a_person_is_told_volumes_doubt_files_and_limits(image, model, output, capsys):
+def test_summary_has_volumes_uncertainties_files_and_intended_use(image, model, output, capsys):
     assert run(image, output, model) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     report = json.loads((output / "report.json").read_text("utf-8"))
     for row in report["structures"]:
-        line = next(line for line in said.splitlines() if row["name"] in line)
+        line = next(line for line in printed.splitlines() if row["name"] in line)
         doubt = "-" if row["mean_uncertainty"] is None else f"{100 * row['mean_uncertainty']:.1f}"
         assert line.split()[1:] == [f"{row['volume_ml']:.2f}", doubt]
-    assert "volume (ml)" in said
-    assert "mean uncertainty (%)" in said
+    assert "volume (ml)" in printed
+    assert "mean uncertainty (%)" in printed
     assert (
         f"results in {output}: mask.nii.gz, uncertainty.nii.gz, overlay.png, report.html, report.json\n"
-        in said
+        in printed
     )
-    assert "research use only; uncertainty is not calibrated" in said
+    assert "research use only; uncertainty is not calibrated" in printed
 
 
-def test_a_terminal_that_lacks_a_letter_of_the_path_does_not_matter(
-    new_volume, model, output, tmp_path, monkeypatch
-):
+def test_letters_that_the_terminal_lacks_are_escaped(new_volume, model, output, tmp_path, monkeypatch):
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", terminal)
     write_volume(new_volume(), tmp_path / "é.nii.gz")
@@ -148,13 +146,13 @@ def test_a_terminal_that_lacks_a_letter_of_the_path_does_not_matter(
     assert b"\\xe9.nii.gz" in terminal.buffer.getvalue()
 
 
-def test_a_program_that_calls_main_keeps_its_signal_handlers(image, model, output):
+def test_program_that_calls_main_keeps_its_signal_handlers(image, model, output):
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     assert run(image, output, model, "--quiet") == 0
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_quiet_says_nothing(image, model, output, capsys):
+def test_quiet_prints_nothing(image, model, output, capsys):
     assert run(image, output, model, "--quiet") == 0
     assert capsys.readouterr() == ("", "")
 
@@ -168,13 +166,13 @@ def bundled(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_the_only_bundled_model_is_taken(bundled, save_model, image, output, capsys):
+def test_only_bundled_model_is_the_default(bundled, save_model, image, output, capsys):
     save_model(bundled, "lone")
     assert main(["segment", str(image), "-o", str(output), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model"]["name"] == "lone"
 
 
-def test_of_several_bundled_models_none_is_guessed(bundled, save_model, image, output, capsys):
+def test_one_of_several_bundled_models_must_be_named(bundled, save_model, image, output, capsys):
     save_model(bundled, "one")
     save_model(bundled, "two")
     assert main(["segment", str(image), "-o", str(output)]) == 2
@@ -207,7 +205,7 @@ class Terminal:
 @pytest.mark.parametrize(
     ("is_terminal", "shown", "drawn"), [(True, True, True), (True, False, False), (False, True, False)]
 )
-def test_the_bar_is_drawn_only_for_people(is_terminal, shown, drawn, monkeypatch):
+def test_bar_is_drawn_only_for_people(is_terminal, shown, drawn, monkeypatch):
     terminal = Terminal(is_terminal)
     monkeypatch.setattr(sys, "stderr", terminal)
     with ProgressBar("scan.nii.gz", shown) as progress:

@@ -1,4 +1,4 @@
-"""What the user can mend: one clear line, exit code 2, and nothing written."""
+"""Errors that the user can fix: one clear line, exit code 2, and nothing written."""
 
 from __future__ import annotations
 
@@ -86,20 +86,20 @@ BAD_IMAGES: dict[str, tuple[Maker, str]] = {
 
 def one_error(capsys: pytest.CaptureFixture[str]) -> str:
     """The one line on standard error; there is nothing else, and nothing on standard output."""
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("trustseg: error: ")
-    assert said.err.count("\n") == 1
-    return said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("trustseg: error: ")
+    assert printed.err.count("\n") == 1
+    return printed.err
 
 
-def test_a_good_image_is_not_refused(image, model, output):
+def test_good_image_is_accepted(image, model, output):
     """Without this, every test below could pass for a wrong reason."""
     assert main(["segment", str(image), "-o", str(output), "--model", str(model), "--quiet"]) == 0
 
 
 @pytest.mark.parametrize("kind", BAD_IMAGES)
-def test_a_bad_image_gets_one_line_and_leaves_nothing(kind, new_volume, tmp_path, model, output, capsys):
+def test_bad_image_gets_one_line_and_leaves_nothing(kind, new_volume, tmp_path, model, output, capsys):
     make, words = BAD_IMAGES[kind]
     image = tmp_path / "bad image.nii.gz"
     make(image, new_volume)
@@ -117,13 +117,13 @@ def test_with_json_the_error_is_json_too(kind, new_volume, tmp_path, model, outp
     image = tmp_path / "bad.nii.gz"
     make(image, new_volume)
     assert main(["segment", str(image), "-o", str(output), "--model", str(model), "--json"]) == 2
-    said = capsys.readouterr()
-    assert re.search(words, json.loads(said.out)["error"])
-    assert said.err == f"trustseg: error: {json.loads(said.out)['error']}\n"
+    printed = capsys.readouterr()
+    assert re.search(words, json.loads(printed.out)["error"])
+    assert printed.err == f"trustseg: error: {json.loads(printed.out)['error']}\n"
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "MODEL_CARD.md", "model.json"])
-def test_a_model_with_a_changed_byte_is_not_used(name, tmp_path, image, model, output, capsys):
+def test_model_with_a_changed_byte_is_refused(name, tmp_path, image, model, output, capsys):
     damaged = Path(shutil.copytree(model, tmp_path / "damaged"))
     content = bytearray((damaged / name).read_bytes())
     content[len(content) // 2] ^= 0x5A
@@ -151,19 +151,19 @@ def test_a_model_with_a_changed_byte_is_not_used(name, tmp_path, image, model, o
         (["--no-such-option"], "--no-such-option"),
     ],
 )
-def test_a_wrong_option_gets_one_line(options, words, image, model, output, capsys):
+def test_wrong_option_gets_one_line(options, words, image, model, output, capsys):
     assert main(["segment", str(image), "-o", str(output), "--model", str(model), *options]) == 2
     assert words in one_error(capsys)
     assert not output.exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["segment"], ["models"], ["models", "show"], ["dance"]])
-def test_an_incomplete_command_gets_one_line_that_points_to_the_help(arguments, capsys):
+def test_incomplete_command_gets_one_line_that_points_to_the_help(arguments, capsys):
     assert main(arguments) == 2
     assert "--help" in one_error(capsys)
 
 
-def test_an_error_of_many_lines_is_said_in_one(model, output, tmp_path, capsys):
+def test_error_of_many_lines_is_printed_on_one(model, output, tmp_path, capsys):
     assert (
         main(["segment", str(tmp_path / "two\nlines.nii.gz"), "-o", str(output), "--model", str(model)]) == 2
     )

@@ -1,4 +1,4 @@
-"""A folder of images: each is done, the worst is named first, and no file of the user is taken for a case."""
+"""A folder of images: each is segmented, and the worst is listed first."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_image_of_a_folder_is_done_and_a_failed_one_is_reported(patients, model, output, capsys):
+def test_every_image_of_a_folder_is_segmented_and_a_failed_one_is_reported(patients, model, output, capsys):
     assert run(patients, output, model) == 2
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert sorted(os.listdir(output)) == sorted([*TABLES, "a", "c"])
-    assert "3 images, 1 failed" in said.out
-    assert said.err.count("\n") == 1
+    assert "3 images, 1 failed" in printed.out
+    assert printed.err.count("\n") == 1
     cases = json.loads((output / "cases.json").read_text("utf-8"))["cases"]
     assert cases[0]["image"] == str(patients / "b.nii.gz")
     assert cases[0]["folder"] is None
@@ -56,7 +56,7 @@ def test_every_image_of_a_folder_is_done_and_a_failed_one_is_reported(patients, 
     assert [row["structure"] for row in rows(output / "structures.csv")] == ["Front", "Back"] * 2
 
 
-def test_the_case_of_lowest_expected_quality_is_named_first(patients, model, output, capsys, monkeypatch):
+def test_case_of_lowest_expected_quality_is_named_first(patients, model, output, capsys, monkeypatch):
     (patients / "b.nii.gz").unlink()
     qualities = iter([0.9, 0.4])
 
@@ -70,14 +70,14 @@ def test_the_case_of_lowest_expected_quality_is_named_first(patients, model, out
     assert [Path(case["image"]).name for case in batch["cases"]] == ["c.nrrd", "a.nii.gz"]
 
 
-def test_a_second_batch_into_the_same_folder_replaces_the_first(patients, model, output):
+def test_second_batch_into_the_same_folder_replaces_the_first(patients, model, output):
     (patients / "b.nii.gz").unlink()
     assert run(patients, output, model, "--quiet") == 0
     assert run(patients, output, model, "--quiet") == 0
     assert sorted(os.listdir(output)) == sorted([*TABLES, "a", "c"])
 
 
-def test_a_table_of_the_user_is_not_replaced(patients, model, output, monkeypatch, capsys):
+def test_table_of_the_user_is_kept(patients, model, output, monkeypatch, capsys):
     output.mkdir()
     (output / "cases.csv").write_text("mine")
     monkeypatch.setattr(command, "segment", lambda *_, **__: pytest.fail("the work was begun"))
@@ -86,7 +86,7 @@ def test_a_table_of_the_user_is_not_replaced(patients, model, output, monkeypatc
     assert (output / "cases.csv").read_text() == "mine"
 
 
-def test_the_results_of_an_earlier_run_hidden_files_and_subfolders_are_no_images(patients):
+def test_earlier_results_hidden_files_and_subfolders_are_left_out(patients):
     written = {"mask": "mask.nii.gz", "report": "report.json"}
     report = {"schema": "trustseg-report/1", "files": written, "maps": [{"file": "uncertainty.nii.gz"}]}
     (patients / "report.json").write_text(json.dumps(report))
@@ -96,32 +96,32 @@ def test_the_results_of_an_earlier_run_hidden_files_and_subfolders_are_no_images
     assert [path.name for path in images_of_batch(patients)] == ["a.nii.gz", "b.nii.gz", "c.nrrd"]
 
 
-def test_a_mask_that_no_run_wrote_is_an_image(patients):
+def test_mask_that_no_run_wrote_is_an_image(patients):
     (patients / "mask.nii.gz").write_text("x")
     assert "mask.nii.gz" in [path.name for path in images_of_batch(patients)]
 
 
-def test_a_folder_of_dicom_files_is_one_image(patients, tmp_path):
+def test_folder_of_dicom_files_is_one_image(patients, tmp_path):
     (patients / "IM0001").write_bytes(b"\0" * 128 + b"DICM")
     (target,) = plan_targets([str(patients)], str(tmp_path / "out"))
     assert (target.image, target.folder) == (patients, tmp_path / "out")
 
 
-def test_a_folder_with_one_image_is_a_batch_too(patients, tmp_path):
+def test_folder_with_one_image_is_a_batch_too(patients, tmp_path):
     for name in ("b.nii.gz", "c.nrrd"):
         (patients / name).unlink()
     (target,) = plan_targets([str(patients)], str(tmp_path / "out"))
     assert (target.image, target.folder) == (patients / "a.nii.gz", tmp_path / "out" / "a")
 
 
-def test_quiet_says_nothing_of_a_batch(patients, model, output, capsys):
+def test_quiet_batch_prints_nothing(patients, model, output, capsys):
     (patients / "b.nii.gz").unlink()
     assert run(patients, output, model, "--quiet") == 0
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ZeroDivisionError])
-def test_a_stopped_batch_lists_what_is_done(patients, model, output, monkeypatch, stop):
+def test_stopped_batch_lists_the_finished_cases(patients, model, output, monkeypatch, stop):
     """Ctrl-C, or a mistake of ours, on the last image."""
 
     def segment_two(volume, *arguments, **options):
@@ -140,7 +140,7 @@ def test_a_stopped_batch_lists_what_is_done(patients, model, output, monkeypatch
     assert not (output / "c").exists()
 
 
-def test_a_batch_stopped_before_its_first_case_leaves_nothing(patients, model, output, monkeypatch):
+def test_batch_stopped_before_its_first_case_leaves_nothing(patients, model, output, monkeypatch):
     def stopped(*arguments, **options):
         raise KeyboardInterrupt
 

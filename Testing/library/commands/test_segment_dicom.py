@@ -1,4 +1,4 @@
-"""`--dicom-seg`: DICOM results beside the others, refused before the work where they cannot be."""
+"""`--dicom-seg`: DICOM results beside the others, refused before the work where they are not possible."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_without_the_option_there_are_no_dicom_files(series, model, output, caps
     assert not DICOM & {*os.listdir(output), *json.loads(capsys.readouterr().out)["files"].values()}
 
 
-def test_a_person_is_told_of_the_dicom_files(series, model, output, capsys):
+def test_summary_lists_the_dicom_files(series, model, output, capsys):
     assert run([series], output, model) == 0
     assert "segmentation.dcm, uncertainty.dcm" in capsys.readouterr().out
 
 
-def test_a_second_run_replaces_or_removes_the_dicom_files_of_the_first(series, model, output):
+def test_second_run_replaces_or_removes_the_dicom_files_of_the_first(series, model, output):
     assert run([series], output, model, "--quiet") == 0
     before = (output / "segmentation.dcm").stat().st_ino
     assert run([series], output, model, "--quiet") == 0
@@ -71,15 +71,13 @@ def test_a_second_run_replaces_or_removes_the_dicom_files_of_the_first(series, m
     assert not DICOM & set(os.listdir(output))
 
 
-def test_an_image_that_is_no_series_is_refused_before_the_work(image, series, model, output, no_work):
+def test_image_that_is_not_a_series_is_refused_before_the_work(image, series, model, output, no_work):
     with pytest.raises(OptionError, match=r"image.nii.gz: .*--dicom-seg"):
         run([series, image], output, model)
     assert not output.exists()
 
 
-def test_a_batch_folder_of_image_files_is_refused_before_the_work(
-    new_volume, model, output, tmp_path, no_work
-):
+def test_batch_folder_of_image_files_is_refused_before_the_work(new_volume, model, output, tmp_path, no_work):
     (tmp_path / "patients").mkdir()
     write_volume(new_volume(), tmp_path / "patients" / "a.nii.gz")
     with pytest.raises(OptionError, match=r"a.nii.gz: .*--dicom-seg"):
@@ -87,23 +85,21 @@ def test_a_batch_folder_of_image_files_is_refused_before_the_work(
 
 
 @pytest.mark.parametrize("where", [".", "results", "deeper/still", "../other/../series/results"])
-def test_results_do_not_go_into_the_folder_of_the_series(where, series, model, no_work):
+def test_results_in_the_folder_of_the_series_are_refused(where, series, model, no_work):
     before = sorted(series.rglob("*"))
     with pytest.raises(OptionError, match=r"^[^\n]*lies in the folder of the series[^\n]*$"):
         run([series], series / where, model)
     assert sorted(series.rglob("*")) == before
 
 
-def test_of_several_series_none_gets_its_results_among_its_slices(series, new_volume, model, no_work):
+def test_results_among_the_slices_of_several_series_are_refused(series, new_volume, model, no_work):
     """Each would write into DIR/NAME, which is the series itself where DIR is their common folder."""
     second = write_series(series.parent / "second", new_volume().array[0])
     with pytest.raises(OptionError, match="lies in the folder of the series"):
         run([second, series], series.parent, model)
 
 
-def test_results_of_one_series_do_not_go_into_the_folder_of_another(
-    series, new_volume, model, tmp_path, no_work
-):
+def test_results_in_the_folder_of_another_series_are_refused(series, new_volume, model, tmp_path, no_work):
     """The first is named by a link, so that the second one's folder for results is the first series."""
     (tmp_path / "link").symlink_to(series)
     second = write_series(tmp_path / "elsewhere" / "series", new_volume().array[0])
@@ -111,17 +107,17 @@ def test_results_of_one_series_do_not_go_into_the_folder_of_another(
         run([tmp_path / "link", second], series.parent, model)
 
 
-def test_a_folder_beside_the_series_is_fine(series, model):
+def test_folder_beside_the_series_is_accepted(series, model):
     assert run([series], series.parent / "series results", model, "--quiet") == 0
 
 
-def test_a_missing_highdicom_is_said_before_the_work(series, model, output, no_work, monkeypatch):
+def test_missing_highdicom_is_reported_before_the_work(series, model, output, no_work, monkeypatch):
     monkeypatch.setattr(requirement, "find_spec", lambda name: None)
     with pytest.raises(OptionError, match=r"pip install 'trustseg\[dicom\]'"):
         run([series], output, model)
 
 
-def test_headers_that_nothing_can_refer_to_leave_nothing(new_volume, model, output, tmp_path):
+def test_series_without_an_identifier_fails_and_leaves_no_output(new_volume, model, output, tmp_path):
     nameless = write_series(tmp_path / "nameless", new_volume().array[0], FrameOfReferenceUID="")
     with pytest.raises(ImageError, match="FrameOfReferenceUID"):
         run([nameless], output, model)

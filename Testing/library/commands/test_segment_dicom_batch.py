@@ -1,4 +1,4 @@
-"""A folder as a hospital exports it: each DICOM series is a case, and one that is no image stops no other."""
+"""A folder as a hospital exports it: each DICOM series is a case, and a failed one stops no other."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_series_is_done_and_a_failed_one_is_reported(export, bad, model, output, capsys):
+def test_every_series_is_segmented_and_a_failed_one_is_reported(export, bad, model, output, capsys):
     assert run(export, output, model) == 2
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert sorted(os.listdir(output)) == sorted([*TABLES, "p1_2024_T1", "p2_2024_T1"])
     assert set(os.listdir(output / "p1_2024_T1")) == RESULTS
-    assert "5 images, 3 failed" in said.out
-    assert said.err.count("\n") == 3
+    assert "5 images, 3 failed" in printed.out
+    assert printed.err.count("\n") == 3
     cases = read_cases(output)
     assert [case["image"] for case in cases[:3]] == [str(export / place) for place in bad]
     assert [case["folder"] for case in cases[:3]] == [None, None, None]
@@ -78,7 +78,7 @@ def test_every_series_is_done_and_a_failed_one_is_reported(export, bad, model, o
     assert [row["structure"] for row in rows(output / "structures.csv")] == ["Front", "Back"] * 2
 
 
-def test_the_mask_lies_where_its_own_series_lies(export, model, output):
+def test_mask_lies_where_its_own_series_lies(export, model, output):
     assert run(export, output, model, "--quiet") == 0
     for place in GOOD:
         image = read_volume(export / place)
@@ -89,7 +89,7 @@ def test_the_mask_lies_where_its_own_series_lies(export, model, output):
         assert report["image"] == str(export / place)
 
 
-def test_the_series_of_lowest_expected_quality_is_named_first(export, model, output, capsys, monkeypatch):
+def test_series_of_lowest_expected_quality_is_named_first(export, model, output, capsys, monkeypatch):
     qualities = iter([0.9, 0.4])
 
     def with_quality(*arguments, **options):
@@ -97,14 +97,14 @@ def test_the_series_of_lowest_expected_quality_is_named_first(export, model, out
 
     monkeypatch.setattr(command, "segment", with_quality)
     assert run(export, output, model, "--json") == 0
-    said = json.loads(capsys.readouterr().out.splitlines()[-1])["cases"]
-    assert [(case["image"], case["quality"]) for case in said] == [
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])["cases"]
+    assert [(case["image"], case["quality"]) for case in printed] == [
         (str(export / GOOD[1]), 0.4),
         (str(export / GOOD[0]), 0.9),
     ]
 
 
-def test_dicom_results_are_those_of_each_series_and_damaged_ones_stop_nothing(export, bad, model, output):
+def test_dicom_results_belong_to_their_series_beside_a_damaged_one(export, bad, model, output):
     assert run(export, output, model, "--quiet", "--dicom-seg") == 2
     assert sorted(os.listdir(output)) == sorted([*TABLES, "p1_2024_T1", "p2_2024_T1"])
     for place in GOOD:
@@ -118,13 +118,15 @@ def test_dicom_results_are_those_of_each_series_and_damaged_ones_stop_nothing(ex
     assert [case["error"] is None for case in read_cases(output)] == [False] * 3 + [True] * 2
 
 
-def test_a_second_run_takes_no_result_of_the_first_for_a_series(export, model):
+def test_second_run_finds_the_same_series(export, model):
     for _ in range(2):
         assert run(export, export / "results", model, "--quiet", "--dicom-seg") == 0
         assert sorted(os.listdir(export / "results")) == sorted([*TABLES, "p1_2024_T1", "p2_2024_T1"])
 
 
-def test_dicom_results_do_not_go_among_the_slices_of_a_batch(export, new_volume, model, monkeypatch, capsys):
+def test_dicom_results_among_the_slices_of_a_batch_are_refused(
+    export, new_volume, model, monkeypatch, capsys
+):
     """The folder of a series that lies directly in the batch has the name of its case."""
     monkeypatch.setattr(command, "segment", lambda *_, **__: pytest.fail("the work was begun"))
     write_series(export / "p9", new_volume().array[0])
@@ -133,19 +135,23 @@ def test_dicom_results_do_not_go_among_the_slices_of_a_batch(export, new_volume,
 
 
 @pytest.mark.parametrize("where", [".", "p9", "p9/results"])
-def test_no_results_go_among_the_slices_of_a_batch(where, export, new_volume, model, monkeypatch, capsys):
+def test_results_among_the_slices_of_a_batch_are_refused(
+    where, export, new_volume, model, monkeypatch, capsys
+):
     monkeypatch.setattr(command, "segment", lambda *_, **__: pytest.fail("the work was begun"))
     write_series(export / "p9", new_volume().array[0])
     before = sorted(export.rglob("*"))
     assert run(export, export / where, model) == 2
-    said = capsys.readouterr().err
-    assert f"lies in the folder of the series {export / 'p9'}, which results" in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert f"lies in the folder of the series {export / 'p9'}, which results" in printed
+    assert printed.count("\n") == 1
     assert sorted(export.rglob("*")) == before
 
 
 @pytest.mark.parametrize("options", [[], ["--dicom-seg"]])
-def test_what_cannot_be_read_stops_no_other(options, export, model, output, monkeypatch, capsys):
+def test_other_series_are_segmented_beside_an_unreadable_one(
+    options, export, model, output, monkeypatch, capsys
+):
     """A file of a worn CD, and a link that the system does not follow; twice, over the earlier results."""
     (export / "p1" / "worn").write_text("x")
     (export / "p2" / "link").symlink_to("x" * 300)
@@ -178,12 +184,12 @@ def test_one_series_in_a_folder_is_a_batch_too(export, model, output):
     assert sorted(os.listdir(output)) == sorted([*TABLES, "2024_T1"])
 
 
-def test_the_folder_of_one_series_is_one_image_as_before(export, model, output):
+def test_folder_of_one_series_is_one_image(export, model, output):
     assert run(export / GOOD[0], output, model, "--quiet") == 0
     assert set(os.listdir(output)) == RESULTS
 
 
-def test_a_folder_of_empty_folders_is_no_batch_of_nothing(tmp_path, model, output, capsys):
+def test_folder_of_empty_folders_is_an_error(tmp_path, model, output, capsys):
     (tmp_path / "empty" / "p1").mkdir(parents=True)
     assert run(tmp_path / "empty", output, model) == 2
     assert "without a DICOM image series" in capsys.readouterr().err

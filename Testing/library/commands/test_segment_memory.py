@@ -1,4 +1,4 @@
-"""An image that is too large for the memory: it is a failed case, and the others are done."""
+"""An image that is too large for the memory: it is a failed case, and the others are segmented."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on a process's memory: Linux")
-def test_an_image_too_large_for_the_memory_does_not_end_the_batch(start, new_volume, model, output, tmp_path):
+def test_batch_goes_on_after_an_image_too_large_for_the_memory(start, new_volume, model, output, tmp_path):
     folder = tmp_path / "patients"
     folder.mkdir()
     write_volume(new_volume(), folder / "a.nii.gz")
@@ -64,14 +64,14 @@ def test_running_out_of_memory_is_one_line_that_names_the_image(
 
     monkeypatch.setattr(command, "segment", fails)
     assert main(["segment", str(image), "-o", str(output), "--model", str(model)]) == 2
-    said = capsys.readouterr().err
-    assert f"{image}: needs more memory" in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert f"{image}: needs more memory" in printed
+    assert printed.count("\n") == 1
     assert not output.exists()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("a bug")])
-def test_an_error_that_nobody_expected_stays_loud(error, image, model, output, tmp_path, monkeypatch):
+def test_unexpected_error_is_raised(error, image, model, output, tmp_path, monkeypatch):
     second = tmp_path / "second.nii.gz"
     second.write_bytes(image.read_bytes())
     calls = []

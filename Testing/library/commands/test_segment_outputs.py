@@ -1,4 +1,4 @@
-"""Where results go: nothing of the user's is lost, nothing half-written is left."""
+"""Output folders: the user's files are kept, and no half-written result is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from TrustSegLib.cases import case_files
-from TrustSegLib.cases.outputs import OWN_FILES, publish
+from TrustSegLib.cases.outputs import RESULT_FILES, publish
 from TrustSegLib.cases.targets import image_name, plan_targets
 from TrustSegLib.cli import main
 from TrustSegLib.commands import segment as command
@@ -31,7 +31,7 @@ def refuse_to_segment(*_, **__):
 
 
 @pytest.mark.parametrize("where", ["output", "output/deeper/still"])
-def test_a_file_in_place_of_the_output_folder_is_said_before_the_work(
+def test_file_in_place_of_the_output_folder_is_reported_before_the_work(
     where, image, model, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(command, "segment", refuse_to_segment)
@@ -45,7 +45,7 @@ def test_a_file_in_place_of_the_output_folder_is_said_before_the_work(
     sys.platform != "linux", reason="needs a folder that even root cannot write: Linux's /proc"
 )
 @pytest.mark.parametrize("where", ["/proc", "/proc/trustseg"])
-def test_a_folder_that_cannot_be_written_is_said_before_the_work(where, image, model, monkeypatch, capsys):
+def test_folder_that_cannot_be_written_is_reported_before_the_work(where, image, model, monkeypatch, capsys):
     monkeypatch.setattr(command, "segment", refuse_to_segment)
     assert run(image, Path(where), model) == 2
     assert f"{where}: the output folder cannot be written" in capsys.readouterr().err
@@ -54,7 +54,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(where, image, m
 @pytest.mark.skipif(
     sys.platform != "linux", reason="needs a folder that even root cannot write: Linux's /proc"
 )
-def test_a_folder_of_one_image_that_cannot_be_written_is_said_before_the_work(
+def test_folder_of_one_image_that_cannot_be_written_is_reported_before_the_work(
     image, model, output, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(command, "segment", refuse_to_segment)
@@ -67,7 +67,7 @@ def test_a_folder_of_one_image_that_cannot_be_written_is_said_before_the_work(
     assert str(output / "second") in capsys.readouterr().err
 
 
-def test_a_second_run_replaces_the_results_of_the_first(image, model, output):
+def test_second_run_replaces_the_results_of_the_first(image, model, output):
     assert run(image, output, model) == 0
     before = {name: (output / name).stat().st_ino for name in RESULTS}
     assert run(image, output, model) == 0
@@ -75,7 +75,7 @@ def test_a_second_run_replaces_the_results_of_the_first(image, model, output):
     assert all((output / name).stat().st_ino != before[name] for name in RESULTS)
 
 
-def test_a_second_run_leaves_no_map_of_the_first_beside_its_own(image, model, output):
+def test_second_run_removes_the_maps_of_the_first(image, model, output):
     assert run(image, output, model, "--maps", "entropy,aleatoric") == 0
     assert names(output) == sorted([*RESULTS, "uncertainty_entropy.nii.gz", "uncertainty_aleatoric.nii.gz"])
     assert run(image, output, model) == 0
@@ -95,7 +95,7 @@ FOREIGN_REPORT = (
 
 
 @pytest.mark.parametrize("report", [None, "{}", "no JSON", FOREIGN_REPORT, "[1]"])
-def test_a_mask_that_no_run_has_written_is_not_replaced(report, image, model, output, monkeypatch, capsys):
+def test_mask_that_no_run_has_written_is_kept(report, image, model, output, monkeypatch, capsys):
     monkeypatch.setattr(command, "segment", refuse_to_segment)
     output.mkdir()
     (output / "mask.nii.gz").write_text("drawn by hand")
@@ -114,7 +114,7 @@ def test_overwrite_replaces_it(image, model, output):
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"]])
-def test_the_image_itself_is_never_replaced(options, image, model, tmp_path, monkeypatch, capsys):
+def test_image_itself_is_kept(options, image, model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "segment", refuse_to_segment)
     mask = image.rename(tmp_path / "mask.nii.gz")
     content = mask.read_bytes()
@@ -123,7 +123,7 @@ def test_the_image_itself_is_never_replaced(options, image, model, tmp_path, mon
     assert mask.read_bytes() == content
 
 
-def test_an_image_is_not_replaced_by_the_results_of_another(image, model, tmp_path, monkeypatch, capsys):
+def test_image_is_kept_beside_the_results_of_another(image, model, tmp_path, monkeypatch, capsys):
     assert run(image, tmp_path / "output" / "image", model) == 0
     monkeypatch.setattr(command, "segment", refuse_to_segment)
     mask = tmp_path / "output" / "image" / "mask.nii.gz"
@@ -132,7 +132,9 @@ def test_an_image_is_not_replaced_by_the_results_of_another(image, model, tmp_pa
     assert "is an image to be segmented" in capsys.readouterr().err
 
 
-def test_a_folder_where_a_result_goes_is_said_before_the_work(image, model, output, monkeypatch, capsys):
+def test_folder_with_the_name_of_a_result_is_reported_before_the_work(
+    image, model, output, monkeypatch, capsys
+):
     monkeypatch.setattr(command, "segment", refuse_to_segment)
     (output / "mask.nii.gz").mkdir(parents=True)
     assert run(image, output, model, "--overwrite") == 2
@@ -142,7 +144,7 @@ def test_a_folder_where_a_result_goes_is_said_before_the_work(image, model, outp
 @pytest.mark.parametrize(
     "step", ["segment", "write_volume", "write_overlay", "write_report", "write_html_report"]
 )
-def test_an_interrupt_at_any_step_leaves_nothing(step, image, model, output, monkeypatch, capsys):
+def test_interrupt_at_any_step_leaves_nothing(step, image, model, output, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
@@ -154,7 +156,7 @@ def test_an_interrupt_at_any_step_leaves_nothing(step, image, model, output, mon
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("fails_at", range(10))
-def test_a_failure_between_the_moves_brings_the_earlier_results_back(fails_at, error, tmp_path, monkeypatch):
+def test_failure_between_the_moves_brings_the_earlier_results_back(fails_at, error, tmp_path, monkeypatch):
     folder, staging = tmp_path / "folder", tmp_path / "private" / "0"
     staging.mkdir(parents=True)
     folder.mkdir()
@@ -175,7 +177,7 @@ def test_a_failure_between_the_moves_brings_the_earlier_results_back(fails_at, e
     assert {name: (folder / name).read_text() for name in names(folder)} == dict.fromkeys(RESULTS, "old")
 
 
-def test_a_failure_between_the_moves_leaves_no_new_folder(tmp_path, monkeypatch):
+def test_failure_between_the_moves_leaves_no_new_folder(tmp_path, monkeypatch):
     staging = tmp_path / "private" / "0"
     staging.mkdir(parents=True)
     (staging / "mask.nii.gz").write_text("new")
@@ -185,7 +187,7 @@ def test_a_failure_between_the_moves_leaves_no_new_folder(tmp_path, monkeypatch)
     assert not (tmp_path / "folder").exists()
 
 
-def test_the_report_is_moved_in_last_and_out_first(tmp_path, monkeypatch):
+def test_report_is_moved_in_last_and_out_first(tmp_path, monkeypatch):
     """Where there is a report, the files beside it belong to it, even if the machine stops in between."""
     folder, staging = tmp_path / "folder", tmp_path / "private" / "0"
     staging.mkdir(parents=True)
@@ -206,10 +208,10 @@ def test_the_report_is_moved_in_last_and_out_first(tmp_path, monkeypatch):
     assert with_report == [dict.fromkeys(RESULTS, "new")]
 
 
-def test_every_result_has_a_name_that_is_known_as_ours(image, model, output):
+def test_every_result_has_one_of_the_known_names(image, model, output):
     every = "predictive_variance,entropy,epistemic,aleatoric,error_probability"
     assert run(image, output, model, "--maps", every) == 0
-    assert set(names(output)) == set(OWN_FILES) - {"segmentation.dcm", "uncertainty.dcm"}
+    assert set(names(output)) == set(RESULT_FILES) - {"segmentation.dcm", "uncertainty.dcm"}
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,7 @@ def test_every_result_has_a_name_that_is_known_as_ours(image, model, output):
         (".nii.gz", ".nii.gz"),
     ],
 )
-def test_a_folder_is_named_after_the_image_without_its_extension(file, name, tmp_path):
+def test_folder_is_named_after_the_image_without_its_extension(file, name, tmp_path):
     (tmp_path / file).touch()
     assert image_name(tmp_path / file) == name
 
@@ -232,7 +234,7 @@ def test_a_folder_is_named_after_the_image_without_its_extension(file, name, tmp
 @pytest.mark.parametrize(
     ("folder", "name"), [("series.nii", "series.nii"), ("series/", "series"), ("series/.", "series")]
 )
-def test_a_dicom_folder_keeps_its_whole_name(folder, name, tmp_path, monkeypatch):
+def test_dicom_folder_keeps_its_whole_name(folder, name, tmp_path, monkeypatch):
     (tmp_path / folder).mkdir()
     assert image_name(tmp_path / folder) == name
     monkeypatch.chdir(tmp_path / folder)
@@ -249,7 +251,7 @@ def test_two_images_with_the_same_name_are_refused_before_the_work(other, tmp_pa
         plan_targets([str(first), str(second)], str(tmp_path / "output"))
 
 
-def test_an_accent_written_in_two_ways_is_the_same_name(tmp_path):
+def test_accent_written_in_two_ways_is_the_same_name(tmp_path):
     for folder, name in (("a", "\u00e9.nii"), ("b", "e\u0301.nii")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).touch()
@@ -257,6 +259,6 @@ def test_an_accent_written_in_two_ways_is_the_same_name(tmp_path):
         plan_targets([str(tmp_path / "a/\u00e9.nii"), str(tmp_path / "b/e\u0301.nii")], "output")
 
 
-def test_one_missing_image_among_many_is_said_before_the_work(image, tmp_path):
+def test_one_missing_image_among_many_is_reported_before_the_work(image, tmp_path):
     with pytest.raises(ImageError, match="missing"):
         plan_targets([str(image), str(tmp_path / "missing.nii.gz")], str(tmp_path / "output"))

@@ -1,4 +1,4 @@
-"""What a person reads after `trustseg segment`."""
+"""The summary that `trustseg segment` prints."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lines(result: SegmentationResult, capsys: pytest.CaptureFixture[str]) -> lis
     return capsys.readouterr().out.splitlines()
 
 
-def test_calibrated_figures_stand_in_the_table_with_their_record(result, capsys) -> None:
+def test_table_has_the_calibrated_figures_and_their_record(result, capsys) -> None:
     rows = list(result.structures)
     rows[0] = dataclasses.replace(
         rows[0],
@@ -48,7 +48,7 @@ def test_calibrated_figures_stand_in_the_table_with_their_record(result, capsys)
     assert "the 90 % interval held 91 % of 80 volumes of Front" in text[-1]
 
 
-def test_without_a_calibration_nothing_is_claimed(result, capsys) -> None:
+def test_table_without_a_calibration_has_raw_figures_only(result, capsys) -> None:
     text = lines(result, capsys)
     assert text[2].split() == ["Front", "0.36", "30.0"]
     assert text[-1].endswith("uncertainty is not calibrated")

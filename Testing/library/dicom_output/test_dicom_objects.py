@@ -1,4 +1,4 @@
-"""What the DICOM results say of patient, model, segments and use."""
+"""Patient, model, segments and intended use in the DICOM results."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_each_result_is_a_new_series_under_the_root_of_uuids(write):
     assert (segmentation.SeriesNumber, uncertainty.SeriesNumber) == (701, 702)
 
 
-def test_both_say_research_use_and_name_the_model_with_its_hash(write):
+def test_both_files_state_research_use_and_the_model_with_its_hash(write):
     _, *results = write()
     for data in results:
         assert data.ContentDescription.startswith("Research use only")
@@ -94,7 +94,7 @@ def test_segments_carry_codes_modifiers_color_and_algorithm(write, description):
     assert "ab" * 32 in algorithm.AlgorithmParameters
 
 
-def test_the_map_is_a_probability_without_unit(write):
+def test_map_is_a_probability_without_unit(write):
     shared = write()[2].SharedFunctionalGroupsSequence[0]
     mapping = shared.RealWorldValueMappingSequence[0]
     assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
@@ -109,7 +109,7 @@ def test_slice_distance_is_the_distance_and_not_the_thickness(write):
         assert measures.SliceThickness == 2
 
 
-def test_names_in_one_script_and_structures_in_another(write, description):
+def test_names_and_structures_keep_their_different_scripts(write, description):
     first, second = description.structures
     described = replace(description, structures=(replace(first, name="海馬"), second))
     fields = {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Jürgen"}
@@ -118,7 +118,7 @@ def test_names_in_one_script_and_structures_in_another(write, description):
     assert segmentation.SegmentSequence[0].SegmentLabel == "海馬"
 
 
-def test_names_that_are_too_long_for_dicom(write, description):
+def test_names_too_long_for_dicom_are_shortened(write, description):
     first, second = description.structures
     described = replace(description, structures=(replace(first, name="long " * 30), second))
     model = {"name": "n" * 64, "version": "1.0.0-rc.1", "sha256": "c" * 64}
@@ -127,7 +127,7 @@ def test_names_that_are_too_long_for_dicom(write, description):
     assert len(segmentation.SeriesDescription) == 64
 
 
-def test_anonymous_files_without_patient(write, capfd):
+def test_anonymous_files_give_results_without_a_patient(write, capfd):
     fields = dict.fromkeys((*COPIED, "StudyTime", "SeriesNumber"))
     _, segmentation, uncertainty = write(**fields)
     assert "".join(capfd.readouterr()) == ""
@@ -135,13 +135,13 @@ def test_anonymous_files_without_patient(write, capfd):
     assert (segmentation.SeriesNumber, uncertainty.SeriesNumber) == (1, 2)
 
 
-def test_values_that_break_the_standard_do_not_lose_the_result(write):
+def test_values_that_violate_the_standard_are_accepted(write):
     with pytest.warns(UserWarning, match="exceeds the maximum length"):
         _, segmentation, _ = write(PatientSex="female", PatientName="no caret", StudyDescription="x" * 70)
     assert segmentation.PatientName == "no caret"
 
 
-def test_an_ordinary_series_makes_no_noise(write, capfd, caplog, recwarn):
+def test_ordinary_series_prints_and_warns_nothing(write, capfd, caplog, recwarn):
     write()
     assert "".join(capfd.readouterr()) == ""
     assert [record.getMessage() for record in caplog.records] == []
@@ -153,7 +153,7 @@ def written(result, labels: np.ndarray, description, series, folder):
     return write_dicom(result, description, series, folder)[0]
 
 
-def test_an_empty_mask_keeps_every_slice_of_every_segment(sample, result_of, description, tmp_path, capfd):
+def test_empty_mask_keeps_every_slice_of_every_segment(sample, result_of, description, tmp_path, capfd):
     source = sample()
     result = result_of(source)
     empty = np.zeros_like(result.labels.array)
@@ -165,7 +165,7 @@ def test_an_empty_mask_keeps_every_slice_of_every_segment(sample, result_of, des
     assert not volume.array.any()
 
 
-def test_a_segment_without_voxels_is_described_and_has_no_frames(sample, result_of, description, tmp_path):
+def test_segment_without_voxels_is_described_and_has_no_frames(sample, result_of, description, tmp_path):
     source = sample()
     result = result_of(source)
     first = np.where(result.labels.array == 1, 1, 0).astype(np.uint8)

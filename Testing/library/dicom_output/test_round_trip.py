@@ -66,12 +66,12 @@ def check_segments_lie_on(labels, path: Path) -> None:
         np.testing.assert_allclose(sorted_places(found), sorted_places(expected), atol=LPS_TOLERANCE_MM)
 
 
-def test_every_segment_lies_where_the_labels_of_the_sample_lie(written):
+def test_every_segment_has_the_position_of_its_labels(written):
     source, _, path, _ = written
     check_segments_lie_on(source.labels, path)
 
 
-def test_a_result_that_counts_the_slices_from_the_other_end(sample, result_of, description, tmp_path):
+def test_result_with_reversed_slices_has_the_same_positions(sample, result_of, description, tmp_path):
     """Slices are matched by where they lie; the order of the files is the other one."""
     source = sample()
     result = result_of(source)
@@ -89,7 +89,7 @@ def test_a_result_that_counts_the_slices_from_the_other_end(sample, result_of, d
     )
 
 
-def test_every_frame_refers_to_the_file_that_lies_there(written):
+def test_every_frame_refers_to_the_file_at_its_position(written):
     source, _, *paths = written
     positions = {
         data.SOPInstanceUID: np.array(data.ImagePositionPatient, dtype=float)

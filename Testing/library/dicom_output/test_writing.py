@@ -1,4 +1,4 @@
-"""DICOM results that cannot be: one line that says why, and no file."""
+"""DICOM results that cannot be written: one line with the reason, and no file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refused(kind, *words: str):
     return pytest.raises(kind, match="(?s)^(?=[^\n]*$)" + "".join(f"(?=.*{word})" for word in words))
 
 
-def test_highdicom_is_not_installed(sample, result_of, description, out, monkeypatch):
+def test_error_of_a_missing_highdicom_has_the_pip_command(sample, result_of, description, out, monkeypatch):
     source = sample()
     result = result_of(source)
     monkeypatch.setattr(requirement, "find_spec", lambda name: None)
@@ -38,14 +38,14 @@ def test_highdicom_is_not_installed(sample, result_of, description, out, monkeyp
     assert list(out.iterdir()) == []
 
 
-def test_the_library_is_not_loaded_before_it_is_asked_for():
+def test_highdicom_is_imported_only_to_write_results():
     script = (
         "import sys, TrustSegLib.dicom_output; sys.exit(bool({'highdicom', 'pydicom'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_images_that_are_no_series_are_found_before_the_work(sample, tmp_path, capfd):
+def test_images_that_are_not_series_are_found_before_the_work(sample, tmp_path, capfd):
     folder = sample().folder
     (folder / "notes.txt").write_text("hello")
     (folder / "empty.dcm").write_bytes(b"")
@@ -58,7 +58,7 @@ def test_images_that_are_no_series_are_found_before_the_work(sample, tmp_path, c
     assert "".join(capfd.readouterr()) == ""
 
 
-def test_image_that_is_no_series(sample, result_of, description, out, tmp_path):
+def test_image_that_is_not_a_series_is_refused(sample, result_of, description, out, tmp_path):
     result = result_of(sample())
     image = tmp_path / "image.nii.gz"
     image.write_bytes(b"")
@@ -67,7 +67,7 @@ def test_image_that_is_no_series(sample, result_of, description, out, tmp_path):
     assert list(out.iterdir()) == []
 
 
-def test_another_series_of_the_same_size(sample, result_of, description, out):
+def test_another_series_of_the_same_size_is_refused(sample, result_of, description, out):
     result = result_of(sample())
     moved = replace(result, labels=replace(result.labels, origin=(0.0, 0.0, 0.0)))
     turned = replace(result, labels=replace(result.labels, direction=tuple(np.eye(3).ravel())))
@@ -79,7 +79,7 @@ def test_another_series_of_the_same_size(sample, result_of, description, out):
     assert list(out.iterdir()) == []
 
 
-def test_slices_whose_axes_were_rounded_differently(sample, result_of, description, out):
+def test_slices_with_differently_rounded_axes_are_accepted(sample, result_of, description, out):
     source = sample()
     path = source.folder / "4.dcm"
     data = pydicom.dcmread(path)
@@ -89,14 +89,14 @@ def test_slices_whose_axes_were_rounded_differently(sample, result_of, descripti
 
 
 @pytest.mark.parametrize("name", ["FrameOfReferenceUID", "StudyInstanceUID"])
-def test_series_without_an_identifier(sample, result_of, description, out, name):
+def test_series_without_an_identifier_is_refused(sample, result_of, description, out, name):
     source = sample(**{name: None})
     with refused(ImageError, "series", name, "; "):
         write_dicom(result_of(source), description, source.folder, out)
     assert list(out.iterdir()) == []
 
 
-def test_header_that_the_library_refuses(sample, result_of, description, out):
+def test_header_that_highdicom_refuses_is_an_image_error(sample, result_of, description, out):
     with pytest.warns(UserWarning, match="DA"):
         source = sample(PatientBirthDate="yesterday")
     with refused(ImageError, "series", "leave out --dicom-seg"):
@@ -104,7 +104,7 @@ def test_header_that_the_library_refuses(sample, result_of, description, out):
     assert list(out.iterdir()) == []
 
 
-def test_label_that_the_model_does_not_have(sample, result_of, description, out):
+def test_label_that_the_model_lacks_is_refused(sample, result_of, description, out):
     source = sample()
     result = result_of(source)
     result = replace(result, labels=result.labels.with_array(result.labels.array * 3))
@@ -112,13 +112,15 @@ def test_label_that_the_model_does_not_have(sample, result_of, description, out)
         write_dicom(result, description, source.folder, out)
 
 
-def test_result_without_the_map(sample, result_of, description, out):
+def test_result_without_the_map_is_refused(sample, result_of, description, out):
     source = sample()
     with refused(OptionError, "error_probability"):
         write_dicom(replace(result_of(source), maps={}), description, source.folder, out)
 
 
-def test_the_second_file_cannot_be_written(sample, result_of, description, out, monkeypatch):
+def test_neither_file_is_left_when_the_second_cannot_be_written(
+    sample, result_of, description, out, monkeypatch
+):
     """Neither the first file nor the private folder stays."""
     source = sample()
     result = result_of(source)
@@ -128,7 +130,7 @@ def test_the_second_file_cannot_be_written(sample, result_of, description, out, 
     assert [path.name for path in out.iterdir()] == [DICOM_MAP_FILE]
 
 
-def test_missing_folder(sample, result_of, description, out):
+def test_missing_folder_is_an_output_error(sample, result_of, description, out):
     source = sample()
     with refused(OutputError, "nowhere", "cannot be written"):
         write_dicom(result_of(source), description, source.folder, out / "nowhere")

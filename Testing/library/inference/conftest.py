@@ -1,4 +1,4 @@
-"""Networks whose answer is known, and images and models to try them on."""
+"""Networks with known outputs, and images and models for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEEP = Normalization(method="window", lower=0.0, upper=1.0)
 
 
 class PointwiseNetwork(torch.nn.Module):
-    """Answers each voxel by its own intensity x: p = (1 - q, q), q = .1 + .8 x, v = p (1 - p) / 2."""
+    """Predicts each voxel from its own intensity x: p = (1 - q, q), q = .1 + .8 x, v = p (1 - p) / 2."""
 
     size_divisor = 4
 
@@ -35,7 +35,7 @@ class PointwiseNetwork(torch.nn.Module):
 
 
 class ContextNetwork(torch.nn.Module):
-    """Answers by a voxel's intensity and by the mean of its patch, so that overlapping patches disagree."""
+    """Predicts from a voxel's intensity and the mean of its patch, so that overlapping patches disagree."""
 
     size_divisor = 1
 
@@ -90,7 +90,7 @@ def make_model() -> Callable[..., SimpleNamespace]:
         description = ModelDescription(
             name="fake",
             version="1.0.0",
-            description="A network whose answer is known.",
+            description="A network with a known output.",
             modality="MR",
             channels=("T1",),
             structures=tuple(

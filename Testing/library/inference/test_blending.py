@@ -31,7 +31,7 @@ def test_standard_deviations_add_linearly_where_two_patches_overlap() -> None:
     np.testing.assert_allclose(variance.ravel(), np.square([0.1, 0.1, sd, 0.4 - sd, 0.3, 0.3]), rtol=1e-6)
 
 
-def test_variance_never_exceeds_that_of_a_yes_or_no() -> None:
+def test_blended_variance_stays_below_that_of_a_bernoulli_variable() -> None:
     mean, variance = np.zeros((1, 2, 2, 2), np.float32), np.zeros((1, 2, 2, 2), np.float32)
     blend = RollingBlend(mean, variance, (2, 2, 2))
     blend.add((0, 0, 0), torch.full((1, 2, 2, 2), 0.1), torch.ones((1, 2, 2, 2)))

@@ -1,4 +1,4 @@
-"""A device that was asked for is used or refused, never replaced."""
+"""A requested device is used or refused, never replaced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def cuda_devices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("cuda_devices", [0], indirect=True)
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
-def test_cuda_that_is_absent_is_no_silent_cpu(cuda_devices: None, name: str) -> None:
+def test_absent_cuda_is_an_error(cuda_devices: None, name: str) -> None:
     with pytest.raises(OptionError, match=rf"'{name}'.*no CUDA device"):
         choose_device(name)
 
@@ -41,7 +41,7 @@ def test_unknown_device_is_refused(name: str) -> None:
         choose_device(name)
 
 
-def test_bfloat16_leaves_the_caller_its_weights() -> None:
+def test_bfloat16_keeps_the_weights_of_the_caller() -> None:
     network = torch.nn.Conv3d(1, 1, 1)
     placed = place_network(network, torch.device("cpu"), "bfloat16")
     assert placed.weight.dtype == torch.bfloat16

@@ -21,7 +21,7 @@ def bundle():
     return load_bundle(find_bundle(Path("hippocampus-t1")))
 
 
-def test_mask_and_maps_are_those_of_the_class_moments(bundle):
+def test_mask_and_maps_equal_those_of_the_class_moments(bundle):
     volume, options = read_volume(SAMPLE), SegmentOptions(device="cpu", maps=("predictive_variance",))
     mean, variance = class_moments(volume, bundle, options)
     result = segment(volume, bundle, options)

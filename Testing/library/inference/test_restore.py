@@ -39,7 +39,7 @@ def test_flips_and_transposes_change_no_value(
     np.testing.assert_array_equal(back.rows(0, expected.shape[0])[1], variance_back)
 
 
-def test_part_of_the_same_grid_is_cut_exactly(make_volume: Callable[..., Volume]) -> None:
+def test_part_of_the_same_grid_is_cropped_exactly(make_volume: Callable[..., Volume]) -> None:
     model = make_volume()
     mean, variance = _moments(model.shape)
     flipped = orient(model.with_array(mean), "LPI")
@@ -49,14 +49,14 @@ def test_part_of_the_same_grid_is_cut_exactly(make_volume: Callable[..., Volume]
 
 
 @pytest.mark.parametrize("shift", [0.02, 0.4, 1.0])
-def test_a_shifted_grid_is_not_taken_for_the_same(make_volume: Callable[..., Volume], shift: float) -> None:
+def test_shifted_grid_needs_interpolation(make_volume: Callable[..., Volume], shift: float) -> None:
     model = make_volume()
     grid = Grid.of(model)
     moved = Grid(grid.shape, grid.origin + shift * grid.steps[:, 0], grid.steps)
     assert isinstance(restorer(*_moments(model.shape), grid, moved), LinearRestorer)
 
 
-def test_a_slightly_turned_grid_is_not_taken_for_the_same(make_volume: Callable[..., Volume]) -> None:
+def test_slightly_rotated_grid_needs_interpolation(make_volume: Callable[..., Volume]) -> None:
     model = make_volume()
     angle = np.deg2rad(0.2)
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
@@ -64,13 +64,13 @@ def test_a_slightly_turned_grid_is_not_taken_for_the_same(make_volume: Callable[
     assert isinstance(restorer(*_moments(model.shape), Grid.of(model), Grid.of(turned)), LinearRestorer)
 
 
-def test_header_rounding_is_the_same_grid(make_volume: Callable[..., Volume]) -> None:
+def test_grid_with_header_rounding_is_the_same(make_volume: Callable[..., Volume]) -> None:
     model = make_volume(rotation=np.eye(3) + 1e-7)
     assert isinstance(restorer(*_moments(model.shape), Grid.of(model), Grid.of(make_volume())), ExactRestorer)
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "IRP"])
-def test_oblique_anisotropic_grid_is_reached_as_simpleitk_does(
+def test_oblique_anisotropic_grid_equals_that_of_simpleitk(
     make_volume: Callable[..., Volume], rotation: np.ndarray, orientation: str
 ) -> None:
     image = make_volume(shape=(7, 20, 18), spacing=(0.8, 0.9, 2.6), rotation=rotation)
@@ -90,7 +90,7 @@ def test_oblique_anisotropic_grid_is_reached_as_simpleitk_does(
     np.testing.assert_allclose(found_mean.sum(axis=0), 1.0, rtol=1e-6)
 
 
-def test_beyond_the_model_grid_is_sure_background(make_volume: Callable[..., Volume]) -> None:
+def test_voxels_outside_the_model_grid_are_certain_background(make_volume: Callable[..., Volume]) -> None:
     image = make_volume()
     grid = Grid.of(image)
     source = Grid.of(image).crop(Box((3, 3, 3), (8, 9, 10)))
@@ -108,7 +108,7 @@ def test_beyond_the_model_grid_is_sure_background(make_volume: Callable[..., Vol
     np.testing.assert_array_equal(far[0][0], 1.0)
 
 
-def test_probabilities_sum_to_one_whatever_the_network_rounded(make_volume: Callable[..., Volume]) -> None:
+def test_probabilities_sum_to_one_after_rounding(make_volume: Callable[..., Volume]) -> None:
     grid = Grid.of(make_volume())
     moved = Grid(grid.shape, grid.origin + 0.3, grid.steps)
     mean, variance = _moments(grid.shape)
@@ -116,7 +116,7 @@ def test_probabilities_sum_to_one_whatever_the_network_rounded(make_volume: Call
     np.testing.assert_allclose(found.sum(axis=0), 1.0, rtol=1e-6)
 
 
-def test_variance_stays_that_of_a_probability(make_volume: Callable[..., Volume]) -> None:
+def test_variance_stays_below_that_of_a_bernoulli_variable(make_volume: Callable[..., Volume]) -> None:
     image = make_volume()
     grid = Grid.of(image)
     moved = Grid(grid.shape, grid.origin + 0.5, grid.steps)

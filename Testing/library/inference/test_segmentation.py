@@ -37,7 +37,7 @@ def test_there_are_48_orientations() -> None:
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_the_mask_does_not_depend_on_the_orientation_of_the_file(
+def test_mask_is_the_same_for_every_orientation_of_the_file(
     make_model: MakeModel,
     make_volume: MakeVolume,
     direction: torch.nn.Module,
@@ -61,7 +61,7 @@ def test_the_mask_does_not_depend_on_the_orientation_of_the_file(
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(uncertainty, "RAS")), expected_map)
 
 
-def test_the_network_sees_the_orientation_it_was_trained_in(
+def test_network_gets_the_orientation_of_its_training(
     make_model: MakeModel, make_volume: MakeVolume, direction: torch.nn.Module
 ) -> None:
     volume = make_volume(shape=(8, 8, 8))
@@ -71,7 +71,7 @@ def test_the_network_sees_the_orientation_it_was_trained_in(
     assert set(np.unique(labels)) == {0, 2}
 
 
-def test_an_oblique_anisotropic_image_is_answered_on_its_own_grid(
+def test_result_of_an_oblique_anisotropic_image_is_on_its_own_grid(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module, rotation: np.ndarray
 ) -> None:
     image = orient(make_volume(shape=(9, 24, 20), spacing=(0.8, 0.9, 2.4), rotation=rotation), "IPR")
@@ -101,7 +101,7 @@ def test_an_oblique_anisotropic_image_is_answered_on_its_own_grid(
         assert volume.same_grid(image)
 
 
-def test_a_ball_stays_where_it_is_in_the_patient(
+def test_ball_keeps_its_position_in_the_patient(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module, rotation: np.ndarray
 ) -> None:
     image = orient(make_volume(shape=(16, 40, 36), spacing=(0.8, 0.9, 2.0), rotation=rotation), "SLA")
@@ -120,7 +120,7 @@ def test_a_ball_stays_where_it_is_in_the_patient(
     assert np.abs(shift).max() < 0.05
 
 
-def test_same_grid_is_not_interpolated(
+def test_values_on_the_same_grid_are_exact(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     # As scanners write it: a few thousandths of a voxel over the whole image.
@@ -148,7 +148,7 @@ def test_files_and_memory_give_the_same_result(
         assert not isinstance(results[1].maps[name].array, np.memmap)
 
 
-def test_rows_brought_back_in_chunks_are_those_brought_back_at_once(
+def test_restoring_in_chunks_equals_restoring_at_once(
     make_model: MakeModel, make_volume: MakeVolume, context: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, model = make_volume(), make_model(context, structures=2, spacing=(1.0, 1.2, 0.9))
@@ -163,7 +163,7 @@ def test_rows_brought_back_in_chunks_are_those_brought_back_at_once(
     )
 
 
-def test_only_the_maps_asked_for_are_returned_and_rows_tell_the_error_probability(
+def test_only_requested_maps_are_returned_and_rows_have_the_error_probability(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     image, model = make_volume(), make_model(pointwise)
@@ -177,14 +177,14 @@ def test_only_the_maps_asked_for_are_returned_and_rows_tell_the_error_probabilit
     assert row.volume_ml == pytest.approx(inside.sum() / 1000)
 
 
-def test_wrong_number_of_channels_names_expected_and_found(
+def test_error_of_a_wrong_channel_count_names_expected_and_found(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     with pytest.raises(ImageError, match=r"has 2 channels, model fake expects 1 \(T1\)"):
         segment(make_volume(channels=2), make_model(pointwise))
 
 
-def test_an_image_with_nan_is_refused(
+def test_image_with_nan_is_refused(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     image = make_volume()
@@ -193,7 +193,7 @@ def test_an_image_with_nan_is_refused(
         segment(image, make_model(pointwise))
 
 
-def test_a_network_that_answers_nan_makes_no_mask(make_model: MakeModel, make_volume: MakeVolume) -> None:
+def test_nan_from_the_network_is_an_error(make_model: MakeModel, make_volume: MakeVolume) -> None:
     class Broken(torch.nn.Module):
         def class_moments(self, patches: torch.Tensor) -> ClassMoments:
             mean = torch.full((len(patches), 2, *patches.shape[2:]), torch.nan)
@@ -203,14 +203,14 @@ def test_a_network_that_answers_nan_makes_no_mask(make_model: MakeModel, make_vo
         segment(make_volume(), make_model(Broken()))
 
 
-def test_a_network_with_other_classes_than_described_is_refused(
+def test_network_with_other_classes_than_described_is_refused(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     with pytest.raises(BundleError, match="returns 2 classes, its description names 4"):
         segment(make_volume(), make_model(pointwise, structures=3))
 
 
-def test_stages_are_told_timed_and_complete(
+def test_stages_are_reported_timed_and_complete(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     steps: list[Progress] = []
@@ -251,7 +251,7 @@ def test_cancelling_works_within_every_stage(
     assert stage == "prepare" or steps[-1].done < steps[-1].total
 
 
-def test_a_segmentation_cancelled_before_it_starts_does_nothing(
+def test_segmentation_cancelled_before_it_starts_does_nothing(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     steps: list[Progress] = []
@@ -260,7 +260,7 @@ def test_a_segmentation_cancelled_before_it_starts_does_nothing(
     assert steps == []
 
 
-def test_a_network_of_planes_segments_a_volume(
+def test_2d_network_segments_a_volume(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     class Planes(torch.nn.Module):
@@ -277,7 +277,7 @@ def test_a_network_of_planes_segments_a_volume(
 
 
 @pytest.mark.parametrize("family", ["vdp", "deterministic"])
-def test_a_real_network_answers_with_proper_moments_and_nearly_the_same_in_bfloat16(
+def test_real_network_has_proper_moments_and_nearly_the_same_in_bfloat16(
     make_model: MakeModel, make_volume: MakeVolume, family: str
 ) -> None:
     torch.manual_seed(0)

@@ -51,7 +51,7 @@ ALL = {"record": RECORD, "error_probability": CURVE, "volumes": [VOLUME], "quali
 PART = Roi((2, 9, 3, 7, 1, 6), "index")
 
 
-def test_map_is_calibrated_and_the_rows_tell_its_mean(
+def test_map_is_calibrated_and_the_rows_have_its_mean(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     image = make_volume()
@@ -75,7 +75,7 @@ def test_scores_are_raw_with_any_calibration(
     assert [one.label for one in raw.scores] == [1, 2]
 
 
-def test_scores_are_those_of_the_class_moments(
+def test_scores_equal_those_of_the_class_moments(
     make_model: MakeModel, make_volume: MakeVolume, context: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, model = make_volume(), make_model(context, structures=2, spacing=(1.0, 1.2, 0.9))
@@ -92,7 +92,7 @@ def test_scores_are_those_of_the_class_moments(
         assert list(vars(one).values()) == pytest.approx(list(vars(other).values()), rel=1e-4)
 
 
-def test_rows_and_case_have_what_the_calibration_says_of_the_scores(
+def test_rows_and_case_have_the_calibrated_figures_of_the_scores(
     make_model: MakeModel, make_volume: MakeVolume, context: torch.nn.Module
 ) -> None:
     result = segment(make_volume(), make_model(context, structures=2, calibration=ALL))
@@ -108,7 +108,7 @@ def test_rows_and_case_have_what_the_calibration_says_of_the_scores(
     assert result.case.warnings == ()
 
 
-def test_uncalibrated_model_gives_the_raw_map_and_claims_nothing(
+def test_uncalibrated_model_gives_the_raw_map_and_no_figures(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     image, model = make_volume(), make_model(pointwise, calibration=ALL)
@@ -120,7 +120,7 @@ def test_uncalibrated_model_gives_the_raw_map_and_claims_nothing(
     assert found.model == segment(image, model).model
 
 
-def test_a_part_of_the_image_has_a_calibrated_map_but_no_figures_of_whole_images(
+def test_part_of_the_image_has_a_calibrated_map_but_no_figures_of_whole_images(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     image, model = make_volume(), make_model(pointwise, calibration=ALL)
@@ -137,7 +137,7 @@ def test_a_part_of_the_image_has_a_calibrated_map_but_no_figures_of_whole_images
     assert part.case.warnings == (PART_ONLY, NOT_FOR_A_PART)
 
 
-def test_regions_are_those_of_the_map_that_is_shown(
+def test_regions_come_from_the_calibrated_map(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     values = np.zeros((1, 24, 24, 24), dtype=np.float32)
@@ -152,7 +152,7 @@ def test_regions_are_those_of_the_map_that_is_shown(
     assert result.regions != segment(image, make_model(pointwise)).regions
 
 
-def test_a_part_without_calibration_is_said_to_be_a_part_only(
+def test_uncalibrated_part_has_only_the_warning_of_a_part(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     result = segment(make_volume(), make_model(pointwise), SegmentOptions(roi=PART))
@@ -162,7 +162,7 @@ def test_a_part_without_calibration_is_said_to_be_a_part_only(
     assert result.scores[0].expected_volume_ml < inside.size / 1000
 
 
-def test_a_region_that_holds_the_whole_image_is_no_part(
+def test_roi_around_the_whole_image_counts_as_the_whole_image(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module, rotation: np.ndarray
 ) -> None:
     roi = Roi((-500, 500, -500, 500, -500, 500))
@@ -178,14 +178,14 @@ def test_a_region_that_holds_the_whole_image_is_no_part(
 
 
 @pytest.mark.parametrize("name", ["epistemic", "predictive_variance"])
-def test_map_of_a_variance_that_the_model_does_not_know_is_said_to_be_empty(
+def test_empty_variance_map_has_a_warning(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module, name: str
 ) -> None:
     image, options = make_volume(), SegmentOptions(maps=("error_probability", name))
     assert segment(image, make_model(pointwise), options).case.warnings == ()
-    answer = pointwise.class_moments
-    pointwise.class_moments = lambda patches: answer(patches)._replace(
-        variance=torch.zeros_like(answer(patches).variance)
+    original = pointwise.class_moments
+    pointwise.class_moments = lambda patches: original(patches)._replace(
+        variance=torch.zeros_like(original(patches).variance)
     )
     (warning,) = segment(image, make_model(pointwise), options).case.warnings
     assert warning.startswith(f"map {name}: 0 everywhere")

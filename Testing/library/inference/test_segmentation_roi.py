@@ -1,4 +1,4 @@
-"""Segmenting a region of interest: the same answer within, background elsewhere."""
+"""Segmenting a region of interest: the same result inside, background elsewhere."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_roi_changes_nothing_within_and_leaves_background_outside(
     array = image.array.copy()
     array[:, :6, :6, :6] += 2.0
     image = image.with_array(array)
-    answer = pointwise.class_moments
+    original = pointwise.class_moments
     # Brings z-scores between 0 and 1, as the network expects.
-    pointwise.class_moments = lambda patches: answer(torch.sigmoid(patches))
+    pointwise.class_moments = lambda patches: original(torch.sigmoid(patches))
     model = make_model(pointwise, spacing=(spacing,) * 3, patch=(4, 4, 4), normalization=Normalization())
     whole = segment(image, model, SegmentOptions(maps=MAP_NAMES))
     part = segment(image, model, SegmentOptions(maps=MAP_NAMES, roi=roi))
@@ -64,7 +64,7 @@ def test_roi_changes_nothing_within_and_leaves_background_outside(
     assert part.provenance["roi"] == str(roi)
 
 
-def test_a_small_roi_is_seen_with_its_real_surroundings(
+def test_network_gets_a_small_roi_with_its_real_surroundings(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     image = make_volume()

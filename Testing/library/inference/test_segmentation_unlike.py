@@ -1,4 +1,4 @@
-"""What is unlike the training: first in the warnings of a case, and measured only where it is known."""
+"""Differences from the training images: first in the warnings of a case, measured only with a reference."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ FAR = content(dark=(98, 99), structure_1_volume=(1e3, 2e3), tilt=(0, 1))
 def groups(warnings: tuple[str, ...]) -> list[str]:
     """Of each sentence, what it is about; those about something else as they are."""
     known = {"share of dark": "dark", "volume of": "volume", "noise": "noise"}
-    return [next((name for part, name in known.items() if part in told), told) for told in warnings]
+    return [next((name for part, name in known.items() if part in text), text) for text in warnings]
 
 
-def test_image_and_shapes_that_are_unlike_are_told_first_and_the_worst_of_them_first(
+def test_warnings_begin_with_the_differences_from_training_worst_first(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     result = segment(make_volume(), make_model(pointwise, calibration=FAR))
@@ -43,7 +43,7 @@ def test_image_and_shapes_that_are_unlike_are_told_first_and_the_worst_of_them_f
     assert segment(make_volume(), make_model(pointwise, calibration=near)).case.warnings == ()
 
 
-def test_of_a_part_the_image_is_compared_and_not_its_shapes(
+def test_image_of_a_part_is_compared_without_its_shapes(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     result = segment(make_volume(), make_model(pointwise, calibration=FAR), PART)
@@ -51,7 +51,7 @@ def test_of_a_part_the_image_is_compared_and_not_its_shapes(
 
 
 @pytest.mark.parametrize(("modality", "expected"), [("MR", []), ("CT", ["noise"])])
-def test_intensities_are_measured_as_the_modality_says(
+def test_intensities_are_measured_according_to_the_modality(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module, modality: str, expected: list
 ) -> None:
     """The noise of an image of 0 to 1 is some ten percent of its contrast, but no HU."""

@@ -21,7 +21,7 @@ from TrustSegLib.moments import ClassMoments
 
 
 class ConstantNetwork(torch.nn.Module):
-    """Answers every voxel with the same moments."""
+    """Predicts the same moments for every voxel."""
 
     mean = torch.tensor([0.7, 0.2, 0.1])
     variance = torch.tensor([0.04, 0.09, 0.01])
@@ -33,7 +33,7 @@ class ConstantNetwork(torch.nn.Module):
 
 
 class NanNetwork(ConstantNetwork):
-    """Answers with one value that is no number, in the mean or in the variance."""
+    """Returns one NaN, in the mean or in the variance."""
 
     def __init__(self, broken: str) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def _whole_accumulators(
 
 @pytest.mark.parametrize("shape", [(13, 9, 22), (8, 8, 8), (3, 17, 5)])
 @pytest.mark.parametrize("overlap", [0.0, 0.5, 0.7])
-def test_constant_answer_comes_back_everywhere(shape: tuple[int, int, int], overlap: float) -> None:
+def test_constant_output_is_constant_everywhere(shape: tuple[int, int, int], overlap: float) -> None:
     mean, variance = sliding_window(_array(shape), ConstantNetwork(), (8, 8, 8), window=Window(overlap))
     assert mean.shape == variance.shape == (3, *shape)
     assert mean.dtype == variance.dtype == np.float32
@@ -78,7 +78,7 @@ def test_constant_answer_comes_back_everywhere(shape: tuple[int, int, int], over
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
-def test_streamed_equals_whole_accumulators(context: torch.nn.Module, batch_size: int) -> None:
+def test_rolling_blend_equals_whole_accumulators(context: torch.nn.Module, batch_size: int) -> None:
     array = _array((19, 11, 14))
     found = sliding_window(array, context, (8, 6, 8), window=Window(0.6, batch_size))
     expected = _whole_accumulators(array, context, (8, 6, 8), 0.6)
@@ -86,7 +86,7 @@ def test_streamed_equals_whole_accumulators(context: torch.nn.Module, batch_size
     np.testing.assert_allclose(found[1], expected[1], rtol=2e-5, atol=1e-7)
 
 
-def test_a_volume_smaller_than_a_patch_is_answered_voxel_by_voxel(pointwise: torch.nn.Module) -> None:
+def test_volume_smaller_than_a_patch_keeps_its_own_voxels(pointwise: torch.nn.Module) -> None:
     array = _array((5, 20, 3)).clip(0, 1)
     mean, variance = sliding_window(array, pointwise, (8, 8, 8))
     np.testing.assert_allclose(mean[1], 0.1 + 0.8 * array[0], rtol=1e-5)
@@ -140,7 +140,7 @@ def test_cancelling_stops_between_batches_and_leaves_no_file(
 
 
 @pytest.mark.parametrize("broken", ["mean", "variance"])
-def test_an_answer_that_is_no_number_never_becomes_a_mask(broken: str) -> None:
+def test_output_that_is_not_finite_is_an_error(broken: str) -> None:
     with pytest.raises(TrustSegError, match="NaN or infinite"):
         sliding_window(_array((8, 8, 12)), NanNetwork(broken), (8, 8, 8))
 
@@ -167,7 +167,7 @@ def test_patch_that_does_not_fit_the_network_is_refused(
         sliding_window(_array((8, 8, 8)), pointwise, patch_shape)
 
 
-def test_no_gradient_is_kept() -> None:
+def test_network_runs_without_gradients() -> None:
     class Learned(ConstantNetwork):
         def __init__(self) -> None:
             super().__init__()
@@ -186,7 +186,9 @@ def test_no_gradient_is_kept() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(patch=st.integers(1, 40), extra=st.integers(0, 100), overlap=st.floats(0, 0.9))
-def test_voxels_are_covered_and_neighbors_overlap_as_asked(patch: int, extra: int, overlap: float) -> None:
+def test_voxels_are_covered_and_neighbors_overlap_as_requested(
+    patch: int, extra: int, overlap: float
+) -> None:
     size = patch + extra
     found = starts(size, patch, overlap)
     assert found[0] == 0
@@ -196,7 +198,7 @@ def test_voxels_are_covered_and_neighbors_overlap_as_asked(patch: int, extra: in
     assert (steps <= max(1, patch * (1 - overlap) + 1e-6)).all()
 
 
-def test_number_of_patches_is_what_the_overlap_needs() -> None:
+def test_number_of_patches_is_the_smallest_for_the_overlap() -> None:
     # 240 x 240 x 155 at 96 with a quarter overlapping: 18 patches, as MONAI has.
     assert len(patch_starts((240, 240, 155), (96, 96, 96), 0.25)) == 18
 
@@ -212,12 +214,12 @@ def test_patches_come_in_the_order_of_the_first_axis() -> None:
     assert len(set(first)) == 4
 
 
-def test_a_volume_smaller_than_a_patch_is_not_windowed_unpadded() -> None:
+def test_unpadded_volume_smaller_than_a_patch_is_refused() -> None:
     with pytest.raises(ValueError, match="pad first"):
         starts(5, 8, 0.5)
 
 
-def test_filling_up_repeats_the_border_and_cuts_back() -> None:
+def test_padding_repeats_the_border_and_slices_crop_it() -> None:
     array = np.arange(1, 13, dtype=np.float32).reshape(1, 2, 2, 3)
     padded, inner = pad_to_patch(array, (4, 2, 6))
     assert padded.shape == (1, 4, 2, 6)
@@ -228,6 +230,6 @@ def test_filling_up_repeats_the_border_and_cuts_back() -> None:
     np.testing.assert_array_equal(padded[..., 5], padded[..., 3])
 
 
-def test_a_volume_that_is_large_enough_is_not_copied() -> None:
+def test_large_enough_volume_is_returned_without_a_copy() -> None:
     array = np.zeros((1, 4, 4, 4), dtype=np.float32)
     assert pad_to_patch(array, (4, 2, 3))[0] is array

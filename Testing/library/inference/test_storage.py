@@ -1,4 +1,4 @@
-"""Class moments larger than the budget go to files that nobody finds afterwards."""
+"""Class moments larger than the budget go to unnamed temporary files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _mappings(folder: Path) -> int:
     return Path("/proc/self/maps").read_text(encoding="utf-8").count(str(folder))
 
 
-def test_the_budget_is_shared_by_all_arrays() -> None:
+def test_budget_is_shared_by_all_arrays() -> None:
     storage = Storage(memory_gb=1000e-9)
     first, second, third = (storage.allocate(shape) for shape in ((100,), (200,), (150,)))
     assert [isinstance(array, np.memmap) for array in (first, second, third)] == [False, True, False]
@@ -29,7 +29,7 @@ def test_the_budget_is_shared_by_all_arrays() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="lists the mappings of Linux")
-def test_files_have_no_name_and_go_with_the_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_unnamed_and_freed_with_the_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     array = Storage(memory_gb=0.0).allocate((3, 50))
     array[1] = 2.0
@@ -40,7 +40,7 @@ def test_files_have_no_name_and_go_with_the_array(tmp_path: Path, monkeypatch: p
     assert _mappings(tmp_path) == 0
 
 
-def test_a_full_disk_is_said_before_anything_is_written(
+def test_full_disk_is_reported_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

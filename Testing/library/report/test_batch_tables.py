@@ -1,4 +1,4 @@
-"""The tables of a batch: who reads the first row must see the worst case."""
+"""The tables of a batch: the worst case is in the first row."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_without_a_calibration_the_worst_boundary_counts_before_the_mean(result)
     assert case_row(report, "out").uncertainty == 0.7
 
 
-def test_the_tables_hold_every_image_and_structure(result, tmp_path):
+def test_tables_hold_every_image_and_structure(result, tmp_path):
     reports = [report_json(result, name, "trustseg") for name in ("a.nii", "=b, c.nii")]
     reports[1]["case"]["quality"] = 0.5
     reports[1]["structures"][0].update(volume_interval_ml=[0.1, 0.9], expected_dsc=0.5, flag="it fails")

@@ -1,4 +1,4 @@
-"""`report.html`: one page that needs nothing else, says what is known, and shows it where it is."""
+"""`report.html`: one page without external files, with the figures and pictures of a case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from TrustSegLib.errors import OutputError
 from TrustSegLib.imaging import orient
-from TrustSegLib.report import report_json, write_html_report
+from TrustSegLib.report import CaseImages, report_json, write_html_report
 from TrustSegLib.report.html_figures import png_bytes
 from TrustSegLib.report.html_report import MOST_PICTURED, html_report, image_title
 from TrustSegLib.report.html_tables import position_text
@@ -75,14 +75,14 @@ def report(result) -> dict:
 def page(volume, result):
     """Make the page of a report."""
 
-    def make(report, **other) -> str:
-        error = result.maps["error_probability"]
-        return html_report(report, image=volume, labels=result.labels, error=error, **other)
+    def make(report, colors=(), audit=()) -> str:
+        images = CaseImages(volume, result.labels, result.maps["error_probability"], dict(colors))
+        return html_report(report, images, audit)
 
     return make
 
 
-def test_the_page_says_what_the_report_holds(page, report):
+def test_page_has_the_content_of_the_report(page, report):
     text = page(report)
     parse(text)
     for words in ("research use only", "scan.nii.gz", "tiny 0.1.0", "0f" * 32, "The image is dark."):
@@ -94,7 +94,7 @@ def test_the_page_says_what_the_report_holds(page, report):
     assert "No place stands out" in text
 
 
-def test_a_calibrated_page_says_with_what_and_how_well_it_holds(page, report):
+def test_calibrated_page_describes_the_calibration_and_its_figures(page, report):
     report["structures"][0].update(
         volume_interval_ml=[0.21, 0.93],
         expected_dsc=0.62,
@@ -129,7 +129,7 @@ def test_a_calibrated_page_says_with_what_and_how_well_it_holds(page, report):
     assert unlike not in page(report)
 
 
-def test_nothing_is_loaded_from_elsewhere_and_nothing_runs(page, report):
+def test_page_has_no_external_references_and_no_scripts(page, report):
     report["regions"] = [region(1)]
     found = parse(page(report))
     assert "script" not in found.seen
@@ -138,7 +138,7 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_runs(page, report):
     assert "default-src 'none'" in page(report)
 
 
-def test_no_text_of_others_becomes_markup(page, report):
+def test_text_of_the_report_is_escaped(page, report):
     report["image"] = report["model"]["name"] = report["provenance"]["command"] = EVIL
     report["case"]["warnings"] = [EVIL]
     report["structures"][0].update(name=EVIL, flag=EVIL)
@@ -149,7 +149,7 @@ def test_no_text_of_others_becomes_markup(page, report):
     assert "<script" not in text
 
 
-def test_the_first_regions_are_pictured_and_all_are_listed(page, report):
+def test_first_regions_are_pictured_and_all_are_listed(page, report):
     report["regions"] = [region(rank) for rank in range(9, 0, -1)]
     text = page(report)
     assert text.count('<div class="region">') == MOST_PICTURED
@@ -158,7 +158,7 @@ def test_the_first_regions_are_pictured_and_all_are_listed(page, report):
     assert text.count("<svg") == 6 + 3 * MOST_PICTURED
 
 
-def test_the_audit_log_is_shown_with_every_field(page, report):
+def test_audit_log_is_shown_with_every_field(page, report):
     text = page(
         report, audit=[{"time": "10:00", "action": "accept"}, {"time": "10:05", "comment": "too large"}]
     )
@@ -167,7 +167,7 @@ def test_the_audit_log_is_shown_with_every_field(page, report):
     assert "<h2>Review</h2>" not in page(report)
 
 
-def test_the_crosshair_stands_on_the_region(volume, result):
+def test_crosshair_stands_on_the_region(volume, result):
     """Whatever the file's orientation: the voxel under the crosshair is the one the position names."""
     index = (7, 9, 11)  # z, y, x
     lps = volume.index_to_lps @ (*index[::-1], 1)
@@ -179,31 +179,29 @@ def test_the_crosshair_stands_on_the_region(volume, result):
     assert again.index_of((-lps[0], -lps[1], lps[2])) == found
 
 
-def test_a_region_at_the_edge_and_an_empty_mask_can_be_drawn(make_case, report):
+def test_region_at_the_edge_and_an_empty_mask_can_be_drawn(make_case, report):
     volume, result = make_case(labels=np.zeros((1, 20, 24, 28), np.uint8))
     report["regions"] = [region(1, (10.0, 20.0, 30.0)), region(2, (500.0, 500.0, 500.0))]
-    text = html_report(report, image=volume, labels=result.labels, error=result.maps["error_probability"])
+    text = html_report(report, CaseImages(volume, result.labels, result.maps["error_probability"]))
     parse(text)
     assert "No structure was found" in text
 
 
-def test_the_structures_have_their_own_colors(page, report):
+def test_structures_have_their_own_colors(page, report):
     text = page(report, colors={1: (1, 2, 3)})
     assert 'stroke="rgb(1 2 3)"' in text
     assert "background:rgb(1 2 3)" in text
 
 
-def test_a_page_that_cannot_be_written_leaves_nothing(volume, result, report, tmp_path):
-    error = result.maps["error_probability"]
+def test_failed_write_of_a_page_leaves_no_file(volume, result, report, tmp_path):
+    images = CaseImages(volume, result.labels, result.maps["error_probability"])
     with pytest.raises(OutputError):
-        write_html_report(
-            report, tmp_path / "missing" / "report.html", image=volume, labels=result.labels, error=error
-        )
-    write_html_report(report, tmp_path / "report.html", image=volume, labels=result.labels, error=error)
+        write_html_report(report, tmp_path / "missing" / "report.html", images)
+    write_html_report(report, tmp_path / "report.html", images)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_picture_is_a_png_that_others_read(tmp_path):
+def test_picture_is_a_png_that_matplotlib_reads(tmp_path):
     from matplotlib.image import imread
 
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -214,14 +212,14 @@ def test_a_picture_is_a_png_that_others_read(tmp_path):
         png_bytes(picture.astype(float))
 
 
-def test_a_pixel_stands_for_a_voxel(page, report, result):
+def test_pixel_stands_for_a_voxel(page, report, result):
     """The pictures of the overview are as large as their slices: nothing was resampled."""
     first = re.search(r"base64,([^\"]+)\"", page(report)).group(1)
     columns, rows = struct.unpack(">2I", base64.b64decode(first)[16:24])
     assert (rows, columns) == result.labels.shape[1:]
 
 
-def test_a_place_is_said_by_letters_of_the_body():
+def test_position_is_written_with_letters_of_the_body():
     assert position_text((-1.25, -2.0, -3.0)).replace("\N{NO-BREAK SPACE}", " ") == "L 1.2, P 2.0, I 3.0"
 
 

@@ -44,15 +44,15 @@ def valid(report: dict) -> bool:
     return jsonschema.Draft202012Validator(report_schema()).is_valid(report)
 
 
-def test_the_schema_is_one():
+def test_report_schema_is_a_valid_json_schema():
     jsonschema.Draft202012Validator.check_schema(report_schema())
 
 
-def test_a_report_fits_its_schema(result):
+def test_report_fits_its_schema(result):
     jsonschema.validate(report_json(result, "scan.nii.gz", "trustseg segment"), report_schema())
 
 
-def test_a_full_report_of_a_calibrated_model_fits_its_schema(result):
+def test_full_report_of_a_calibrated_model_fits_its_schema(result):
     rows = [
         dataclasses.replace(
             row,
@@ -80,7 +80,7 @@ def test_a_full_report_of_a_calibrated_model_fits_its_schema(result):
     assert (report["case"]["quality"], report["calibration"]) == (0.9, CALIBRATION)
 
 
-def test_scores_stand_with_their_own_structure(result):
+def test_scores_are_listed_with_their_structure(result):
     report = report_json(dataclasses.replace(result, scores=(SCORES,)), "scan.nii.gz", "trustseg segment")
     jsonschema.validate(report, report_schema())
     front, back, missing = (row["scores"] for row in report["structures"])
@@ -125,7 +125,7 @@ def test_report_of_an_earlier_version_still_fits_the_schema(result):
         "provenance",
     ],
 )
-def test_a_report_without_a_promised_field_is_refused_by_the_schema(result, field):
+def test_report_without_a_promised_field_is_refused_by_the_schema(result, field):
     report = report_json(result, "scan.nii.gz", "trustseg segment")
     assert valid(report)
     del report[field]
@@ -135,13 +135,13 @@ def test_a_report_without_a_promised_field_is_refused_by_the_schema(result, fiel
 @pytest.mark.parametrize(
     "field", ["label", "name", "volume_ml", "volume_interval_ml", "mean_uncertainty", "flag"]
 )
-def test_a_structure_without_a_promised_field_is_refused_by_the_schema(result, field):
+def test_structure_without_a_promised_field_is_refused_by_the_schema(result, field):
     report = report_json(result, "scan.nii.gz", "trustseg segment")
     del report["structures"][0][field]
     assert not valid(report)
 
 
-def test_the_figures_of_a_structure_arrive_unchanged(result):
+def test_figures_of_a_structure_are_unchanged(result):
     front, back, missing = report_json(result, "scan.nii.gz", "trustseg segment")["structures"]
     assert front == {
         "label": 1,
@@ -158,7 +158,7 @@ def test_the_figures_of_a_structure_arrive_unchanged(result):
     assert (missing["volume_ml"], missing["mean_uncertainty"]) == (0.0, None)
 
 
-def test_each_map_says_its_unit_and_file(result):
+def test_each_map_has_its_unit_and_file(result):
     maps = report_json(result, "scan.nii.gz", "trustseg segment")["maps"]
     assert [(entry["name"], entry["unit"], entry["file"]) for entry in maps] == [
         ("error_probability", "probability", "uncertainty.nii.gz"),
@@ -166,26 +166,26 @@ def test_each_map_says_its_unit_and_file(result):
     ]
 
 
-def test_the_command_stands_in_the_provenance_beside_what_the_pass_says(result):
+def test_command_is_added_to_the_provenance_of_the_result(result):
     provenance = report_json(result, "scan.nii.gz", "trustseg segment scan.nii.gz")["provenance"]
     assert provenance["command"] == "trustseg segment scan.nii.gz"
     assert provenance["times"] == {"predict": 0.5}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32("nan")])
-def test_a_number_that_json_does_not_have_becomes_null(result, value):
+def test_number_that_is_not_finite_becomes_null(result, value):
     odd = dataclasses.replace(result, calibration={"temperature": value})
     assert report_json(odd, "scan.nii.gz", "trustseg segment")["calibration"] == {"temperature": None}
 
 
-def test_a_value_that_json_does_not_have_is_not_written_as_some_text(result):
+def test_value_without_a_json_form_is_refused(result):
     with pytest.raises(TypeError, match="object"):
         report_json(
             dataclasses.replace(result, calibration={"fit": object()}), "scan.nii.gz", "trustseg segment"
         )
 
 
-def test_the_written_file_holds_the_report(result, tmp_path):
+def test_written_file_holds_the_report(result, tmp_path):
     report = write_report(
         result, tmp_path / "report.json", image_path="scan.nii.gz", command="trustseg segment"
     )
@@ -198,20 +198,20 @@ def test_names_of_any_script_can_be_read_in_the_file(result, tmp_path):
     assert "é 日本.nii.gz" in (tmp_path / "report.json").read_bytes().decode("utf-8")
 
 
-def test_a_file_name_that_is_no_text_survives(result, tmp_path):
+def test_file_name_that_is_not_valid_utf8_is_escaped(result, tmp_path):
     name = os.fsdecode(b"scan\xff.nii.gz")
     write_report(result, tmp_path / "report.json", image_path=name, command="trustseg segment")
     assert json.loads((tmp_path / "report.json").read_bytes())["image"] == name
 
 
-def test_a_report_that_cannot_be_written_is_an_error_of_one_line(result, tmp_path):
+def test_report_that_cannot_be_written_is_an_error_of_one_line(result, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     path = tmp_path / "file" / "report.json"
     with pytest.raises(OutputError, match=r"report\.json: cannot be written"):
         write_report(result, path, image_path="scan.nii.gz", command="trustseg segment")
 
 
-def test_a_report_that_fails_half_way_leaves_nothing_and_keeps_the_old_one(result, tmp_path, monkeypatch):
+def test_failed_write_keeps_the_old_report_and_leaves_no_other_file(result, tmp_path, monkeypatch):
     path = tmp_path / "report.json"
     path.write_text("old")
 

@@ -1,4 +1,4 @@
-"""`overlay.png`: what a reader sees must be there, to scale, and readable."""
+"""`overlay.png`: everything that a reader needs is there, to scale, and readable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from TrustSegLib.report.scale import color_values
 
 
 def texts_of(page) -> list[Text]:
-    """Every text of the figure that says something, the ticks of the color bar and the legend included."""
+    """Every visible text of the figure, including the ticks of the color bar and the legend."""
     FigureCanvasAgg(page.figure).draw()
     return [text for text in page.figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
 
@@ -43,7 +43,7 @@ def count_color(image: np.ndarray, color: tuple[int, int, int]) -> int:
     return int((np.abs(image - color).max(axis=-1) <= 2).sum())
 
 
-def test_what_must_be_said_is_said(volume, result, structures):
+def test_picture_has_title_model_intended_use_volumes_and_scale(volume, result, structures):
     words = words_of(draw_overlay(volume, result, structures=structures, image_name="scan.nii.gz"))
     for word in ("scan.nii.gz", "tiny 0.1.0", "research use only", "not calibrated", "Error probability (%)"):
         assert word in words
@@ -51,14 +51,14 @@ def test_what_must_be_said_is_said(volume, result, structures):
         assert word in words
 
 
-def test_a_calibrated_result_is_not_called_uncalibrated(volume, result, structures):
+def test_calibrated_result_is_called_calibrated(volume, result, structures):
     calibrated = dataclasses.replace(result, calibration={"temperature": 1.2})
     words = words_of(draw_overlay(volume, calibrated, structures=structures))
     assert "uncertainty calibrated" in words
     assert "not calibrated" not in words
 
 
-def test_an_empty_mask_is_said(make_case, structures):
+def test_empty_mask_is_stated(make_case, structures):
     volume, result = make_case(labels=np.zeros((1, 20, 24, 28), dtype=np.uint8))
     assert "No structure was found" in words_of(draw_overlay(volume, result, structures=structures))
 
@@ -94,18 +94,18 @@ def test_every_panel_has_the_proportions_of_the_body(make_case, structures, spac
 
 
 @pytest.mark.parametrize("limit", [0.03, 0.9, 1.0, 4.9, 5.0, 7.0, 120.0])
-def test_a_scale_bar_has_a_round_length_that_fits(limit):
+def test_scale_bar_has_a_round_length_that_fits(limit):
     length = round_length(limit)
     assert limit / 2.5 <= length <= limit
     assert f"{length:e}"[0] in "125"
 
 
-def test_a_scale_bar_is_as_long_as_it_says(volume, result, structures):
+def test_scale_bar_has_the_length_of_its_label(volume, result, structures):
     page = draw_overlay(volume, result, structures=structures)
     (x0, x1), axial = next(iter(page.figure.artists)).get_xdata(), panels_of(page)[0]
-    said = next(found for text in texts_of(page) if (found := re.fullmatch(r"([\d.]+) mm", text.get_text())))
+    label = next(found for text in texts_of(page) if (found := re.fullmatch(r"([\d.]+) mm", text.get_text())))
     mm_per_width = 28.0 / axial.get_position().width
-    assert (x1 - x0) * mm_per_width == pytest.approx(float(said[1]), rel=1e-3)
+    assert (x1 - x0) * mm_per_width == pytest.approx(float(label[1]), rel=1e-3)
 
 
 SHAPES = {
@@ -118,7 +118,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_no_text_covers_another_or_is_cut_off(make_case, structures, name):
+def test_all_texts_are_inside_the_page_without_overlap(make_case, structures, name):
     shape, spacing, count = SHAPES[name]
     labels = np.zeros((1, *shape), dtype=np.uint8)
     labels[0, 1:-1, 4:-4, 4:-4] = 1
@@ -140,7 +140,7 @@ def test_no_text_covers_another_or_is_cut_off(make_case, structures, name):
             assert not box.overlaps(panel.get_window_extent()), f"{text!r} covers a panel"
 
 
-def test_one_voxel_of_a_structure_in_a_large_image_is_seen(make_case, structures, tmp_path):
+def test_one_voxel_of_a_structure_in_a_large_image_is_visible(make_case, structures, tmp_path):
     labels = np.zeros((1, 60, 250, 250), dtype=np.uint8)
     labels[0, 20, 100, 100] = 2
     volume, result = make_case((60, 250, 250), (1.0, 1.0, 3.0), labels=labels)
@@ -148,7 +148,7 @@ def test_one_voxel_of_a_structure_in_a_large_image_is_seen(make_case, structures
     assert count_color(pixels(tmp_path / "overlay.png")[100:700, :1400], structures[1].color) > 100
 
 
-def test_the_background_is_dark_and_voxels_are_crisp(make_case, structures, tmp_path):
+def test_background_is_dark_and_voxels_are_crisp(make_case, structures, tmp_path):
     volume, result = make_case()
     # A checkerboard has two gray values; blurred drawing would make more of them.
     volume.array[0] = np.indices(volume.shape).sum(axis=0) % 2
@@ -165,7 +165,7 @@ def test_same_value_has_the_same_color_in_every_image():
     np.testing.assert_array_equal(color_values(quiet, display)[0, 1], color_values(loud, display)[0, 0])
 
 
-def test_names_with_dollar_signs_are_names_and_not_formulas(volume, result, structures):
+def test_names_with_dollar_signs_are_drawn_literally(volume, result, structures):
     name = "a$x_2$ é.nii.gz"
     odd = [dataclasses.replace(structures[0], name="b$y_2$")]
     page = draw_overlay(volume, result, structures=odd, image_name=name)
@@ -178,18 +178,18 @@ def test_what_no_font_has_becomes_a_question_mark():
     assert printable("é\n\U0010fffd") == "é??"
 
 
-def test_a_long_name_keeps_its_ends():
+def test_long_name_keeps_its_ends():
     assert shorten("patient_0123456789_series_7.nii.gz", 15) == "patient….nii.gz"
     assert shorten("short", 5) == "short"
 
 
-def test_the_same_result_gives_the_same_picture(volume, result, structures, tmp_path):
+def test_same_result_gives_the_same_picture(volume, result, structures, tmp_path):
     for name in ("one.png", "two.png"):
         write_overlay(volume, result, tmp_path / name, structures=structures)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
-def test_the_file_is_a_png_of_the_whole_page(volume, result, structures, tmp_path):
+def test_file_is_a_png_of_the_whole_page(volume, result, structures, tmp_path):
     write_overlay(volume, result, tmp_path / "overlay.png", structures=structures)
     page = draw_overlay(volume, result, structures=structures)
     buffer = io.BytesIO()
@@ -197,6 +197,6 @@ def test_the_file_is_a_png_of_the_whole_page(volume, result, structures, tmp_pat
     assert (tmp_path / "overlay.png").read_bytes() == buffer.getvalue()
 
 
-def test_a_picture_that_cannot_be_written_is_an_error_of_one_line(volume, result, structures, tmp_path):
+def test_picture_that_cannot_be_written_is_an_error_of_one_line(volume, result, structures, tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         write_overlay(volume, result, tmp_path / "missing" / "overlay.png", structures=structures)

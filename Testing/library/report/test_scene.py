@@ -52,13 +52,13 @@ def test_right_is_left_anterior_and_superior_are_up(volume, result, voxel, plane
     assert plane.slice(scene.image, scene.index)[corner] == 1e6
 
 
-def test_the_structures_lie_right_of_the_patient_and_so_left_in_the_picture(volume, result):
+def test_structures_lie_right_of_the_patient_and_so_left_in_the_picture(volume, result):
     axial = AXIAL.slice(scene_of(volume, result).labels, scene_of(volume, result).index)
     assert np.argwhere(axial)[:, 1].mean() < axial.shape[1] / 2
     assert np.argwhere(axial == 1)[:, 0].mean() < np.argwhere(axial == 2)[:, 0].mean()
 
 
-def test_the_position_is_that_of_the_voxel_in_the_patient(volume, result):
+def test_position_is_that_of_the_voxel_in_the_patient(volume, result):
     # Voxel (z, y, x) = (7, 12, 8) of the file; LPS to RAS turns the signs of x and y.
     expected = (-(-10.0 + 8 * 1.0), -(-20.0 + 12 * 1.5), 30.0 + 7 * 2.0)
     np.testing.assert_allclose(scene_of(volume, result).point_ras, expected)
@@ -76,17 +76,17 @@ def turned(volume: Volume, degrees: float) -> Volume:
 
 
 @pytest.mark.parametrize(("degrees", "oblique"), [(3, (False, False, False)), (20, (True, True, False))])
-def test_planes_that_are_turned_in_the_patient_say_so(volume, result, degrees, oblique):
+def test_planes_oblique_to_the_patient_are_marked(volume, result, degrees, oblique):
     volumes = [volume, result.labels, result.maps["error_probability"]]
     assert make_scene(*(turned(each, degrees) for each in volumes)).oblique == oblique
 
 
-def test_a_window_that_is_given_is_kept(volume, result):
+def test_window_that_is_given_is_kept(volume, result):
     volumes = [volume, result.labels, result.maps["error_probability"]]
     assert make_scene(*volumes, window=(-100.0, 300.0)).window == (-100.0, 300.0)
 
 
-def test_a_view_of_one_value_still_has_a_window(volume, result):
+def test_view_of_one_value_still_has_a_window(volume, result):
     flat = volume.with_array(np.full_like(volume.array, 7.0))
     low, high = scene_of(flat, result).window
     assert low < high

@@ -79,7 +79,7 @@ def test_large_map_is_calibrated_to_its_last_voxel() -> None:
     assert (Calibration.parse(CONTENT).error_probability(raw) == np.float32(0.3)).all()
 
 
-def test_map_that_is_not_a_number_does_not_become_one() -> None:
+def test_nan_in_the_map_stays_nan() -> None:
     assert np.isnan(Calibration.parse(CONTENT).error_probability(np.array([np.nan], dtype=np.float32)))[0]
 
 
@@ -91,7 +91,7 @@ def test_volume_interval_lies_around_its_center(
     assert Calibration.parse(content).volume_interval_ml(SCORES) == pytest.approx((low, high))
 
 
-def test_volume_interval_does_not_go_below_nothing() -> None:
+def test_volume_interval_is_clipped_at_zero() -> None:
     small = replace(SCORES, volume_ml=0.5)
     assert Calibration.parse(CONTENT).volume_interval_ml(small) == (0.0, pytest.approx(1.5))
 
@@ -102,19 +102,19 @@ def test_expected_dsc_is_that_worked_out_by_hand() -> None:
     assert found == pytest.approx((logistic(eta), logistic(eta - 0.5), logistic(eta + 0.75)))
 
 
-def test_wild_scores_do_not_overflow() -> None:
+def test_extreme_scores_give_finite_figures() -> None:
     found = Calibration.parse(CONTENT).expected_dsc(replace(SCORES, mean_error=1e6))
     assert found == pytest.approx((0, 0, 0))
 
 
-def test_empty_mask_is_expected_to_overlap_nothing_however_sure_the_model_is() -> None:
+def test_expected_dsc_of_an_empty_mask_is_zero() -> None:
     empty = replace(SCORES, volume_ml=0.0, expected_dice=1.0, mean_error=0.0)
     assert Calibration.parse(CONTENT).expected_dsc(empty) == (0, 0, 0)
     (row,) = calibrated_rows([ROW], [empty], Calibration.parse(CONTENT))
     assert row.flag.startswith("nothing was found")
 
 
-def test_missing_parts_claim_nothing() -> None:
+def test_missing_parts_give_no_figures() -> None:
     calibration = Calibration.parse({"schema": CONTENT["schema"], "record": RECORD})
     raw = np.array([0.3], dtype=np.float32)
     assert calibration.error_probability(raw) is raw
@@ -154,7 +154,7 @@ def test_case_is_as_good_as_its_worst_structure() -> None:
     assert case_quality([ROW]) is None
 
 
-def test_summary_tells_the_figures_of_the_cross_validation() -> None:
+def test_summary_has_the_figures_of_the_cross_validation() -> None:
     assert Calibration.parse(CONTENT).summary() == {
         "record": RECORD,
         "error_probability": {"ece_after": 0.02},
@@ -167,14 +167,12 @@ def test_summary_tells_the_figures_of_the_cross_validation() -> None:
     "limits",
     [{"low": 2.0}, {"high": math.nan}, {"high": math.inf}, {"seen": [0.9, 0.8]}, {"seen": [math.nan, 1.0]}],
 )
-def test_range_of_the_input_that_holds_nothing_is_refused(
-    content: dict[str, Any], limits: dict[str, Any]
-) -> None:
+def test_empty_range_of_the_input_is_refused(content: dict[str, Any], limits: dict[str, Any]) -> None:
     fact = {"low": 0.5, "high": 1.5, "unit": "mm", "seen": [0.8, 0.9]}
     content["input"] = {"cases": 9, "facts": {"tilt": fact}}
     assert Calibration.parse(content).input is content["input"]
     fact.update(limits)
-    with pytest.raises(ValueError, match=r"input: tilt is from .* which is no range"):
+    with pytest.raises(ValueError, match=r"input: tilt is from .* which is not a range"):
         Calibration.parse(content)
 
 

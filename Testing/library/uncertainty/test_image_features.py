@@ -117,14 +117,14 @@ def test_ct_is_measured_in_hu_within_the_body_and_padding_is_air():
     assert (facts["air"], facts["bone"], facts["body_50"], facts["body_95"]) == (50, 20, 50, 700)
 
 
-def test_channels_are_told_apart():
+def test_each_channel_has_its_own_facts():
     both = Volume(np.stack([image(), -image()]), (1, 1, 1), (0, 0, 0), LPS)
     facts = input_facts(both, "MR")
     assert facts["channel_1_skewness"].value == pytest.approx(-facts["channel_2_skewness"].value, abs=0.01)
     assert facts["channel_2_noise"].text == "noise of channel 2"
 
 
-def test_constant_and_thin_images_lack_facts_rather_than_have_nan():
+def test_constant_and_thin_images_lack_the_undefined_facts():
     constant = input_facts(volume(np.full((6, 6, 6), 3.0)), "MR")
     assert "noise" not in constant
     assert "spacing_left-right" in constant
@@ -133,7 +133,7 @@ def test_constant_and_thin_images_lack_facts_rather_than_have_nan():
     assert np.isfinite([fact.value for fact in thin.values()]).all()
 
 
-def test_air_alone_is_no_body():
+def test_image_of_air_alone_has_no_facts_of_the_body():
     facts = input_facts(volume(np.full((6, 6, 6), -1000, np.int16)), "CT")
     assert facts["air"].value == 100
     assert "noise" not in facts
@@ -155,7 +155,7 @@ def test_shape_of_a_structure_by_hand():
     assert facts["structure_2_largest_part"] == pytest.approx(100 * 32 / 33)
 
 
-def test_stray_voxels_are_no_parts():
+def test_stray_voxels_are_not_counted_as_parts():
     labels = np.zeros((12, 12, 12), np.uint8)
     labels[2:8, 2:8, 2:8], labels[11, 11, 11] = 1, 1
     facts = values(shape_facts(volume(labels), (FRONT,)))
@@ -173,7 +173,7 @@ def test_place_is_signed_towards_the_patients_sides():
     assert turned["structure_1_place_back"] == 1
 
 
-def test_of_an_empty_structure_only_that_it_was_not_found():
+def test_empty_structure_has_only_the_fact_that_it_was_not_found():
     facts = values(shape_facts(volume(np.minimum(mask(), 1)), (FRONT, BACK)))
     assert [name for name in facts if name.startswith("structure_2")] == ["structure_2_found"]
     assert (facts["structure_1_found"], facts["structure_2_found"]) == (1, 0)

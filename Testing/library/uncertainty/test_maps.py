@@ -42,7 +42,7 @@ def test_map_has_the_value_worked_out_by_hand(name: str) -> None:
     assert value.item() == pytest.approx(BY_HAND[name], abs=1e-6)
 
 
-def test_predictive_variance_is_that_of_the_label_not_of_the_first_or_most_variable_class() -> None:
+def test_predictive_variance_is_that_of_the_label() -> None:
     value = uncertainty_map("predictive_variance", voxel((0.2, 0.5, 0.3)), voxel((0.05, 0.01, 0.09)))
     assert value.item() == pytest.approx(0.01)
 
@@ -54,22 +54,22 @@ def test_epistemic_and_aleatoric_parts_add_up_to_the_total() -> None:
 
 
 @pytest.mark.parametrize("name", MAP_NAMES)
-def test_certain_voxel_has_no_uncertainty_and_no_nan(name: str) -> None:
+def test_certain_voxel_has_uncertainty_zero(name: str) -> None:
     assert uncertainty_map(name, voxel((0, 1, 0)), voxel((0, 0, 0))).item() == 0
 
 
 @pytest.mark.parametrize("name", ["error_probability", "entropy"])
-def test_probability_rounded_above_one_gives_zero_not_a_negative_value(name: str) -> None:
+def test_probability_rounded_above_one_gives_zero(name: str) -> None:
     above_one = float(np.nextafter(np.float32(1), np.float32(2)))
     assert uncertainty_map(name, voxel((above_one, 0)), voxel((0, 0))).item() == 0
 
 
-def test_aleatoric_part_is_not_negative_where_the_variance_is_rounded_above_its_limit() -> None:
+def test_aleatoric_part_is_zero_where_the_variance_is_rounded_above_its_limit() -> None:
     assert uncertainty_map("aleatoric", voxel((0.5, 0.5)), voxel((0.2500001, 0.2500001))).item() == 0
 
 
 @pytest.mark.parametrize("name", MAP_NAMES)
-def test_nan_moments_are_not_hidden(name: str) -> None:
+def test_nan_moments_give_nan(name: str) -> None:
     moments = voxel((math.nan, 0.5))
     assert math.isnan(uncertainty_map(name, moments, moments).item())
 
@@ -96,7 +96,7 @@ class Recorder(np.ndarray):
 
 
 @pytest.mark.parametrize("name", MAP_NAMES)
-def test_no_more_than_a_slab_is_read_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_a_slab_is_read_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mean, variance = (part.view(Recorder) for part in random_moments((3, 7, 4, 5)))
     monkeypatch.setattr(maps, "SLAB_BYTES", 2 * 4 * 3 * 4 * 5 + 1)
     monkeypatch.setattr(Recorder, "reads", [])
@@ -126,7 +126,7 @@ def test_flat_images_have_flat_maps() -> None:
     assert labels(mean).shape == (6, 5)
 
 
-def test_label_256_is_not_wrapped_around() -> None:
+def test_more_than_256_classes_are_refused() -> None:
     with pytest.raises(ValueError, match="257 classes"):
         labels(np.zeros((257, 1, 1, 1), dtype=np.float32))
 

@@ -17,7 +17,7 @@ from TrustSegLib.uncertainty.image_features import (
     VOLUME,
     Fact,
 )
-from TrustSegLib.uncertainty.out_of_distribution import UNLIKE, check, excess, number
+from TrustSegLib.uncertainty.out_of_distribution import UNLIKE, differences, excess, number
 
 
 def limits(low: float, high: float, **more) -> dict:
@@ -42,19 +42,19 @@ REFERENCE = {
 }
 
 
-def test_an_image_like_the_training_is_not_mentioned():
+def test_image_like_the_training_has_no_sentence():
     facts = {**field_of_view(30, 45, 60), "noise": Fact(6, NOISE, "noise")}
-    assert check(facts, REFERENCE) == ()
+    assert differences(facts, REFERENCE) == ()
 
 
-def test_field_of_view_is_told_along_all_axes_beside_what_was_seen():
-    assert check(field_of_view(240, 45, 160), REFERENCE) == (
+def test_field_of_view_is_described_along_all_axes_with_the_training_range():
+    assert differences(field_of_view(240, 45, 160), REFERENCE) == (
         f"{UNLIKE}: field of view 240 x 45 x 160 mm (left-right, front-back, foot-head), "
         "in training 34-52 x 34-52 x 34-52 mm",
     )
 
 
-def test_one_sentence_per_group_the_worst_first_and_not_more_than_three():
+def test_sentences_are_one_per_group_worst_first_and_at_most_three():
     facts = {
         "tilt": Fact(16, TILT, "tilt"),
         "dark": Fact(40, SHARE, "dark voxels"),
@@ -62,7 +62,7 @@ def test_one_sentence_per_group_the_worst_first_and_not_more_than_three():
         "sharpness": Fact(0.75, SHARPNESS, "sharpness"),
         **field_of_view(45, 45, 62),
     }
-    found = check(facts, REFERENCE)
+    found = differences(facts, REFERENCE)
     assert found == (
         f"{UNLIKE}: noise 60 % of the contrast, in training 1.5-4 %; "
         "sharpness 0.75, in training 0.5-0.7 (noisy)",
@@ -72,33 +72,33 @@ def test_one_sentence_per_group_the_worst_first_and_not_more_than_three():
     )
 
 
-def test_a_structure_that_was_always_found_and_is_not_has_plain_words():
-    found = check({"structure_1_found": Fact(0, FOUND, "Left kidney found")}, REFERENCE)
+def test_missing_structure_is_described_as_not_found():
+    found = differences({"structure_1_found": Fact(0, FOUND, "Left kidney found")}, REFERENCE)
     assert found == (f"{UNLIKE}: no Left kidney found",)
 
 
-def test_a_structure_that_training_never_had_is_told():
+def test_structure_that_training_never_had_is_described():
     reference = {"facts": {"structure_1_found": limits(0, 0)}}
-    found = check({"structure_1_found": Fact(1, FOUND, "Left kidney found")}, reference)
+    found = differences({"structure_1_found": Fact(1, FOUND, "Left kidney found")}, reference)
     assert found == (f"{UNLIKE}: Left kidney found, in training never",)
 
 
-def test_a_hint_says_on_which_side_it_is():
-    assert check({"sharpness": Fact(0.4, SHARPNESS, "sharpness")}, REFERENCE)[0].endswith(
+def test_hint_depends_on_the_side_of_the_range():
+    assert differences({"sharpness": Fact(0.4, SHARPNESS, "sharpness")}, REFERENCE)[0].endswith(
         "(blurred or interpolated)"
     )
 
 
-def test_facts_of_one_side_only_are_not_compared():
-    assert check({"new": Fact(9, SHARE, "new"), "dark": Fact(5, SHARE, "dark")}, REFERENCE) == ()
+def test_only_facts_of_both_sides_are_compared():
+    assert differences({"new": Fact(9, SHARE, "new"), "dark": Fact(5, SHARE, "dark")}, REFERENCE) == ()
 
 
-def test_twice_as_large_is_as_unlike_as_half():
+def test_excess_of_twice_equals_that_of_half_for_a_ratio():
     assert excess(6, VOLUME, limits(1, 3)) == pytest.approx(excess(0.5, VOLUME, limits(1, 3)))
     assert excess(3, VOLUME, limits(1, 3)) == excess(1, VOLUME, limits(1, 3)) == 0
 
 
-def test_a_range_of_one_value_does_not_divide_by_0():
+def test_range_of_a_single_value_has_a_finite_excess():
     assert 0 < excess(0.0, FOUND, limits(0.9, 1)) < 100
     assert 0 < excess(2, SPACING, limits(1, 1)) < 10
 
@@ -111,22 +111,22 @@ def test_numbers_are_short(value, text):
     assert number(value) == text
 
 
-def test_ranges_below_0_have_no_second_minus():
-    found = check({"dark": Fact(9, SHARE, "dark")}, {"facts": {"dark": limits(-3, -1)}})
+def test_range_below_0_is_written_with_to():
+    found = differences({"dark": Fact(9, SHARE, "dark")}, {"facts": {"dark": limits(-3, -1)}})
     assert found == (f"{UNLIKE}: dark 9 %, in training -3 to -1 %",)
 
 
-def test_a_limit_of_0_is_none_for_a_ratio():
+def test_lower_limit_of_0_allows_any_small_ratio():
     assert excess(0.001, VOLUME, limits(0, 3)) == 0
 
 
-def test_an_axis_that_the_reference_lacks_is_not_told():
+def test_axis_without_a_reference_is_left_out():
     reference = {"facts": {"field_of_view_front-back": limits(30, 60)}}
-    assert check(field_of_view(9, 90, 9), reference) == (
+    assert differences(field_of_view(9, 90, 9), reference) == (
         f"{UNLIKE}: field of view 90 mm (front-back), in training 30-60 mm",
     )
 
 
-def test_every_group_can_be_told():
+def test_every_group_can_be_described():
     """A kind of another group would be lost in the middle of a segmentation."""
     assert {kind.group for kind in (SPACING, TILT, FIELD, SHARE, NOISE, VOLUME)} == set(GROUPS)

@@ -1,4 +1,4 @@
-"""Regions: the places that matter, in an order that does not depend on how the image lies in its file."""
+"""Regions to review: found and ranked independently of how the file stores the image."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def places(regions: tuple[Region, ...]) -> list[tuple]:
     ]
 
 
-def test_a_blob_is_found_where_it_is_with_what_it_may_change():
+def test_blob_is_found_with_its_position_and_expected_error():
     error, labels = make()
     values = np.zeros_like(error.array)
     values[0, 18:28, 6:14, 18:30] = error.array[0, 18:28, 6:14, 18:30]
@@ -83,7 +83,7 @@ def test_a_blob_is_found_where_it_is_with_what_it_may_change():
     assert first.position_ras_mm == pytest.approx((-lps[0], -lps[1], lps[2]))
 
 
-def test_a_rim_counts_less_than_an_island_of_a_tenth_of_its_volume():
+def test_rim_counts_less_than_an_island_of_a_tenth_of_its_volume():
     error, labels = make((44, 60, 60))
     rim = np.zeros((1, 44, 60, 60), np.uint8)
     rim[0, 8:36, 8:36, 8:36] = 1
@@ -96,7 +96,7 @@ def test_a_rim_counts_less_than_an_island_of_a_tenth_of_its_volume():
     assert found[0].index[0] in range(46, 51)
 
 
-def test_an_even_rim_alone_is_no_region():
+def test_even_rim_alone_is_no_region():
     labels = np.zeros((1, 50, 50, 50), np.uint8)
     z, y, x = np.mgrid[:50, :50, :50] - 24.5
     distance = np.sqrt(z**2 + y**2 + x**2) - 17
@@ -107,7 +107,7 @@ def test_an_even_rim_alone_is_no_region():
     assert find_regions(error, mask, STRUCTURES) == ()
 
 
-def test_a_boundary_in_doubt_all_around_is_not_taken_for_its_own_normal_rim():
+def test_boundary_uncertain_all_around_is_a_region():
     labels = np.zeros((1, 50, 50, 50), np.uint8)
     z, y, x = np.mgrid[:50, :50, :50] - 24.5
     distance = np.sqrt(z**2 + y**2 + x**2) - 14
@@ -119,19 +119,19 @@ def test_a_boundary_in_doubt_all_around_is_not_taken_for_its_own_normal_rim():
     assert found[0].expected_wrong_ml > 1
 
 
-def test_nothing_in_doubt_is_a_valid_answer():
+def test_case_without_doubtful_voxels_has_no_regions():
     error, labels = make()
     assert find_regions(error.with_array(np.zeros_like(error.array)), labels, STRUCTURES) == ()
 
 
-def test_doubt_without_any_mask_is_found():
+def test_doubtful_voxels_without_a_mask_are_a_region():
     error, labels = make()
     found = find_regions(error, labels.with_array(np.zeros_like(labels.array)), STRUCTURES)
     assert found
     assert all(one.structures == () for one in found)
 
 
-def test_a_structure_within_one_voxel_is_named_and_one_two_voxels_off_is_not():
+def test_structure_within_one_voxel_is_named_and_one_two_voxels_off_is_not():
     labels = np.zeros((1, 24, 30, 24), np.uint8)
     values = np.zeros((1, 24, 30, 24), np.float32)
     values[0, 9:14, 10:15, 9:14] = 0.4
@@ -144,7 +144,7 @@ def test_a_structure_within_one_voxel_is_named_and_one_two_voxels_off_is_not():
 
 
 @pytest.mark.parametrize("shift", [(3, 0, 0), (0, 5, 0), (2, 7, 11)])
-def test_a_shift_by_whole_voxels_moves_every_region_along_and_changes_nothing_else(shift):
+def test_shift_by_whole_voxels_moves_every_region_along_and_changes_nothing_else(shift):
     error, labels = make()
     wider = tuple(size + step for size, step in zip(error.shape, shift, strict=True))
     origin = [at - step for at, step in zip(error.origin, shift[::-1], strict=True)]
@@ -163,7 +163,7 @@ def test_a_shift_by_whole_voxels_moves_every_region_along_and_changes_nothing_el
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_file_stored_backwards_along_an_axis_gives_the_same_places(axis):
+def test_file_stored_backwards_along_an_axis_has_the_same_regions(axis):
     error, labels = make(spacing=(0.8, 1.0, 1.7))
 
     def flipped(volume):
@@ -181,7 +181,7 @@ def test_a_file_stored_backwards_along_an_axis_gives_the_same_places(axis):
 
 
 @pytest.mark.parametrize("order", [(0, 2, 1), (2, 1, 0), (1, 2, 0)])
-def test_a_file_with_other_axes_first_gives_the_same_places(order):
+def test_file_with_other_axes_first_has_the_same_regions(order):
     error, labels = make(spacing=(0.8, 1.0, 1.7))
 
     def transposed(volume):
@@ -196,7 +196,7 @@ def test_a_file_with_other_axes_first_gives_the_same_places(order):
     )
 
 
-def test_a_mirrored_patient_has_mirrored_regions():
+def test_mirrored_patient_has_mirrored_regions():
     error, labels = make()
     mirrored = (volume.with_array(volume.array[..., ::-1].copy()) for volume in (error, labels))
     before, after = find_regions(error, labels, STRUCTURES), find_regions(*mirrored, STRUCTURES)
@@ -246,7 +246,7 @@ def test_equal_regions_are_ordered_by_their_place_in_the_body():
     assert len(across) == 3
 
 
-def test_a_blob_that_changes_next_to_nothing_is_no_region():
+def test_blob_with_a_negligible_expected_error_is_left_out():
     values = np.zeros((1, 20, 20, 20), np.float32)
     values[0, 9:11, 9:11, 9:11] = 0.5
     error = Volume(values, (0.7, 0.7, 0.7), (0, 0, 0), LPS)
@@ -264,7 +264,7 @@ def test_volumes_that_do_not_belong_together_are_refused():
         find_regions(error, labels, STRUCTURES, most=-1)
 
 
-def test_the_local_mean_reaches_as_far_in_mm_along_every_axis():
+def test_local_mean_reaches_as_far_in_mm_along_every_axis():
     values = np.zeros((1, 9, 25, 25), np.float32)
     values[0, 4, 12, 12] = 1
     error = Volume(values, (1.0, 1.0, 3.0), (0, 0, 0), LPS)
@@ -274,7 +274,7 @@ def test_the_local_mean_reaches_as_far_in_mm_along_every_axis():
     assert mean[z, y, x + 3] == pytest.approx(mean[z, y + 3, x], rel=0.01)
 
 
-def test_beyond_the_image_there_is_no_doubt():
+def test_error_outside_the_image_counts_as_zero():
     values = np.full((1, 12, 12, 12), 0.4, np.float32)
     error = Volume(values, (1.0, 1.0, 1.0), (0, 0, 0), LPS)
     mean = make_field(error, error.with_array(np.zeros_like(values, np.uint8))).local_mean

@@ -83,7 +83,7 @@ def test_sampled_dice_is_the_mean_over_the_masks_at_the_quantiles() -> None:
     assert found.sampled_dice == pytest.approx(np.mean(dice), rel=1e-12)
 
 
-def test_error_is_summed_within_three_voxels_and_told_per_surface_voxel() -> None:
+def test_error_is_summed_within_three_voxels_and_divided_by_the_surface_voxels() -> None:
     (found,) = scores(*two_classes([0.9, 0.8, 0.6, 0.45, 0.3, 0.1, 0.2, 0.2], [0.0] * 8))
     errors = [0.1, 0.2, 0.4, 0.45, 0.3, 0.1]
     # In one row of voxels each voxel is at the surface.
@@ -188,14 +188,14 @@ def test_voxels_outside_the_region_of_interest_do_not_count() -> None:
     assert found.expected_dice == pytest.approx(2 * 1.7 / (2 + 2.45))
 
 
-def test_scores_are_plain_numbers_so_that_json_takes_them() -> None:
+def test_scores_are_plain_numbers_for_json() -> None:
     found = scores(*random_moments())[1]
     assert found.label == 2
     assert {type(getattr(found, name)) for name in FEATURES} == {float}
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
-def test_no_voxel_is_skipped_that_could_come_into_a_sampled_mask(classes: int) -> None:
+def test_every_voxel_that_a_sampled_mask_can_contain_is_counted(classes: int) -> None:
     # Just enough probability and the largest variance there is, against rivals that are all the same.
     p = np.linspace(0.001, 1 / classes - 0.01, 400, dtype=np.float32)
     mean = np.stack([p, *[(1 - p) / (classes - 1)] * (classes - 1)])[:, None, None]

@@ -37,23 +37,23 @@ def test_rows_have_volumes_in_ml_and_means_over_their_own_voxels() -> None:
     assert [row.mean_uncertainty for row in rows] == [pytest.approx(0.4), pytest.approx(0.2)]
 
 
-def test_empty_structure_has_no_mean_rather_than_zero_or_nan() -> None:
+def test_mean_of_an_empty_structure_is_none() -> None:
     (row,) = structure_rows(volume(0 * MASK), volume(DOUBT), (ANTERIOR,))
     assert row == StructureRow(label=1, name="Anterior", volume_ml=0.0, mean_uncertainty=None)
 
 
-def test_nothing_is_claimed_without_a_calibration() -> None:
+def test_calibrated_figures_are_none_without_a_calibration() -> None:
     (row,) = structure_rows(volume(MASK), volume(DOUBT), (ANTERIOR,))
     assert (row.volume_interval_ml, row.expected_dsc, row.flag) == (None, None, None)
 
 
-def test_numbers_are_plain_so_that_json_takes_them() -> None:
+def test_numbers_are_plain_for_json() -> None:
     (row,) = structure_rows(volume(MASK), volume(DOUBT), (ANTERIOR,))
     assert type(row.volume_ml) is float
     assert type(row.mean_uncertainty) is float
 
 
-def test_mean_of_many_voxels_does_not_drift_by_float32_sums() -> None:
+def test_mean_of_many_voxels_is_exact_beyond_float32_sums() -> None:
     mask = np.ones((8, 512, 512), dtype=np.uint8)
     (row,) = structure_rows(volume(mask), volume(np.full(mask.shape, 0.1, dtype=np.float32)), (ANTERIOR,))
     assert row.mean_uncertainty == pytest.approx(np.float32(0.1), rel=1e-9)

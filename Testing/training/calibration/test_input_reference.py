@@ -18,7 +18,7 @@ from trustseg_training.calibration.input_reference import (
 from trustseg_training.dataset import DatasetError, find_cases
 from TrustSegLib.imaging import Normalization
 from TrustSegLib.uncertainty.image_features import FIELD, SHARE, SPACING, Fact, Kind
-from TrustSegLib.uncertainty.out_of_distribution import check
+from TrustSegLib.uncertainty.out_of_distribution import differences
 
 WIDE = Kind("intensities", "HU", False, 0.001)
 
@@ -39,7 +39,7 @@ def cases(count: int, seed: int = 0, facts: int = 8) -> list[ReferenceCase]:
 
 
 def alarms(reference: dict, others: list[ReferenceCase]) -> float:
-    return float(np.mean([bool(check(case.facts, reference)) for case in others]))
+    return float(np.mean([bool(differences(case.facts, reference)) for case in others]))
 
 
 @pytest.mark.parametrize("count", [30, 150])

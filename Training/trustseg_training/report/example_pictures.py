@@ -15,9 +15,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from TrustSegLib.contract import DEFAULT_MAP, MapDisplay, map_display
-from TrustSegLib.report.overlay import MASK_EDGE, MASK_INSET
+from TrustSegLib.report.overlay import MASK_EDGE
 from TrustSegLib.report.page import BACKGROUND, DIM, FOREGROUND, families, printable, shorten
-from TrustSegLib.report.planes import outline
+from TrustSegLib.report.planes import OUTLINE_INSET, outline
 from TrustSegLib.report.scale import color_values, colorbar_colors
 
 from .drawing import PAGE_WIDTH, Picture
@@ -125,7 +125,7 @@ def _outlines(axes: Axes, labels) -> None:
     for label in range(1, int(labels.max(initial=0)) + 1):
         color = STRUCTURE_COLORS[(label - 1) % len(STRUCTURE_COLORS)]
         axes.add_collection(
-            LineCollection(outline(labels == label, MASK_INSET), colors=color, linewidths=1.1)
+            LineCollection(outline(labels == label, OUTLINE_INSET), colors=color, linewidths=1.1)
         )
 
 

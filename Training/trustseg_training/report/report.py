@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from trustseg_training.robustness import Suite, Verified
 from trustseg_training.robustness.tables import Tables
+from TrustSegLib.contract import INTENDED_USE
 from TrustSegLib.report.files import write_atomically
-from TrustSegLib.report.json_report import INTENDED_USE
 from TrustSegLib.version import __version__ as library_version
 
 from . import sentences

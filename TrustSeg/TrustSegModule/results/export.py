@@ -88,7 +88,7 @@ def write_page(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegm
     try:
         from TrustSegLib.errors import OutputError
         from TrustSegLib.imaging import Volume
-        from TrustSegLib.report import write_html_report
+        from TrustSegLib.report import CaseImages, write_html_report
     except ModuleNotFoundError as error:
         message = _("{name} is not written: the package {package} is missing; click Segment to install it")
         raise SceneError(message.format(name=path.name, package=error.name)) from error
@@ -100,11 +100,13 @@ def write_page(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegm
         write_html_report(
             page_content(segmentation_node),
             path,
-            image=Volume(image_array(image), *place),
-            labels=Volume(mask_on(segmentation_node, image)[np.newaxis], *place),
-            error=Volume(image_array(nodes.maps[DEFAULT_MAP]), *place),
-            colors=_colors(segmentation_node),
-            window=window,
+            CaseImages(
+                image=Volume(image_array(image), *place),
+                labels=Volume(mask_on(segmentation_node, image)[np.newaxis], *place),
+                error=Volume(image_array(nodes.maps[DEFAULT_MAP]), *place),
+                colors=_colors(segmentation_node),
+                window=window,
+            ),
             audit=entries(segmentation_node),
         )
     except OutputError as error:
