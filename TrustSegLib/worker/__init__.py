@@ -14,12 +14,12 @@ from TrustSegLib.worker.client.events import (
     Stopped,
 )
 from TrustSegLib.worker.client.requests import (
-    CaseAnswer,
+    CaseResult,
     PlanBatch,
     ReadCase,
-    SegmentAnswer,
     SegmentFile,
     SegmentRequest,
+    SegmentResult,
     WriteTables,
 )
 from TrustSegLib.worker.client.worker import Worker
@@ -28,7 +28,7 @@ from TrustSegLib.worker.protocol import Cancelled, Device, WorkerError
 __all__ = [
     "Announced",
     "Cancelled",
-    "CaseAnswer",
+    "CaseResult",
     "Device",
     "Event",
     "Failed",
@@ -38,9 +38,9 @@ __all__ = [
     "Progressed",
     "ReadCase",
     "Ready",
-    "SegmentAnswer",
     "SegmentFile",
     "SegmentRequest",
+    "SegmentResult",
     "Stopped",
     "Worker",
     "WorkerError",

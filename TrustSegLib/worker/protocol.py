@@ -18,11 +18,11 @@ MAX_LINE_BYTES = 2**24
 
 
 class WorkerError(TrustSegError):
-    """The worker cannot do what was asked; one line for people."""
+    """A request cannot be fulfilled; one line for the user."""
 
 
 class ProtocolError(WorkerError):
-    """A line is not what the protocol allows."""
+    """A message violates the protocol."""
 
 
 class Cancelled(Exception):  # not an error: the caller asked for it
@@ -38,7 +38,7 @@ class Device:
     name : str
         What a request's `device` takes: `cpu`, `cuda:0`.
     title : str
-        Name of the hardware, for people.
+        Name of the hardware.
     free_mb, total_mb : int or None
         Memory in MB (1e6 bytes) when the worker started; None where it is not known.
     """
@@ -78,7 +78,7 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 def shown(line: bytes) -> str:
-    """Begin of a line, for people."""
+    """Start of a line, for messages."""
     return repr(line[:80].decode("utf-8", errors="replace"))
 
 
@@ -87,7 +87,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines.
+    """Splits a stream of bytes into lines.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def test_result_without_regions_is_shown(image, shared_worker, dialogs):
     put_calibrated(image, regions=0)
     with open_panel(PANEL) as panel:
         panel.press("N")
-        assert panel.ui.progressLabel.text == "No region to look at."
+        assert panel.ui.progressLabel.text == "No region to review."
         assert panel.ui.regionTable.isHidden()
         assert panel.ui.stepBox.isHidden()
 

@@ -233,7 +233,7 @@ def region(scene, center: tuple[float, float, float], size: float):
 
 def test_region_outside_the_image_is_refused(panel, scene, dialogs):
     panel.ui.regionSelector.setCurrentNode(region(scene, (900.0, 0.0, 0.0), 10.0))
-    assert refused(panel, dialogs).startswith("'box' lies beside")
+    assert refused(panel, dialogs).startswith("'box' lies outside")
 
 
 def test_new_region_is_placed_around_the_image(panel, image, scene):

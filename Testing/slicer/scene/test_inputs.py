@@ -166,7 +166,7 @@ def test_box_holds_the_voxels_seen_in_a_nonlinearly_transformed_image(scene, ima
 def test_box_outside_the_image_is_refused(scene, image, center):
     from TrustSegModule.scene.nodes import SceneError
 
-    with pytest.raises(SceneError, match=r"'Box' lies beside 'MR'"):
+    with pytest.raises(SceneError, match=r"'Box' lies outside 'MR'"):
         bounds(box(scene, center, name="Box"), image)
 
 

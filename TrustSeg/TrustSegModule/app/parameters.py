@@ -1,4 +1,4 @@
-"""What the panel remembers in the scene: choices, not results."""
+"""Settings of the panel that are saved with the scene."""
 
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -26,7 +26,7 @@ class TrustSegParameterNode:
     allMaps : bool
         Whether to make every uncertainty map.
     revealLater : bool
-        Whether the uncertainty of a new result is hidden until the person asks for it.
+        Whether the uncertainty of a new result is hidden until the user asks for it.
     map : str
         Name of the map that is shown.
     opacity : float

@@ -1,4 +1,4 @@
-"""The review as files, made of what is in the scene now: for programs, a table, a page for people."""
+"""Export of the review from the current scene: JSON, a table, and an HTML page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from TrustSegModule.scene.nodes import SceneError
 
 
 def reviewed_report(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
-    """Return the report of a result with what a person has made of it.
+    """Return the report of a result with its review.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 def write_page(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegmentationNode, path: Path):
-    """Write `report.html` with the mask as it is now and the audit log.
+    """Write `report.html` with the current mask and the audit log.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def write_page(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegm
 
 
 def page_content(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
-    """Return the report, with a warning for each structure whose mask is no longer the one it tells of."""
+    """Return the report, with a warning for each structure whose mask was edited."""
     report, volumes = report_of(segmentation_node), edited_volumes(Review(segmentation_node))
     text = _("{name} was edited: {volume:.2f} ml now; its other numbers are those of the automatic mask.")
     edited = [
@@ -151,7 +151,7 @@ def _nodes(scene: slicer.vtkMRMLScene, segmentation_node, path: Path) -> ResultN
 
 
 def _segments(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, int]:
-    """Return the labels of the structures by segment ID; segments that a person added are none."""
+    """Return the labels of the structures by segment ID, without segments added by the user."""
     segmentation = segmentation_node.GetSegmentation()
     names = [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
     known = Review(segmentation_node).automatic

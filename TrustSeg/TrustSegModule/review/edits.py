@@ -1,4 +1,4 @@
-"""What a person edits in the masks, and the Segment Editor set up to edit where the model is unsure."""
+"""Edits of the masks by the user, and the Segment Editor limited to where the model is uncertain."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import slicer
 
 from TrustSegModule.review.decisions import STRUCTURE, Item, Review
 from TrustSegModule.scene.maps import scale_of, upper_threshold
-from TrustSegModule.scene.segmentation import ALGORITHM_TYPE_TAG, MaskPrint, mask_prints
+from TrustSegModule.scene.segmentation import ALGORITHM_TYPE_TAG, MaskFingerprint, mask_fingerprints
 
 AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
 PREFIX = "Segment_"
 
 
 def follow_edits(review: Review) -> bool:
-    """Look for masks that have changed since the last look: tag them, keep and log that.
+    """Find masks that have changed since the last call: tag, record and log them.
 
     A segment is SEMIAUTOMATIC (DICOM's Segment Algorithm Type, 0062,0008) while it differs from the mask of
     the model, and AUTOMATIC again once that is restored.
@@ -23,7 +23,7 @@ def follow_edits(review: Review) -> bool:
     bool
         Whether any has changed.
     """
-    now, before, automatic = mask_prints(review.node), review.current, review.automatic
+    now, before, automatic = mask_fingerprints(review.node), review.current, review.automatic
     changed = [segment for segment in now if segment in before and now[segment] != before[segment]]
     if not changed:
         return False
@@ -45,7 +45,9 @@ def edited_volumes(review: Review) -> dict[int, float]:
     }
 
 
-def _follow(review: Review, segment_id: str, before: MaskPrint, now: MaskPrint, restored: bool) -> None:
+def _follow(
+    review: Review, segment_id: str, before: MaskFingerprint, now: MaskFingerprint, restored: bool
+) -> None:
     segment = review.node.GetSegmentation().GetSegment(segment_id)
     segment.SetTag(ALGORITHM_TYPE_TAG, AUTOMATIC if restored else SEMIAUTOMATIC)
     item = Item(STRUCTURE, _label(segment_id))
@@ -71,7 +73,7 @@ def edit_uncertain(
     image: slicer.vtkMRMLScalarVolumeNode,
     zone: slicer.vtkMRMLScalarVolumeNode | None,
 ) -> slicer.vtkMRMLSegmentEditorNode:
-    """Choose a segment and a brush that changes only the voxels that the overlay colors.
+    """Choose a segment and a brush that changes only voxels colored by the overlay.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ def edit_uncertain(
     with slicer.util.NodeModify(editor):
         editor.SetAndObserveSegmentationNode(segmentation_node)
         editor.SetSelectedSegmentID(segment)
-        # The editor's intensity mask looks at its source volume, so for the time of the edit that is the map.
+        # The editor's intensity mask applies to its source volume: during the edit that is the map.
         editor.SetAndObserveSourceVolumeNode(image if zone is None else zone)
         editor.SetNodeReferenceID(IMAGE_ROLE, image.GetID())
         editor.SetSourceVolumeIntensityMask(zone is not None)
@@ -104,7 +106,7 @@ def edit_uncertain(
 
 
 def leave_editor(scene: slicer.vtkMRMLScene) -> None:
-    """Undo what `edit` has set up, if it has: whoever edits something else is not to be held back."""
+    """Undo what `edit_uncertain` has set up, if it has, so that other edits are not restricted."""
     editor = scene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
     if editor is None or editor.GetNodeReferenceID(IMAGE_ROLE) is None:
         return

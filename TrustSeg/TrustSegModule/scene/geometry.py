@@ -1,4 +1,4 @@
-"""Where voxels lie: from MRML's RAS matrices to the LPS geometry of the library, and arrays to VTK images."""
+"""Geometry of volumes, from MRML's RAS to the LPS of the library, and arrays as VTK images."""
 
 from __future__ import annotations
 

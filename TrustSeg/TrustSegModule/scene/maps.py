@@ -1,6 +1,6 @@
 """Uncertainty maps as volumes of the scene, on fixed scales so that pictures compare across images.
 
-Their colors are own tables, which look the same in every Slicer and in every report.
+Their colors are tables of their own, the same in every version of Slicer and in the report.
 
 The files of the color tables hold 256 colors in Slicer's format. Inferno, Magma and Grey leave out the dark
 end, which would be lost on a dark image.
@@ -25,7 +25,7 @@ CALIBRATED_ATTRIBUTE = "TrustSeg.Calibrated"
 
 
 def describe_map(map_node: slicer.vtkMRMLScalarVolumeNode, name: str, classes: int) -> None:
-    """Keep in a node what `scale_of` needs, also after the scene was saved and loaded.
+    """Store in a node what `scale_of` needs, also after the scene was saved and loaded.
 
     Parameters
     ----------
@@ -45,12 +45,12 @@ def map_name(map_node: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 
 def set_calibrated(map_node: slicer.vtkMRMLScalarVolumeNode, calibrated: bool) -> None:
-    """Keep in a node whether the probabilities of its result were calibrated."""
+    """Store in a node whether the probabilities of its result were calibrated."""
     map_node.SetAttribute(CALIBRATED_ATTRIBUTE, "1" if calibrated else None)
 
 
 def lacks_calibration(map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    """Return whether a map shows probabilities in percent that nobody has held against outcomes."""
+    """Return whether a map shows error probabilities that were not calibrated."""
     return map_name(map_node) == DEFAULT_MAP and map_node.GetAttribute(CALIBRATED_ATTRIBUTE) is None
 
 

@@ -32,7 +32,7 @@ def show(
     input_node: slicer.vtkMRMLVolumeNode,
     opacity: float = DEFAULT_OPACITY,
 ) -> None:
-    """Lay the map over the image in every slice view, those of hidden layouts included.
+    """Show the map over the image in every slice view, including those of hidden layouts.
 
     Call it again when a new layout has made more views.
 
@@ -56,7 +56,7 @@ def show(
 
 
 def hide(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Take the map away and put back the foreground that it replaced; the background stays."""
+    """Remove the map and restore the foreground that it replaced; the background stays."""
     for composite in _showing(scene, map_node):
         with slicer.util.NodeModify(composite):
             _restore_foreground(composite)
@@ -64,7 +64,7 @@ def hide(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode) -
 
 
 def is_shown(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    """Return whether the map lies over the image in any slice view."""
+    """Return whether the map is shown over the image in any slice view."""
     return bool(_showing(scene, map_node))
 
 

@@ -1,4 +1,4 @@
-"""Takes the views to a place: a point, a region, or the middle of a mask."""
+"""Positions of the views: a point, a region, or the middle of a mask."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def world_position(node: slicer.vtkMRMLTransformableNode, ras_mm: Sequence[float
 
 
 def go_to(scene: slicer.vtkMRMLScene, point: Point) -> None:
-    """Center all slice views on a point, put the crosshair there, and let the 3D views turn around it.
+    """Center all slice views and 3D views on a point, and put the crosshair there.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ def go_to(scene: slicer.vtkMRMLScene, point: Point) -> None:
 def _mark(crosshair: slicer.vtkMRMLCrosshairNode, point: Point) -> None:
     with slicer.util.NodeModify(crosshair):
         crosshair.SetCrosshairRAS(list(point))
-        # Small: lines through the whole view would lie over what is to be looked at.
+        # Small: lines through the whole view would cover the region.
         if crosshair.GetCrosshairMode() == slicer.vtkMRMLCrosshairNode.NoCrosshair:
             crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.ShowSmallBasic)
 
 
 def _look_at(camera: slicer.vtkMRMLCameraNode, point: Point) -> None:
-    """Move the camera along, so that it looks from the same side and as near as before."""
+    """Move the camera along, with the same direction and distance as before."""
     focus, position = camera.GetFocalPoint(), camera.GetPosition()
     with slicer.util.NodeModify(camera):
         camera.SetPosition(*(p + q - f for p, q, f in zip(position, point, focus, strict=True)))
@@ -61,15 +61,15 @@ MIDDLE_ATTRIBUTE = "TrustSeg.Middle"
 def keep_middle(
     segmentation_node: slicer.vtkMRMLSegmentationNode, middle: tuple[int, int, int] | None
 ) -> None:
-    """Keep in a node which voxel (i, j, k) is the middle of its mask; None for an empty mask."""
+    """Store in a node which voxel (i, j, k) is the middle of its mask; None for an empty mask."""
     text = None if middle is None else " ".join(map(str, middle))
     segmentation_node.SetAttribute(MIDDLE_ATTRIBUTE, text)
 
 
 def jump_to(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegmentationNode) -> None:
-    """Put the middle of a new mask into the middle of every slice view; an empty mask moves none.
+    """Center every slice view on the middle of a new mask; an empty mask moves none.
 
-    The middle is a voxel of the mask: so every view shows some of it.
+    The middle is a voxel of the mask, so that every view shows some of it.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def jump_to(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegment
 
 
 def segment_middle(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Point | None:
-    """Return the voxel in the middle of one segment's mask as it is now.
+    """Return the voxel in the middle of a segment's current mask.
 
     Returns
     -------
@@ -132,7 +132,7 @@ Index = tuple[int, int, int]
 
 
 def middle_steps(labels: np.ndarray) -> Generator[None, None, Index | None]:
-    """Find the voxel of a mask that is nearest to the mean of all, a slice per step.
+    """Find the voxel of a mask that is nearest to its centroid, a slice per step.
 
     It is a voxel of the mask also where the mask has two parts or is bent.
 
@@ -156,7 +156,7 @@ def middle_steps(labels: np.ndarray) -> Generator[None, None, Index | None]:
 
 
 def _nearest_steps(labels: np.ndarray, center: np.ndarray) -> Generator[None, None, Index]:
-    """Look into the slices in the order of their distance, until no other one can hold a nearer voxel."""
+    """Search the slices in the order of their distance, until none can hold a nearer voxel."""
     best, found = np.inf, (0, 0, 0)
     for k in sorted(range(len(labels)), key=lambda index: abs(index - center[2])):
         away = (k - center[2]) ** 2
