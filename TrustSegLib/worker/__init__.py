@@ -23,11 +23,12 @@ from TrustSegLib.worker.client.requests import (
     WriteTables,
 )
 from TrustSegLib.worker.client.worker import Worker
-from TrustSegLib.worker.protocol import Cancelled, Device, WorkerError
+from TrustSegLib.worker.protocol import Cancelled, CaseOutcome, Device, WorkerError
 
 __all__ = [
     "Announced",
     "Cancelled",
+    "CaseOutcome",
     "CaseResult",
     "Device",
     "Event",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from TrustSegLib.errors import TrustSegError
 
@@ -47,6 +47,14 @@ class Device:
     title: str
     free_mb: int | None = None
     total_mb: int | None = None
+
+
+class CaseOutcome(NamedTuple):
+    """Outcome of an image of a batch: the folder of its results, or why there are none."""
+
+    image: str
+    folder: str | None
+    error: str | None
 
 
 def encode(message: dict[str, Any]) -> bytes:

@@ -4,7 +4,8 @@ import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from TrustSegLib.contract import DEFAULT_MAP
-from TrustSegModule.scene.overlay import COLOR_MAPS, DEFAULT_OPACITY
+from TrustSegModule.scene.maps import COLOR_MAPS
+from TrustSegModule.scene.overlay import DEFAULT_OPACITY
 
 # No postponed annotations here: Slicer's wrapper reads the types themselves.
 

@@ -16,7 +16,16 @@ from TrustSegModule.app.models import Model
 from TrustSegModule.results.cases import BatchCase, named_cases, names_of
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker import Event, Failed, Finished, PlanBatch, SegmentFile, Worker, WriteTables
+    from TrustSegLib.worker import (
+        CaseOutcome,
+        Event,
+        Failed,
+        Finished,
+        PlanBatch,
+        SegmentFile,
+        Worker,
+        WriteTables,
+    )
 
 
 FATAL_KINDS = ("start", "protocol")
@@ -98,7 +107,7 @@ class Batch:
         self.failure: Failed | None = None
         self._targets: list[dict[str, Any]] = []
         self._names: dict[str, str] = {}
-        self._outcomes: list[tuple[str, str | None, str | None]] = []
+        self._outcomes: list[CaseOutcome] = []
         self._fraction, self._begin = 0.0, 0.0
         self._had_output = task.output.exists()
         self._staging = task.output / f"{STAGING_PREFIX}{secrets.token_hex(4)}"
@@ -218,13 +227,13 @@ class Batch:
         return WriteTables(self._task.output, self._outcomes)
 
     def _note(self, target: dict[str, Any], outcome: Finished | Failed) -> None:
-        from TrustSegLib.worker import Failed
+        from TrustSegLib.worker import CaseOutcome, Failed
 
         self._remove_staging()
         self._fraction = 0.0
         failed = isinstance(outcome, Failed)
         folder, error = (None, outcome.message) if failed else (target["folder"], None)
-        self._outcomes.append((target["image"], folder, error))
+        self._outcomes.append(CaseOutcome(target["image"], folder, error))
 
     def _end(self) -> None:
         self.ended = True

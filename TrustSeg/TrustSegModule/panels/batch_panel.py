@@ -11,11 +11,10 @@ from slicer.i18n import tr as _
 
 from TrustSegModule.jobs.batch import BatchProgress
 from TrustSegModule.panels import table
+from TrustSegModule.panels.controls import show_fraction
 from TrustSegModule.panels.text import batch_text, number
 from TrustSegModule.results.cases import BatchCase, read_cases
 from TrustSegModule.scene.nodes import SceneError
-
-PROGRESS_STEPS = 1000
 
 
 class BatchPanel:
@@ -55,14 +54,14 @@ class BatchPanel:
         for edit in self._edits:
             edit.setEnabled(not running)
         self._ui.batchProgressBar.setVisible(running)
-        self._ui.batchProgressBar.setValue(0)
+        show_fraction(self._ui.batchProgressBar, 0.0)
         if running:
             self.show_cases([])
         self._update_buttons()
 
     def show_progress(self, progress: BatchProgress) -> None:
         """Show the progress."""
-        self._ui.batchProgressBar.setValue(round(PROGRESS_STEPS * progress.fraction))
+        show_fraction(self._ui.batchProgressBar, progress.fraction)
         if not self._stopping:
             self.show_status(batch_text(progress))
 
@@ -113,7 +112,6 @@ class BatchPanel:
 
 
 NAME, QUALITY = range(2)
-MAX_ROWS = 8
 MAX_REASON_LENGTH = 120
 """Of a reason in a cell, in characters; the tool tip has all of it."""
 
@@ -155,7 +153,7 @@ class BatchTable:
         again = images.index(chosen.image) if chosen is not None and chosen.image in images else None
         table.select_quietly(self._table, again)
         self._table.setVisible(bool(cases))
-        table.fit_height(self._table, MAX_ROWS)
+        table.fit_height(self._table, table.MAX_ROWS)
 
     def open(self) -> None:
         """Open the chosen case; one that failed has nothing to open."""

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from TrustSegModule.app.models import model_of
 from TrustSegModule.jobs.batch import Batch, BatchTask
 from TrustSegModule.panels.batch_panel import BatchPanel
-from TrustSegModule.panels.session import Session
+from TrustSegModule.panels.session import RUNNING_MS, Session
 from TrustSegModule.results.cases import BatchCase, read_report
 from TrustSegModule.results.placement import find_case
 from TrustSegModule.scene.nodes import SceneError
@@ -20,9 +20,6 @@ from TrustSegModule.scene.nodes import SceneError
 if TYPE_CHECKING:
     from TrustSegLib.worker import WorkerError
     from TrustSegModule.results.nodes import ResultNodes
-
-RUNNING_MS = 50
-"""Interval between two polls of the worker."""
 
 
 class BatchSession:

@@ -36,6 +36,11 @@ def chosen_key(selector) -> str:
     return selector.itemData(selector.currentIndex) or ""
 
 
+def show_fraction(progress_bar, fraction: float) -> None:
+    """Show a fraction, 0 to 1, of the maximum of a progress bar."""
+    progress_bar.setValue(round(progress_bar.maximum * fraction))
+
+
 SETTING_WIDGETS = {
     "inputVolume": "inputSelector",
     "region": "regionSelector",

@@ -11,7 +11,7 @@ import slicer
 from TrustSegModule.panels.controls import chosen_key, fill_selector
 from TrustSegModule.results.nodes import show_only
 from TrustSegModule.scene import overlay, surface
-from TrustSegModule.scene.maps import scale_of
+from TrustSegModule.scene.maps import COLOR_MAPS, scale_of
 
 if TYPE_CHECKING:
     from TrustSegModule.app.parameters import TrustSegParameterNode
@@ -110,9 +110,7 @@ class OverlayPanel:
         )
         self._read_threshold()
         ui.opacitySlider.setValue(100 * self._parameters.opacity)
-        fill_selector(
-            ui.colorMapSelector, [(name, name) for name in overlay.COLOR_MAPS], self._parameters.colorMap
-        )
+        fill_selector(ui.colorMapSelector, [(name, name) for name in COLOR_MAPS], self._parameters.colorMap)
         ui.outlineCheckBox.setChecked(self._parameters.outline)
         ui.show3DCheckBox.setChecked(surface.is_shown(segmentation))
         ui.color3DCheckBox.setChecked(surface.is_colored(segmentation))

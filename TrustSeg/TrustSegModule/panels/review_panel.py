@@ -265,7 +265,6 @@ class ReviewPanel:
 
 
 STRUCTURES, WRONG, PEAK, POSITION, DECISION = range(5)
-MAX_ROWS = 8
 
 
 class RegionTable:
@@ -293,7 +292,7 @@ class RegionTable:
             self._show_row(line, region, review)
         self._table.blockSignals(blocked)
         table.select_quietly(self._table, chosen if chosen is not None and chosen < len(regions) else None)
-        table.fit_height(self._table, MAX_ROWS)
+        table.fit_height(self._table, table.MAX_ROWS)
 
     def select(self, index: int | None) -> None:
         """Select a region, or none, without a signal."""

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from TrustSegModule.app.models import Model
 from TrustSegModule.jobs.tasks import task_of
-from TrustSegModule.panels.controls import chosen_key, fill_selector
+from TrustSegModule.panels.controls import chosen_key, fill_selector, show_fraction
 from TrustSegModule.panels.text import device_title, progress_text
 from TrustSegModule.scene.inputs import place_box
 from TrustSegModule.scene.maps import MAP_ATTRIBUTE
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from TrustSegLib.worker import Device, Progressed
     from TrustSegModule.app.parameters import TrustSegParameterNode
     from TrustSegModule.jobs.runner import Task
-
-PROGRESS_STEPS = 1000
 
 
 class RunPanel:
@@ -93,7 +91,7 @@ class RunPanel:
         self._notices.clear()
         self._ui.inputSection.setEnabled(not running)
         self._ui.progressBar.setVisible(running)
-        self._ui.progressBar.setValue(0)
+        show_fraction(self._ui.progressBar, 0.0)
         self._update_button()
 
     def show_batch(self, running: bool) -> None:
@@ -103,7 +101,7 @@ class RunPanel:
 
     def show_progress(self, event: Progressed) -> None:
         """Show the progress of the segmentation."""
-        self._ui.progressBar.setValue(round(PROGRESS_STEPS * event.fraction))
+        show_fraction(self._ui.progressBar, event.fraction)
         self.show_status("\n".join([progress_text(event), *self._notices]))
 
     def show_notice(self, text: str) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import qt
 
+MAX_ROWS = 8
+"""Of a list that can be long."""
+
 
 def set_columns(table, titles: Sequence[tuple[str, str]], wide: int = 0) -> None:
     """Set the columns of a table: all as narrow as their contents, but one.

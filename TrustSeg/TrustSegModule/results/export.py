@@ -10,15 +10,16 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import vtk_to_numpy
 
 from TrustSegLib.contract import AUDIT_LOG_FILE, DEFAULT_MAP, HTML_FILE, REVIEW_FILE, REVIEW_SCHEMA
 from TrustSegModule.results.nodes import ResultNodes, find_results, image_of, report_of
 from TrustSegModule.review.audit_log import entries, log_csv
 from TrustSegModule.review.decisions import Review
-from TrustSegModule.review.edits import PREFIX, edited_volumes
+from TrustSegModule.review.edits import edited_volumes
+from TrustSegModule.scene.geometry import image_voxels
 from TrustSegModule.scene.inputs import image_array, request_geometry
 from TrustSegModule.scene.nodes import SceneError
+from TrustSegModule.scene.segmentation import segment_label
 
 
 def reviewed_report(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
@@ -137,8 +138,7 @@ def mask_on(segmentation_node: slicer.vtkMRMLSegmentationNode, image) -> np.ndar
         labels.InsertNextValue(label)
     mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
     segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, grid, names, labels)
-    voxels = vtk_to_numpy(merged.GetPointData().GetScalars())
-    return voxels.reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
+    return image_voxels(merged).astype(np.uint8)
 
 
 def _nodes(scene: slicer.vtkMRMLScene, segmentation_node, path: Path) -> ResultNodes:
@@ -155,7 +155,7 @@ def _segments(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, in
     segmentation = segmentation_node.GetSegmentation()
     names = [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
     known = Review(segmentation_node).automatic
-    return {name: int(name.removeprefix(PREFIX)) for name in names if name in known}
+    return {name: segment_label(name) for name in names if name in known}
 
 
 def _colors(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[int, tuple[int, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 import slicer
 import vtk
 
-from TrustSegModule.scene.geometry import copy_steps
+from TrustSegModule.scene.geometry import copy_steps, run_steps
 from TrustSegModule.scene.views import middle_steps
 
 
@@ -75,12 +75,7 @@ def _labelmap_steps(labels: np.ndarray) -> Generator[None, None, slicer.vtkOrien
 
 def prepare(result: WorkerResult) -> PreparedResult:
     """Take all of `prepare_steps` at once."""
-    steps = prepare_steps(result)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return run_steps(prepare_steps(result))
 
 
 Box = tuple[slice, slice, slice]

@@ -183,9 +183,9 @@ def item_title(report: dict[str, Any], item: Item) -> str:
 def segment_of(report: dict[str, Any], item: Item) -> str:
     """Return the ID of an item's segment: that of the structure, or of the first structure of the region."""
     if item.kind == STRUCTURE:
-        return segment_id({"label": item.number})
+        return segment_id(item.number)
     rows, names = report["structures"], _region(report, item)["structures"]
-    return next((segment_id(row) for row in rows if row["name"] in names), segment_id(rows[0]))
+    return segment_id(next((row for row in rows if row["name"] in names), rows[0])["label"])
 
 
 def _region(report: dict[str, Any], item: Item) -> dict[str, Any]:

@@ -6,10 +6,14 @@ import slicer
 
 from TrustSegModule.review.decisions import STRUCTURE, Item, Review
 from TrustSegModule.scene.maps import scale_of, upper_threshold
-from TrustSegModule.scene.segmentation import ALGORITHM_TYPE_TAG, MaskFingerprint, mask_fingerprints
-
-AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
-PREFIX = "Segment_"
+from TrustSegModule.scene.segmentation import (
+    ALGORITHM_TYPE_TAG,
+    AUTOMATIC,
+    SEMIAUTOMATIC,
+    MaskFingerprint,
+    mask_fingerprints,
+    segment_label,
+)
 
 
 def follow_edits(review: Review) -> bool:
@@ -39,7 +43,7 @@ def edited_volumes(review: Review) -> dict[int, float]:
     """Return the volumes in ml of the structures that differ from the masks of the model, by label."""
     automatic = review.automatic
     return {
-        _label(segment): seen.volume_ml
+        segment_label(segment): seen.volume_ml
         for segment, seen in review.current.items()
         if seen != automatic.get(segment)
     }
@@ -50,15 +54,10 @@ def _follow(
 ) -> None:
     segment = review.node.GetSegmentation().GetSegment(segment_id)
     segment.SetTag(ALGORITHM_TYPE_TAG, AUTOMATIC if restored else SEMIAUTOMATIC)
-    item = Item(STRUCTURE, _label(segment_id))
+    item = Item(STRUCTURE, segment_label(segment_id))
     review.mark_edited(item, not restored)
     volumes = f"{segment.GetName()}: {before.volume_ml:.3f} ml -> {now.volume_ml:.3f} ml"
     review.log("restore" if restored else "edit", item, volumes)
-
-
-def _label(segment_id: str) -> int:
-    """Return the label that `segment_id` made the ID of."""
-    return int(segment_id.removeprefix(PREFIX))
 
 
 EDITOR_TAG = "SegmentEditor"

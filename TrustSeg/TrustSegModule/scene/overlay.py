@@ -5,20 +5,8 @@ from __future__ import annotations
 import slicer
 
 from TrustSegModule.scene import legend, surface
-from TrustSegModule.scene.maps import COLOR_MAPS, MAP_ATTRIBUTE, color_table, scale_of, upper_threshold
+from TrustSegModule.scene.maps import MAP_ATTRIBUTE, color_table, scale_of, upper_threshold
 from TrustSegModule.scene.nodes import nodes_of_class
-
-__all__ = [
-    "COLOR_MAPS",
-    "DEFAULT_OPACITY",
-    "hide",
-    "is_shown",
-    "set_color_map",
-    "set_opacity",
-    "set_outline",
-    "set_threshold",
-    "show",
-]
 
 DEFAULT_OPACITY = 0.5
 """Half of the anatomy shows through the colors."""
@@ -81,7 +69,7 @@ def set_opacity(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolume
 
 
 def set_color_map(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode, name: str) -> None:
-    """Color the map, its legend and a surface colored by it with one of `COLOR_MAPS`.
+    """Color the map, its legend and a surface colored by it with one of `maps.COLOR_MAPS`.
 
     Raises
     ------

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
 
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
+from TrustSegModule.scene.geometry import image_voxels, run_steps
 from TrustSegModule.scene.nodes import nodes_of_class
+from TrustSegModule.scene.segmentation import binary_labelmap
 
 Point = tuple[float, float, float]
 
@@ -81,7 +81,7 @@ def jump_to(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegment
     if middle is None:
         return
     index = [float(number) for number in middle.split()]
-    labelmap = _labelmap(segmentation_node.GetSegmentation().GetNthSegment(0))
+    labelmap = binary_labelmap(segmentation_node.GetSegmentation().GetNthSegment(0))
     world = _world(segmentation_node, labelmap, index)
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
@@ -95,11 +95,11 @@ def segment_middle(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id
         In RAS mm of the scene; None where the mask is empty, or the segment was removed.
     """
     segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
-    labelmap = None if segment is None else _labelmap(segment)
+    labelmap = None if segment is None else binary_labelmap(segment)
     if labelmap is None or labelmap.GetPointData().GetScalars() is None:
         return None
-    labels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
-    middle = _last(middle_steps(labels == segment.GetLabelValue()))
+    labels = image_voxels(labelmap)
+    middle = run_steps(middle_steps(labels == segment.GetLabelValue()))
     if middle is None:
         return None
     # The image holds a part of the grid, which begins at its extent.
@@ -107,25 +107,11 @@ def segment_middle(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id
     return _world(segmentation_node, labelmap, index)
 
 
-def _labelmap(segment: slicer.vtkSegment) -> slicer.vtkOrientedImageData | None:
-    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    return segment.GetRepresentation(name)
-
-
 def _world(segmentation_node: slicer.vtkMRMLSegmentationNode, labelmap, index: list[float]) -> Point:
     matrix, world = vtk.vtkMatrix4x4(), [0.0] * 3
     labelmap.GetImageToWorldMatrix(matrix)
     segmentation_node.TransformPointToWorld(matrix.MultiplyPoint((*index, 1.0))[:3], world)
     return tuple(world)
-
-
-def _last(steps: Generator[None, None, Any]) -> Any:
-    """Take all steps at once and return what they come to."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 Index = tuple[int, int, int]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from TrustSegLib.contract import DEFAULT_MAP
-from TrustSegLib.worker.protocol import ProtocolError, WorkerError
+from TrustSegLib.worker.protocol import CaseOutcome, ProtocolError, WorkerError
 
 NUMERIC_KINDS = "biuf"
 """Kinds of numpy types that an image may have: bool, integers, floats."""
@@ -311,12 +311,11 @@ class WriteTables:
     ----------
     folder : Path
         For the tables.
-    cases : sequence of (str, str or None, str or None)
-        Image, folder of its results, and why there are none.
+    cases : sequence of CaseOutcome
     """
 
     folder: Path
-    cases: Sequence[tuple[str, str | None, str | None]]
+    cases: Sequence[CaseOutcome]
 
     array = None
     expected = ExpectedValues()

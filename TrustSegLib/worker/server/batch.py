@@ -19,7 +19,7 @@ from TrustSegLib.contract import MASK_FILE, REPORT_FILE, CaseRow
 from TrustSegLib.errors import ImageError, OutputError, TrustSegError
 from TrustSegLib.imaging import Volume, read_labels, read_volume
 from TrustSegLib.report.batch_tables import case_row, check_tables, worst_first, write_batch_tables
-from TrustSegLib.worker.protocol import Cancelled
+from TrustSegLib.worker.protocol import Cancelled, CaseOutcome
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import SegmentOptions
@@ -36,14 +36,6 @@ class FilePlace(NamedTuple):
     image: Path
     folder: Path
     staging: Path
-
-
-class CaseOutcome(NamedTuple):
-    """Outcome of an image of a batch: the folder of its results, or why there are none."""
-
-    image: str
-    folder: str | None
-    error: str | None
 
 
 def plan_batch(images: Path, output: Path) -> list[dict[str, Any]]:

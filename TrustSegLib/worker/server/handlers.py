@@ -18,9 +18,8 @@ from TrustSegLib.inference import SegmentationResult, SegmentOptions, choose_dev
 from TrustSegLib.report import report_json
 from TrustSegLib.version import __version__
 from TrustSegLib.worker.arrays import write_array
-from TrustSegLib.worker.protocol import Cancelled, Device
+from TrustSegLib.worker.protocol import Cancelled, CaseOutcome, Device
 from TrustSegLib.worker.server.batch import (
-    CaseOutcome,
     FilePlace,
     plan_batch,
     read_case,
