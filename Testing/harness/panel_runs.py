@@ -1,4 +1,4 @@
-"""The module's panel with a real worker: what a person does with it, and what the scene holds afterwards."""
+"""The module's panel with a real worker: actions of the user, and the scene afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A result with all that a calibrated model says, in a scene: what a review starts from."""
+"""A result of a calibrated model in a scene, as the start of a review."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ MODEL = json.loads((ROOT / "TrustSegLib" / "models" / "hippocampus-t1" / "model.
 
 @dataclass(frozen=True)
 class MadeUpAnswer:
-    """What a worker's result is to the module."""
+    """The parts of a worker's result that the module uses."""
 
     labels: np.ndarray
     maps: dict[str, np.ndarray]

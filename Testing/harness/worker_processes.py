@@ -1,4 +1,4 @@
-"""Worker processes for tests: a quick stand-in for the segmentation, and how to watch what they do."""
+"""Worker processes for tests: a quick stand-in for the segmentation, and functions to watch them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A large image goes over in pieces, between which the caller has its turn."""
+"""A large image is transferred in pieces, between which control returns to the caller."""
 
 from __future__ import annotations
 

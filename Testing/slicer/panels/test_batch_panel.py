@@ -75,7 +75,7 @@ def test_batch_equals_the_command_line(batch_panel, done, tmp_path):
     (first, *_others) = cells(ui.batchTable)
     assert first[1] == "failed"
     assert "b.nrrd" in first[0]
-    assert len(first[0].split("\n")) == 2, "the reason is not told, or not in one line"
+    assert len(first[0].split("\n")) == 2, "the reason is missing, or not in one line"
     assert ui.batchLabel.text.startswith("3 images, 1 failed.")
     assert ui.batchButton.text == "Start batch"
     assert ui.batchProgressBar.isHidden()

@@ -1,4 +1,4 @@
-"""Packages that are missing: asked for at the click and not before, and a decline changes nothing."""
+"""Missing packages: the panel asks at the click and not before, and declining changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers in the panel are those of the report, for people."""
+"""The numbers in the panel are those of the report."""
 
 from __future__ import annotations
 

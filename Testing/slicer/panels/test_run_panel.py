@@ -1,4 +1,4 @@
-"""A click on Segment: the result is the command line's, and a person sees what goes on and what comes."""
+"""A click on Segment: the result equals the command line, and its progress is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancel, Slicer's exit and the end of the panel: soon, and nothing is left."""
+"""Runs of the panel: canceled, refused, or ended with the panel or Slicer; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 
 import numpy as np
 import pytest
+
+pytest.importorskip("slicer")
 import slicer
 from panel_runs import (
     PANEL,
@@ -20,8 +22,6 @@ from panel_runs import (
     wait_until,
 )
 from worker_processes import eventually, runs
-
-pytest.importorskip("slicer")
 
 
 @pytest.fixture
@@ -133,9 +133,6 @@ def test_closing_the_panel_while_placing_drops_the_result(image, shared_worker, 
         session = panel.widget.session
     assert not session.busy
     assert results(image) is None
-
-
-pytest.importorskip("slicer")
 
 
 def refused(panel, dialogs) -> str:

@@ -1,4 +1,4 @@
-"""The review as files: all of it, read back, and an error that says which file."""
+"""The review as files, read back, and errors that name the file."""
 
 from __future__ import annotations
 

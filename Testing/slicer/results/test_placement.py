@@ -1,4 +1,4 @@
-"""A large result comes into the scene in pieces: whole, the same as in one piece, or not at all."""
+"""A large result is placed in the scene in pieces: completely, as in one piece, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person decides about a result, edits in it, and when: on real nodes, and after save and reload."""
+"""Decisions, edits and the audit log of a result: on real nodes, and after save and reload."""
 
 from __future__ import annotations
 

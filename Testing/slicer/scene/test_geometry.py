@@ -1,4 +1,4 @@
-"""Voxels lie where SimpleITK says, for every orientation that a file can have."""
+"""Positions of voxels equal those of SimpleITK, for every orientation that a file can have."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
+pytest.importorskip("slicer")
 import vtk
 from scene_samples import load_volume
 from source_tree import ROOT
-
-pytest.importorskip("slicer")
 
 
 def test_components_become_channels(scene, tmp_path):
@@ -55,9 +55,6 @@ def test_volume_without_voxels_or_valid_geometry_is_refused(scene, damage, messa
         inputs.request_geometry(node)
     assert "'Head'" in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-pytest.importorskip("slicer")
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
-"""Which slice views the overlay changes, and what it leaves behind when it goes."""
+"""The overlay in the slice views: nodes, pixels, and the state that hiding restores."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import slicer
-from scene_samples import MODEL, load_volume, sample_result
 
 pytest.importorskip("slicer")
+import slicer
+from scene_samples import MODEL, load_volume, sample_result
 
 
 @pytest.fixture
@@ -105,8 +105,6 @@ def test_foreground_is_restored_after_maps_of_two_images(case):
     overlay.hide(scene, second)
     assert red.GetForegroundVolumeID() == pet.GetID()
 
-
-pytest.importorskip("slicer")
 
 WINDOW = (0.0, 400.0)
 TOLERANCE = 4

@@ -1,4 +1,4 @@
-"""However a process, its parent or the disk ends: a clear message, and nothing left behind."""
+"""The end of a process, of its parent or of the disk space: a clear message, and nothing left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes over the pipes and comes back, with a stand-in for the segmentation."""
+"""Requests and their events, with a stand-in for the segmentation."""
 
 from __future__ import annotations
 

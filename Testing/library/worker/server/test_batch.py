@@ -1,4 +1,4 @@
-"""What the worker does with files: the parts of a batch, and a case that is read again."""
+"""Requests about files: the parts of a batch, and a case that is read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running out of memory: what is tried in which order, and that it is said."""
+"""Running out of memory: the order of the fallbacks, and their announcements."""
 
 from __future__ import annotations
 
