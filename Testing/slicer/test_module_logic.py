@@ -44,7 +44,7 @@ def test_script_result_equals_a_click(panel, image, module):
 
 def test_script_runs_without_a_main_window(module, image, shared_worker, slicer_application, monkeypatch):
     """`Slicer --no-main-window --testing --python-script`."""
-    from TrustSegLib.uncertainty import MAP_NAMES
+    from TrustSegLib.contract import MAP_NAMES
 
     monkeypatch.setattr(slicer_application, "main_window", None)
     monkeypatch.setattr(slicer_application, "testing", True)

@@ -156,7 +156,7 @@ def test_surface_is_shown_and_colored(shown, application):
 
 
 def test_every_map_can_be_made_and_shown(panel, image, application):
-    from TrustSegLib.uncertainty import MAP_NAMES, map_range, map_title
+    from TrustSegLib.contract import MAP_NAMES, map_display, map_title
 
     panel.ui.allMapsCheckBox.click()
     shown = show(panel, image, application)
@@ -168,7 +168,7 @@ def test_every_map_can_be_made_and_shown(panel, image, application):
     assert shown.view.composite.GetForegroundVolumeID() == shown.nodes.maps["entropy"].GetID()
     (legend,) = legends(shown)
     assert legend.GetTitleText().startswith(map_title("entropy"))
-    high = map_range("entropy", 3)[1]
+    high = map_display("entropy", 3).high
     assert shown.ui.thresholdSlider.maximum == pytest.approx(high)
     assert shown.ui.thresholdSlider.value == pytest.approx(high / 10)
     check_blend(shown, "entropy", threshold=high / 10, high=high)

@@ -149,7 +149,7 @@ def test_view_added_later_draws_the_legend(case, application):
 
 
 def test_map_titles_equal_those_of_the_report(scene):
-    from TrustSegLib.uncertainty import MAP_NAMES, map_title
+    from TrustSegLib.contract import MAP_NAMES, map_title
     from TrustSegModule.scene.maps import map_titles
 
     assert map_titles() == {name: map_title(name) for name in MAP_NAMES}
