@@ -10,6 +10,10 @@ from slicer.i18n import tr as _
 
 REQUESTER = "TrustSeg"
 
+SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
+SAMPLE_FILE = "hippocampus_223.nii.gz"
+SAMPLE_SHA256 = "98e5594d3f0a89f5e22f09b5eb7a755ede52ac6d1cff89b4827c958194cbddd6"
+
 
 def is_testing() -> bool:
     """Whether Slicer runs with `--testing`: then nothing may be asked or installed."""
@@ -92,11 +96,6 @@ def _packaging() -> object | None:
             raise
         return None
     return packaging if hasattr(packaging, "pip_ensure") else None
-
-
-SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
-SAMPLE_FILE = "hippocampus_223.nii.gz"
-SAMPLE_SHA256 = "98e5594d3f0a89f5e22f09b5eb7a755ede52ac6d1cff89b4827c958194cbddd6"
 
 
 def register_sample_data() -> None:

@@ -16,6 +16,10 @@ from TrustSegModule.panels.text import batch_text, number
 from TrustSegModule.results.cases import BatchCase, read_cases
 from TrustSegModule.scene.nodes import SceneError
 
+NAME, QUALITY = range(2)
+MAX_REASON_LENGTH = 120
+"""Of a reason in a cell, in characters; the tool tip has all of it."""
+
 
 class BatchPanel:
     """Drives the widgets of the section "Batch".
@@ -109,11 +113,6 @@ class BatchPanel:
         )
         openable = chosen is not None and chosen.folder is not None
         ui.batchOpenButton.setEnabled(openable and not self._running)
-
-
-NAME, QUALITY = range(2)
-MAX_REASON_LENGTH = 120
-"""Of a reason in a cell, in characters; the tool tip has all of it."""
 
 
 class BatchTable:

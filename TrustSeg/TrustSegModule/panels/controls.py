@@ -11,6 +11,14 @@ import slicer
 if TYPE_CHECKING:
     from TrustSegModule.app.parameters import TrustSegParameterNode
 
+SETTING_WIDGETS = {
+    "inputVolume": "inputSelector",
+    "region": "regionSelector",
+    "allMaps": "allMapsCheckBox",
+    "revealLater": "revealLaterCheckBox",
+}
+"""Settings and names of their widgets; the parts of the panel handle the other settings."""
+
 
 def fill_selector(selector, entries: Sequence[tuple[str, str]], chosen: str) -> None:
     """Put entries (key, title) into a combo box and choose one, without a signal.
@@ -39,15 +47,6 @@ def chosen_key(selector) -> str:
 def show_fraction(progress_bar, fraction: float) -> None:
     """Show a fraction, 0 to 1, of the maximum of a progress bar."""
     progress_bar.setValue(round(progress_bar.maximum * fraction))
-
-
-SETTING_WIDGETS = {
-    "inputVolume": "inputSelector",
-    "region": "regionSelector",
-    "allMaps": "allMapsCheckBox",
-    "revealLater": "revealLaterCheckBox",
-}
-"""Settings and names of their widgets; the parts of the panel handle the other settings."""
 
 
 class Settings:

@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 SEGMENT_EDITOR = "SegmentEditor"
 
+STRUCTURES, WRONG, PEAK, POSITION, DECISION = range(5)
+QUIET_MS = 300
+"""A brush stroke changes the mask many times: it is checked once it has not changed for so long."""
+EVENTS = ("SourceRepresentationModified", "RepresentationModified", "SegmentModified")
+
 
 class ReviewPanel:
     """Drives the widgets of the section "Review".
@@ -264,9 +269,6 @@ class ReviewPanel:
         self._ui.exportLabel.setText(_("Written: {names}").format(names=names))
 
 
-STRUCTURES, WRONG, PEAK, POSITION, DECISION = range(5)
-
-
 class RegionTable:
     """Drives the table of regions.
 
@@ -327,11 +329,6 @@ def _titles() -> list[tuple[str, str]]:
         (_("Position\n(mm)"), _("To the right or left, to the front or back, up or down.")),
         (_("Review"), _("What was decided about the region.")),
     ]
-
-
-QUIET_MS = 300
-"""A brush stroke changes the mask many times: it is checked once it has not changed for so long."""
-EVENTS = ("SourceRepresentationModified", "RepresentationModified", "SegmentModified")
 
 
 class EditWatch:

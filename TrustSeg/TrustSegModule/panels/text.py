@@ -18,6 +18,8 @@ UNKNOWN = "–"  # noqa: RUF001
 RANGE = "{low}–{high}"  # noqa: RUF001
 AXES = (("R", "L"), ("A", "P"), ("S", "I"))
 
+MB_PER_GB = 1000
+
 
 def number(value: float | None, decimals: int) -> str:
     """Return a number, or a dash for None."""
@@ -57,9 +59,6 @@ def decision_title(decision: str | None) -> str:
     """Return the title of a decision; empty for None."""
     titles = {ACCEPTED: _("Accepted"), FLAGGED: _("Flagged"), EDITED: _("Edited"), None: ""}
     return titles[decision]
-
-
-MB_PER_GB = 1000
 
 
 def progress_text(event: Progressed) -> str:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 STEP_SECONDS = 0.02
 """Duration of one call; the application handles events between two calls."""
 
+CASE_ATTRIBUTE = "TrustSeg.Case"
+"""Of an image that was opened from a batch: the folder of its results."""
+
 
 class Placement:
     """Puts one result into the scene; the nodes change in the last call only, and then as a whole.
@@ -113,10 +116,6 @@ class Placement:
 
     def _image(self) -> slicer.vtkMRMLScalarVolumeNode:
         return self._input_node
-
-
-CASE_ATTRIBUTE = "TrustSeg.Case"
-"""Of an image that was opened from a batch: the folder of its results."""
 
 
 class CasePlacement(Placement):

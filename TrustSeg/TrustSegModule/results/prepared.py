@@ -13,6 +13,10 @@ import vtk
 from TrustSegModule.scene.geometry import copy_steps, run_steps
 from TrustSegModule.scene.views import middle_steps
 
+Box = tuple[slice, slice, slice]
+MARGIN = 1
+"""Voxels of background around the structures; a surface is not made of an image of one slice."""
+
 
 class WorkerResult(Protocol):
     """Result of the worker: `labels` and `maps` by name, (D, H, W), and `report`."""
@@ -76,12 +80,6 @@ def _labelmap_steps(labels: np.ndarray) -> Generator[None, None, slicer.vtkOrien
 def prepare(result: WorkerResult) -> PreparedResult:
     """Take all of `prepare_steps` at once."""
     return run_steps(prepare_steps(result))
-
-
-Box = tuple[slice, slice, slice]
-
-MARGIN = 1
-"""Voxels of background around the structures; a surface is not made of an image of one slice."""
 
 
 def box_steps(labels: np.ndarray) -> Generator[None, None, Box]:

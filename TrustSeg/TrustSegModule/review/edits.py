@@ -15,6 +15,10 @@ from TrustSegModule.scene.segmentation import (
     segment_label,
 )
 
+EDITOR_TAG = "SegmentEditor"
+"""The module Segment Editor works with the one node of this tag."""
+IMAGE_ROLE = "TrustSeg.EditedImage"
+
 
 def follow_edits(review: Review) -> bool:
     """Find masks that have changed since the last call: tag, record and log them.
@@ -58,11 +62,6 @@ def _follow(
     review.mark_edited(item, not restored)
     volumes = f"{segment.GetName()}: {before.volume_ml:.3f} ml -> {now.volume_ml:.3f} ml"
     review.log("restore" if restored else "edit", item, volumes)
-
-
-EDITOR_TAG = "SegmentEditor"
-"""The module Segment Editor works with the one node of this tag."""
-IMAGE_ROLE = "TrustSeg.EditedImage"
 
 
 def edit_uncertain(

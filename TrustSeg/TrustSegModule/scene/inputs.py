@@ -14,6 +14,9 @@ from TrustSegModule.scene.geometry import ImageGeometry, ijk_to_ras, volume_geom
 from TrustSegModule.scene.maps import MAP_ATTRIBUTE
 from TrustSegModule.scene.nodes import SceneError, nodes_of_class
 
+BOX_STEPS = 5
+"""Points per edge of a box: a nonlinear transform bends its edges, so the corners do not suffice."""
+
 
 def images(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
     """Return the volumes of the scene that are images: neither label maps nor uncertainty maps."""
@@ -70,10 +73,6 @@ def _require_voxels(volume_node: slicer.vtkMRMLVolumeNode) -> None:
     if image is None or image.GetPointData().GetScalars() is None or min(image.GetDimensions()) < 1:
         message = _("'{name}' holds no image; load it or choose another volume")
         raise SceneError(message.format(name=volume_node.GetName()))
-
-
-BOX_STEPS = 5
-"""Points per edge of a box: a nonlinear transform bends its edges, so the corners do not suffice."""
 
 
 def roi_text(roi_node: slicer.vtkMRMLMarkupsROINode, volume_node: slicer.vtkMRMLVolumeNode) -> str:

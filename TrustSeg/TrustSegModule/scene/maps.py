@@ -23,6 +23,11 @@ MAP_ATTRIBUTE = "TrustSeg.Map"
 CLASSES_ATTRIBUTE = "TrustSeg.Classes"
 CALIBRATED_ATTRIBUTE = "TrustSeg.Calibrated"
 
+COLOR_MAPS = ("Inferno", "Viridis", "Cividis", "Magma", "Grey", "Rainbow")
+"""The first is the default; the others are for eyes and habits that differ."""
+COLOR_MAP_ATTRIBUTE = "TrustSeg.ColorMap"
+COLOR_TABLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "ColorTables"
+
 
 def describe_map(map_node: slicer.vtkMRMLScalarVolumeNode, name: str, classes: int) -> None:
     """Store in a node what `scale_of` needs, also after the scene was saved and loaded.
@@ -155,12 +160,6 @@ def _no_unit() -> slicer.vtkCodedEntry:
     units = slicer.vtkCodedEntry()
     units.SetValueSchemeMeaning("1", "UCUM", "no units")
     return units
-
-
-COLOR_MAPS = ("Inferno", "Viridis", "Cividis", "Magma", "Grey", "Rainbow")
-"""The first is the default; the others are for eyes and habits that differ."""
-COLOR_MAP_ATTRIBUTE = "TrustSeg.ColorMap"
-COLOR_TABLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "ColorTables"
 
 
 def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:

@@ -21,6 +21,8 @@ AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
 SEGMENT_PREFIX = "Segment_"
 LINE_PIXELS = 2
 
+MM3_PER_ML = 1000.0
+
 
 def create_segmentation(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLSegmentationNode:
     """Add an empty segmentation to the scene that is shown as outlines."""
@@ -135,9 +137,6 @@ def _place(labelmap: slicer.vtkOrientedImageData, input_node: slicer.vtkMRMLVolu
 
 def _binary_labelmap() -> str:
     return slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-
-
-MM3_PER_ML = 1000.0
 
 
 class MaskFingerprint(NamedTuple):

@@ -14,6 +14,9 @@ from TrustSegModule.scene.segmentation import binary_labelmap
 
 Point = tuple[float, float, float]
 
+MIDDLE_ATTRIBUTE = "TrustSeg.Middle"
+Index = tuple[int, int, int]
+
 
 def world_position(node: slicer.vtkMRMLTransformableNode, ras_mm: Sequence[float]) -> Point:
     """Return where a point of a node lies in the scene, in RAS mm."""
@@ -53,9 +56,6 @@ def _look_at(camera: slicer.vtkMRMLCameraNode, point: Point) -> None:
         camera.SetPosition(*(p + q - f for p, q, f in zip(position, point, focus, strict=True)))
         camera.SetFocalPoint(*point)
     camera.ResetClippingRange()
-
-
-MIDDLE_ATTRIBUTE = "TrustSeg.Middle"
 
 
 def keep_middle(
@@ -112,9 +112,6 @@ def _world(segmentation_node: slicer.vtkMRMLSegmentationNode, labelmap, index: l
     labelmap.GetImageToWorldMatrix(matrix)
     segmentation_node.TransformPointToWorld(matrix.MultiplyPoint((*index, 1.0))[:3], world)
     return tuple(world)
-
-
-Index = tuple[int, int, int]
 
 
 def middle_steps(labels: np.ndarray) -> Generator[None, None, Index | None]:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from TrustSegLib.worker.folder import PrivateFolder
     from TrustSegLib.worker.server.service import Channel
 
+Fingerprint = tuple[tuple[str, int, int], ...]
+MB = 1_000_000
+
 
 class JobHandlers:
     """Handles the requests of one client: a method for each type of message.
@@ -175,9 +178,6 @@ def _values(message: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     return {"type": "finished", "id": message["id"], "answer": values}
 
 
-Fingerprint = tuple[tuple[str, int, int], ...]
-
-
 @dataclass(frozen=True)
 class LoadedModel:
     """A model with its network in memory; what `inference.segment` needs of a bundle."""
@@ -257,9 +257,6 @@ def _fingerprint(path: Path) -> Fingerprint:
     except OSError:
         return ()  # `load_bundle` reports what is wrong
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-
-
-MB = 1_000_000
 
 
 def list_devices() -> list[Device]:

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 SEED = 0
 """As the command line's default: the same image gives the same mask."""
 
+SHARES = {"prepare": 0.03, "predict": 0.90, "restore": 0.06, "measure": 0.01}
+"""Of the whole run; rough, as the network dominates."""
+MIN_INTERVAL = 0.05
+"""Seconds between two reports of the same stage: faster ones cannot be read."""
+
 
 class SegmentJob:
     """One request that is being processed."""
@@ -133,13 +138,6 @@ def _read_image(folder: PrivateFolder, name: str) -> np.ndarray:
         return read_array(folder.path / name)
     except (OSError, ValueError, EOFError) as error:
         raise ProtocolError(f"{name} cannot be read ({error})") from error
-
-
-SHARES = {"prepare": 0.03, "predict": 0.90, "restore": 0.06, "measure": 0.01}
-"""Of the whole run; rough, as the network dominates."""
-
-MIN_INTERVAL = 0.05
-"""Seconds between two reports of the same stage: faster ones cannot be read."""
 
 
 class Step(NamedTuple):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 JOB_KINDS = ("segment", "segment_file", "plan_batch", "write_tables", "read_case", "warm")
 """Each is a method of `JobHandlers`."""
 
+READ_BYTES = 2**16
+
 
 def serve(channel: Channel, folder: Path, idle_seconds: float) -> NoReturn:
     """Send the greeting, load PyTorch, and run one job after the other; the process ends here.
@@ -161,9 +163,6 @@ class Jobs:
     def cancelled(self) -> bool:
         """Whether the current job was cancelled."""
         return self._cancelled
-
-
-READ_BYTES = 2**16
 
 
 class Channel:
