@@ -32,7 +32,7 @@ ACCEPT_SECONDS = 60.0
 
 
 class Session:
-    """Process and request, each there or not.
+    """Process and request, each of which may be missing.
 
     Parameters
     ----------
