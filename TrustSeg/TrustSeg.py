@@ -37,7 +37,7 @@ class TrustSeg(ScriptedLoadableModule):
 mean and the variance of each activation from the image to the mask.</p>
 <p>Choose an image and a model and click Segment. The mask appears as an outline, the probability that a voxel
 is labeled wrong as colors over the image; the key U hides the colors. The keys N and P go to the next and the
-previous region that is worth a look. For research use only: not a medical
+previous region to review. For research use only: not a medical
 device.</p>
 """)
         self.parent.acknowledgementText = _("""
@@ -104,22 +104,22 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.followScene()
 
     def enter(self) -> None:
-        """The panel is opened: its keys work, and the worker warms up."""
+        """The panel is opened: its keys are active, and the worker warms up."""
         if self.closed:
             return
         self.followScene()
         self.chooseImage()
-        self.reviewPanel.come_back()
+        self.reviewPanel.reenter()
         self.keys.hold()
         if self.runPanel.model is not None:
             self.session.warm(self.runPanel.model, self.runPanel.device)
 
     def exit(self) -> None:
-        """Another module is opened: a running segmentation goes on, the keys are given back."""
+        """Another module is opened: a running segmentation continues, the keys are released."""
         self.keys.release()
 
     def cleanup(self) -> None:
-        """The panel is taken down; on a reload, without `exit`. Slicer may come back to it all the same."""
+        """The panel is destroyed; on a reload, without `exit`. Slicer may still call it afterwards."""
         if self.closed:
             return
         self.closed = True
@@ -131,7 +131,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def closeWorker(self) -> None:
-        """End the worker process, whatever it does."""
+        """End the worker process."""
         self.batch.close()
         self.session.close()
 
@@ -153,7 +153,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.parameters.inputVolume = self.logic.firstImage() or self.parameters.inputVolume
 
     def unfollowScene(self) -> None:
-        """Let go of the settings of a scene that is closed."""
+        """Disconnect from the settings of a scene that is closed."""
         if self.parameters is None:
             return
         self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
@@ -173,7 +173,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.followScene()
 
     def onNodeRemoved(self, caller=None, event=None) -> None:
-        """A person may delete a result in the module Data: the panel must not act on it any more."""
+        """The user may delete a result in the module Data: the panel must not act on it any more."""
         if self.parameters is not None and self.shownResults is not None:
             results = self.logic.resultsOf(self.shownInput)
             if results != self.shownResults:
@@ -189,10 +189,10 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.runPanel.place_region()
         if self.parameters.inputVolume is not self.shownInput:
             was_shown, self.shownInput = self.overlayPanel.shown, self.parameters.inputVolume
-            # What was said was said of another image.
+            # The status was about another image.
             self.runPanel.show_status("")
             self.showResults(self.logic.resultsOf(self.shownInput))
-            # Else the numbers of one image would stand beside the picture of another.
+            # Otherwise the numbers of one image would be shown with the picture of another.
             if was_shown and self.shownResults is not None and self.shownResults.maps:
                 self.showUncertainty()
         if self.reviewPanel.concealed:
@@ -231,14 +231,14 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         views.jump_to(slicer.mrmlScene, results.segmentation)
 
     def onResults(self, results) -> None:
-        """A segmentation is done; it may be that of an image that is no longer the chosen one."""
+        """A segmentation is done; its image may no longer be the chosen one."""
         from TrustSegModule.scene import views
 
         first = self.shownResults is None
         self.showResults(self.logic.resultsOf(self.parameters.inputVolume))
         if self.shownResults == results:
             self.showUncertainty()
-            # Once: whoever segments again is looking at a place, and wants to see that place.
+            # Only once: a user who segments again wants to keep the position.
             if first:
                 views.jump_to(slicer.mrmlScene, results.segmentation)
 
@@ -250,17 +250,17 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.onReviewed()
 
     def showUncertainty(self) -> None:
-        """Lay the uncertainty over the image, unless the person wants a first look without it."""
+        """Show the uncertainty over the image, unless the user wants a first look without it."""
         if not self.reviewPanel.concealed:
             self.overlayPanel.reveal()
 
     def onRevealed(self) -> None:
-        """The person has asked for the uncertainty."""
+        """The user has asked for the uncertainty."""
         if self.shownResults.maps:
             self.overlayPanel.reveal()
 
     def onReviewed(self) -> None:
-        """A decision, a mask or the chosen place has changed: the numbers follow."""
+        """A decision, a mask or the chosen region has changed: update the numbers."""
         review, concealed = self.reviewPanel.review, self.reviewPanel.concealed
         self.overlayPanel.conceal(concealed)
         self.resultsPanel.show(*self.logic.reportAndColors(self.shownResults), review, concealed)

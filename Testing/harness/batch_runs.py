@@ -1,4 +1,4 @@
-"""What a person does in the section "Batch", with the panel in a window and a real worker."""
+"""Actions of the user in the section "Batch", with the panel in a window and a real worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The module's panel with a real worker: what a person does with it, and what the scene holds afterwards."""
+"""The module's panel with a real worker: actions of the user, and the scene afterwards."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 def ticking(session) -> Iterator[list[bool]]:
     """Let a timer tick at every turn of the event loop; the list gets whether the session was busy then.
 
-    What blocks the event loop while the session is busy keeps the timer from ticking.
+    If the event loop is held until the session is done, the session is no longer busy at the next tick.
     """
     import qt
 

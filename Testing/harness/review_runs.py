@@ -1,4 +1,4 @@
-"""The review in the panel: what a person clicks, reads, and finds in the scene.
+"""The review in the panel: what a user clicks, reads, and finds in the scene.
 
 `opened` is what the fixture of that name gives: the panel on a calibrated result.
 """

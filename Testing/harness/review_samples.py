@@ -1,4 +1,4 @@
-"""A result with all that a calibrated model says, in a scene: what a review starts from."""
+"""A result of a calibrated model in a scene, as the start of a review."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import slicer
-from scene_samples import MODEL, MadeUpAnswer, sample_answer
+from scene_samples import MODEL, MadeUpAnswer, sample_result
 
 FLAG = "expected DSC .62 (.41-.78): likely to fail"
 CALIBRATION = {
@@ -24,7 +24,7 @@ CALIBRATION = {
 }
 
 
-def calibrated_answer(image, regions: int = 3) -> MadeUpAnswer:
+def calibrated_result(image, regions: int = 3) -> MadeUpAnswer:
     """Return a result for the sample image: intervals, expected DSC, a flag, and regions.
 
     Parameters
@@ -34,7 +34,7 @@ def calibrated_answer(image, regions: int = 3) -> MadeUpAnswer:
     regions : int
         How many, at voxels of the mask that are far from each other.
     """
-    answer = sample_answer()
+    answer = sample_result()
     first, second = answer.report["structures"]
     rows = [
         {
@@ -65,10 +65,10 @@ def calibrated_answer(image, regions: int = 3) -> MadeUpAnswer:
 
 
 def put_calibrated(image, regions: int = 3):
-    """Put `calibrated_answer` beside the image and return its nodes."""
+    """Put `calibrated_result` beside the image and return its nodes."""
     from TrustSegModule.results.nodes import put_result
 
-    return put_result(slicer.mrmlScene, image, calibrated_answer(image, regions), MODEL)
+    return put_result(slicer.mrmlScene, image, calibrated_result(image, regions), MODEL)
 
 
 def erase(segmentation, segment: str, planes: int = 3) -> None:

@@ -19,7 +19,7 @@ MODEL = json.loads((ROOT / "TrustSegLib" / "models" / "hippocampus-t1" / "model.
 
 @dataclass(frozen=True)
 class MadeUpAnswer:
-    """What a worker's answer is to the module."""
+    """The parts of a worker's result that the module uses."""
 
     labels: np.ndarray
     maps: dict[str, np.ndarray]
@@ -38,7 +38,7 @@ def load_volume(scene, path: Path = IMAGE, name: str = "MR", kind: str = "Scalar
     return node
 
 
-def made_up_answer(labels: np.ndarray, *more_maps: str) -> MadeUpAnswer:
+def made_up_result(labels: np.ndarray, *more_maps: str) -> MadeUpAnswer:
     """Return a result whose error probability is high at the edge of the mask, and 0 far from it.
 
     Parameters
@@ -52,9 +52,9 @@ def made_up_answer(labels: np.ndarray, *more_maps: str) -> MadeUpAnswer:
     return MadeUpAnswer(labels.astype(np.uint8), maps, made_up_report(labels))
 
 
-def sample_answer(*more_maps: str) -> MadeUpAnswer:
+def sample_result(*more_maps: str) -> MadeUpAnswer:
     """Return a result for `IMAGE`: the experts' mask."""
-    return made_up_answer(sitk.GetArrayFromImage(sitk.ReadImage(str(LABELS))), *more_maps)
+    return made_up_result(sitk.GetArrayFromImage(sitk.ReadImage(str(LABELS))), *more_maps)
 
 
 @lru_cache(maxsize=8)

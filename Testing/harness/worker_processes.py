@@ -1,4 +1,4 @@
-"""Worker processes for tests: a quick stand-in for the segmentation, and how to watch what they do."""
+"""Worker processes for tests: a quick stand-in for the segmentation, and functions to watch them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ del sys.argv[0]
 runpy.run_module("TrustSegLib.worker", run_name="__main__", alter_sys=True)
 """
 
-# In place of `TrustSegLib.worker.server.workshop`: no PyTorch, and what it does is the image's name.
+# In place of `TrustSegLib.worker.server.handlers`: no PyTorch, and what it does is the image's name.
 STAND_IN = """
 import os, sys, time, types
 import numpy as np
 from TrustSegLib.worker.arrays import read_array, write_array
 from TrustSegLib.worker.protocol import Cancelled
 
-class Workshop:
+class JobHandlers:
     def __init__(self, channel, folder):
         self.channel = channel
         self.folder = folder
@@ -80,8 +80,8 @@ class Workshop:
         print("printed by a library")
         os.system("echo printed by a child")
 
-module = types.ModuleType("TrustSegLib.worker.server.workshop")
-module.Workshop = Workshop
+module = types.ModuleType("TrustSegLib.worker.server.handlers")
+module.JobHandlers = JobHandlers
 sys.modules[module.__name__] = module
 """
 

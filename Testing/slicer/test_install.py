@@ -1,4 +1,4 @@
-"""The extension as Slicer gets it: built with real cmake, installed, opened from both its places."""
+"""The extension as Slicer gets it: built with real CMake, installed, opened from both places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The module keeps the rules of the real application, which the tests' stand-ins cannot all enforce."""
+"""The module follows the rules of the real application, which the stand-ins cannot all enforce."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A long test run ends in the middle without a word: see `qt_stand_ins/none_references.py`."""
+"""A long test run does not exhaust the references to None: see `qt_stand_ins/none_references.py`."""
 
 from __future__ import annotations
 

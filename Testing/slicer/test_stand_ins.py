@@ -1,4 +1,4 @@
-"""The stand-ins for Slicer's Qt side do what the application does, or refuse: tried on a small module."""
+"""The stand-ins for Slicer's Qt side act as the application does, or refuse: tested on a small module."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the TrustSeg module of 3D Slicer is made of, and where it finds TrustSegLib.
+"""Parts of the TrustSeg module of 3D Slicer, and how it finds TrustSegLib.
 
-Slicer puts only the module's own folder on `sys.path`. An installed extension has TrustSegLib in that folder
-and nothing is to be done; in a checkout the library is a sibling of the module's folder.
-Standard library only: looking for installed packages imports this, and must import none.
+Slicer puts only the module's own folder on `sys.path`. An installed extension has TrustSegLib in that folder;
+in a checkout the library is beside the module's folder.
+Standard library only: the check for installed packages imports this, and must import none of them.
 """
 
 from __future__ import annotations

@@ -14,21 +14,22 @@ from TrustSegLib.worker.client.events import (
     Stopped,
 )
 from TrustSegLib.worker.client.requests import (
-    CaseAnswer,
+    CaseResult,
     PlanBatch,
     ReadCase,
-    SegmentAnswer,
     SegmentFile,
     SegmentRequest,
+    SegmentResult,
     WriteTables,
 )
 from TrustSegLib.worker.client.worker import Worker
-from TrustSegLib.worker.protocol import Cancelled, Device, WorkerError
+from TrustSegLib.worker.protocol import Cancelled, CaseOutcome, Device, WorkerError
 
 __all__ = [
     "Announced",
     "Cancelled",
-    "CaseAnswer",
+    "CaseOutcome",
+    "CaseResult",
     "Device",
     "Event",
     "Failed",
@@ -38,9 +39,9 @@ __all__ = [
     "Progressed",
     "ReadCase",
     "Ready",
-    "SegmentAnswer",
     "SegmentFile",
     "SegmentRequest",
+    "SegmentResult",
     "Stopped",
     "Worker",
     "WorkerError",

@@ -1,4 +1,4 @@
-"""`python -m TrustSegLib.worker`: the process; started by `Worker`, not by people."""
+"""`python -m TrustSegLib.worker`: the process; started by `Worker`, not by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from TrustSegLib.worker.server.service import Channel, serve
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve until the client closes, dies, or asks nothing for long."""
+    """Serve until the client closes or dies, or has sent no request for long."""
     # First of all: what any library prints from here on goes to the log.
     channel = Channel.take_standard_streams()
     parser = argparse.ArgumentParser(prog="python -m TrustSegLib.worker")

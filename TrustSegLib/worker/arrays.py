@@ -1,4 +1,4 @@
-"""Arrays as `.npy` files, written and read a piece at a time so that nobody waits for a large one."""
+"""Arrays as `.npy` files, written and read a piece at a time so that a large one blocks nobody."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PIECE_BYTES = 2**22
 """Moved per step: a few ms, also on a machine that does much else."""
 
 MOMENT_SECONDS = 0.02
-"""For which pieces are moved before the caller has its turn again."""
+"""For which pieces are moved before control returns to the caller."""
 
 
 def for_a_moment(step: Callable[[], bool]) -> bool:
-    """Take steps until the last one, which answers True, or until the moment is over, which answers False."""
+    """Take steps until one returns True (return True) or the time is over (return False)."""
     end = time.monotonic() + MOMENT_SECONDS
     while not step():
         if time.monotonic() >= end:
@@ -48,7 +48,7 @@ class ArrayWriter:
     path : Path
         The file; it is whole only after the last step.
     array : np.ndarray
-        At least three axes; it must not change meanwhile, need not be contiguous, and is never copied whole.
+        At least three axes; must not change until it is written, need not be contiguous, is not copied whole.
     """
 
     def __init__(self, path: Path, array: np.ndarray) -> None:

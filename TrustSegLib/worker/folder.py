@@ -1,4 +1,4 @@
-"""The private folder in which the two processes exchange arrays, and its end when both are gone."""
+"""The private folder in which the two processes exchange arrays; it is deleted when both have ended."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ else:
 PREFIX = "trustseg-worker-"
 LOCK_FILE = "lock"
 CLIENT_BYTE, WORKER_BYTE = 0, 1
-"""Windows has no shared locks: each process locks a byte of its own, and who sweeps tries both."""
+"""Windows has no shared locks: each process locks a byte of its own, and `sweep` tries both."""
 
 ATTEMPTS = 20
 
 
 class PrivateFolder:
-    """Folder that only this user can enter; whoever holds its lock is using it.
+    """Folder that only this user can enter; a process that uses it holds its lock.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class PrivateFolder:
                 (path / LOCK_FILE).write_bytes(b"\0\0")
                 if lock := _hold(path, CLIENT_BYTE):
                     return cls(path, lock)
-                # Somebody's sweep came between the two lines above.
+                # The sweep of another process came between the two lines above.
                 shutil.rmtree(path, ignore_errors=True)
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -81,9 +81,9 @@ class PrivateFolder:
             _unlink(file)
 
     def remove(self) -> None:
-        """Delete the folder with all that is in it; nothing happens when it is gone already.
+        """Delete the folder with its contents, if it still exists.
 
-        It is tried for a while when the other process is just writing into it.
+        Repeated for a while, as the other process may be writing into it.
         """
         for _ in range(ATTEMPTS):
             _delete(self.path, self._lock)
@@ -93,7 +93,7 @@ class PrivateFolder:
 
 
 def sweep() -> None:
-    """Delete the folders of this user that no process holds: both of theirs were killed."""
+    """Delete the folders of this user that no process holds: both of its processes were killed."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if _is_ours(path) and (lock := _hold_alone(path)):
             _delete(path, lock)
@@ -125,7 +125,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _hold(path: Path, byte: int) -> BinaryIO | None:
-    """Lock file, held together with the other process; None when somebody is sweeping the folder, or has."""
+    """Lock file, held together with the other process; None when the folder is being swept, or was."""
     file = _locked(path, (byte,), shared=True)
     if file is not None and not (path / LOCK_FILE).exists():
         file.close()
@@ -134,7 +134,7 @@ def _hold(path: Path, byte: int) -> BinaryIO | None:
 
 
 def _hold_alone(path: Path) -> BinaryIO | None:
-    """Lock file, held alone; None when a process holds it, or the folder cannot be looked into."""
+    """Lock file, held alone; None when a process holds it, or the folder cannot be entered."""
     return _locked(path, (CLIENT_BYTE, WORKER_BYTE), shared=False)
 
 
@@ -151,7 +151,7 @@ def _locked(path: Path, lock_bytes: tuple[int, ...], shared: bool) -> BinaryIO |
 
 
 def _lock(file: BinaryIO, byte: int, shared: bool) -> None:
-    """Lock at once or raise OSError; the operating system lets go when the process ends, however it ends."""
+    """Lock at once or raise OSError; the operating system unlocks when the process ends, however it ends."""
     if os.name == "nt":
         file.seek(byte)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from TrustSegLib.errors import TrustSegError
 
@@ -18,11 +18,11 @@ MAX_LINE_BYTES = 2**24
 
 
 class WorkerError(TrustSegError):
-    """The worker cannot do what was asked; one line for people."""
+    """A request cannot be fulfilled; one line for the user."""
 
 
 class ProtocolError(WorkerError):
-    """A line is not what the protocol allows."""
+    """A message violates the protocol."""
 
 
 class Cancelled(Exception):  # not an error: the caller asked for it
@@ -38,7 +38,7 @@ class Device:
     name : str
         What a request's `device` takes: `cpu`, `cuda:0`.
     title : str
-        Name of the hardware, for people.
+        Name of the hardware.
     free_mb, total_mb : int or None
         Memory in MB (1e6 bytes) when the worker started; None where it is not known.
     """
@@ -47,6 +47,14 @@ class Device:
     title: str
     free_mb: int | None = None
     total_mb: int | None = None
+
+
+class CaseOutcome(NamedTuple):
+    """Outcome of an image of a batch: the folder of its results, or why there are none."""
+
+    image: str
+    folder: str | None
+    error: str | None
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -78,7 +86,7 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 def shown(line: bytes) -> str:
-    """Begin of a line, for people."""
+    """Start of a line, for messages."""
     return repr(line[:80].decode("utf-8", errors="replace"))
 
 
@@ -87,7 +95,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines.
+    """Splits a stream of bytes into lines.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the code under test asks a person; the test answers beforehand. An unanswered question raises."""
+"""Dialogs of the code under test: the test answers in advance; an unanswered one raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens the panel of a scripted module, acts on it as a person would, and takes its picture."""
+"""Opens the panel of a scripted module, acts on it as a user would, and takes its picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A large image goes over in pieces, between which the caller has its turn."""
+"""A large image is transferred in pieces, between which control returns to the caller."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_request_sent_in_pieces_gives_the_same_result(make_worker, make_request,
     header = 128  # bytes of a .npy file before its array
     assert image.stat().st_size < header + request.array.nbytes, "it went over in one go"
     finished = until(worker, Finished)[-1]
-    np.testing.assert_array_equal(finished.answer.labels, request.array[0] > 0)
+    np.testing.assert_array_equal(finished.result.labels, request.array[0] > 0)
 
 
 def test_cancel_during_transfer_keeps_the_process_and_leaves_no_file(

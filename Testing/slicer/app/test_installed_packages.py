@@ -1,4 +1,4 @@
-"""Which packages are there is seen without importing any; a half-installed torch is recognized."""
+"""Installed packages are found without importing any; a half-installed torch is recognized."""
 
 from __future__ import annotations
 

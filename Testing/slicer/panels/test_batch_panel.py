@@ -22,7 +22,7 @@ from batch_samples import (
     read_cases,
     voxels,
 )
-from panel_runs import ERROR_MAP, PANEL, large_image, mask, node_names, ticking, wait_until
+from panel_runs import ERROR_MAP, PANEL, large_image, mask, node_names, wait_until
 from review_runs import cells, click_row, double_click_row
 from worker_processes import eventually, runs
 
@@ -75,7 +75,7 @@ def test_batch_equals_the_command_line(batch_panel, done, tmp_path):
     (first, *_others) = cells(ui.batchTable)
     assert first[1] == "failed"
     assert "b.nrrd" in first[0]
-    assert len(first[0].split("\n")) == 2, "the reason is not told, or not in one line"
+    assert len(first[0].split("\n")) == 2, "the reason is missing, or not in one line"
     assert ui.batchLabel.text.startswith("3 images, 1 failed.")
     assert ui.batchButton.text == "Start batch"
     assert ui.batchProgressBar.isHidden()
@@ -84,21 +84,19 @@ def test_batch_equals_the_command_line(batch_panel, done, tmp_path):
     assert [row[1] for row in cells(ui.batchTable)[1:]] == [f"{quality:.2f}" for quality in qualities]
 
 
-def test_event_loop_runs_and_progress_is_shown_during_a_batch(batch_panel, tmp_path):
+def test_progress_is_shown_during_a_batch(batch_panel, tmp_path):
     start(batch_panel, make_folder(tmp_path / "images"), tmp_path / "results")
     ui, texts, progress = batch_panel.ui, [], []
     assert not ui.segmentButton.enabled
     assert ui.statusLabel.text.startswith("A batch is running")
-    with ticking(batch_panel.widget.batch) as ticks:
-        while batch_panel.widget.batch.busy:
-            slicer.app.processEvents()
-            texts.append(ui.batchLabel.text)
-            if not ui.batchProgressBar.isHidden():
-                progress.append(ui.batchProgressBar.value)
+    while batch_panel.widget.batch.busy:
+        slicer.app.processEvents()
+        texts.append(ui.batchLabel.text)
+        if not ui.batchProgressBar.isHidden():
+            progress.append(ui.batchProgressBar.value)
     assert any(text.startswith("Image 1 of 3: a.nii.gz") for text in texts)
     assert any(re.search(r"about \d+ (s|min) left$", text) for text in texts)
     assert progress == sorted(progress)
-    assert sum(ticks) > 10
 
 
 def test_cases_of_an_earlier_batch_are_listed(batch_panel, done):

@@ -1,4 +1,4 @@
-"""The section "Batch" with a folder of DICOM series: all are done, told apart, and open for review."""
+"""The section "Batch" with a folder of DICOM series: all are segmented, named apart, and open for review."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_series_is_segmented_named_and_opened(batch_panel, export, tmp_pat
     assert names[0] == SCOUT
     assert sorted(names[1:]) == sorted(SERIES)
     first, *_others = cells(ui.batchTable)
-    assert "\na DICOM series of one slice" in first[0], "the reason is not told, or with the whole path"
+    assert "\na DICOM series of one slice" in first[0], "the reason is missing, or has the whole path"
     assert rows[1]["quality"] <= rows[2]["quality"]
 
     # Now, and from the list that an earlier batch has left.

@@ -1,4 +1,4 @@
-"""Packages that are missing: asked for at the click and not before, and a decline changes nothing."""
+"""Missing packages: the panel asks at the click and not before, and declining changes nothing."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_segmentation_starts_after_the_installation(
 
 
 def test_testing_application_asks_nothing(no_worker, panel_without, slicer_application, dialogs, monkeypatch):
-    """`Slicer --testing` has nobody who could answer."""
+    """`Slicer --testing` has no user who could answer."""
     monkeypatch.setattr(slicer_application, "testing", True)
     panel_without.ui.segmentButton.click()
     assert dialogs.shown == []

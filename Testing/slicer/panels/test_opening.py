@@ -1,4 +1,4 @@
-"""The panel as it meets a person: what it says of itself, what it chooses, and why it refuses."""
+"""The panel when it is opened: its descriptions and choices, and the reasons why it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that lie askew, mirrored or under a transform: mask and overlay are where the anatomy is."""
+"""Oblique, mirrored and transformed images: mask and overlay coincide with the anatomy."""
 
 from __future__ import annotations
 

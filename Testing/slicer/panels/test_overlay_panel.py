@@ -1,4 +1,4 @@
-"""The overlay's controls: each does to the nodes, and to the pixels, what it says."""
+"""The controls of the overlay: their effect on the nodes and on the pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers in the panel are those of the report, for people."""
+"""The numbers in the panel are those of the report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from module_pictures import PANEL_WIDTH
 from panel_runs import PANEL
 from review_runs import INTERVAL, QUALITY, cells
 from review_samples import FLAG, erase
-from scene_samples import MODEL, sample_answer
+from scene_samples import MODEL, sample_result
 
 MARGINS = 24
 """The square in the structure's color, and what Qt leaves free around a text, in pixels."""
@@ -36,7 +36,7 @@ def test_result_without_calibration_shows_no_interval(image, shared_worker, dial
 
     from TrustSegModule.results.nodes import put_result
 
-    put_result(slicer.mrmlScene, image, sample_answer(), MODEL)
+    put_result(slicer.mrmlScene, image, sample_result(), MODEL)
     with open_panel(PANEL) as panel:
         table = panel.ui.resultsTable
         assert cells(table)[0][INTERVAL] == "not\ncalibrated"

@@ -1,4 +1,4 @@
-"""The review in the panel: what a person clicks and types, and what the scene holds afterwards."""
+"""The review in the panel: clicks and keys of the user, and the scene afterwards."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import SimpleITK as sitk
+
+pytest.importorskip("slicer")
 import slicer
 from panel_runs import ERROR_MAP, PANEL, load_image, results, segment, wait_until
 from review_runs import (
@@ -26,8 +28,6 @@ from review_runs import (
 )
 from review_samples import erase, put_calibrated, type_text
 from scene_samples import LABELS
-
-pytest.importorskip("slicer")
 
 
 def test_table_lists_the_regions_of_the_report(opened):
@@ -97,7 +97,7 @@ def test_result_without_regions_is_shown(image, shared_worker, dialogs):
     put_calibrated(image, regions=0)
     with open_panel(PANEL) as panel:
         panel.press("N")
-        assert panel.ui.progressLabel.text == "No region to look at."
+        assert panel.ui.progressLabel.text == "No region to review."
         assert panel.ui.regionTable.isHidden()
         assert panel.ui.stepBox.isHidden()
 
@@ -208,9 +208,6 @@ def test_deleted_result_ends_the_review(opened, scene):
     opened.panel.press("N")
 
 
-pytest.importorskip("slicer")
-
-
 def test_edit_here_opens_the_segment_editor_at_the_region(opened):
     ui, segmentation = opened.ui, opened.nodes.segmentation
     ui.nextButton.click()
@@ -265,9 +262,6 @@ def test_edit_before_revealing_is_not_limited_to_the_uncertain_voxels(opened):
     editor = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
     assert not editor.GetSourceVolumeIntensityMask()
     assert editor.GetSourceVolumeNode() is opened.image
-
-
-pytest.importorskip("slicer")
 
 
 def test_uncertainty_is_concealed_until_revealed(panel, image):

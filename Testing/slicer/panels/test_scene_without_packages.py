@@ -1,4 +1,4 @@
-"""A scene is opened where nothing was installed yet: it is shown all the same."""
+"""A scene is shown before any package is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancel, Slicer's exit and the end of the panel: soon, and nothing is left."""
+"""Runs of the panel: canceled, refused, or ended with the panel or Slicer; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 
 import numpy as np
 import pytest
+
+pytest.importorskip("slicer")
 import slicer
 from panel_runs import (
     PANEL,
@@ -20,8 +22,6 @@ from panel_runs import (
     wait_until,
 )
 from worker_processes import eventually, runs
-
-pytest.importorskip("slicer")
 
 
 @pytest.fixture
@@ -135,9 +135,6 @@ def test_closing_the_panel_while_placing_drops_the_result(image, shared_worker, 
     assert results(image) is None
 
 
-pytest.importorskip("slicer")
-
-
 def refused(panel, dialogs) -> str:
     """Click Segment, which must fail; return what was said."""
     before = node_names()
@@ -233,7 +230,7 @@ def region(scene, center: tuple[float, float, float], size: float):
 
 def test_region_outside_the_image_is_refused(panel, scene, dialogs):
     panel.ui.regionSelector.setCurrentNode(region(scene, (900.0, 0.0, 0.0), 10.0))
-    assert refused(panel, dialogs).startswith("'box' lies beside")
+    assert refused(panel, dialogs).startswith("'box' lies outside")
 
 
 def test_new_region_is_placed_around_the_image(panel, image, scene):

@@ -1,4 +1,4 @@
-"""The review as files: all of it, read back, and an error that says which file."""
+"""The review as files, read back, and errors that name the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytest.importorskip("slicer")
 import slicer
 from panel_runs import PANEL
 from review_samples import erase, put_calibrated, type_text
-from scene_samples import sample_answer
+from scene_samples import sample_result
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_page_shows_the_edited_mask_and_the_log(opened):
 
     node = opened.nodes.segmentation
     before = mask_on(node, image_of(node))
-    np.testing.assert_array_equal(before, sample_answer().labels)
+    np.testing.assert_array_equal(before, sample_result().labels)
     erase(node, "Segment_1")
     opened.panel.widget.reviewPanel.look_for_edits()
     after = mask_on(node, image_of(node))

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("slicer")
 import slicer
 import vtk
-from scene_samples import MODEL, load_volume, sample_answer
+from scene_samples import MODEL, load_volume, sample_result
 
 ERROR = "error_probability"
 
@@ -16,7 +16,7 @@ ERROR = "error_probability"
 def put(scene, image, *maps: str):
     from TrustSegModule.results import nodes as result_nodes
 
-    return result_nodes.put_result(scene, image, sample_answer(*maps), MODEL)
+    return result_nodes.put_result(scene, image, sample_result(*maps), MODEL)
 
 
 def test_nodes_have_names_voxels_and_units_of_the_result(scene):
@@ -32,15 +32,15 @@ def test_nodes_have_names_voxels_and_units_of_the_result(scene):
     assert error_map.GetVoxelValueUnits().GetCodeValue() == "1"
     voxels = slicer.util.arrayFromVolume(error_map)
     assert voxels.dtype == np.float32
-    np.testing.assert_array_equal(voxels, sample_answer().maps[ERROR])
+    np.testing.assert_array_equal(voxels, sample_result().maps[ERROR])
 
 
 def test_map_is_a_copy_of_the_received_array(scene):
     from TrustSegModule.results import nodes as result_nodes
 
-    answer = sample_answer()
-    nodes = result_nodes.put_result(scene, load_volume(scene), answer, MODEL)
-    answer.maps[ERROR][:] = 7
+    result = sample_result()
+    nodes = result_nodes.put_result(scene, load_volume(scene), result, MODEL)
+    result.maps[ERROR][:] = 7
     assert slicer.util.arrayFromVolume(nodes.maps[ERROR]).max() <= 0.5
 
 
@@ -71,7 +71,7 @@ def test_report_is_kept_with_the_nodes(scene):
     from TrustSegModule.results import nodes as result_nodes
 
     nodes = put(scene, load_volume(scene))
-    assert result_nodes.report_of(nodes.segmentation) == sample_answer().report
+    assert result_nodes.report_of(nodes.segmentation) == sample_result().report
 
 
 def test_second_run_updates_the_nodes_and_keeps_the_settings(scene):
@@ -85,11 +85,11 @@ def test_second_run_updates_the_nodes_and_keeps_the_settings(scene):
     overlay.set_color_map(scene, nodes.maps[ERROR], "Magma")
     nodes.segmentation.SetName("mine")
     count = scene.GetNumberOfNodes()
-    answer = sample_answer()
-    answer.labels[:] = 1
-    answer.maps[ERROR][:] = 0.125
-    answer.report["image"] = "second"
-    assert result_nodes.put_result(scene, image, answer, MODEL) == nodes
+    result = sample_result()
+    result.labels[:] = 1
+    result.maps[ERROR][:] = 0.125
+    result.report["image"] = "second"
+    assert result_nodes.put_result(scene, image, result, MODEL) == nodes
     assert scene.GetNumberOfNodes() == count
     assert result_nodes.report_of(nodes.segmentation)["image"] == "second"
     assert (slicer.util.arrayFromVolume(nodes.maps[ERROR]) == 0.125).all()
@@ -177,16 +177,16 @@ def test_result_follows_the_transform_of_the_image(application, scene, make):
     from TrustSegModule.scene import legend, overlay, surface
 
     view = application.slice_view("Yellow")
-    image, answer = load_volume(scene), sample_answer()
+    image, result = load_volume(scene), sample_result()
     voxels = slicer.util.arrayFromVolume(image)
-    voxels[:] = np.where(answer.labels > 0, 200, 0)
-    answer.maps[ERROR][:] = np.where(answer.labels > 0, 0.5, 0)
+    voxels[:] = np.where(result.labels > 0, 200, 0)
+    result.maps[ERROR][:] = np.where(result.labels > 0, 0.5, 0)
     image.GetDisplayNode().AutoWindowLevelOff()
     image.GetDisplayNode().SetWindowLevelMinMax(0, 200)
     image.GetDisplayNode().InterpolateOff()
     transform = make(scene) if make else None
     image.SetAndObserveTransformNodeID(transform and transform.GetID())
-    nodes = result_nodes.put_result(scene, image, answer, MODEL)
+    nodes = result_nodes.put_result(scene, image, result, MODEL)
     surface.color_by(scene, nodes.segmentation, nodes.maps[ERROR])
     surface.show(scene, nodes.segmentation, True)
     for node in (*nodes.all, nodes.segmentation.GetNodeReference("TrustSeg.Surface")):

@@ -1,4 +1,4 @@
-"""A large result comes into the scene in pieces: whole, the same as in one piece, or not at all."""
+"""A large result is placed in the scene in pieces: completely, as in one piece, or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("slicer")
 import slicer
 from panel_runs import mask, node_names
-from scene_samples import MODEL, load_volume, made_up_answer, sample_answer
+from scene_samples import MODEL, load_volume, made_up_result, sample_result
 
 ERROR = "error_probability"
 pytestmark = pytest.mark.usefixtures("small_pieces")
@@ -23,18 +23,18 @@ def image(slicer_application, scene):
     return load_volume(scene, name="Head")
 
 
-def placement(scene, image, answer):
+def placement(scene, image, result):
     from TrustSegLib.worker import Finished
     from TrustSegModule.results.placement import Placement
 
-    return Placement(scene, image, SimpleNamespace(description=MODEL), Finished("1", answer))
+    return Placement(scene, image, SimpleNamespace(description=MODEL), Finished("1", result))
 
 
 def go_on(placed, calls: int | None = None) -> tuple[object, int]:
     """Call until it is over, or so often; what it said last, and the number of calls."""
     count, ended = 0, None
     while ended is None and count != calls:
-        ended, count = placed.go_on(), count + 1
+        ended, count = placed.step(), count + 1
         assert count < 10_000
     return ended, count
 
@@ -44,32 +44,32 @@ def voxels(nodes) -> dict[str, np.ndarray]:
     return {"mask": mask(nodes.segmentation).copy(), **maps}
 
 
-def second_answer():
+def second_result():
     """Another one than the sample's: every voxel differs in some way."""
-    answer = sample_answer("entropy")
-    answer.labels[:] = np.where(answer.labels == 1, 2, 1)
-    for values in answer.maps.values():
+    result = sample_result("entropy")
+    result.labels[:] = np.where(result.labels == 1, 2, 1)
+    for values in result.maps.values():
         values += 0.25
-    return answer
+    return result
 
 
 def test_placement_in_pieces_equals_placement_at_once(scene, image):
     from TrustSegModule.results import nodes
 
-    answer = second_answer()
-    placed = placement(scene, image, answer)
+    result = second_result()
+    placed = placement(scene, image, result)
     ended, calls = go_on(placed)
-    assert ended.answer is answer
-    assert calls > 2 * len(answer.labels), "it came in one piece"
+    assert ended.result is result
+    assert calls > 2 * len(result.labels), "it came in one piece"
     other = load_volume(scene, name="other")
-    expected = nodes.put_result(scene, other, answer, MODEL)
+    expected = nodes.put_result(scene, other, result, MODEL)
     found = voxels(placed.results)
     assert found.keys() == voxels(expected).keys() == {"mask", ERROR, "entropy"}
     for name, array in voxels(expected).items():
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array)
-    np.testing.assert_array_equal(found["mask"], answer.labels)
-    np.testing.assert_array_equal(found[ERROR], answer.maps[ERROR])
+    np.testing.assert_array_equal(found["mask"], result.labels)
+    np.testing.assert_array_equal(found[ERROR], result.maps[ERROR])
     for ours, theirs in zip(placed.results.all, expected.all, strict=True):
         assert attributes(ours) == attributes(theirs)
 
@@ -94,8 +94,8 @@ def heard(nodes, look: Callable[[str], None]) -> Iterator[None]:
 def test_observers_never_see_a_partial_result(scene, image):
     from TrustSegModule.results.nodes import put_result
 
-    nodes = put_result(scene, image, sample_answer("entropy"), MODEL)
-    before, after = voxels(nodes), {"mask": second_answer().labels, **second_answer().maps}
+    nodes = put_result(scene, image, sample_result("entropy"), MODEL)
+    before, after = voxels(nodes), {"mask": second_result().labels, **second_result().maps}
     events, faults = [], []
 
     def look(event: str) -> None:
@@ -104,12 +104,12 @@ def test_observers_never_see_a_partial_result(scene, image):
         if not any(all((seen[name] == whole[name]).all() for name in seen) for whole in (before, after)):
             faults.append(event)
 
-    placed = placement(scene, image, second_answer())
+    placed = placement(scene, image, second_result())
     ended = None
     with heard(nodes, look):
         while ended is None:
             assert not events, "a node changed before all was ready"
-            ended = placed.go_on()
+            ended = placed.step()
     assert placed.results == nodes
     assert "ModifiedEvent" in events
     assert faults == []
@@ -118,11 +118,11 @@ def test_observers_never_see_a_partial_result(scene, image):
 
 def test_nodes_are_added_only_with_their_voxels(scene, image):
     seen = node_names()
-    placed = placement(scene, image, sample_answer())
+    placed = placement(scene, image, sample_result())
     ended = None
     while ended is None:
         assert node_names() == seen
-        ended = placed.go_on()
+        ended = placed.step()
     assert node_names() != seen
 
 
@@ -130,9 +130,9 @@ def test_nodes_are_added_only_with_their_voxels(scene, image):
 def test_cancel_between_pieces_leaves_the_scene_unchanged(scene, image, calls):
     from TrustSegModule.results.nodes import put_result
 
-    nodes = put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_result(), MODEL)
     names, before = node_names(), voxels(nodes)
-    placed = placement(scene, image, second_answer())
+    placed = placement(scene, image, second_result())
     assert go_on(placed, calls) == (None, calls)
     placed.cancel()
     assert is_stopped(placed)
@@ -142,9 +142,9 @@ def test_cancel_between_pieces_leaves_the_scene_unchanged(scene, image, calls):
 
 
 def test_cancel_before_the_last_call_takes_effect(scene, image):
-    whole = go_on(placement(scene, load_volume(scene, name="other"), sample_answer()))[1]
+    whole = go_on(placement(scene, load_volume(scene, name="other"), sample_result()))[1]
     names = node_names()
-    placed = placement(scene, image, sample_answer())
+    placed = placement(scene, image, sample_result())
     assert go_on(placed, whole - 1)[0] is None
     placed.cancel()
     assert is_stopped(placed)
@@ -154,11 +154,11 @@ def test_cancel_before_the_last_call_takes_effect(scene, image):
 def is_stopped(placed) -> bool:
     from TrustSegLib.worker import Stopped
 
-    return isinstance(placed.go_on(), Stopped) and placed.results is None
+    return isinstance(placed.step(), Stopped) and placed.results is None
 
 
 def test_closing_the_scene_stops_the_placement(scene, image):
-    placed = placement(scene, image, sample_answer())
+    placed = placement(scene, image, sample_result())
     go_on(placed, 20)
     scene.Clear(0)
     names = node_names()
@@ -167,7 +167,7 @@ def test_closing_the_scene_stops_the_placement(scene, image):
 
 
 def test_cropping_the_image_stops_the_placement(scene, image):
-    placed = placement(scene, image, sample_answer())
+    placed = placement(scene, image, sample_result())
     go_on(placed, 20)
     slicer.util.updateVolumeFromArray(image, np.zeros((4, 5, 6), np.int16))
     names = node_names()
@@ -181,20 +181,20 @@ def test_replaced_mask_is_not_erased_voxel_by_voxel(scene, image):
 
     from TrustSegModule.results.nodes import put_result
 
-    nodes = put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_result(), MODEL)
     labelmap = nodes.segmentation.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
     fewer = {**MODEL, "structures": MODEL["structures"][:1]}
-    put_result(scene, image, second_answer(), fewer)
+    put_result(scene, image, second_result(), fewer)
     assert nodes.segmentation.GetSegmentation().GetNumberOfSegments() == 1
-    old, labels = vtk_to_numpy(labelmap.GetPointData().GetScalars()), sample_answer().labels
+    old, labels = vtk_to_numpy(labelmap.GetPointData().GetScalars()), sample_result().labels
     np.testing.assert_array_equal(np.bincount(old)[1:], np.bincount(labels.ravel())[1:])
-    np.testing.assert_array_equal(mask(nodes.segmentation), second_answer().labels)
+    np.testing.assert_array_equal(mask(nodes.segmentation), second_result().labels)
 
 
 def middle(labels: np.ndarray):
     from TrustSegModule.results.prepared import prepare
 
-    return prepare(made_up_answer(labels)).middle
+    return prepare(made_up_result(labels)).middle
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 pytest.importorskip("slicer")
 import slicer
 from panel_runs import mask
-from scene_samples import MODEL, load_volume, sample_answer
+from scene_samples import MODEL, load_volume, sample_result
 
 ERROR = "error_probability"
 
@@ -28,10 +28,10 @@ def test_loaded_scene_looks_as_saved(application, scene, tmp_path):
     from TrustSegModule.results.nodes import find_results, put_result, report_of
     from TrustSegModule.scene import overlay, surface
 
-    view, answer = application.slice_view("Red"), sample_answer("entropy")
+    view, result = application.slice_view("Red"), sample_result("entropy")
     application.three_d_view()
     image = load_volume(scene)
-    nodes = put_result(scene, image, answer, MODEL)
+    nodes = put_result(scene, image, result, MODEL)
     overlay.show(scene, nodes.maps[ERROR], image, opacity=0.7)
     overlay.set_threshold(nodes.maps[ERROR], 0.15)
     surface.color_by(scene, nodes.segmentation, nodes.maps[ERROR])
@@ -44,9 +44,9 @@ def test_loaded_scene_looks_as_saved(application, scene, tmp_path):
     image = scene.GetFirstNodeByName("MR")
     nodes = find_results(scene, image)
     assert set(nodes.maps) == {ERROR, "entropy"}
-    assert report_of(nodes.segmentation) == answer.report
-    np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.maps[ERROR]), answer.maps[ERROR])
-    np.testing.assert_array_equal(mask(nodes.segmentation), answer.labels)
+    assert report_of(nodes.segmentation) == result.report
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(nodes.maps[ERROR]), result.maps[ERROR])
+    np.testing.assert_array_equal(mask(nodes.segmentation), result.labels)
     display = nodes.maps[ERROR].GetDisplayNode()
     assert display.GetColorNode().GetName() == "TrustSeg Cividis"
     assert display.GetLowerThreshold() == pytest.approx(0.15)
@@ -64,7 +64,7 @@ def test_loaded_result_can_be_changed_and_replaced(application, scene, tmp_path)
     pet = load_volume(scene, name="PET")
     view.composite.SetForegroundVolumeID(pet.GetID())
     image = load_volume(scene)
-    nodes = put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_result(), MODEL)
     overlay.show(scene, nodes.maps[ERROR], image)
     save_and_load(application, tmp_path)
 
@@ -75,7 +75,7 @@ def test_loaded_result_can_be_changed_and_replaced(application, scene, tmp_path)
     overlay.show(scene, nodes.maps[ERROR], image)
     surface.show(scene, nodes.segmentation, True)
     count = scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode")
-    assert put_result(scene, image, sample_answer(), MODEL) == nodes
+    assert put_result(scene, image, sample_result(), MODEL) == nodes
     assert scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode") == count
     assert scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode") == tables
     assert scene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode") == 1
@@ -87,18 +87,18 @@ def test_saved_mask_is_read_by_simpleitk(application, scene, tmp_path):
     """The saved `.seg.nrrd`, read by SimpleITK: voxels, place, names, tags."""
     from TrustSegModule.results import nodes
 
-    image, answer = load_volume(scene), sample_answer()
-    segmentation = nodes.put_result(scene, image, answer, MODEL).segmentation
+    image, result = load_volume(scene), sample_result()
+    segmentation = nodes.put_result(scene, image, result, MODEL).segmentation
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(tmp_path / "mask.seg.nrrd"))
     assert storage.WriteData(segmentation)
     written = sitk.ReadImage(str(tmp_path / "mask.seg.nrrd"))
     size, start = written.GetSize(), written.TransformIndexToPhysicalPoint((0, 0, 0))
-    whole = itk_labels(image, answer.labels)
+    whole = itk_labels(image, result.labels)
     first = whole.TransformPhysicalPointToIndex(start)
     part = sitk.GetArrayFromImage(whole[tuple(slice(a, a + b) for a, b in zip(first, size, strict=True))])
     np.testing.assert_array_equal(sitk.GetArrayFromImage(written), part)
-    assert (part > 0).sum() == (answer.labels > 0).sum()
+    assert (part > 0).sum() == (result.labels > 0).sum()
     for index, structure in enumerate(MODEL["structures"]):
         assert written.GetMetaData(f"Segment{index}_Name") == structure["name"]
         assert written.GetMetaData(f"Segment{index}_LabelValue") == str(structure["label"])

@@ -1,4 +1,4 @@
-"""What a person decides about a result, edits in it, and when: on real nodes, and after save and reload."""
+"""Decisions, edits and the audit log of a result: on real nodes, and after save and reload."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("slicer")
 import slicer
-from review_samples import calibrated_answer, erase, put_calibrated
+from review_samples import calibrated_result, erase, put_calibrated
 from scene_samples import MODEL, load_volume
 
 ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
@@ -129,7 +129,7 @@ def test_volume_of_an_edited_segment_is_that_of_its_voxels(nodes):
     from TrustSegModule.review.decisions import Review
     from TrustSegModule.review.edits import edited_volumes, follow_edits
 
-    review, labels = Review(nodes.segmentation), calibrated_answer(image_of(nodes)).labels
+    review, labels = Review(nodes.segmentation), calibrated_result(image_of(nodes)).labels
     erase(nodes.segmentation, "Segment_1", planes=2)
     follow_edits(review)
     left = labels == 1
@@ -159,9 +159,9 @@ def test_restored_mask_is_automatic_again(nodes):
 
 
 def test_shifted_mask_has_another_digest(nodes):
-    from TrustSegModule.scene.segmentation import mask_prints
+    from TrustSegModule.scene.segmentation import mask_fingerprints
 
-    before = mask_prints(nodes.segmentation)["Segment_1"]
+    before = mask_fingerprints(nodes.segmentation)["Segment_1"]
     labelmap = slicer.vtkOrientedImageData()
     nodes.segmentation.GetBinaryLabelmapRepresentation("Segment_1", labelmap)
     extent = list(labelmap.GetExtent())
@@ -169,7 +169,7 @@ def test_shifted_mask_has_another_digest(nodes):
     slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(
         labelmap, nodes.segmentation, "Segment_1"
     )
-    after = mask_prints(nodes.segmentation)["Segment_1"]
+    after = mask_fingerprints(nodes.segmentation)["Segment_1"]
     assert after.volume_ml == pytest.approx(before.volume_ml)
     assert after.digest != before.digest
 
@@ -214,7 +214,7 @@ def test_second_run_resets_decisions_and_keeps_the_log(scene, nodes):
     review.reveal()
     erase(nodes.segmentation, "Segment_1")
     follow_edits(review)
-    put_result(scene, image_of(nodes), calibrated_answer(image_of(nodes)), MODEL)
+    put_result(scene, image_of(nodes), calibrated_result(image_of(nodes)), MODEL)
     again = Review(nodes.segmentation)
     assert again.decision(Item(REGION, 1)) is None
     assert not again.revealed

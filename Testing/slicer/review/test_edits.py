@@ -1,4 +1,4 @@
-"""The Segment Editor is set up for the place, and left as it was."""
+"""The Segment Editor is set up for a region, and restored afterwards."""
 
 from __future__ import annotations
 

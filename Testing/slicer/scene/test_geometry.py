@@ -1,4 +1,4 @@
-"""Voxels lie where SimpleITK says, for every orientation that a file can have."""
+"""Positions of voxels equal those of SimpleITK, for every orientation that a file can have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 pytest.importorskip("slicer")
 from panel_runs import mask
-from scene_samples import IMAGE, MODEL, load_volume, made_up_answer
+from scene_samples import IMAGE, MODEL, load_volume, made_up_result
 
 RAS = np.array([-1, -1, 1])
 
@@ -48,7 +48,7 @@ def check(scene, image: sitk.Image, path: Path) -> None:
     again.SetSpacing(geometry.spacing)
     again.SetOrigin(geometry.origin)
     again.SetDirection(geometry.direction)
-    answer = made_up_answer(np.arange(array.size).reshape(array.shape) % 7 == 0)
+    answer = made_up_result(np.arange(array.size).reshape(array.shape) % 7 == 0)
     result = nodes.put_result(scene, node, answer, MODEL)
     error_map = result.maps["error_probability"]
     labelmap = (

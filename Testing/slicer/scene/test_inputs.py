@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
+pytest.importorskip("slicer")
 import vtk
 from scene_samples import load_volume
 from source_tree import ROOT
-
-pytest.importorskip("slicer")
 
 
 def test_components_become_channels(scene, tmp_path):
@@ -55,9 +55,6 @@ def test_volume_without_voxels_or_valid_geometry_is_refused(scene, damage, messa
         inputs.request_geometry(node)
     assert "'Head'" in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-pytest.importorskip("slicer")
 
 
 @pytest.fixture
@@ -166,7 +163,7 @@ def test_box_holds_the_voxels_seen_in_a_nonlinearly_transformed_image(scene, ima
 def test_box_outside_the_image_is_refused(scene, image, center):
     from TrustSegModule.scene.nodes import SceneError
 
-    with pytest.raises(SceneError, match=r"'Box' lies beside 'MR'"):
+    with pytest.raises(SceneError, match=r"'Box' lies outside 'MR'"):
         bounds(box(scene, center, name="Box"), image)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("slicer")
-from scene_samples import MODEL, load_volume, sample_answer
+from scene_samples import MODEL, load_volume, sample_result
 
 BAR = np.s_[130:310, 360:395]
 
@@ -18,7 +18,7 @@ def case(application, scene):
 
     view = application.slice_view("Red")
     image = load_volume(scene)
-    nodes = put_result(scene, image, sample_answer("entropy"), MODEL)
+    nodes = put_result(scene, image, sample_result("entropy"), MODEL)
     return scene, image, nodes.maps, view
 
 
@@ -88,14 +88,14 @@ def test_legend_marks_only_uncalibrated_error_probability(case):
     from TrustSegModule.scene import overlay
 
     scene, image, _maps, _view = case
-    answer = sample_answer("entropy")
+    answer = sample_result("entropy")
     answer.report["calibration"] = {"method": "made up"}
     maps = nodes.put_result(scene, image, answer, MODEL).maps
     for node in maps.values():
         overlay.show(scene, node, image)
         assert "calibrated" not in legend_of(node).GetTitleText()
     # The next result on the same image comes from a model without calibration.
-    maps = nodes.put_result(scene, image, sample_answer("entropy"), MODEL).maps
+    maps = nodes.put_result(scene, image, sample_result("entropy"), MODEL).maps
     overlay.show(scene, maps["error_probability"], image)
     assert "not calibrated" in legend_of(maps["error_probability"]).GetTitleText()
     # An entropy is no percentage: there is nothing to hold against outcomes.

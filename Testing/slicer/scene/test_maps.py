@@ -17,10 +17,10 @@ def test_color_tables_equal_the_generated_ones(application, name):
 
 
 def test_each_color_map_has_a_file(application):
-    from TrustSegModule.scene import maps, overlay
+    from TrustSegModule.scene import maps
 
-    assert set(overlay.COLOR_MAPS) == {path.stem for path in maps.COLOR_TABLE_FOLDER.glob("*.txt")}
-    assert overlay.COLOR_MAPS[0] == "Inferno"
+    assert set(maps.COLOR_MAPS) == {path.stem for path in maps.COLOR_TABLE_FOLDER.glob("*.txt")}
+    assert maps.COLOR_MAPS[0] == "Inferno"
 
 
 def test_default_colors_equal_those_of_the_report(application):

@@ -1,13 +1,13 @@
-"""Which slice views the overlay changes, and what it leaves behind when it goes."""
+"""The overlay in the slice views: nodes, pixels, and the state that hiding restores."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import slicer
-from scene_samples import MODEL, load_volume, sample_answer
 
 pytest.importorskip("slicer")
+import slicer
+from scene_samples import MODEL, load_volume, sample_result
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def case(application, scene):
 
     views = [application.slice_view(name) for name in ("Red", "Yellow", "Green")]
     image = load_volume(scene)
-    nodes = put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_result(), MODEL)
     return scene, image, nodes.maps["error_probability"], [view.composite for view in views]
 
 
@@ -97,7 +97,7 @@ def test_foreground_is_restored_after_maps_of_two_images(case):
     pet, other = (load_volume(scene, name=name) for name in ("PET", "Other"))
     red.SetForegroundVolumeID(pet.GetID())
     overlay.show(scene, error_map, image)
-    second = nodes.put_result(scene, other, sample_answer(), MODEL).maps["error_probability"]
+    second = nodes.put_result(scene, other, sample_result(), MODEL).maps["error_probability"]
     overlay.show(scene, second, other)
     assert not overlay.is_shown(scene, error_map)
     assert overlay.is_shown(scene, second)
@@ -105,8 +105,6 @@ def test_foreground_is_restored_after_maps_of_two_images(case):
     overlay.hide(scene, second)
     assert red.GetForegroundVolumeID() == pet.GetID()
 
-
-pytest.importorskip("slicer")
 
 WINDOW = (0.0, 400.0)
 TOLERANCE = 4
@@ -119,29 +117,29 @@ def shown(application, scene):
     from TrustSegModule.scene import legend, overlay
 
     view = application.slice_view("Red")
-    image, answer = load_volume(scene), sample_answer()
+    image, result = load_volume(scene), sample_result()
     image.GetDisplayNode().AutoWindowLevelOff()
     image.GetDisplayNode().SetWindowLevelMinMax(*WINDOW)
     image.GetDisplayNode().InterpolateOff()
-    nodes = put_result(scene, image, answer, MODEL)
+    nodes = put_result(scene, image, result, MODEL)
     nodes.segmentation.GetDisplayNode().SetVisibility(False)
     error_map = nodes.maps["error_probability"]
     overlay.show(scene, error_map, image)
     legend.hide_legend(error_map)
     view.fit()
     view.jump_to(ras_of(image, (17, 26, 18)))
-    return Shown(scene, view, image, nodes, answer)
+    return Shown(scene, view, image, nodes, result)
 
 
 class Shown:
-    def __init__(self, scene, view, image, nodes, answer):
-        self.scene, self.view, self.image, self.nodes, self.answer = scene, view, image, nodes, answer
+    def __init__(self, scene, view, image, nodes, result):
+        self.scene, self.view, self.image, self.nodes, self.result = scene, view, image, nodes, result
         self.map = nodes.maps["error_probability"]
 
     def seen(self) -> np.ndarray:
         """Colors at the centers of the voxels of the slice, (H, W, 3)."""
         pixels = self.view.grab().astype(int)
-        height, width = self.answer.labels.shape[1:]
+        height, width = self.result.labels.shape[1:]
         places = [[self._pixel(i, j) for i in range(width)] for j in range(height)]
         rows, columns = np.moveaxis(np.array(places), -1, 0)
         return pixels[rows, columns]
@@ -157,7 +155,7 @@ class Shown:
     def expected(self, opacity: float, threshold: float, colors: str) -> np.ndarray:
         from TrustSegModule.scene.maps import read_colors
 
-        values = self.answer.maps["error_probability"][18]
+        values = self.result.maps["error_probability"][18]
         index = np.clip(values / 0.5 * 255, 0, 255).round().astype(int)
         weight = np.where(values >= threshold, opacity, 0)[..., np.newaxis]
         return (1 - weight) * self.gray() + weight * read_colors(colors)[index] * 255
@@ -188,8 +186,8 @@ def test_scale_is_independent_of_the_image(shown):
     from TrustSegModule.results import nodes
     from TrustSegModule.scene import overlay
 
-    shown.answer.maps["error_probability"] *= 0.4
-    nodes.put_result(shown.scene, shown.image, shown.answer, MODEL)
+    shown.result.maps["error_probability"] *= 0.4
+    nodes.put_result(shown.scene, shown.image, shown.result, MODEL)
     overlay.set_threshold(shown.map, 0.02)
     np.testing.assert_allclose(shown.seen(), shown.expected(0.5, 0.02, "Inferno"), atol=TOLERANCE)
 
@@ -206,7 +204,7 @@ def test_mask_is_drawn_as_an_outline_or_filled(shown):
 
     overlay.hide(shown.scene, shown.map)
     shown.nodes.segmentation.GetDisplayNode().SetVisibility(True)
-    labels = shown.answer.labels[18]
+    labels = shown.result.labels[18]
     inner = labels == 2
     for axis in (0, 1):
         inner &= (np.roll(labels, 1, axis) == 2) & (np.roll(labels, -1, axis) == 2)

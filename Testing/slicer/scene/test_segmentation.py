@@ -10,13 +10,13 @@ import pytest
 pytest.importorskip("slicer")
 import slicer
 import vtk
-from scene_samples import MODEL, load_volume, made_up_answer, sample_answer
+from scene_samples import MODEL, load_volume, made_up_result, sample_result
 
 
-def put(scene, answer=None, model=MODEL):
+def put(scene, result=None, model=MODEL):
     from TrustSegModule.results import nodes
 
-    return nodes.put_result(scene, load_volume(scene), answer or sample_answer(), model).segmentation
+    return nodes.put_result(scene, load_volume(scene), result or sample_result(), model).segmentation
 
 
 def tag(segment, name: str) -> str:
@@ -63,24 +63,24 @@ def test_terminology_entry_keeps_the_anatomic_region(scene):
 
 
 def test_empty_structure_has_a_segment(scene):
-    answer = sample_answer()
-    answer.labels[answer.labels == 2] = 0
-    node = put(scene, answer)
+    result = sample_result()
+    result.labels[result.labels == 2] = 0
+    node = put(scene, result)
     assert node.GetSegmentation().GetNumberOfSegments() == 2
     assert voxels(node, "Segment_2").sum() == 0
 
 
 def test_empty_mask_gives_empty_segments(scene):
-    node = put(scene, made_up_answer(np.ones((37, 52, 35), np.uint8)))
+    node = put(scene, made_up_result(np.ones((37, 52, 35), np.uint8)))
     assert voxels(node, "Segment_1").all()
     scene.Clear(0)
-    answer = sample_answer()
-    answer.labels[:] = 0
-    assert not voxels(put(scene, answer), "Segment_1").any()
+    result = sample_result()
+    result.labels[:] = 0
+    assert not voxels(put(scene, result), "Segment_1").any()
 
 
 def test_segments_hold_the_voxels_of_the_labels(scene):
-    node, labels = put(scene), sample_answer().labels
+    node, labels = put(scene), sample_result().labels
     for structure in MODEL["structures"]:
         found = voxels(node, f"Segment_{structure['label']}")
         np.testing.assert_array_equal(found, labels == structure["label"])
@@ -88,9 +88,9 @@ def test_segments_hold_the_voxels_of_the_labels(scene):
 
 def test_segments_are_cropped_to_the_structures(scene):
     """A large image with a small structure: its surface would be made of all voxels."""
-    labels = np.zeros(sample_answer().labels.shape, np.uint8)
+    labels = np.zeros(sample_result().labels.shape, np.uint8)
     labels[20:24, 10:13, 5] = 1
-    node = put(scene, made_up_answer(labels))
+    node = put(scene, made_up_result(labels))
     labelmap = node.GetSegmentation().GetSegment("Segment_1").GetRepresentation("Binary labelmap")
     assert labelmap.GetExtent() == (4, 6, 9, 13, 19, 24)
     np.testing.assert_array_equal(voxels(node, "Segment_1"), labels == 1)

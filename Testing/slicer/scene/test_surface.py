@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 pytest.importorskip("slicer")
 import slicer
-from scene_samples import MODEL, load_volume, sample_answer
+from scene_samples import MODEL, load_volume, sample_result
 from vtk.util.numpy_support import vtk_to_numpy
 
 CLOSED_SURFACE = "Closed surface"
@@ -20,7 +20,7 @@ def case(application, scene):
     from TrustSegModule.results.nodes import put_result
 
     image = load_volume(scene)
-    nodes = put_result(scene, image, sample_answer(), MODEL)
+    nodes = put_result(scene, image, sample_result(), MODEL)
     return scene, image, nodes.segmentation, nodes.maps["error_probability"]
 
 
@@ -85,7 +85,7 @@ def test_surface_has_the_map_values_at_its_points(case):
     points = vtk_to_numpy(mesh.GetPoints().GetData()).astype(float)
     scalars = mesh.GetPointData().GetArray("Error probability (%)")
     found = vtk_to_numpy(scalars)
-    itk_map = itk_image(image, sample_answer().maps["error_probability"])
+    itk_map = itk_image(image, sample_result().maps["error_probability"])
     values = np.array(
         [itk_map.EvaluateAtPhysicalPoint(lps(point), sitk.sitkLinear) for point in points[::50]]
     )
@@ -128,9 +128,9 @@ def test_empty_mask_gives_an_empty_surface(case):
     from TrustSegModule.scene import surface
 
     scene, image, segmentation, error_map = case
-    answer = sample_answer()
-    answer.labels[:] = 0
-    nodes.put_result(scene, image, answer, MODEL)
+    result = sample_result()
+    result.labels[:] = 0
+    nodes.put_result(scene, image, result, MODEL)
     surface.color_by(scene, segmentation, error_map)
     surface.show(scene, segmentation, True)
     assert model_of(segmentation).GetMesh().GetNumberOfPoints() == 0
@@ -144,9 +144,9 @@ def test_second_run_updates_the_surface(case):
     surface.color_by(scene, segmentation, error_map)
     surface.show(scene, segmentation, True)
     before = model_of(segmentation).GetMesh().GetNumberOfPoints()
-    answer = sample_answer()
-    answer.labels[answer.labels == 1] = 0
-    nodes.put_result(scene, image, answer, MODEL)
+    result = sample_result()
+    result.labels[result.labels == 1] = 0
+    nodes.put_result(scene, image, result, MODEL)
     assert 0 < model_of(segmentation).GetMesh().GetNumberOfPoints() < before
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
+pytest.importorskip("slicer")
 import slicer
 import vtk
 from review_samples import erase, put_calibrated
 from scene_samples import LABELS, load_volume
-
-pytest.importorskip("slicer")
 
 POINT = (12.0, -7.0, 31.0)
 
@@ -70,8 +70,6 @@ def test_world_position_follows_the_parent_transform(scene, monkeypatch):
     nodes = put_calibrated(image)
     assert views.world_position(nodes.segmentation, (1, 2, 3)) == pytest.approx((11, -18, 8))
 
-
-pytest.importorskip("slicer")
 
 SEGMENT, LABEL, ERASED = "Segment_2", 2, 6
 

@@ -23,7 +23,7 @@ from TrustSegModule.app.installed_packages import (
     torch_requirement,
 )
 
-# What goes wrong in pip, in the PyTorch extension, or when that imports the torch it has just installed.
+# Errors of pip, of the PyTorch extension, and of importing the torch that it has just installed.
 INSTALLING_FAILS_WITH = (
     *(subprocess.CalledProcessError, ImportError, OSError),
     *(RuntimeError, ValueError, AttributeError, TypeError),
@@ -31,12 +31,12 @@ INSTALLING_FAILS_WITH = (
 
 
 class DependencyError(Exception):
-    """Packages could not be installed; the message is one line for people.
+    """Packages could not be installed; the message is one line for the user.
 
     Attributes
     ----------
     details : str
-        What pip or Python said; may be long, or empty.
+        Output of pip or Python; may be long, or empty.
     """
 
     def __init__(self, message: str, details: str = ""):
@@ -55,7 +55,7 @@ def install(state: DependencyState) -> bool:
     Returns
     -------
     bool
-        True when all is ready now. False when the person declined, or Slicer is testing: nothing has changed.
+        Whether everything is ready; if not, the user declined or Slicer is testing, and nothing has changed.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def install(state: DependencyState) -> bool:
         logging.info("Testing: nothing is installed, and these stay as they are: %s", state)
         return False
     _refuse_to_replace_what_slicer_ships(state)
-    # Before the question: nobody should consent to what cannot be done.
+    # Before the question: the user should not consent to what is not possible.
     torch_installer = None if state.torch == "ready" else _torch_installer()
     if not host.confirm(_question(state), "\n".join(_plan(state))):
         return False
@@ -122,7 +122,7 @@ def _names(state: DependencyState) -> list[str]:
 
 
 def _loaded(state: DependencyState) -> set[str]:
-    """Those to be replaced that are imported already: Slicer goes on with the old ones until a restart."""
+    """Packages to be replaced that are imported already: Slicer uses the old ones until a restart."""
     return {line.split(">=")[0] for line in _plan(state)} & set(sys.modules)
 
 
@@ -147,7 +147,7 @@ def _torch_failed() -> str:
 
 
 def _install_others(state: DependencyState) -> bool:
-    """Return whether Slicer has looked after a restart itself."""
+    """Return whether Slicer has offered a restart itself."""
     with tempfile.TemporaryDirectory(prefix="trustseg-") as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text("".join(_pins()), encoding="utf-8")
@@ -160,7 +160,7 @@ def _install_others(state: DependencyState) -> bool:
 
 
 def _pins() -> list[str]:
-    """What must stay at its version whatever the new packages want."""
+    """Versions that must not change."""
     return [f"{name}=={version}\n" for name, version in shipped_versions().items()]
 
 
@@ -174,8 +174,8 @@ def _check_again() -> None:
 
 
 def _log(error: Exception) -> str:
-    said = [getattr(error, "output", None), getattr(error, "stderr", None)]
-    texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in said if text]
+    output = [getattr(error, "output", None), getattr(error, "stderr", None)]
+    texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in output if text]
     return "\n".join([f"{type(error).__name__}: {error}", *texts])
 
 

@@ -1,4 +1,4 @@
-"""What only the running application has: consent, restart, installers, sample data. It decides nothing."""
+"""What only the running application has: dialogs, restart, installers, sample data. It decides nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from slicer.i18n import tr as _
 
 REQUESTER = "TrustSeg"
 
+SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
+SAMPLE_FILE = "hippocampus_223.nii.gz"
+SAMPLE_SHA256 = "98e5594d3f0a89f5e22f09b5eb7a755ede52ac6d1cff89b4827c958194cbddd6"
+
 
 def is_testing() -> bool:
     """Whether Slicer runs with `--testing`: then nothing may be asked or installed."""
@@ -17,7 +21,7 @@ def is_testing() -> bool:
 
 
 def confirm(question: str, details: str) -> bool:
-    """Ask whether to go on; `details` stand behind a button."""
+    """Ask whether to continue; `details` are shown at the click of a button."""
     title = _("{requester}: install Python packages").format(requester=REQUESTER)
     return slicer.util.confirmOkCancelDisplay(question, windowTitle=title, detailedText=details)
 
@@ -42,7 +46,7 @@ def show_image(volume_node) -> None:
 
 
 def choose_folder(title: str) -> str:
-    """Ask for a folder to write into; an empty string when the person cancels."""
+    """Ask for a folder to write into; an empty string when the user cancels."""
     import qt
 
     return qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title)
@@ -68,7 +72,7 @@ def install_packages(requirements: list[str], constraints: Path) -> bool:
     Returns
     -------
     bool
-        Whether Slicer itself looks after a restart: older ones, without `slicer.packaging`, do not.
+        Whether Slicer itself offers a restart: older versions, without `slicer.packaging`, do not.
 
     Raises
     ------
@@ -92,11 +96,6 @@ def _packaging() -> object | None:
             raise
         return None
     return packaging if hasattr(packaging, "pip_ensure") else None
-
-
-SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
-SAMPLE_FILE = "hippocampus_223.nii.gz"
-SAMPLE_SHA256 = "98e5594d3f0a89f5e22f09b5eb7a755ede52ac6d1cff89b4827c958194cbddd6"
 
 
 def register_sample_data() -> None:

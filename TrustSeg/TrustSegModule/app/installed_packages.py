@@ -1,7 +1,7 @@
-"""Which of the Python packages that segmenting needs are there.
+"""Which of the required Python packages are installed.
 
-Looking never imports a package: a half-installed torch breaks the import, and a loaded one cannot be replaced
-on Windows.
+The check never imports a package: a half-installed torch breaks the import, and a loaded one cannot be
+replaced on Windows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class DependencyState:
-    """What of the required packages is there.
+    """State of the required packages.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class DependencyState:
 
     @property
     def ready(self) -> bool:
-        """Whether nothing is to be installed."""
+        """Whether nothing has to be installed."""
         return self.torch == "ready" and not self.missing
 
 
@@ -69,7 +69,7 @@ def torch_requirement() -> Requirement:
 
 
 def check(path: Sequence[str] | None = None) -> DependencyState:
-    """Look which packages are there, without importing any. Takes milliseconds.
+    """Check which packages are installed, without importing any. Takes milliseconds.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _is_met(requirement: Requirement, folders: list[str]) -> bool:
     if PathFinder.find_spec(requirement.name, folders) is None:
         return False
     if record is None:
-        # Built into Slicer, and not by pip: its version is Slicer's affair.
+        # Built into Slicer, not installed by pip: its version is not checked.
         return requirement.name in SHIPPED
     return _release(record.version) >= _release(requirement.lowest)
 
@@ -112,7 +112,7 @@ def _torch_state(folders: list[str]) -> str:
     record, spec = _record("torch", folders), PathFinder.find_spec("torch", folders)
     has_code = spec is not None and spec.origin is not None
     if record is None:
-        # An uninstall leaves folders without code behind: no harm.
+        # An uninstall leaves harmless folders without code behind.
         return "broken" if has_code else "missing"
     # Without RECORD, the list of its files, pip was stopped half-way, and cannot uninstall it either.
     listed = record.read_text("RECORD") is not None

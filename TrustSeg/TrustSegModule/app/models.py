@@ -47,9 +47,9 @@ class Model:
 
     @property
     def trained_on(self) -> str:
-        """The training data in short, with the number of patients."""
+        """Short name of the training data, with the number of patients."""
         training = self.description["training"]
-        # What follows the colon or the bracket is for those who look it up.
+        # The details after a colon or bracket are in the tool tip.
         data = re.split(r"[:(]", training["data"], maxsplit=1)[0].strip()
         return _("{data}; {count} patients").format(data=data, count=training["patients"]["train"])
 
@@ -69,7 +69,7 @@ def bundled_models() -> list[Model]:
 def installed_models() -> list[Model]:
     """Return the bundled models, then those that the user has added; a bundled one wins over its namesake.
 
-    An added one that cannot be read is left out, and the log says so.
+    An added one that cannot be read is skipped and logged.
 
     Raises
     ------

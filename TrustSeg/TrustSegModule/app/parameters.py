@@ -1,10 +1,11 @@
-"""What the panel remembers in the scene: choices, not results."""
+"""Settings of the panel that are saved with the scene."""
 
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from TrustSegLib.contract import DEFAULT_MAP
-from TrustSegModule.scene.overlay import COLOR_MAPS, DEFAULT_OPACITY
+from TrustSegModule.scene.maps import COLOR_MAPS
+from TrustSegModule.scene.overlay import DEFAULT_OPACITY
 
 # No postponed annotations here: Slicer's wrapper reads the types themselves.
 
@@ -26,7 +27,7 @@ class TrustSegParameterNode:
     allMaps : bool
         Whether to make every uncertainty map.
     revealLater : bool
-        Whether the uncertainty of a new result is hidden until the person asks for it.
+        Whether the uncertainty of a new result is hidden until the user asks for it.
     map : str
         Name of the map that is shown.
     opacity : float

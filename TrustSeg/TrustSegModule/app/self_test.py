@@ -58,8 +58,8 @@ class TrustSegTest(ScriptedLoadableModuleTest):
         labels = np.zeros((4, 5, 6), np.uint8)
         labels[1:3, 1:3, 1:3] = 1
         report = {"structures": [], "calibration": None, "case": {"warnings": []}}
-        answer = SimpleNamespace(labels=labels, maps={DEFAULT_MAP: labels / 4}, report=report)
-        results = put_result(slicer.mrmlScene, image, answer, find_model("").description)
+        result = SimpleNamespace(labels=labels, maps={DEFAULT_MAP: labels / 4}, report=report)
+        results = put_result(slicer.mrmlScene, image, result, find_model("").description)
         self.assertEqual(logic.resultsOf(image), results)
         self.assertFalse(logic.isImage(results.maps[DEFAULT_MAP]))
         voxels = slicer.util.arrayFromVolume(results.maps[DEFAULT_MAP])

@@ -1,4 +1,4 @@
-"""A folder of images, one after the other, in a worker process; no Qt, no scene, and nothing here waits."""
+"""A folder of images, one after the other, in a worker process; no Qt, no scene, and nothing blocks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ from TrustSegModule.app.models import Model
 from TrustSegModule.results.cases import BatchCase, named_cases, names_of
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker import Event, Failed, Finished, PlanBatch, SegmentFile, Worker, WriteTables
+    from TrustSegLib.worker import (
+        CaseOutcome,
+        Event,
+        Failed,
+        Finished,
+        PlanBatch,
+        SegmentFile,
+        Worker,
+        WriteTables,
+    )
 
 
-HOPELESS = ("start", "protocol")
-"""Failures of the process itself: the next image would fail in the same way."""
+FATAL_KINDS = ("start", "protocol")
+"""Failures of the process itself: the next image would fail the same way."""
 STAGING_PREFIX = ".trustseg-"
 
 
@@ -48,7 +57,7 @@ class BatchTask:
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a batch is.
+    """Progress of a batch.
 
     Attributes
     ----------
@@ -72,7 +81,7 @@ class BatchProgress:
 class Batch:
     """Segments a folder.
 
-    After every image the tables are written: whatever happens, they are those of the results that are there.
+    The tables are written after every image, so that they always match the results on disk.
 
     Parameters
     ----------
@@ -98,7 +107,7 @@ class Batch:
         self.failure: Failed | None = None
         self._targets: list[dict[str, Any]] = []
         self._names: dict[str, str] = {}
-        self._outcomes: list[tuple[str, str | None, str | None]] = []
+        self._outcomes: list[CaseOutcome] = []
         self._fraction, self._begin = 0.0, 0.0
         self._had_output = task.output.exists()
         self._staging = task.output / f"{STAGING_PREFIX}{secrets.token_hex(4)}"
@@ -107,7 +116,7 @@ class Batch:
 
     @property
     def progress(self) -> BatchProgress:
-        """How far it is."""
+        """Progress of the batch."""
         over, count = len(self._outcomes), len(self._targets)
         if over == count:
             return BatchProgress(over, count, fraction=1.0 if count else 0.0)
@@ -118,17 +127,17 @@ class Batch:
         return BatchProgress(over + 1, count, self._names[self._targets[over]["image"]], done, remaining)
 
     def start(self) -> None:
-        """Begin; `poll` carries on.
+        """Start; `poll` continues.
 
         Raises
         ------
         WorkerError
             The worker cannot be started, or is busy.
         """
-        self._worker.ask(next(self._steps))
+        self._worker.submit(next(self._steps))
 
     def poll(self) -> list[Event]:
-        """Carry on; what the worker has said that is not about the images.
+        """Continue; return the events that are not about the images.
 
         Raises
         ------
@@ -153,7 +162,7 @@ class Batch:
     def cancel(self) -> None:
         """Stop; the results of the images that are done stay. `ended` follows within about a second."""
         self.cancelled = True
-        # The tables are written in a moment, and have to be those of the results.
+        # The tables take only a moment, and have to match the results.
         if not self._writing_tables:
             self._worker.cancel()
 
@@ -169,7 +178,7 @@ class Batch:
 
         try:
             request = self._steps.send(event)
-            self._worker.ask(request)
+            self._worker.submit(request)
         except StopIteration:
             self._end()
         except WorkerError:
@@ -177,18 +186,18 @@ class Batch:
             raise
 
     def _requests(self) -> Generator[PlanBatch | SegmentFile | WriteTables, Finished | Failed, None]:
-        """What is asked of the worker, each by what became of the last."""
+        """Requests to the worker, each chosen by the outcome of the last."""
         from TrustSegLib.worker import Failed, PlanBatch
 
         plan = yield PlanBatch(self._task.images, self._task.output)
         if isinstance(plan, Failed):
             self.failure = plan
             return
-        self._targets = plan.answer["targets"]
+        self._targets = plan.result["targets"]
         self._names = names_of([target["image"] for target in self._targets])
         for target in self._targets:
             outcome = yield self._segment(target)
-            if isinstance(outcome, Failed) and outcome.kind in HOPELESS:
+            if isinstance(outcome, Failed) and outcome.kind in FATAL_KINDS:
                 self.failure = outcome
                 return
             self._note(target, outcome)
@@ -199,7 +208,7 @@ class Batch:
             if isinstance(tables, Failed):
                 self.failure = tables
                 return
-            self.cases = named_cases(tables.answer["cases"], self._names)
+            self.cases = named_cases(tables.result["cases"], self._names)
             if self.cancelled:
                 return
 
@@ -218,13 +227,13 @@ class Batch:
         return WriteTables(self._task.output, self._outcomes)
 
     def _note(self, target: dict[str, Any], outcome: Finished | Failed) -> None:
-        from TrustSegLib.worker import Failed
+        from TrustSegLib.worker import CaseOutcome, Failed
 
         self._remove_staging()
         self._fraction = 0.0
         failed = isinstance(outcome, Failed)
         folder, error = (None, outcome.message) if failed else (target["folder"], None)
-        self._outcomes.append((target["image"], folder, error))
+        self._outcomes.append(CaseOutcome(target["image"], folder, error))
 
     def _end(self) -> None:
         self.ended = True

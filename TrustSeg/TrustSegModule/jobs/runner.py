@@ -1,4 +1,4 @@
-"""One segmentation at a time, from the volume to the nodes; no Qt, and nothing here waits."""
+"""One segmentation at a time, from the volume to the nodes; no Qt, and nothing blocks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Task:
 
 
 class Runner:
-    """Carries tasks out in a worker process.
+    """Runs tasks in a worker process.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Runner:
         return self._placement is not None
 
     def start(self, task: Task) -> None:
-        """Hand a task to the worker; `poll` carries on.
+        """Send a task to the worker; `poll` continues.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Runner:
         self._make_placement = lambda event: Placement(self._scene, task.input_node, task.model, event)
 
     def open(self, case: BatchCase, model: Model) -> None:
-        """Bring a case of a batch into the scene, as if it had just been segmented; `poll` carries on.
+        """Bring a case of a batch into the scene, as if it had just been segmented; `poll` continues.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Runner:
         from TrustSegLib.worker import ReadCase
 
         self.results = None
-        self.worker.ask(ReadCase(Path(case.image), Path(case.folder)))
+        self.worker.submit(ReadCase(Path(case.image), Path(case.folder)))
         self._make_placement = lambda event: CasePlacement(self._scene, case, model, event)
 
     def poll(self) -> list[Event]:
@@ -132,7 +132,7 @@ class Runner:
             self._placement.cancel()
 
     def run(self, task: Task) -> ResultNodes:
-        """Carry a task out and wait for it: for scripts and batch.
+        """Run a task and wait for it: for scripts.
 
         Raises
         ------
@@ -141,8 +141,8 @@ class Runner:
         WorkerError
             It failed.
         """
-        answer = self.worker.run(_request(task))
-        self.results = nodes.put_result(self._scene, task.input_node, answer, task.model.description)
+        result = self.worker.run(_request(task))
+        self.results = nodes.put_result(self._scene, task.input_node, result, task.model.description)
         return self.results
 
     def close(self) -> None:
@@ -152,11 +152,11 @@ class Runner:
 
     def _go_on(self) -> list[Event]:
         placement, self._placement = self._placement, None
-        ended = placement.go_on() if placement is not None else None
+        ended = placement.step() if placement is not None else None
         if ended is not None:
             self._make_placement, self.results = None, placement.results
             return [ended]
-        # Put back only now: one that failed is over.
+        # Restored only now: a placement that raised is over.
         self._placement = placement
         return []
 
@@ -181,7 +181,7 @@ def _request(task: Task) -> SegmentRequest:
 
 
 def _check_channels(task: Task, found: int) -> None:
-    """Said before the worker is started, in the words of the panel."""
+    """Checked before the worker is started, with a message in the words of the panel."""
     expected = len(task.model.description["channels"])
     if found != expected:
         message = _("'{name}' has {found} components, the model takes {expected}: choose another image.")

@@ -1,4 +1,4 @@
-"""What is to be segmented, as a person or a script says it."""
+"""Tasks from the settings of the panel, or from a script."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def task_of(settings: TrustSegParameterNode, model: Model, device: str) -> Task:
-    """Return what the panel's settings ask for; model and device are those that the panel shows."""
+    """Return the task of the panel's settings; model and device are those that the panel shows."""
     return Task(settings.inputVolume, model, device, settings.region, map_names(settings.allMaps))
 
 
 def batch_of(
     settings: TrustSegParameterNode, model: Model, device: str, images: Path, output: Path
 ) -> BatchTask:
-    """Return what the panel's settings ask of a folder; a region belongs to one image and is left out."""
+    """Return the batch of the panel's settings; a region belongs to one image and is left out."""
     return BatchTask(images, output, model, device, map_names(settings.allMaps))
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 PYTHONS = ("python-real", "PythonSlicer")
-"""Slicer's interpreter, then its launcher. The environment that the interpreter needs is there already, and
-under Windows the launcher does not pass on what it is told."""
+"""Slicer's interpreter, then its launcher. The environment that the interpreter needs is set already, and on
+Windows the launcher does not forward its input."""
 
 
 def make_worker(idle_seconds: float = 600.0) -> Worker:
@@ -33,7 +33,7 @@ def make_worker(idle_seconds: float = 600.0) -> Worker:
     SceneError
         Slicer's Python is not found.
     """
-    # Here: Slicer opens the module before the library is importable.
+    # Here: the panel opens without the packages that the worker needs.
     from TrustSegLib.worker import Worker
 
     return Worker(python=python_executable(), idle_seconds=idle_seconds)

@@ -1,4 +1,4 @@
-"""The section "Batch": a folder of images, how far it is, and its cases, the first to look at on top."""
+"""The section "Batch": a folder of images, the progress, and its cases, the worst first."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from slicer.i18n import tr as _
 
 from TrustSegModule.jobs.batch import BatchProgress
 from TrustSegModule.panels import table
+from TrustSegModule.panels.controls import show_fraction
 from TrustSegModule.panels.text import batch_text, number
 from TrustSegModule.results.cases import BatchCase, read_cases
 from TrustSegModule.scene.nodes import SceneError
 
-PROGRESS_STEPS = 1000
+NAME, QUALITY = range(2)
+MAX_REASON_LENGTH = 120
+"""Of a reason in a cell, in characters; the tool tip has all of it."""
 
 
 class BatchPanel:
@@ -28,7 +31,7 @@ class BatchPanel:
     on_click : callable
         Called when the button is pressed: to start, or to stop.
     on_open : callable
-        Called with the case that a person wants to see.
+        Called with the case that the user wants to see.
     """
 
     def __init__(self, ui, on_click: Callable[[], None], on_open: Callable[[BatchCase], None]) -> None:
@@ -55,19 +58,19 @@ class BatchPanel:
         for edit in self._edits:
             edit.setEnabled(not running)
         self._ui.batchProgressBar.setVisible(running)
-        self._ui.batchProgressBar.setValue(0)
+        show_fraction(self._ui.batchProgressBar, 0.0)
         if running:
             self.show_cases([])
         self._update_buttons()
 
     def show_progress(self, progress: BatchProgress) -> None:
-        """Show how far it is."""
-        self._ui.batchProgressBar.setValue(round(PROGRESS_STEPS * progress.fraction))
+        """Show the progress."""
+        show_fraction(self._ui.batchProgressBar, progress.fraction)
         if not self._stopping:
             self.show_status(batch_text(progress))
 
     def show_cancelling(self) -> None:
-        """The button has been pressed: a second press would change nothing."""
+        """Show that the run is being canceled, and disable the button."""
         self._stopping = True
         self._update_buttons()
         self.show_status(_("Stopping..."))
@@ -79,7 +82,7 @@ class BatchPanel:
         self._update_buttons()
 
     def show_status(self, text: str) -> None:
-        """Say something below the button."""
+        """Show a text below the button."""
         self._ui.batchLabel.setText(text)
         self._ui.batchLabel.setVisible(bool(text))
 
@@ -89,14 +92,14 @@ class BatchPanel:
             edit.addCurrentPathToHistory()
 
     def _on_output(self) -> None:
-        """List what an earlier batch has left in the folder: it may have run over night."""
+        """List the cases of an earlier batch in the folder."""
         path = self._ui.batchOutputEdit.currentPath
         try:
-            cases, said = (read_cases(Path(path)) if path else []), ""
+            cases, status = (read_cases(Path(path)) if path else []), ""
         except SceneError as error:
-            cases, said = [], str(error)
+            cases, status = [], str(error)
         self.show_cases(cases)
-        self.show_status(said)
+        self.show_status(status)
 
     def _update_buttons(self) -> None:
         ui, chosen = self._ui, self._table.chosen
@@ -112,12 +115,6 @@ class BatchPanel:
         ui.batchOpenButton.setEnabled(openable and not self._running)
 
 
-NAME, QUALITY = range(2)
-MOST_ROWS = 8
-MOST_LETTERS = 120
-"""Of a reason in a cell; the tool tip has all of it."""
-
-
 class BatchTable:
     """Drives the table of cases.
 
@@ -125,7 +122,7 @@ class BatchTable:
     ----------
     widget : QTableWidget
     on_open : callable
-        Called with the case that a person wants to see.
+        Called with the case that the user wants to see.
     on_choice : callable
         Called when another row is chosen.
     """
@@ -133,7 +130,7 @@ class BatchTable:
     def __init__(self, widget, on_open: Callable[[BatchCase], None], on_choice: Callable[[], None]) -> None:
         self._table, self._on_open = widget, on_open
         self._cases: Sequence[BatchCase] = ()
-        table.prepare(widget, _titles())
+        table.set_columns(widget, _titles())
         widget.itemSelectionChanged.connect(on_choice)
         widget.itemDoubleClicked.connect(lambda *_arguments: self.open())
 
@@ -155,7 +152,7 @@ class BatchTable:
         again = images.index(chosen.image) if chosen is not None and chosen.image in images else None
         table.select_quietly(self._table, again)
         self._table.setVisible(bool(cases))
-        table.fit_height(self._table, MOST_ROWS)
+        table.fit_height(self._table, table.MAX_ROWS)
 
     def open(self) -> None:
         """Open the chosen case; one that failed has nothing to open."""
@@ -164,13 +161,13 @@ class BatchTable:
             self._on_open(case)
 
     def _show_row(self, line: int, case: BatchCase) -> None:
-        text = "\n".join([case.name, *_short(case.reasons)])
+        text = "\n".join([case.name, *_shortened(case.reasons)])
         tip = "\n".join([case.image, *case.reasons])
-        table.put(self._table, line, NAME, text, tip, self._icon(case))
+        table.set_cell(self._table, line, NAME, text, tip, self._icon(case))
         if case.error is not None:
-            table.put(self._table, line, QUALITY, _("failed"), tip)
+            table.set_cell(self._table, line, QUALITY, _("failed"), tip)
         else:
-            table.put(self._table, line, QUALITY, number(case.quality, 2), _known(case))
+            table.set_cell(self._table, line, QUALITY, number(case.quality, 2), _quality_tip(case))
 
     def _icon(self, case: BatchCase):
         if not case.reasons:
@@ -180,19 +177,21 @@ class BatchTable:
         return self._table.style().standardIcon(kind)
 
 
-def _short(reasons: Sequence[str]) -> list[str]:
-    """Return the first reason, cut, and how many more there are."""
+def _shortened(reasons: Sequence[str]) -> list[str]:
+    """Return the first reason, shortened, and the number of others."""
     if not reasons:
         return []
-    first = reasons[0] if len(reasons[0]) <= MOST_LETTERS else f"{reasons[0][: MOST_LETTERS - 3]}..."
+    first = reasons[0]
+    if len(first) > MAX_REASON_LENGTH:
+        first = f"{first[: MAX_REASON_LENGTH - 3]}..."
     if len(reasons) == 1:
         return [first]
     return [_("{reason} (and {count} more)").format(reason=first, count=len(reasons) - 1)]
 
 
-def _known(case: BatchCase) -> str:
+def _quality_tip(case: BatchCase) -> str:
     if case.quality is not None:
-        return _("Regions to look at: {count}.").format(count=case.regions)
+        return _("Regions to review: {count}.").format(count=case.regions)
     if case.uncertainty is None:
         return _("No structure was found.")
     text = _("The model is not calibrated; sorted by its uncertainty, {value}.")

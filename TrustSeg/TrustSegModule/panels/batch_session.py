@@ -1,4 +1,4 @@
-"""What happens between a click on Start batch and the list of its cases: a timer moves it on."""
+"""Controls a batch from the click on Start batch to the list of its cases, polled by a timer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from TrustSegModule.app.models import model_of
 from TrustSegModule.jobs.batch import Batch, BatchTask
 from TrustSegModule.panels.batch_panel import BatchPanel
-from TrustSegModule.panels.session import Session
+from TrustSegModule.panels.session import RUNNING_MS, Session
 from TrustSegModule.results.cases import BatchCase, read_report
 from TrustSegModule.results.placement import find_case
 from TrustSegModule.scene.nodes import SceneError
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from TrustSegLib.worker import WorkerError
     from TrustSegModule.results.nodes import ResultNodes
 
-RUNNING_MS = 50
-"""Between two looks at the worker."""
-
 
 class BatchSession:
     """One batch at a time, with the worker of the panel's session.
@@ -31,11 +28,11 @@ class BatchSession:
     Parameters
     ----------
     session : Session
-        Lends its worker, so that one model is in memory and not two.
+        Lends its worker, so that only one model is in memory.
     panel : BatchPanel
-        Where it is said how far the work is.
+        Shows the progress.
     on_running : callable
-        Called with True when a batch begins, with False when it is over.
+        Called with True when a batch starts, with False when it is over.
     on_opened : callable
         Called with the `ResultNodes` of a case that is in the scene already.
     """
@@ -59,10 +56,10 @@ class BatchSession:
         return self._batch is not None
 
     def start(self, task: BatchTask) -> None:
-        """Begin: packages first, which the user may decline."""
+        """Start; install missing packages first, which the user may decline."""
         from TrustSegLib.worker import WorkerError
 
-        worker = None if self._must_wait() else self._session.lend()
+        worker = None if self._refuse_while_busy() else self._session.lend()
         if worker is None:
             return
         self._batch = Batch(worker, task)
@@ -78,8 +75,8 @@ class BatchSession:
         self._timer.start(RUNNING_MS)
 
     def open(self, case: BatchCase, scene: slicer.vtkMRMLScene) -> None:
-        """Show a case; if it is in the scene already, with what was reviewed of it."""
-        if self.busy or self._must_wait():
+        """Show a case; one that is in the scene already keeps its review."""
+        if self.busy or self._refuse_while_busy():
             return
         try:
             report = read_report(case)
@@ -105,13 +102,13 @@ class BatchSession:
             self._batch = None
 
     def poll(self) -> None:
-        """Take what the worker has said since the last look."""
+        """Handle the worker's events since the last poll."""
         from TrustSegLib.worker import WorkerError
 
         batch, before = self._batch, self._batch.cases
         try:
             for event in batch.poll():
-                self._session.tell(event)
+                self._session.handle(event)
         except WorkerError as error:
             self._fail(error)
             return
@@ -122,7 +119,7 @@ class BatchSession:
         else:
             self._panel.show_progress(batch.progress)
 
-    def _must_wait(self) -> bool:
+    def _refuse_while_busy(self) -> bool:
         if self._session.busy:
             self._panel.show_status(_("An image is being segmented: wait for it, or cancel it."))
         return self._session.busy
@@ -159,5 +156,5 @@ def _summary(batch: Batch) -> str:
     elif batch.cancelled:
         text = _("Stopped after {done} of {count} images; the results of these stay.")
     else:
-        text = _("{count} images, {failed} failed. The one to look at first is on top.")
+        text = _("{count} images, {failed} failed. The one to review first is on top.")
     return text.format(done=len(batch.cases), count=batch.progress.count, failed=failed)

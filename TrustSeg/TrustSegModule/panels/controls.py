@@ -11,6 +11,14 @@ import slicer
 if TYPE_CHECKING:
     from TrustSegModule.app.parameters import TrustSegParameterNode
 
+SETTING_WIDGETS = {
+    "inputVolume": "inputSelector",
+    "region": "regionSelector",
+    "allMaps": "allMapsCheckBox",
+    "revealLater": "revealLaterCheckBox",
+}
+"""Settings and names of their widgets; the parts of the panel handle the other settings."""
+
 
 def fill_selector(selector, entries: Sequence[tuple[str, str]], chosen: str) -> None:
     """Put entries (key, title) into a combo box and choose one, without a signal.
@@ -36,19 +44,15 @@ def chosen_key(selector) -> str:
     return selector.itemData(selector.currentIndex) or ""
 
 
-SETTING_WIDGETS = {
-    "inputVolume": "inputSelector",
-    "region": "regionSelector",
-    "allMaps": "allMapsCheckBox",
-    "revealLater": "revealLaterCheckBox",
-}
-"""Setting and name of its widget; the other settings are the affair of the panel's parts."""
+def show_fraction(progress_bar, fraction: float) -> None:
+    """Show a fraction, 0 to 1, of the maximum of a progress bar."""
+    progress_bar.setValue(round(progress_bar.maximum * fraction))
 
 
 class Settings:
-    """Ties settings and widgets once: closing a scene empties and keeps the node of the settings.
+    """Connects settings and widgets once: closing a scene resets and keeps the node of the settings.
 
-    A wrapper that is dropped takes its observer with it, which VTK then calls: so it is never dropped.
+    A wrapper that is garbage collected leaves a dangling observer to VTK: so it is kept.
 
     Parameters
     ----------
@@ -62,7 +66,7 @@ class Settings:
         self._tag: str | None = None
 
     def connect(self, settings: TrustSegParameterNode) -> TrustSegParameterNode:
-        """Tie these settings, unless they are tied already; return those to use."""
+        """Connect these settings, unless they are connected already; return those to use."""
         if self._settings is None or self._settings.parameterNode is not settings.parameterNode:
             self._settings = settings
             # Not connectGui: it gives no tag, and what has none is never disconnected.
@@ -70,7 +74,7 @@ class Settings:
         return self._settings
 
     def disconnect(self) -> None:
-        """Let the widgets go; for the end of the panel."""
+        """Disconnect the widgets; for the end of the panel."""
         if self._settings is not None:
             self._settings.disconnectGui(self._tag)
 
@@ -78,7 +82,7 @@ class Settings:
 class Keys:
     """Keys of the main window, from `hold` to `release`.
 
-    A text field that has the focus takes letters for itself: Qt asks it before it looks for a shortcut.
+    A text field with the focus receives letters before the shortcuts do.
 
     Parameters
     ----------
@@ -91,7 +95,7 @@ class Keys:
         self._shortcuts: list = []
 
     def hold(self) -> None:
-        """The panel is opened."""
+        """Activate the keys: the panel is opened."""
         self.release()
         window = slicer.util.mainWindow()
         if window is None:
@@ -102,7 +106,7 @@ class Keys:
             self._shortcuts.append(shortcut)
 
     def release(self) -> None:
-        """Another panel is opened: the keys are given back."""
+        """Release the keys: another panel is opened."""
         for shortcut in self._shortcuts:
             shortcut.setEnabled(False)
             shortcut.deleteLater()

@@ -1,4 +1,4 @@
-"""The middle part of the panel: how mask and uncertainty lie over the image."""
+"""The section "Overlay": display of mask and uncertainty over the image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import slicer
 from TrustSegModule.panels.controls import chosen_key, fill_selector
 from TrustSegModule.results.nodes import show_only
 from TrustSegModule.scene import overlay, surface
-from TrustSegModule.scene.maps import scale_of
+from TrustSegModule.scene.maps import COLOR_MAPS, scale_of
 
 if TYPE_CHECKING:
     from TrustSegModule.app.parameters import TrustSegParameterNode
@@ -35,7 +35,7 @@ class OverlayPanel:
         self._ui, self._scene = ui, scene
         self._parameters: TrustSegParameterNode | None = None
         self._results: ResultNodes | None = None
-        self._silent = False
+        self._updating = False
         for signal, action in (
             (ui.showOverlayCheckBox.toggled, self._apply_shown),
             (ui.mapSelector.currentIndexChanged, self._apply_map),
@@ -46,7 +46,7 @@ class OverlayPanel:
             (ui.show3DCheckBox.toggled, self._apply_3d),
             (ui.color3DCheckBox.toggled, self._apply_3d_colors),
         ):
-            signal.connect(self._when_not_silent(action))
+            signal.connect(self._unless_updating(action))
 
     def follow(self, parameters: TrustSegParameterNode | None) -> None:
         """Use the settings of a scene; None while there is no scene."""
@@ -60,23 +60,23 @@ class OverlayPanel:
             show_only(self._scene, results.segmentation)
         self._ui.overlaySection.setVisible(results is not None and bool(results.maps))
         if self._map is not None:
-            with self._silently():
+            with self._updating_widgets():
                 self._read_nodes()
 
     @property
     def shown(self) -> bool:
-        """Whether the uncertainty lies over the image."""
+        """Whether the uncertainty is shown over the image."""
         return self._map is not None and overlay.is_shown(self._scene, self._map)
 
     def reveal(self) -> None:
-        """Lay a new result over its image, with the settings of this panel."""
+        """Show a new result over its image, with the settings of this panel."""
         overlay.set_outline(self._results.segmentation, self._parameters.outline)
         overlay.set_color_map(self._scene, self._map, self._parameters.colorMap)
         overlay.show(self._scene, self._map, self._image, self._parameters.opacity)
         self.show_results(self._results)
 
     def conceal(self, concealed: bool) -> None:
-        """Hide the uncertainty and lock what shows it, or unlock that."""
+        """Hide the uncertainty and lock its controls, or unlock them."""
         if concealed and self._map is not None:
             self._ui.showOverlayCheckBox.setChecked(False)
             self._ui.color3DCheckBox.setChecked(False)
@@ -110,9 +110,7 @@ class OverlayPanel:
         )
         self._read_threshold()
         ui.opacitySlider.setValue(100 * self._parameters.opacity)
-        fill_selector(
-            ui.colorMapSelector, [(name, name) for name in overlay.COLOR_MAPS], self._parameters.colorMap
-        )
+        fill_selector(ui.colorMapSelector, [(name, name) for name in COLOR_MAPS], self._parameters.colorMap)
         ui.outlineCheckBox.setChecked(self._parameters.outline)
         ui.show3DCheckBox.setChecked(surface.is_shown(segmentation))
         ui.color3DCheckBox.setChecked(surface.is_colored(segmentation))
@@ -143,7 +141,7 @@ class OverlayPanel:
             overlay.show(self._scene, self._map, self._image, self._parameters.opacity)
         if colored:
             surface.color_by(self._scene, self._results.segmentation, self._map)
-        with self._silently():
+        with self._updating_widgets():
             self._read_threshold()
 
     def _apply_threshold(self) -> None:
@@ -171,26 +169,26 @@ class OverlayPanel:
         chosen = self._map if self._ui.color3DCheckBox.checked else None
         surface.color_by(self._scene, self._results.segmentation, chosen)
 
-    def _when_not_silent(self, action: Callable[[], None]) -> Callable[..., None]:
-        """An action for a signal: it is skipped while the widgets are only being brought up to date."""
+    def _unless_updating(self, action: Callable[[], None]) -> Callable[..., None]:
+        """Return a slot that skips the action while the widgets are being updated."""
 
         def act(*_arguments) -> None:
-            if not self._silent and self._map is not None:
+            if not self._updating and self._map is not None:
                 action()
 
         return act
 
     @contextmanager
-    def _silently(self):
-        self._silent = True
+    def _updating_widgets(self):
+        self._updating = True
         try:
             yield
         finally:
-            self._silent = False
+            self._updating = False
 
 
 def _center_3d_views() -> None:
-    """Turn the 3D views towards the mask, which may be small and far from the middle."""
+    """Center the 3D views on the mask, which may be small and far from the middle."""
     layouts = slicer.app.layoutManager()
     for number in range(layouts.threeDViewCount if layouts is not None else 0):
         layouts.threeDWidget(number).threeDView().resetFocalPoint()

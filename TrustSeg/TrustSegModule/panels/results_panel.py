@@ -1,4 +1,4 @@
-"""The lower part of the panel: what was found, in numbers, and how far these can be relied on."""
+"""The section "Results": the numbers of each structure, and how well they are calibrated."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import qt
 from slicer.i18n import tr as _
 
 from TrustSegModule.panels import table
-from TrustSegModule.panels.text import decision_title, interval, number, percent, tall_interval
+from TrustSegModule.panels.text import decision_title, interval, number, percent, two_line_interval
 from TrustSegModule.review.decisions import STRUCTURE, Item, Review
 from TrustSegModule.review.edits import edited_volumes
 
 SWATCH = 12
 """Edge of the square in the structure's color, in pixels of a common screen."""
-MARK = "*"
-"""After numbers that are not of the mask as it is now."""
+EDITED_MARK = "*"
+"""After numbers that do not belong to the current mask."""
 NAME, VOLUME, UNCERTAINTY, INTERVAL, QUALITY = range(5)
 SHOWN_ORDER = (NAME, VOLUME, INTERVAL, QUALITY, UNCERTAINTY)
 UNCERTAIN = (INTERVAL, QUALITY, UNCERTAINTY)
@@ -30,9 +30,9 @@ class ResultsPanel:
     ui : object
         The widgets of `TrustSeg.ui` by name.
     on_structure : callable
-        Called with the label of the structure that a person has chosen.
+        Called with the label of the structure that the user has chosen.
     on_double_click : callable
-        Called with the label of the structure that a person wants to see.
+        Called with the label of the structure that the user wants to see.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ResultsPanel:
     ) -> None:
         self._ui, self._table, self._on_structure = ui, ui.resultsTable, on_structure
         self._labels: list[int] = []
-        table.prepare(self._table, _titles("90"))
+        table.set_columns(self._table, _titles("90"))
         header = self._table.horizontalHeader()
         for place, column in enumerate(SHOWN_ORDER):
             header.moveSection(header.visualIndex(column), place)
@@ -64,9 +64,9 @@ class ResultsPanel:
         colors : dict of str to (float, float, float)
             Colors of the structures by name, 0 to 1.
         review : Review, optional
-            What a person has made of the result.
+            The user's review of the result.
         concealed : bool
-            Whether everything that tells of uncertainty stays hidden.
+            Whether everything about uncertainty stays hidden.
         """
         self._ui.resultsSection.setVisible(report is not None)
         rows = report["structures"] if report else []
@@ -86,27 +86,27 @@ class ResultsPanel:
         table.fit_height(self._table)
 
     def follow_choice(self, item: Item | None) -> None:
-        """Take the selection away when something else than a structure is chosen."""
+        """Clear the selection when something other than a structure is chosen."""
         if item is None or item.kind != STRUCTURE:
             table.select_quietly(self._table, None)
 
     def _show_row(self, line: int, row: dict[str, Any], color, edited_ml: float | None) -> None:
-        mark, bounds = "" if edited_ml is None else MARK, row["volume_interval_ml"]
-        # In two lines: in one, it leaves too little room for the name.
-        reach = _("not\ncalibrated") if bounds is None else tall_interval(bounds, 2)
+        mark, bounds = "" if edited_ml is None else EDITED_MARK, row["volume_interval_ml"]
+        # In two lines: in one, it would leave too little space for the name.
+        reach = _("not\ncalibrated") if bounds is None else two_line_interval(bounds, 2)
         volume = row["volume_ml"] if edited_ml is None else edited_ml
         warning = self._table.style().standardIcon(qt.QStyle.SP_MessageBoxWarning) if row["flag"] else None
         for column, text, tip, icon in (
             (NAME, row["name"], row["name"], _swatch(color) if color else None),
             (VOLUME, number(volume, 2), "", None),
-            (INTERVAL, reach + mark, _of_automatic(mark), None),
-            (QUALITY, _expected(row) + mark, row["flag"] or _of_automatic(mark), warning),
-            (UNCERTAINTY, percent(row["mean_uncertainty"], 1) + mark, _of_automatic(mark), None),
+            (INTERVAL, reach + mark, _automatic_mask_note(mark), None),
+            (QUALITY, _expected(row) + mark, row["flag"] or _automatic_mask_note(mark), warning),
+            (UNCERTAINTY, percent(row["mean_uncertainty"], 1) + mark, _automatic_mask_note(mark), None),
         ):
-            table.put(self._table, line, column, text, tip, icon)
+            table.set_cell(self._table, line, column, text, tip, icon)
 
     def _show_decision(self, line: int, review: Review) -> None:
-        """Below the name: a column of its own would leave no room for the name."""
+        """Below the name: a column of its own would leave no space for the name."""
         item, cell = Item(STRUCTURE, self._labels[line]), self._table.item(line, NAME)
         decision = decision_title(review.decision(item))
         if decision:
@@ -114,19 +114,19 @@ class ResultsPanel:
         cell.setToolTip("\n".join(filter(None, [cell.toolTip(), review.comment(item)])))
 
     def _show_columns(self, report: dict[str, Any] | None, concealed: bool) -> None:
-        """Hide what is concealed, and what the model has no numbers for."""
+        """Hide concealed columns, and those without numbers."""
         rows = report["structures"] if report else []
         titles = _titles(level_percent(report["calibration"] if report else None))
         self._table.setHorizontalHeaderLabels([title for title, _tip in titles])
         for column in UNCERTAIN:
             self._table.setColumnHidden(column, concealed)
-        judged = any(row["expected_dsc"] is not None or row["flag"] for row in rows)
-        self._table.setColumnHidden(QUALITY, concealed or not judged)
+        has_quality = any(row["expected_dsc"] is not None or row["flag"] for row in rows)
+        self._table.setColumnHidden(QUALITY, concealed or not has_quality)
 
     def _show_texts(self, report: dict[str, Any] | None, edited: bool, concealed: bool) -> None:
         sentences = [caution(report)] if report and not concealed else []
         if edited and not concealed:
-            sentences.append(f"{MARK} {_of_automatic(MARK)}")
+            sentences.append(f"{EDITED_MARK} {_automatic_mask_note(EDITED_MARK)}")
         self._ui.cautionLabel.setText("\n".join(filter(None, sentences)))
         record = calibration_record(report["calibration"]) if report and not concealed else ""
         self._ui.calibrationLabel.setText(record)
@@ -142,7 +142,7 @@ def _titles(level: str) -> list[tuple[str, str]]:
     """Title and tool tip of each column, in the order of the constants."""
     return [
         (_("Structure"), _("Double-click one to take the views to its middle.")),
-        (_("Volume\n(ml)"), _("Of the mask as it is now.")),
+        (_("Volume\n(ml)"), _("Of the current mask.")),
         (_("Uncert.\n(%)"), _("Mean probability that a voxel's label is wrong.")),
         (_("{level} %\ninterval").format(level=level), _("Where the true volume in ml is expected.")),
         (_("Expected\nDSC"), _("Overlap with an expert's mask that is expected, 0 to 1, and its interval.")),
@@ -155,7 +155,7 @@ def _expected(row: dict[str, Any]) -> str:
     return text if bounds is None else f"{text}\n{interval(bounds, 2)}"
 
 
-def _of_automatic(mark: str) -> str:
+def _automatic_mask_note(mark: str) -> str:
     return _("Of the automatic mask, which was edited since.") if mark else ""
 
 
@@ -166,7 +166,7 @@ def _swatch(color: tuple[float, float, float]):
 
 
 def caution(report: dict[str, Any]) -> str:
-    """Return what a reader must know before the numbers: flags, warnings, a missing calibration."""
+    """Return flags, warnings and a missing calibration, which come before the numbers."""
     check = _("Check {name}: {flag}")
     flags = [check.format(name=row["name"], flag=row["flag"]) for row in report["structures"] if row["flag"]]
     sentences = [*flags, *report["case"]["warnings"]]
@@ -176,7 +176,7 @@ def caution(report: dict[str, Any]) -> str:
 
 
 def calibration_record(calibration: dict[str, Any] | None) -> str:
-    """Return on how many patients the numbers were checked, and with what outcome."""
+    """Return on how many patients the numbers were calibrated, and how accurate they were."""
     if calibration is None:
         return ""
     record = calibration["record"]

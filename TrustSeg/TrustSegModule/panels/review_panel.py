@@ -1,4 +1,4 @@
-"""The section "Review": the list of regions, one after the other, and what the person decides."""
+"""The section "Review": the list of regions, and the user's decisions."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 SEGMENT_EDITOR = "SegmentEditor"
 
+STRUCTURES, WRONG, PEAK, POSITION, DECISION = range(5)
+QUIET_MS = 300
+"""A brush stroke changes the mask many times: it is checked once it has not changed for so long."""
+EVENTS = ("SourceRepresentationModified", "RepresentationModified", "SegmentModified")
+
 
 class ReviewPanel:
     """Drives the widgets of the section "Review".
@@ -52,7 +57,7 @@ class ReviewPanel:
     on_change : callable
         Called when a decision or a mask has changed, and when a place is chosen.
     on_reveal : callable
-        Called when the person asks for the uncertainty.
+        Called when the user asks for the uncertainty.
     """
 
     def __init__(
@@ -82,7 +87,7 @@ class ReviewPanel:
             (ui.commentEdit.textEdited, self._keep_comment),
             (ui.commentEdit.editingFinished, self._finish_comment),
         ):
-            # What a signal carries, such as whether a button is down, is no matter here.
+            # The arguments of the signals, such as the state of a button, are not used.
             signal.connect(lambda *_arguments, action=action: action())
         self.show(None, None)
 
@@ -93,11 +98,11 @@ class ReviewPanel:
 
     @property
     def concealed(self) -> bool:
-        """Whether the person has yet to look at the image without the uncertainty."""
+        """Whether the uncertainty is hidden for a first look at the image."""
         return self._review is not None and not self._review.revealed
 
     def show(self, results: ResultNodes | None, parameters: TrustSegParameterNode | None) -> None:
-        """Show the review of a result, or None, and write into its log that it is shown."""
+        """Show the review of a result, or None, and log that it is shown."""
         self._results, self._item = results, None
         node = None if results is None else results.segmentation
         self._report = {} if node is None else report_of(node)
@@ -110,7 +115,7 @@ class ReviewPanel:
         self.refresh()
 
     def follow_settings(self, parameters: TrustSegParameterNode) -> None:
-        """Show the uncertainty at once, unless the person wants a first look without it."""
+        """Show the uncertainty at once, unless the user wants a first look without it."""
         if self.concealed and not parameters.revealLater:
             self._review.reveal()
             self.refresh()
@@ -137,12 +142,12 @@ class ReviewPanel:
         self._step(-1)
 
     def choose_structure(self, label: int) -> None:
-        """A structure is chosen elsewhere."""
+        """Choose a structure that was selected in another section."""
         self._choose(Item(STRUCTURE, label))
         self._regions.select(None)
 
     def go_to_structure(self, label: int) -> None:
-        """Take the views to the middle of a structure; one that has no voxels moves none."""
+        """Center the views on a structure; an empty one moves no view."""
         item = Item(STRUCTURE, label)
         place = segment_middle(self._results.segmentation, segment_of(self._report, item))
         if place is not None:
@@ -150,12 +155,12 @@ class ReviewPanel:
             self._review.log("jump", item)
 
     def look_for_edits(self) -> None:
-        """Find out what has been changed in other modules."""
+        """Check for edits made in other modules."""
         if self._review is not None and follow_edits(self._review):
-            self._tell()
+            self._notify()
 
-    def come_back(self) -> None:
-        """The panel is opened again: what was edited meanwhile is complete."""
+    def reenter(self) -> None:
+        """The panel is opened again: finish an edit in the Segment Editor."""
         leave_editor(self._scene)
         self.look_for_edits()
         if self._review is not None:
@@ -163,7 +168,7 @@ class ReviewPanel:
 
     @property
     def chosen(self) -> Item | None:
-        """What the buttons act on."""
+        """The item that the buttons act on."""
         return self._item
 
     @property
@@ -174,13 +179,13 @@ class ReviewPanel:
     def _items(self) -> list[Item]:
         return region_items(self._report)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self.refresh()
         self._on_change()
 
     def _show_progress(self, regions: list[dict[str, Any]]) -> None:
         if not regions:
-            self._ui.progressLabel.setText(_("No region to look at."))
+            self._ui.progressLabel.setText(_("No region to review."))
             return
         text = _("{done} of {total} reviewed")
         self._ui.progressLabel.setText(
@@ -224,22 +229,22 @@ class ReviewPanel:
     def _decide(self, decision: str) -> None:
         taken_back = self._review.decision(self._item) == decision
         self._review.decide(self._item, None if taken_back else decision)
-        self._tell()
+        self._notify()
 
     def _keep_comment(self) -> None:
         self._review.set_comment(self._item, self._ui.commentEdit.text)
 
     def _finish_comment(self) -> None:
-        """One line in the log for a comment, and not one for each letter."""
+        """Log a comment once, and not at each letter."""
         if self._item is None or self._ui.commentEdit.text == self._comment_before:
             return
         self._comment_before = self._ui.commentEdit.text
         self._review.log("comment", self._item, self._comment_before)
-        self._tell()
+        self._notify()
 
     def _edit(self) -> None:
         self._review.start_editing(self._item)
-        # A zone would tell where the model is unsure.
+        # A zone would reveal where the model is uncertain.
         zone = None if self.concealed else next(iter(self._results.maps.values()), None)
         node, segment = self._results.segmentation, segment_of(self._report, self._item)
         edit_uncertain(self._scene, node, segment, image_of(node), zone)
@@ -248,7 +253,7 @@ class ReviewPanel:
     def _reveal(self) -> None:
         self._review.reveal()
         self._on_reveal()
-        self._tell()
+        self._notify()
 
     def _export(self) -> None:
         self._finish_comment()
@@ -264,10 +269,6 @@ class ReviewPanel:
         self._ui.exportLabel.setText(_("Written: {names}").format(names=names))
 
 
-STRUCTURES, WRONG, PEAK, POSITION, DECISION = range(5)
-MOST_ROWS = 8
-
-
 class RegionTable:
     """Drives the table of regions.
 
@@ -275,17 +276,17 @@ class RegionTable:
     ----------
     widget : QTableWidget
     on_region : callable
-        Called with the index of the region that a person has chosen, also when it is chosen again.
+        Called with the index of the region that the user has chosen, also when it is chosen again.
     """
 
     def __init__(self, widget, on_region: Callable[[int], None]) -> None:
         self._table, self._on_region = widget, on_region
-        table.prepare(widget, _titles())
+        table.set_columns(widget, _titles())
         widget.itemSelectionChanged.connect(self._on_selection)
         widget.itemDoubleClicked.connect(lambda *_arguments: self._on_selection())
 
     def show(self, regions: Sequence[dict[str, Any]], review: Review | None) -> None:
-        """Fill the table; what is selected stays selected."""
+        """Fill the table; the selection is kept."""
         chosen = table.selected_row(self._table)
         blocked = self._table.blockSignals(True)
         self._table.setRowCount(len(regions))
@@ -293,10 +294,10 @@ class RegionTable:
             self._show_row(line, region, review)
         self._table.blockSignals(blocked)
         table.select_quietly(self._table, chosen if chosen is not None and chosen < len(regions) else None)
-        table.fit_height(self._table, MOST_ROWS)
+        table.fit_height(self._table, table.MAX_ROWS)
 
     def select(self, index: int | None) -> None:
-        """Select a region, or none, without telling anybody."""
+        """Select a region, or none, without a signal."""
         table.select_quietly(self._table, index)
         if index is not None:
             self._table.scrollToItem(self._table.item(index, STRUCTURES))
@@ -306,12 +307,12 @@ class RegionTable:
         names = ", ".join(region["structures"])
         place = position(world_position(review.node, region["position_ras_mm"]))
         text = _("{rank}. {names}").format(rank=region["rank"], names=names)
-        table.put(self._table, line, STRUCTURES, text, text)
-        table.put(self._table, line, WRONG, volume(region["expected_wrong_ml"]))
-        table.put(self._table, line, PEAK, percent(region["peak"], 0))
-        table.put(self._table, line, POSITION, place)
+        table.set_cell(self._table, line, STRUCTURES, text, text)
+        table.set_cell(self._table, line, WRONG, volume(region["expected_wrong_ml"]))
+        table.set_cell(self._table, line, PEAK, percent(region["peak"], 0))
+        table.set_cell(self._table, line, POSITION, place)
         decision = decision_title(review.decision(item))
-        table.put(self._table, line, DECISION, decision, review.comment(item))
+        table.set_cell(self._table, line, DECISION, decision, review.comment(item))
 
     def _on_selection(self) -> None:
         row = table.selected_row(self._table)
@@ -330,18 +331,13 @@ def _titles() -> list[tuple[str, str]]:
     ]
 
 
-QUIET_MS = 300
-"""A stroke of the brush changes the mask many times: it is looked at once it has been at rest so long."""
-EVENTS = ("SourceRepresentationModified", "RepresentationModified", "SegmentModified")
-
-
 class EditWatch:
     """Watches one segmentation at a time.
 
     Parameters
     ----------
     on_change : callable
-        Called after a change; the masks may be the same for all that.
+        Called after a change; the masks may still be the same.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
@@ -352,7 +348,7 @@ class EditWatch:
         self._timer.timeout.connect(on_change)
 
     def follow(self, node: slicer.vtkMRMLSegmentationNode | None) -> None:
-        """Watch this segmentation and no other; None for none."""
+        """Watch this segmentation only; None for none."""
         if node is self._node:
             return
         self._timer.stop()

@@ -1,4 +1,4 @@
-"""The upper part of the panel: image, model, device, the button, and how far it is."""
+"""The section "Segment": image, model, device, the button, and the progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from TrustSegModule.app.models import Model
 from TrustSegModule.jobs.tasks import task_of
-from TrustSegModule.panels.controls import chosen_key, fill_selector
+from TrustSegModule.panels.controls import chosen_key, fill_selector, show_fraction
 from TrustSegModule.panels.text import device_title, progress_text
 from TrustSegModule.scene.inputs import place_box
 from TrustSegModule.scene.maps import MAP_ATTRIBUTE
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from TrustSegLib.worker import Device, Progressed
     from TrustSegModule.app.parameters import TrustSegParameterNode
     from TrustSegModule.jobs.runner import Task
-
-PROGRESS_STEPS = 1000
 
 
 class RunPanel:
@@ -54,7 +52,7 @@ class RunPanel:
 
     @property
     def device(self) -> str:
-        """The device that the panel shows: settings may name one that this computer does not have."""
+        """The device that the panel shows: the settings may name one that this computer does not have."""
         return chosen_key(self._ui.deviceSelector) or "auto"
 
     @property
@@ -63,7 +61,7 @@ class RunPanel:
         return task_of(self._parameters, self.model, self.device)
 
     def place_region(self) -> None:
-        """Put a region that was just made around the image: it would be nowhere to be seen."""
+        """Put a new region around the image: without a position it would be invisible."""
         box, image = self._parameters.region, self._parameters.inputVolume
         if box is not None and image is not None:
             place_box(box, image)
@@ -82,7 +80,7 @@ class RunPanel:
         self._update_button()
 
     def show_devices(self, devices: tuple[Device, ...]) -> None:
-        """Name the devices that the worker has found."""
+        """List the devices that the worker has found."""
         self._devices = devices
         if self._parameters is not None:
             self._fill_devices()
@@ -93,7 +91,7 @@ class RunPanel:
         self._notices.clear()
         self._ui.inputSection.setEnabled(not running)
         self._ui.progressBar.setVisible(running)
-        self._ui.progressBar.setValue(0)
+        show_fraction(self._ui.progressBar, 0.0)
         self._update_button()
 
     def show_batch(self, running: bool) -> None:
@@ -102,21 +100,21 @@ class RunPanel:
         self._update_button()
 
     def show_progress(self, event: Progressed) -> None:
-        """Show how far the segmentation is."""
-        self._ui.progressBar.setValue(round(PROGRESS_STEPS * event.fraction))
+        """Show the progress of the segmentation."""
+        show_fraction(self._ui.progressBar, event.fraction)
         self.show_status("\n".join([progress_text(event), *self._notices]))
 
     def show_notice(self, text: str) -> None:
-        """Say how the run is done differently, such as in smaller patches; it stays until the run is over."""
+        """Show how the run differs, such as smaller patches; it stays until the run is over."""
         self._notices.append(text)
         self.show_status(text)
 
     def show_status(self, text: str) -> None:
-        """Say something below the button."""
+        """Show a text below the button."""
         self._ui.statusLabel.setText(text)
 
     def show_cancelling(self) -> None:
-        """The button has been pressed: a second press would change nothing."""
+        """Show that the run is being canceled, and disable the button."""
         self._stopping = True
         self._update_button()
         self.show_status(_("Stopping..."))
@@ -133,7 +131,7 @@ class RunPanel:
         self._reason = reason
 
     def _obstacle(self) -> str | None:
-        """Why nothing can be segmented yet, for people."""
+        """Why nothing can be segmented yet, for the user."""
         if self._batch_runs:
             return _("A batch is running: wait for it, or cancel it below.")
         volume = self._parameters.inputVolume if self._parameters is not None else None
@@ -159,11 +157,11 @@ class RunPanel:
         graphics = [title for name, title in entries if name != "cpu"]
         best = (graphics or [title for _name, title in entries])[:1]
         auto = _("Auto ({device})").format(device=best[0]) if best else _("Auto")
-        known = entries or self._unasked()
+        known = entries or self._devices_before_ready()
         fill_selector(self._ui.deviceSelector, [("auto", auto), *known], self._parameters.device)
 
-    def _unasked(self) -> list[tuple[str, str]]:
-        """Devices before the worker has named them: the processor, and one that is chosen already."""
+    def _devices_before_ready(self) -> list[tuple[str, str]]:
+        """Devices before the worker has reported them: the CPU, and one that is chosen already."""
         chosen = self._parameters.device
         return [("cpu", _("CPU"))] + [(name, name) for name in {chosen} - {"auto", "cpu"}]
 
@@ -174,7 +172,7 @@ class RunPanel:
 
 
 def _summary(model: Model) -> str:
-    """What one must know before a click; the rest is in the tool tip."""
+    """What the user must know before segmenting; the rest is in the tool tip."""
     trained = _fact(_("Trained on"), model.trained_on)
     use = f"<i>{escape(_('For research use only.'))}</i>"
     return "<br>".join([escape(model.description["description"]), trained, use])

@@ -1,4 +1,4 @@
-"""What happens between a click on Segment and the overlay: a timer moves it on, nothing waits."""
+"""Controls a segmentation from the click on Segment to the overlay, polled by a timer; nothing blocks."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from TrustSegModule.results.nodes import ResultNodes
 
 PLACING_MS, RUNNING_MS, IDLE_MS = 1, 50, 500
-"""Between two pieces of a result; between two looks at the worker: while it segments, while it is warm."""
+"""Interval between two pieces of a result; between two polls while the worker segments; while it is idle."""
 
 
 class Session:
-    """The runner of one panel, with its timer and its words to the user.
+    """The runner of one panel, with its timer and its messages to the user.
 
     Parameters
     ----------
     scene : vtkMRMLScene
         Where the results go.
     panel : RunPanel
-        Where it is said how far the work is.
+        Shows the progress.
     on_results : callable
         Called with the `ResultNodes` of a segmentation that is done.
     on_opened : callable
@@ -82,7 +82,7 @@ class Session:
         return self._runner is not None and self._runner.placing
 
     def warm(self, model: Model, device: str) -> None:
-        """Start the worker before the first click, where its packages are there already."""
+        """Start the worker before the first click, if its packages are installed."""
         if self._lent or not dependencies.check().ready:
             return
         try:
@@ -93,7 +93,7 @@ class Session:
         self._timer.start(RUNNING_MS if self.busy else IDLE_MS)
 
     def start(self, task: Task) -> None:
-        """Begin to segment: packages first, which the user may decline."""
+        """Start a segmentation; install missing packages first, which the user may decline."""
         self._opening = None
         self._start(lambda runner: runner.start(task), _("Starting..."))
 
@@ -103,7 +103,7 @@ class Session:
         self._start(lambda runner: runner.open(case, model), _("Opening {name}...").format(name=case.name))
 
     def lend(self) -> Worker | None:
-        """Give the worker to a batch, until `take_back`; None when it cannot be given, which is said."""
+        """Lend the worker to a batch, until `take_back`; None when it is not available, with a message."""
         if self.busy or self._lent or self._installing or not self._has_packages():
             return None
         try:
@@ -120,11 +120,11 @@ class Session:
         self._lent = False
         self._timer.start(IDLE_MS)
 
-    def tell(self, event: Event) -> None:
-        """Say what the worker has said while it was lent, and what is not about its images."""
+    def handle(self, event: Event) -> None:
+        """Handle an event of the lent worker that is not about the images of the batch."""
         self._handle(event)
 
-    def _start(self, begin: Callable[[Runner], None], said: str) -> None:
+    def _start(self, begin: Callable[[Runner], None], status: str) -> None:
         # While packages are installed the event loop runs, and the button may be clicked again.
         if self._lent or self._installing or not self._has_packages():
             return
@@ -135,7 +135,7 @@ class Session:
             self._show_failure(str(error))
             return
         self._panel.show_running(True)
-        self._panel.show_status(said)
+        self._panel.show_status(status)
         self._timer.start(RUNNING_MS)
 
     def cancel(self) -> None:
@@ -152,7 +152,7 @@ class Session:
             self._runner.close()
 
     def poll(self) -> None:
-        """Take what the worker has said since the last look."""
+        """Handle the worker's events since the last poll."""
         try:
             events = self._runner.poll()
         except SceneError as error:
@@ -163,7 +163,7 @@ class Session:
             self._handle(event)
         if self.busy:
             self._timer.setInterval(PLACING_MS if self.placing else RUNNING_MS)
-        elif self._runner.worker.silent:
+        elif self._runner.worker.ended:
             self._timer.stop()
         else:
             self._timer.setInterval(IDLE_MS)
@@ -191,10 +191,10 @@ class Session:
             self._panel.show_status(_("Opened {name}.").format(name=self._opening.name))
             return
         self._on_results(self._runner.results)
-        device = device_name(event.answer.report["provenance"]["device"])
+        device = device_name(event.result.report["provenance"]["device"])
         text = _("Done in {seconds:.1f} s on {device}.")
-        said = [text.format(seconds=time.monotonic() - self._clicked, device=device), *event.answer.notices]
-        self._panel.show_status("\n".join(said))
+        lines = [text.format(seconds=time.monotonic() - self._clicked, device=device), *event.result.notices]
+        self._panel.show_status("\n".join(lines))
 
     def _on_stopped(self, event: Stopped) -> None:
         self._panel.show_running(False)
@@ -205,7 +205,7 @@ class Session:
 
     def _on_failed(self, event: Failed) -> None:
         if event.id is None:
-            # Nobody has clicked, or what was clicked goes on: no pop-up for what may not even be needed.
+            # No request has failed: no dialog for what may not even be needed.
             logging.error("TrustSeg worker: %s\n%s", event.message, event.details)
             self._panel.show_status(event.message)
         else:
@@ -217,7 +217,7 @@ class Session:
         slicer.util.errorDisplay(message, windowTitle=_("TrustSeg"), detailedText=details)
 
     def _has_packages(self) -> bool:
-        """Look once, and install with the user's consent what is not there."""
+        """Check once, and install missing packages with the user's consent."""
         if self._packages_ready:
             return True
         self._installing = True
@@ -239,7 +239,7 @@ class Session:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What says in one line what is wrong; a function, as opening the module must not need the library."""
+    """Errors with a one-line message; a function, as opening the panel must not import the worker."""
     from TrustSegLib.worker import WorkerError
 
     return SceneError, WorkerError

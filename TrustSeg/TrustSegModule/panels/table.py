@@ -1,4 +1,4 @@
-"""What the tables of the panel have in common."""
+"""Columns, cells, height and selection of the panel's tables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import qt
 
+MAX_ROWS = 8
+"""Of a list that can be long."""
 
-def prepare(table, titles: Sequence[tuple[str, str]], wide: int = 0) -> None:
-    """Give a table its columns: all as narrow as their contents, but one.
+
+def set_columns(table, titles: Sequence[tuple[str, str]], wide: int = 0) -> None:
+    """Set the columns of a table: all as narrow as their contents, but one.
 
     Parameters
     ----------
@@ -25,15 +28,15 @@ def prepare(table, titles: Sequence[tuple[str, str]], wide: int = 0) -> None:
     header = table.horizontalHeader()
     header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     header.setSectionResizeMode(wide, qt.QHeaderView.Stretch)
-    # Else the titles turn bold, and so wider, with a selection.
+    # Otherwise the titles turn bold, and so wider, with a selection.
     header.setHighlightSections(False)
     table.verticalHeader().setVisible(False)
     table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
 
 
-def put(table, row: int, column: int, text: str, tip: str = "", icon=None):
-    """Put a text into a cell: in the first column to the left, else to the right."""
+def set_cell(table, row: int, column: int, text: str, tip: str = "", icon=None):
+    """Set the text of a cell: aligned left in the first column, right in the others."""
     item = qt.QTableWidgetItem(text)
     item.setToolTip(tip)
     if column:
@@ -43,16 +46,16 @@ def put(table, row: int, column: int, text: str, tip: str = "", icon=None):
     table.setItem(row, column, item)
 
 
-def fit_height(table, most_rows: int = 0) -> None:
-    """Make a table as high as its rows: the panel scrolls, and a table that scrolls inside it is a nuisance.
+def fit_height(table, max_rows: int = 0) -> None:
+    """Make a table as high as its rows, as the panel scrolls itself.
 
     Parameters
     ----------
     table : QTableWidget
-    most_rows : int
-        With more rows than this the table does scroll; 0 for no limit.
+    max_rows : int
+        With more rows than this the table scrolls; 0 for no limit.
     """
-    shown = min(table.rowCount, most_rows or table.rowCount)
+    shown = min(table.rowCount, max_rows or table.rowCount)
     scrolls = shown < table.rowCount
     policy = qt.Qt.ScrollBarAlwaysOn if scrolls else qt.Qt.ScrollBarAlwaysOff
     table.setVerticalScrollBarPolicy(policy)
@@ -62,7 +65,7 @@ def fit_height(table, most_rows: int = 0) -> None:
 
 
 def selected_row(table) -> int | None:
-    """Return the row that a person has chosen; None where there is none."""
+    """Return the row that the user has chosen; None where there is none."""
     return next((index.row() for index in table.selectionModel().selectedRows()), None)
 
 

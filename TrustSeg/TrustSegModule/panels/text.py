@@ -1,4 +1,4 @@
-"""Numbers of a report and the progress of a run as people read them."""
+"""Texts of the panel: numbers of a report, and the progress of a run."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 UNKNOWN = "–"  # noqa: RUF001
 RANGE = "{low}–{high}"  # noqa: RUF001
 AXES = (("R", "L"), ("A", "P"), ("S", "I"))
+
+MB_PER_GB = 1000
 
 
 def number(value: float | None, decimals: int) -> str:
@@ -42,7 +44,7 @@ def interval(bounds: Sequence[float] | None, decimals: int) -> str:
     return RANGE.format(low=low, high=high)
 
 
-def tall_interval(bounds: Sequence[float], decimals: int) -> str:
+def two_line_interval(bounds: Sequence[float], decimals: int) -> str:
     """Return both ends of an interval, the higher one below: for a narrow column."""
     return RANGE.format(low=f"{bounds[0]:.{decimals}f}", high=f"\n{bounds[1]:.{decimals}f}")
 
@@ -54,12 +56,9 @@ def position(ras_mm: Sequence[float]) -> str:
 
 
 def decision_title(decision: str | None) -> str:
-    """Return what people read for a decision; nothing for None."""
+    """Return the title of a decision; empty for None."""
     titles = {ACCEPTED: _("Accepted"), FLAGGED: _("Flagged"), EDITED: _("Edited"), None: ""}
     return titles[decision]
-
-
-MB_PER_GB = 1000
 
 
 def progress_text(event: Progressed) -> str:
@@ -90,7 +89,7 @@ def device_title(device: Device) -> str:
 
 
 def device_name(device: str) -> str:
-    """Return a device of a report for people: "cpu" is no word of theirs."""
+    """Return the name of a report's device, as the user reads it."""
     return _("the processor") if device == "cpu" else device
 
 

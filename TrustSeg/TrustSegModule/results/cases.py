@@ -23,7 +23,7 @@ class BatchCase(CaseRow):
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why a person should look at it: the error, or the flags and warnings."""
+        """Why it should be reviewed: the error, or the flags and warnings."""
         if self.error is not None:
             # The table has the file's name already.
             return (self.error.removeprefix(f"{self.image}: "),)
@@ -33,8 +33,8 @@ class BatchCase(CaseRow):
 def names_of(images: Sequence[str]) -> dict[str, str]:
     """Name each image of a batch by its path below the folder that holds them all.
 
-    That is the file's name where they are files of one folder, and "patient1/CT" where they are series: those
-    of all patients may lie in folders of the same name.
+    That is the file's name for files of one folder, and "patient1/CT" for series, whose folders may have the
+    same name for every patient.
     """
     paths = {image: Path(image) for image in images}
     levels = zip(*(path.parent.parts for path in paths.values()), strict=False)
@@ -70,7 +70,7 @@ def read_cases(folder: Path) -> list[BatchCase]:
 
 
 def read_report(case: BatchCase) -> dict[str, Any]:
-    """Return the report of a case as it lies in its folder now.
+    """Read the report of a case from its folder.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The review as files, made of what is in the scene now: for programs, a table, a page for people."""
+"""Export of the review from the current scene: JSON, a table, and an HTML page."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import vtk_to_numpy
 
 from TrustSegLib.contract import AUDIT_LOG_FILE, DEFAULT_MAP, HTML_FILE, REVIEW_FILE, REVIEW_SCHEMA
 from TrustSegModule.results.nodes import ResultNodes, find_results, image_of, report_of
 from TrustSegModule.review.audit_log import entries, log_csv
 from TrustSegModule.review.decisions import Review
-from TrustSegModule.review.edits import PREFIX, edited_volumes
+from TrustSegModule.review.edits import edited_volumes
+from TrustSegModule.scene.geometry import image_voxels
 from TrustSegModule.scene.inputs import image_array, request_geometry
 from TrustSegModule.scene.nodes import SceneError
+from TrustSegModule.scene.segmentation import segment_label
 
 
 def reviewed_report(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
-    """Return the report of a result with what a person has made of it.
+    """Return the report of a result with its review.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 def write_page(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegmentationNode, path: Path):
-    """Write `report.html` with the mask as it is now and the audit log.
+    """Write `report.html` with the current mask and the audit log.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def write_page(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegm
 
 
 def page_content(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, Any]:
-    """Return the report, with a warning for each structure whose mask is no longer the one it tells of."""
+    """Return the report, with a warning for each structure whose mask was edited."""
     report, volumes = report_of(segmentation_node), edited_volumes(Review(segmentation_node))
     text = _("{name} was edited: {volume:.2f} ml now; its other numbers are those of the automatic mask.")
     edited = [
@@ -139,8 +140,7 @@ def mask_on(segmentation_node: slicer.vtkMRMLSegmentationNode, image) -> np.ndar
         labels.InsertNextValue(label)
     mode = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
     segmentation_node.GenerateMergedLabelmapForAllSegments(merged, mode, grid, names, labels)
-    voxels = vtk_to_numpy(merged.GetPointData().GetScalars())
-    return voxels.reshape(merged.GetDimensions()[::-1]).astype(np.uint8)
+    return image_voxels(merged).astype(np.uint8)
 
 
 def _nodes(scene: slicer.vtkMRMLScene, segmentation_node, path: Path) -> ResultNodes:
@@ -153,11 +153,11 @@ def _nodes(scene: slicer.vtkMRMLScene, segmentation_node, path: Path) -> ResultN
 
 
 def _segments(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[str, int]:
-    """Return the labels of the structures by segment ID; segments that a person added are none."""
+    """Return the labels of the structures by segment ID, without segments added by the user."""
     segmentation = segmentation_node.GetSegmentation()
     names = [segmentation.GetNthSegmentID(number) for number in range(segmentation.GetNumberOfSegments())]
     known = Review(segmentation_node).automatic
-    return {name: int(name.removeprefix(PREFIX)) for name in names if name in known}
+    return {name: segment_label(name) for name in names if name in known}
 
 
 def _colors(segmentation_node: slicer.vtkMRMLSegmentationNode) -> dict[int, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""What the worker found, as nodes of the scene: the mask, the uncertainty maps and the report."""
+"""Results as nodes of the scene: the mask, the uncertainty maps and the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegModule.results.prepared import Answer, PreparedResult, prepare
+from TrustSegModule.results.prepared import PreparedResult, WorkerResult, prepare
 from TrustSegModule.review import decisions
 from TrustSegModule.scene import overlay, surface, views
 from TrustSegModule.scene.inputs import image_array
@@ -47,17 +47,17 @@ class ResultNodes:
 def put_result(
     scene: slicer.vtkMRMLScene,
     input_node: slicer.vtkMRMLVolumeNode,
-    answer: Answer,
+    result: WorkerResult,
     model: dict[str, Any],
 ) -> ResultNodes:
-    """Put a result beside the image at once, for scripts: `prepare`, then `put_prepared`.
+    """Add a result to the scene at once, for scripts: `prepare`, then `put_prepared`.
 
     Parameters
     ----------
     scene : vtkMRMLScene
     input_node : vtkMRMLVolumeNode
         The image that was segmented.
-    answer : SegmentAnswer
+    result : SegmentResult
         Mask and maps on the grid of the image, and the report.
     model : dict
         `model.json`.
@@ -71,7 +71,7 @@ def put_result(
     SceneError
         The image has another size than the one that was segmented; the scene is as it was.
     """
-    return put_prepared(scene, input_node, prepare(answer), model)
+    return put_prepared(scene, input_node, prepare(result), model)
 
 
 def put_prepared(
@@ -80,7 +80,7 @@ def put_prepared(
     result: PreparedResult,
     model: dict[str, Any],
 ) -> ResultNodes:
-    """Put a result beside the image; the nodes of an earlier result on the same image get the new content.
+    """Add a result to the scene; the nodes of an earlier result on the same image get the new content.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def put_prepared(
     nodes = _make_nodes(scene, input_node, result.maps, classes=len(model["structures"]) + 1)
     surface_shown = surface.is_shown(nodes.segmentation)
     with ExitStack() as batch:
-        # Their display nodes too: who hears of a change finds all of it.
+        # With their display nodes: an observer of any change finds all of it.
         for node in (*nodes.all, *filter(None, (node.GetDisplayNode() for node in nodes.all))):
             batch.enter_context(slicer.util.NodeModify(node))
         _fill(nodes, input_node, result, model)
@@ -125,7 +125,7 @@ def find_results(scene: slicer.vtkMRMLScene, input_node: slicer.vtkMRMLVolumeNod
 
 
 def show_only(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegmentationNode) -> None:
-    """Show this mask and hide those of other images, which would be taken for this image's own."""
+    """Show this mask and hide those of other images."""
     for node in nodes_of_class(scene, "vtkMRMLSegmentationNode"):
         if node.GetNodeReferenceID(INPUT_ROLE):
             node.SetDisplayVisibility(node.GetID() == segmentation_node.GetID())
@@ -194,7 +194,7 @@ def _find_segmentation(scene: slicer.vtkMRMLScene, input_node) -> slicer.vtkMRML
 def _find_maps(scene: slicer.vtkMRMLScene, input_node) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
     found: dict[str, slicer.vtkMRMLScalarVolumeNode] = {}
     for node in _results_of(scene, input_node, "vtkMRMLScalarVolumeNode"):
-        # The first of a kind: a later one is a person's copy.
+        # The first of a kind: later ones are copies by the user.
         found.setdefault(map_name(node), node)
     return found
 

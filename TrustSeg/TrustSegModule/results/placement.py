@@ -1,6 +1,6 @@
-"""A result on its way into the scene: a piece at a time, so that the application never stands still.
+"""Placement of a result in the scene, a piece at a time, so that the application never blocks.
 
-It was just segmented, or is a case of a batch, which brings its image too.
+It is that of a segmentation, or a case of a batch, which brings its image, too.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from TrustSegModule.scene.geometry import LPS_FROM_RAS, copy_steps
 from TrustSegModule.scene.inputs import images
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker import CaseAnswer, Finished, Stopped
+    from TrustSegLib.worker import CaseResult, Finished, Stopped
     from TrustSegModule.app.models import Model
 
 
 STEP_SECONDS = 0.02
-"""For which one call works; the application draws and listens between two calls."""
+"""Duration of one call; the application handles events between two calls."""
+
+CASE_ATTRIBUTE = "TrustSeg.Case"
+"""Of an image that was opened from a batch: the folder of its results."""
 
 
 class Placement:
@@ -40,14 +43,14 @@ class Placement:
     input_node : vtkMRMLScalarVolumeNode or None
         The image; None for one that a subclass brings along.
     model : Model
-        That has segmented it.
+        Model of the result.
     event : Finished
-        What the worker has found.
+        With the result of the worker.
 
     Attributes
     ----------
     results : ResultNodes or None
-        Once `go_on` has returned `Finished`.
+        Once `step` has returned `Finished`.
     """
 
     def __init__(
@@ -64,10 +67,10 @@ class Placement:
         self._cancelled = False
 
     def cancel(self) -> None:
-        """Leave the scene as it is; the next `go_on` returns `Stopped`."""
+        """Leave the scene as it is; the next `step` returns `Stopped`."""
         self._cancelled = True
 
-    def go_on(self) -> Finished | Stopped | None:
+    def step(self) -> Finished | Stopped | None:
         """Work for a moment.
 
         Returns
@@ -93,7 +96,7 @@ class Placement:
         return self._event
 
     def _prepare_steps(self) -> Generator[None, None, PreparedResult]:
-        return prepare_steps(self._event.answer)
+        return prepare_steps(self._event.result)
 
     def _prepare(self) -> None:
         end = time.monotonic() + STEP_SECONDS
@@ -106,17 +109,13 @@ class Placement:
 
     def _is_wanted(self) -> bool:
         """Whether the image has neither been removed nor replaced by one of another size."""
-        node, shape = self._input_node, self._event.answer.labels.shape
+        node, shape = self._input_node, self._event.result.labels.shape
         if self._scene.IsNodePresent(node) == 0 or node.GetImageData() is None:
             return False
         return node.GetImageData().GetDimensions() == shape[::-1]
 
     def _image(self) -> slicer.vtkMRMLScalarVolumeNode:
         return self._input_node
-
-
-CASE_ATTRIBUTE = "TrustSeg.Case"
-"""Of an image that was opened from a batch: the folder of its results."""
 
 
 class CasePlacement(Placement):
@@ -127,11 +126,11 @@ class CasePlacement(Placement):
     scene : vtkMRMLScene
         Where the nodes will be.
     case : BatchCase
-        What was asked for.
+        The case to open.
     model : Model
-        That has segmented it.
+        Model of the result.
     event : Finished
-        With a `CaseAnswer`.
+        With a `CaseResult`.
     """
 
     def __init__(self, scene: slicer.vtkMRMLScene, case: BatchCase, model: Model, event: Finished) -> None:
@@ -139,41 +138,41 @@ class CasePlacement(Placement):
         super().__init__(scene, None, model, event)
 
     def _prepare_steps(self) -> Generator[None, None, PreparedResult]:
-        image = self._answer.image
+        image = self._result.image
         # Components side by side, as VTK has them; a single one is no axis.
         array = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
         yield from copy_steps(array, image.dtype.type, self._voxels)
-        return (yield from prepare_steps(self._answer))
+        return (yield from prepare_steps(self._result))
 
     def _is_wanted(self) -> bool:
         return True
 
     def _image(self) -> slicer.vtkMRMLScalarVolumeNode:
-        kind = "Scalar" if len(self._answer.image) == 1 else "Vector"
+        kind = "Scalar" if len(self._result.image) == 1 else "Vector"
         node = self._scene.CreateNodeByClass(f"vtkMRML{kind}VolumeNode")
         node.UnRegister(None)
         node.SetName(self._scene.GenerateUniqueName(image_title(self._case)))
         node.SetAttribute(CASE_ATTRIBUTE, self._case.folder)
-        node.SetIJKToRASMatrix(_ijk_to_ras(self._answer))
+        node.SetIJKToRASMatrix(_ijk_to_ras(self._result))
         node.SetAndObserveImageData(self._voxels)
         node = self._scene.AddNode(node)
         node.CreateDefaultDisplayNodes()
         return node
 
     @property
-    def _answer(self) -> CaseAnswer:
-        return self._event.answer
+    def _result(self) -> CaseResult:
+        return self._event.result
 
 
 def image_title(case: BatchCase) -> str:
-    """Return what the image of a case is called in the scene: as the folder of its results."""
+    """Return the name of a case's image in the scene: that of the folder of its results."""
     return Path(case.folder).name
 
 
 def find_case(scene: slicer.vtkMRMLScene, case: BatchCase, report: dict[str, Any]) -> ResultNodes | None:
     """Return the nodes of a case that is in the scene already, with the same results; None otherwise.
 
-    So that what a person has reviewed is not thrown away, and what was segmented again is not taken for it.
+    A review is thus kept, and the results of another segmentation are not mistaken for it.
     """
     for image in images(scene):
         if image.GetAttribute(CASE_ATTRIBUTE) == case.folder:
@@ -183,9 +182,9 @@ def find_case(scene: slicer.vtkMRMLScene, case: BatchCase, report: dict[str, Any
     return None
 
 
-def _ijk_to_ras(answer: CaseAnswer) -> vtk.vtkMatrix4x4:
-    axes = np.reshape(answer.direction, (3, 3)) * np.asarray(answer.spacing)
+def _ijk_to_ras(result: CaseResult) -> vtk.vtkMatrix4x4:
+    axes = np.reshape(result.direction, (3, 3)) * np.asarray(result.spacing)
     matrix = np.eye(4)
     matrix[:3, :3] = axes * LPS_FROM_RAS[:, np.newaxis]
-    matrix[:3, 3] = np.asarray(answer.origin) * LPS_FROM_RAS
+    matrix[:3, 3] = np.asarray(result.origin) * LPS_FROM_RAS
     return slicer.util.vtkMatrixFromArray(matrix)

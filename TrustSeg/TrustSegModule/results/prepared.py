@@ -1,4 +1,4 @@
-"""What the worker found as VTK images that no node has yet, made in steps: large ones take a second."""
+"""A result of the worker as VTK images without nodes, made in steps, as large ones take a second."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import numpy as np
 import slicer
 import vtk
 
-from TrustSegModule.scene.geometry import copy_steps
+from TrustSegModule.scene.geometry import copy_steps, run_steps
 from TrustSegModule.scene.views import middle_steps
 
+Box = tuple[slice, slice, slice]
+MARGIN = 1
+"""Voxels of background around the structures; a surface is not made of an image of one slice."""
 
-class Answer(Protocol):
-    """What the worker gives back: `labels` and `maps` by name, (D, H, W), and `report`."""
+
+class WorkerResult(Protocol):
+    """Result of the worker: `labels` and `maps` by name, (D, H, W), and `report`."""
 
     labels: np.ndarray
     maps: dict[str, np.ndarray]
@@ -24,13 +28,13 @@ class Answer(Protocol):
 
 @dataclass(frozen=True)
 class PreparedResult:
-    """A result that only has to be given to its nodes.
+    """A result that is ready to be assigned to its nodes.
 
     Attributes
     ----------
     labelmap : vtkOrientedImageData
-        The mask, cut to its structures: its extent says which voxels (i, j, k) of the image it holds. Where
-        the image lies is not yet known.
+        The mask, cropped to its structures: its extent gives the voxels (i, j, k) of the image that it holds.
+        The position of the image is not yet known.
     maps : dict of str to vtkImageData
         By the name of the map.
     middle : tuple of 3 ints or None
@@ -48,24 +52,24 @@ class PreparedResult:
     shape: tuple[int, ...]
 
 
-def prepare_steps(answer: Answer) -> Generator[None, None, PreparedResult]:
-    """Copy a result, a few MB per step, and look for the middle of the mask; the scene is not touched.
+def prepare_steps(result: WorkerResult) -> Generator[None, None, PreparedResult]:
+    """Copy a result, a few MB per step, and find the middle of the mask; the scene is not changed.
 
     Parameters
     ----------
-    answer : SegmentAnswer
+    result : SegmentResult
         Mask and maps on the grid of the image, and the report; must not change between the steps.
     """
-    labelmap = yield from _labelmap_steps(answer.labels)
-    maps = {name: vtk.vtkImageData() for name in answer.maps}
+    labelmap = yield from _labelmap_steps(result.labels)
+    maps = {name: vtk.vtkImageData() for name in result.maps}
     for name, image in maps.items():
-        yield from copy_steps(answer.maps[name], np.float32, image)
-    middle = yield from middle_steps(answer.labels)
-    return PreparedResult(labelmap, maps, middle, answer.report, answer.labels.shape)
+        yield from copy_steps(result.maps[name], np.float32, image)
+    middle = yield from middle_steps(result.labels)
+    return PreparedResult(labelmap, maps, middle, result.report, result.labels.shape)
 
 
 def _labelmap_steps(labels: np.ndarray) -> Generator[None, None, slicer.vtkOrientedImageData]:
-    # Cut as Slicer's own editor does: what is made of it, surfaces above all, takes as long as it is large.
+    # Cropped as by Slicer's own editor: the time for surfaces grows with the size.
     box = yield from box_steps(labels)
     labelmap = slicer.vtkOrientedImageData()
     yield from copy_steps(labels[box], np.uint8, labelmap)
@@ -73,20 +77,9 @@ def _labelmap_steps(labels: np.ndarray) -> Generator[None, None, slicer.vtkOrien
     return labelmap
 
 
-def prepare(answer: Answer) -> PreparedResult:
+def prepare(result: WorkerResult) -> PreparedResult:
     """Take all of `prepare_steps` at once."""
-    steps = prepare_steps(answer)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-Box = tuple[slice, slice, slice]
-
-MARGIN = 1
-"""Voxels of background around the structures; a surface is not made of an image of one slice."""
+    return run_steps(prepare_steps(result))
 
 
 def box_steps(labels: np.ndarray) -> Generator[None, None, Box]:

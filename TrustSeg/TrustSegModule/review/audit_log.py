@@ -1,4 +1,4 @@
-"""What was done with a result and when: kept in its segmentation, so that it is saved with the scene."""
+"""The audit log of a result: stored in its segmentation, so that it is saved with the scene."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def record(
     ----------
     segmentation_node : vtkMRMLSegmentationNode
     action : str
-        Such as "accept"; in English, as programs read it.
+        Such as "accept"; not translated, as programs read it.
     item : str
-        What it was done to, such as "region 3"; empty for the whole result.
+        Such as "region 3"; empty for the whole result.
     details : str
         Such as a comment.
     """

@@ -1,6 +1,6 @@
-"""What a person decided about the regions and structures of a result.
+"""Decisions of the user about the regions and structures of a result.
 
-Kept in its segmentation, so that it is saved with the scene.
+Stored in its segmentation, so that they are saved with the scene.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TrustSegModule.review import audit_log
-from TrustSegModule.scene.segmentation import MaskPrint, mask_prints, segment_id
+from TrustSegModule.scene.segmentation import MaskFingerprint, mask_fingerprints, segment_id
 
 REVIEW_ATTRIBUTE = "TrustSeg.Review"
 REGION, STRUCTURE = "region", "structure"
@@ -44,7 +44,7 @@ class Item(NamedTuple):
 class Review:
     """The review of one result.
 
-    Nothing is kept here: whoever makes a second one of the same node reads the same.
+    All state is in the node: two reviews of the same node are the same.
 
     Parameters
     ----------
@@ -55,18 +55,18 @@ class Review:
     def __init__(self, node: slicer.vtkMRMLSegmentationNode) -> None:
         self.node = node
         if node.GetAttribute(REVIEW_ATTRIBUTE) is None:
-            prints = mask_prints(node)
+            prints = mask_fingerprints(node)
             self._write(
                 {"revealed": False, "items": {}, "editing": None, "automatic": prints, "current": prints}
             )
 
     @property
     def revealed(self) -> bool:
-        """Whether the person has been shown the uncertainty."""
+        """Whether the user has seen the uncertainty."""
         return self._read()["revealed"]
 
     def reveal(self) -> None:
-        """Keep that the uncertainty is shown from now on."""
+        """Record that the uncertainty is shown from now on."""
         self._change(revealed=True)
         self.log("reveal")
 
@@ -75,16 +75,16 @@ class Review:
         return self._entry(item).get("decision")
 
     def decide(self, item: Item, decision: str | None) -> None:
-        """Accept or flag an item; None takes that back."""
+        """Accept or flag an item; None withdraws the decision."""
         self._change_entry(item, decision=decision)
         self.log(ACTIONS[decision], item)
 
     def comment(self, item: Item) -> str:
-        """Return what the person has written about an item."""
+        """Return the user's comment on an item."""
         return self._entry(item).get("comment", "")
 
     def set_comment(self, item: Item, text: str) -> None:
-        """Keep what is being written; `log` it once it is finished."""
+        """Store a comment that is being typed; `log` it once it is complete."""
         self._change_entry(item, comment=text)
 
     def reviewed(self, items: Iterable[Item]) -> int:
@@ -92,12 +92,12 @@ class Review:
         return sum(self.decision(item) is not None for item in items)
 
     def start_editing(self, item: Item) -> None:
-        """Keep which item the next change of the mask belongs to."""
+        """Record which item the next changes of the mask belong to."""
         self._change(editing=list(item))
         self.log("edit here", item)
 
     def stop_editing(self) -> None:
-        """Changes of the mask belong to no item any more."""
+        """Record that changes of the mask belong to no item any more."""
         if self.editing is not None:
             self._change(editing=None)
 
@@ -108,21 +108,21 @@ class Review:
         return None if stored is None else Item(*stored)
 
     def mark_edited(self, item: Item, edited: bool) -> None:
-        """Keep that the mask has changed, which ends what was decided about it before."""
+        """Record that the mask has changed, which replaces an earlier decision."""
         self._change_entry(item, decision=EDITED if edited else None)
 
     @property
-    def automatic(self) -> dict[str, MaskPrint]:
-        """The masks of the model, by segment ID."""
-        return _prints(self._read()["automatic"])
+    def automatic(self) -> dict[str, MaskFingerprint]:
+        """Fingerprints of the model's masks, by segment ID."""
+        return _fingerprints(self._read()["automatic"])
 
     @property
-    def current(self) -> dict[str, MaskPrint]:
-        """The masks as `follow_edits` has last seen them, by segment ID."""
-        return _prints(self._read()["current"])
+    def current(self) -> dict[str, MaskFingerprint]:
+        """Fingerprints of the masks at the last `follow_edits`, by segment ID."""
+        return _fingerprints(self._read()["current"])
 
-    def set_current(self, prints: dict[str, MaskPrint]) -> None:
-        """Keep the masks that were seen."""
+    def set_current(self, prints: dict[str, MaskFingerprint]) -> None:
+        """Store the fingerprints of the current masks."""
         self._change(current=prints)
 
     def log(self, action: str, item: Item | None = None, details: str = "") -> None:
@@ -153,13 +153,13 @@ class Review:
 
 
 def begin(node: slicer.vtkMRMLSegmentationNode) -> Review:
-    """Start the review of a new mask: decisions about an earlier one are forgotten, the log goes on."""
+    """Start the review of a new mask: earlier decisions are discarded, the log continues."""
     node.RemoveAttribute(REVIEW_ATTRIBUTE)
     return Review(node)
 
 
-def _prints(stored: dict[str, list]) -> dict[str, MaskPrint]:
-    return {segment: MaskPrint(*numbers) for segment, numbers in stored.items()}
+def _fingerprints(stored: dict[str, list]) -> dict[str, MaskFingerprint]:
+    return {segment: MaskFingerprint(*numbers) for segment, numbers in stored.items()}
 
 
 def report_regions(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -173,7 +173,7 @@ def region_items(report: dict[str, Any]) -> list[Item]:
 
 
 def item_title(report: dict[str, Any], item: Item) -> str:
-    """Return what people call an item."""
+    """Return the title of an item."""
     if item.kind == STRUCTURE:
         return next(row["name"] for row in report["structures"] if row["label"] == item.number)
     names = ", ".join(_region(report, item)["structures"])
@@ -183,9 +183,9 @@ def item_title(report: dict[str, Any], item: Item) -> str:
 def segment_of(report: dict[str, Any], item: Item) -> str:
     """Return the ID of an item's segment: that of the structure, or of the first structure of the region."""
     if item.kind == STRUCTURE:
-        return segment_id({"label": item.number})
+        return segment_id(item.number)
     rows, names = report["structures"], _region(report, item)["structures"]
-    return next((segment_id(row) for row in rows if row["name"] in names), segment_id(rows[0]))
+    return segment_id(next((row for row in rows if row["name"] in names), rows[0])["label"])
 
 
 def _region(report: dict[str, Any], item: Item) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a person edits in the masks, and the Segment Editor set up to edit where the model is unsure."""
+"""Edits of the masks by the user, and the Segment Editor limited to where the model is uncertain."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import slicer
 
 from TrustSegModule.review.decisions import STRUCTURE, Item, Review
 from TrustSegModule.scene.maps import scale_of, upper_threshold
-from TrustSegModule.scene.segmentation import ALGORITHM_TYPE_TAG, MaskPrint, mask_prints
+from TrustSegModule.scene.segmentation import (
+    ALGORITHM_TYPE_TAG,
+    AUTOMATIC,
+    SEMIAUTOMATIC,
+    MaskFingerprint,
+    mask_fingerprints,
+    segment_label,
+)
 
-AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
-PREFIX = "Segment_"
+EDITOR_TAG = "SegmentEditor"
+"""The module Segment Editor works with the one node of this tag."""
+IMAGE_ROLE = "TrustSeg.EditedImage"
 
 
 def follow_edits(review: Review) -> bool:
-    """Look for masks that have changed since the last look: tag them, keep and log that.
+    """Find masks that have changed since the last call: tag, record and log them.
 
     A segment is SEMIAUTOMATIC (DICOM's Segment Algorithm Type, 0062,0008) while it differs from the mask of
     the model, and AUTOMATIC again once that is restored.
@@ -23,7 +31,7 @@ def follow_edits(review: Review) -> bool:
     bool
         Whether any has changed.
     """
-    now, before, automatic = mask_prints(review.node), review.current, review.automatic
+    now, before, automatic = mask_fingerprints(review.node), review.current, review.automatic
     changed = [segment for segment in now if segment in before and now[segment] != before[segment]]
     if not changed:
         return False
@@ -39,29 +47,21 @@ def edited_volumes(review: Review) -> dict[int, float]:
     """Return the volumes in ml of the structures that differ from the masks of the model, by label."""
     automatic = review.automatic
     return {
-        _label(segment): seen.volume_ml
+        segment_label(segment): seen.volume_ml
         for segment, seen in review.current.items()
         if seen != automatic.get(segment)
     }
 
 
-def _follow(review: Review, segment_id: str, before: MaskPrint, now: MaskPrint, restored: bool) -> None:
+def _follow(
+    review: Review, segment_id: str, before: MaskFingerprint, now: MaskFingerprint, restored: bool
+) -> None:
     segment = review.node.GetSegmentation().GetSegment(segment_id)
     segment.SetTag(ALGORITHM_TYPE_TAG, AUTOMATIC if restored else SEMIAUTOMATIC)
-    item = Item(STRUCTURE, _label(segment_id))
+    item = Item(STRUCTURE, segment_label(segment_id))
     review.mark_edited(item, not restored)
     volumes = f"{segment.GetName()}: {before.volume_ml:.3f} ml -> {now.volume_ml:.3f} ml"
     review.log("restore" if restored else "edit", item, volumes)
-
-
-def _label(segment_id: str) -> int:
-    """Return the label that `segment_id` made the ID of."""
-    return int(segment_id.removeprefix(PREFIX))
-
-
-EDITOR_TAG = "SegmentEditor"
-"""The module Segment Editor works with the one node of this tag."""
-IMAGE_ROLE = "TrustSeg.EditedImage"
 
 
 def edit_uncertain(
@@ -71,7 +71,7 @@ def edit_uncertain(
     image: slicer.vtkMRMLScalarVolumeNode,
     zone: slicer.vtkMRMLScalarVolumeNode | None,
 ) -> slicer.vtkMRMLSegmentEditorNode:
-    """Choose a segment and a brush that changes only the voxels that the overlay colors.
+    """Choose a segment and a brush that changes only voxels colored by the overlay.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def edit_uncertain(
     with slicer.util.NodeModify(editor):
         editor.SetAndObserveSegmentationNode(segmentation_node)
         editor.SetSelectedSegmentID(segment)
-        # The editor's intensity mask looks at its source volume, so for the time of the edit that is the map.
+        # The editor's intensity mask applies to its source volume: during the edit that is the map.
         editor.SetAndObserveSourceVolumeNode(image if zone is None else zone)
         editor.SetNodeReferenceID(IMAGE_ROLE, image.GetID())
         editor.SetSourceVolumeIntensityMask(zone is not None)
@@ -104,7 +104,7 @@ def edit_uncertain(
 
 
 def leave_editor(scene: slicer.vtkMRMLScene) -> None:
-    """Undo what `edit` has set up, if it has: whoever edits something else is not to be held back."""
+    """Undo what `edit_uncertain` has set up, if it has, so that other edits are not restricted."""
     editor = scene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
     if editor is None or editor.GetNodeReferenceID(IMAGE_ROLE) is None:
         return

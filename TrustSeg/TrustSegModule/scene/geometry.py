@@ -1,9 +1,9 @@
-"""Where voxels lie: from MRML's RAS matrices to the LPS geometry of the library, and arrays to VTK images."""
+"""Geometry of volumes, from MRML's RAS to the LPS of the library, and arrays as VTK images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Generator, Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import slicer
@@ -12,6 +12,8 @@ from slicer.i18n import tr as _
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from TrustSegModule.scene.nodes import SceneError
+
+Result = TypeVar("Result")
 
 LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 RIGHT_ANGLE = 1e-3
@@ -65,6 +67,20 @@ def ijk_to_ras(volume_node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def image_voxels(image: vtk.vtkImageData) -> np.ndarray:
+    """Return the voxels of an image with one component, (D, H, W): a view, not a copy."""
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+
+
+def run_steps(steps: Generator[None, None, Result]) -> Result:
+    """Take all steps at once and return their result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def copy_steps(array: np.ndarray, dtype: type[np.generic], image: vtk.vtkImageData) -> Iterator[None]:

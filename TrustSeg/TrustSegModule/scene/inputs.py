@@ -1,4 +1,4 @@
-"""The image to segment and the region of it: nodes of the scene as what the worker needs."""
+"""The image to segment and the region of it: from nodes of the scene to the worker's request."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from TrustSegModule.scene.geometry import ImageGeometry, ijk_to_ras, volume_geometry
 from TrustSegModule.scene.maps import MAP_ATTRIBUTE
 from TrustSegModule.scene.nodes import SceneError, nodes_of_class
+
+BOX_STEPS = 5
+"""Points per edge of a box: a nonlinear transform bends its edges, so the corners do not suffice."""
 
 
 def images(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -36,7 +39,7 @@ def is_image(scene: slicer.vtkMRMLScene, volume_node: slicer.vtkMRMLVolumeNode |
 
 
 def request_geometry(volume_node: slicer.vtkMRMLVolumeNode) -> ImageGeometry:
-    """Return where the voxels lie: spacing, origin and direction, LPS, in mm.
+    """Return the geometry of the voxels: spacing, origin and direction, LPS, in mm.
 
     Left-handed and oblique axes are fine. Parent transforms are left out: they are for display, and the
     results get the same ones.
@@ -72,20 +75,16 @@ def _require_voxels(volume_node: slicer.vtkMRMLVolumeNode) -> None:
         raise SceneError(message.format(name=volume_node.GetName()))
 
 
-BOX_STEPS = 5
-"""Points per edge of a box: a nonlinear transform bends its edges, so corners alone are not its bounds."""
-
-
 def roi_text(roi_node: slicer.vtkMRMLMarkupsROINode, volume_node: slicer.vtkMRMLVolumeNode) -> str:
     """Return the bounds of a box as the worker reads them: `x0,x1,y0,y1,z0,z1`.
 
-    RAS mm in the volume's own frame, that is without its parent transform, which is taken back together with
-    that of the box. A box that is rotated there gives its bounds.
+    RAS mm in the volume's own frame, that is without its parent transform: the one between the two nodes is
+    applied. A rotated box gives its bounds.
 
     Raises
     ------
     SceneError
-        The box is not placed or flat, or lies beside the image.
+        The box is not placed or flat, or lies outside the image.
     """
     names = {"roi": roi_node.GetName(), "volume": volume_node.GetName()}
     if roi_node.GetNumberOfDefinedControlPoints() == 0 or min(roi_node.GetSize()) <= 0:
@@ -94,12 +93,12 @@ def roi_text(roi_node: slicer.vtkMRMLMarkupsROINode, volume_node: slicer.vtkMRML
     low, high = points.min(axis=0), points.max(axis=0)
     corners = _voxel_corners(volume_node)
     if (low > corners.max(axis=0)).any() or (high < corners.min(axis=0)).any():
-        raise SceneError(_("'{roi}' lies beside '{volume}': move the box onto the image").format(**names))
+        raise SceneError(_("'{roi}' lies outside '{volume}': move the box onto the image").format(**names))
     return ",".join(f"{bound:.3f}" for pair in zip(low, high, strict=True) for bound in pair)
 
 
 def place_box(roi_node: slicer.vtkMRMLMarkupsROINode, volume_node: slicer.vtkMRMLVolumeNode) -> None:
-    """Put a box that is nowhere yet around the image: its handles can then be drawn to the region."""
+    """Put a box without a position around the image: its handles can then be dragged to the region."""
     if roi_node.GetNumberOfDefinedControlPoints() == 0 and volume_node.GetImageData() is not None:
         bounds = np.zeros(6)
         volume_node.GetRASBounds(bounds)

@@ -1,4 +1,4 @@
-"""Color legends with title, unit and numbers for people: of a map in slice views, of a surface in 3D views.
+"""Color legends with title, unit and numbers: of a map in slice views, of a surface in 3D views.
 
 A legend writes the numbers of the display node it belongs to. Probabilities are stored from 0 to 1 and read
 in percent: so the legend of a map has a display node of its own on the same volume, which draws nothing.
@@ -66,14 +66,14 @@ def follow_colors(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolu
 
 
 def follow_table(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLDisplayableNode) -> None:
-    """Draw the legend of a map or surface, if any, again: its display node got another color table."""
+    """Redraw the legend of a map or surface, if any, after its color table has changed."""
     legend = node.GetNodeReference(LEGEND_ROLE)
     if legend is not None:
         _place_legend(scene, node, legend.GetPrimaryDisplayNode())
 
 
 def follow_threshold(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Write below the title of a map's legend from where on it is drawn, and if it is not calibrated."""
+    """Write the threshold below the title of a map's legend, and whether it is not calibrated."""
     legend, scale = map_node.GetNodeReference(LEGEND_ROLE), scale_of(map_node)
     if legend is not None:
         threshold = map_node.GetDisplayNode().GetLowerThreshold() * scale.factor
@@ -88,8 +88,8 @@ def _place_legend(
 ) -> slicer.vtkMRMLColorLegendDisplayNode:
     """Add the legend of a display node to the scene, or add it again, as its last node.
 
-    A view draws the legends that are added while it exists: one that came later would draw none. And a legend
-    that a saved scene lists before its color table is an error when the scene is loaded.
+    A view draws only legends that are added while it exists. And loading a saved scene fails on a legend that
+    is listed before its color table.
     """
     legend = node.GetNodeReference(LEGEND_ROLE)
     if legend is None:
@@ -101,7 +101,7 @@ def _place_legend(
     node.AddAndObserveDisplayNodeID(legend.GetID())
     node.SetNodeReferenceID(LEGEND_ROLE, legend.GetID())
     legend.SetAndObservePrimaryDisplayNode(display)
-    legend.Modified()  # Views looked at it when it was added and belonged to nothing.
+    legend.Modified()  # The views saw it when it was added and had no display node yet.
     return legend
 
 

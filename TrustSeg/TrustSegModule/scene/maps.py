@@ -1,6 +1,6 @@
 """Uncertainty maps as volumes of the scene, on fixed scales so that pictures compare across images.
 
-Their colors are own tables, which look the same in every Slicer and in every report.
+Their colors are tables of their own, the same in every version of Slicer and in the report.
 
 The files of the color tables hold 256 colors in Slicer's format. Inferno, Magma and Grey leave out the dark
 end, which would be lost on a dark image.
@@ -23,9 +23,14 @@ MAP_ATTRIBUTE = "TrustSeg.Map"
 CLASSES_ATTRIBUTE = "TrustSeg.Classes"
 CALIBRATED_ATTRIBUTE = "TrustSeg.Calibrated"
 
+COLOR_MAPS = ("Inferno", "Viridis", "Cividis", "Magma", "Grey", "Rainbow")
+"""The first is the default; the others are for eyes and habits that differ."""
+COLOR_MAP_ATTRIBUTE = "TrustSeg.ColorMap"
+COLOR_TABLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "ColorTables"
+
 
 def describe_map(map_node: slicer.vtkMRMLScalarVolumeNode, name: str, classes: int) -> None:
-    """Keep in a node what `scale_of` needs, also after the scene was saved and loaded.
+    """Store in a node what `scale_of` needs, also after the scene was saved and loaded.
 
     Parameters
     ----------
@@ -45,12 +50,12 @@ def map_name(map_node: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 
 def set_calibrated(map_node: slicer.vtkMRMLScalarVolumeNode, calibrated: bool) -> None:
-    """Keep in a node whether the probabilities of its result were calibrated."""
+    """Store in a node whether the probabilities of its result were calibrated."""
     map_node.SetAttribute(CALIBRATED_ATTRIBUTE, "1" if calibrated else None)
 
 
 def lacks_calibration(map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    """Return whether a map shows probabilities in percent that nobody has held against outcomes."""
+    """Return whether a map shows error probabilities that were not calibrated."""
     return map_name(map_node) == DEFAULT_MAP and map_node.GetAttribute(CALIBRATED_ATTRIBUTE) is None
 
 
@@ -155,12 +160,6 @@ def _no_unit() -> slicer.vtkCodedEntry:
     units = slicer.vtkCodedEntry()
     units.SetValueSchemeMeaning("1", "UCUM", "no units")
     return units
-
-
-COLOR_MAPS = ("Inferno", "Viridis", "Cividis", "Magma", "Grey", "Rainbow")
-"""The first is the default; the others are for eyes and habits that differ."""
-COLOR_MAP_ATTRIBUTE = "TrustSeg.ColorMap"
-COLOR_TABLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "ColorTables"
 
 
 def color_table(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLColorTableNode:

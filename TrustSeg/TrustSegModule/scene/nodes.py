@@ -1,4 +1,4 @@
-"""Nodes of a scene: find them, place them beside each other, and the error when one cannot be used."""
+"""Nodes of a scene: find them, place them beside each other, and the error for an unusable one."""
 
 from __future__ import annotations
 

@@ -5,20 +5,8 @@ from __future__ import annotations
 import slicer
 
 from TrustSegModule.scene import legend, surface
-from TrustSegModule.scene.maps import COLOR_MAPS, MAP_ATTRIBUTE, color_table, scale_of, upper_threshold
+from TrustSegModule.scene.maps import MAP_ATTRIBUTE, color_table, scale_of, upper_threshold
 from TrustSegModule.scene.nodes import nodes_of_class
-
-__all__ = [
-    "COLOR_MAPS",
-    "DEFAULT_OPACITY",
-    "hide",
-    "is_shown",
-    "set_color_map",
-    "set_opacity",
-    "set_outline",
-    "set_threshold",
-    "show",
-]
 
 DEFAULT_OPACITY = 0.5
 """Half of the anatomy shows through the colors."""
@@ -32,7 +20,7 @@ def show(
     input_node: slicer.vtkMRMLVolumeNode,
     opacity: float = DEFAULT_OPACITY,
 ) -> None:
-    """Lay the map over the image in every slice view, those of hidden layouts included.
+    """Show the map over the image in every slice view, including those of hidden layouts.
 
     Call it again when a new layout has made more views.
 
@@ -56,7 +44,7 @@ def show(
 
 
 def hide(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Take the map away and put back the foreground that it replaced; the background stays."""
+    """Remove the map and restore the foreground that it replaced; the background stays."""
     for composite in _showing(scene, map_node):
         with slicer.util.NodeModify(composite):
             _restore_foreground(composite)
@@ -64,7 +52,7 @@ def hide(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode) -
 
 
 def is_shown(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    """Return whether the map lies over the image in any slice view."""
+    """Return whether the map is shown over the image in any slice view."""
     return bool(_showing(scene, map_node))
 
 
@@ -81,7 +69,7 @@ def set_opacity(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolume
 
 
 def set_color_map(scene: slicer.vtkMRMLScene, map_node: slicer.vtkMRMLScalarVolumeNode, name: str) -> None:
-    """Color the map, its legend and a surface colored by it with one of `COLOR_MAPS`.
+    """Color the map, its legend and a surface colored by it with one of `maps.COLOR_MAPS`.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The mask in 3D: plain surfaces in the colors of the structures, or one surface colored by a map.
 
-Surfaces are made when they are first shown: they take longer than the overlay.
+Surfaces are computed when they are first shown, as they take longer than the overlay.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COLOR_ROLE = "TrustSeg.SurfaceMap"
 
 
 def show(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegmentationNode, shown: bool) -> None:
-    """Show or hide the surface of the mask in 3D, colored as `color_by` says."""
+    """Show or hide the surface of the mask in 3D, colored by the map of `color_by`, if any."""
     map_node = segmentation_node.GetNodeReference(COLOR_ROLE)
     if shown:
         segmentation_node.CreateClosedSurfaceRepresentation()
@@ -39,7 +39,7 @@ def color_by(
     segmentation_node: slicer.vtkMRMLSegmentationNode,
     map_node: slicer.vtkMRMLScalarVolumeNode | None,
 ) -> None:
-    """Color the surface by an uncertainty map, or by structure (None); a hidden one is not computed yet."""
+    """Color the surface by an uncertainty map, or by structure (None); a hidden surface is not computed."""
     shown = is_shown(segmentation_node)
     segmentation_node.SetNodeReferenceID(COLOR_ROLE, map_node.GetID() if map_node else None)
     if shown:

@@ -1,18 +1,21 @@
-"""Takes the views to a place: a point, a region, or the middle of a mask."""
+"""Positions of the views: a point, a region, or the middle of a mask."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
 
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
+from TrustSegModule.scene.geometry import image_voxels, run_steps
 from TrustSegModule.scene.nodes import nodes_of_class
+from TrustSegModule.scene.segmentation import binary_labelmap
 
 Point = tuple[float, float, float]
+
+MIDDLE_ATTRIBUTE = "TrustSeg.Middle"
+Index = tuple[int, int, int]
 
 
 def world_position(node: slicer.vtkMRMLTransformableNode, ras_mm: Sequence[float]) -> Point:
@@ -23,7 +26,7 @@ def world_position(node: slicer.vtkMRMLTransformableNode, ras_mm: Sequence[float
 
 
 def go_to(scene: slicer.vtkMRMLScene, point: Point) -> None:
-    """Center all slice views on a point, put the crosshair there, and let the 3D views turn around it.
+    """Center all slice views and 3D views on a point, and put the crosshair there.
 
     Parameters
     ----------
@@ -41,13 +44,13 @@ def go_to(scene: slicer.vtkMRMLScene, point: Point) -> None:
 def _mark(crosshair: slicer.vtkMRMLCrosshairNode, point: Point) -> None:
     with slicer.util.NodeModify(crosshair):
         crosshair.SetCrosshairRAS(list(point))
-        # Small: lines through the whole view would lie over what is to be looked at.
+        # Small: lines through the whole view would cover the region.
         if crosshair.GetCrosshairMode() == slicer.vtkMRMLCrosshairNode.NoCrosshair:
             crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.ShowSmallBasic)
 
 
 def _look_at(camera: slicer.vtkMRMLCameraNode, point: Point) -> None:
-    """Move the camera along, so that it looks from the same side and as near as before."""
+    """Move the camera along, with the same direction and distance as before."""
     focus, position = camera.GetFocalPoint(), camera.GetPosition()
     with slicer.util.NodeModify(camera):
         camera.SetPosition(*(p + q - f for p, q, f in zip(position, point, focus, strict=True)))
@@ -55,21 +58,18 @@ def _look_at(camera: slicer.vtkMRMLCameraNode, point: Point) -> None:
     camera.ResetClippingRange()
 
 
-MIDDLE_ATTRIBUTE = "TrustSeg.Middle"
-
-
 def keep_middle(
     segmentation_node: slicer.vtkMRMLSegmentationNode, middle: tuple[int, int, int] | None
 ) -> None:
-    """Keep in a node which voxel (i, j, k) is the middle of its mask; None for an empty mask."""
+    """Store in a node which voxel (i, j, k) is the middle of its mask; None for an empty mask."""
     text = None if middle is None else " ".join(map(str, middle))
     segmentation_node.SetAttribute(MIDDLE_ATTRIBUTE, text)
 
 
 def jump_to(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegmentationNode) -> None:
-    """Put the middle of a new mask into the middle of every slice view; an empty mask moves none.
+    """Center every slice view on the middle of a new mask; an empty mask moves none.
 
-    The middle is a voxel of the mask: so every view shows some of it.
+    The middle is a voxel of the mask, so that every view shows some of it.
 
     Parameters
     ----------
@@ -81,13 +81,13 @@ def jump_to(scene: slicer.vtkMRMLScene, segmentation_node: slicer.vtkMRMLSegment
     if middle is None:
         return
     index = [float(number) for number in middle.split()]
-    labelmap = _labelmap(segmentation_node.GetSegmentation().GetNthSegment(0))
+    labelmap = binary_labelmap(segmentation_node.GetSegmentation().GetNthSegment(0))
     world = _world(segmentation_node, labelmap, index)
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
 def segment_middle(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Point | None:
-    """Return the voxel in the middle of one segment's mask as it is now.
+    """Return the voxel in the middle of a segment's current mask.
 
     Returns
     -------
@@ -95,21 +95,16 @@ def segment_middle(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id
         In RAS mm of the scene; None where the mask is empty, or the segment was removed.
     """
     segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
-    labelmap = None if segment is None else _labelmap(segment)
+    labelmap = None if segment is None else binary_labelmap(segment)
     if labelmap is None or labelmap.GetPointData().GetScalars() is None:
         return None
-    labels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
-    middle = _last(middle_steps(labels == segment.GetLabelValue()))
+    labels = image_voxels(labelmap)
+    middle = run_steps(middle_steps(labels == segment.GetLabelValue()))
     if middle is None:
         return None
     # The image holds a part of the grid, which begins at its extent.
     index = [place + first for place, first in zip(middle, labelmap.GetExtent()[::2], strict=True)]
     return _world(segmentation_node, labelmap, index)
-
-
-def _labelmap(segment: slicer.vtkSegment) -> slicer.vtkOrientedImageData | None:
-    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-    return segment.GetRepresentation(name)
 
 
 def _world(segmentation_node: slicer.vtkMRMLSegmentationNode, labelmap, index: list[float]) -> Point:
@@ -119,20 +114,8 @@ def _world(segmentation_node: slicer.vtkMRMLSegmentationNode, labelmap, index: l
     return tuple(world)
 
 
-def _last(steps: Generator[None, None, Any]) -> Any:
-    """Take all steps at once and return what they come to."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-Index = tuple[int, int, int]
-
-
 def middle_steps(labels: np.ndarray) -> Generator[None, None, Index | None]:
-    """Find the voxel of a mask that is nearest to the mean of all, a slice per step.
+    """Find the voxel of a mask that is nearest to its centroid, a slice per step.
 
     It is a voxel of the mask also where the mask has two parts or is bent.
 
@@ -156,7 +139,7 @@ def middle_steps(labels: np.ndarray) -> Generator[None, None, Index | None]:
 
 
 def _nearest_steps(labels: np.ndarray, center: np.ndarray) -> Generator[None, None, Index]:
-    """Look into the slices in the order of their distance, until no other one can hold a nearer voxel."""
+    """Search the slices in the order of their distance, until none can hold a nearer voxel."""
     best, found = np.inf, (0, 0, 0)
     for k in sorted(range(len(labels)), key=lambda index: abs(index - center[2])):
         away = (k - center[2]) ** 2

@@ -1,1 +1,1 @@
-"""The caller's side of the worker: standard library and numpy only, so that it loads without PyTorch."""
+"""The client side of the worker: standard library and numpy only, so that it loads without PyTorch."""

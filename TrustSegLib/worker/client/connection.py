@@ -22,22 +22,22 @@ MAX_LOG_LINE_BYTES = 2**14
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: exit code, whether it had said good-bye, and whether it had been ready."""
+    """How a process ended: exit code, whether it had announced its end, and whether it had been ready."""
 
     code: int
-    good_bye: bool
+    announced: bool
     was_ready: bool
 
     @property
     def kind(self) -> FailureKind:
-        """What kind of failure it is, for one that was not meant."""
+        """Kind of failure of an unexpected end."""
         return "crash" if self.was_ready else "start"
 
     def message(self, stage: str) -> str:
-        """One line for people."""
+        """One line for the user."""
         when = f"in the stage {stage}" if stage else "while idle"
         when = when if self.was_ready else "while it started"
-        # SIGKILL from outside is nearly always the system that has no memory left. A launcher says only 1.
+        # SIGKILL from outside nearly always means that memory ran out. A launcher reports only 1.
         killed = self.code in (-9, 137) or (self.code == 1 and stage in ("predict", "restore"))
         reason = "; memory may have run out" if killed else ""
         return (
@@ -65,7 +65,7 @@ class Connection:
         self._tail: deque[str] = deque(maxlen=LOG_LINES)
         self._new_log: list[str] = []
         self._owner = os.getpid()
-        self._greeted = self.was_ready = self._good_bye = False
+        self._greeted = self.was_ready = self._bye_received = False
 
     @classmethod
     def open(cls, python: str, environment: Mapping[str, str] | None, idle_seconds: float) -> Connection:
@@ -88,8 +88,8 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs and has not said good-bye."""
-        return not self._good_bye and self.process.exit_code() is None
+        """Whether the process runs and has not announced its end."""
+        return not self._bye_received and self.process.exit_code() is None
 
     @property
     def log_tail(self) -> str:
@@ -97,7 +97,7 @@ class Connection:
         return "\n".join(self._tail)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message; one to a process that has ended is lost, and the end is told by `receive`."""
+        """Send a message; one to a process that has ended is lost, and `receive` reports the end."""
         self.process.send(encode(message))
 
     def receive(self) -> tuple[list[dict[str, Any]], Ended | None]:
@@ -106,10 +106,10 @@ class Connection:
         Raises
         ------
         ProtocolError
-            When it speaks something else.
+            When it does not follow the protocol.
         """
         self.process.send()
-        # Asked before reading: what it wrote before its end is then read in this call.
+        # Before reading: what it wrote before its end is then read in this call.
         code = self.process.exit_code()
         output, log = self.process.read_output(), self.process.read_log()
         self._note_log(log)
@@ -118,7 +118,7 @@ class Connection:
             return messages, None
         if rest := self._log.flush():
             self._add_log(rest)
-        return messages, Ended(code, self._good_bye, self.was_ready)
+        return messages, Ended(code, self._bye_received, self.was_ready)
 
     def take_log(self) -> list[str]:
         """Lines of the log since the last call."""
@@ -128,7 +128,7 @@ class Connection:
     def close(self, kill: bool = False) -> None:
         """End the process, at once if `kill`, else within a second, and delete the folder."""
         if os.getpid() != self._owner:
-            return  # a fork of the owner ends: the process is not its own
+            return  # a fork of the owner ends: it does not own the process
         if kill or self.process.exit_code() is not None:
             self.process.kill()
         else:
@@ -140,11 +140,11 @@ class Connection:
             return self._greet(line)
         message = decode(line)
         self.was_ready |= message["type"] == "ready"
-        self._good_bye |= message["type"] == "bye"
+        self._bye_received |= message["type"] == "bye"
         return message
 
     def _greet(self, line: bytes) -> None:
-        """Take the first message; a launcher may write something of its own before it."""
+        """Check the first message; a launcher may write something before it."""
         try:
             message = decode(line)
         except ProtocolError:

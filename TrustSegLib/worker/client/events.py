@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from TrustSegLib.worker.protocol import Device
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker.client.requests import SegmentAnswer
+    from TrustSegLib.worker.client.requests import SegmentResult
 
 
 FailureKind = Literal["input", "memory", "crash", "start", "protocol", "disk"]
@@ -28,7 +28,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far a request is.
+    """Progress of a request.
 
     Attributes
     ----------
@@ -37,9 +37,9 @@ class Progressed:
     stage : str
         `load`, `prepare`, `predict`, `restore` or `measure`.
     fraction : float
-        Of the whole run, 0 to 1; it never goes back.
+        Of the whole run, 0 to 1; it never decreases.
     remaining_seconds : float or None
-        Until the end, by the rate so far; None until there is something to measure.
+        Until the end, by the rate so far; None before there is one.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Announced:
-    """Something that changes how a request is done, such as smaller patches for want of memory."""
+    """Something that changes how a request is done, such as smaller patches when memory runs out."""
 
     id: str
     text: str
@@ -65,10 +65,10 @@ class Logged:
 
 @dataclass(frozen=True)
 class Finished:
-    """A request is done; the answer is a dict where it is not made of arrays."""
+    """A request is done; the result is a dict for requests without arrays."""
 
     id: str
-    answer: SegmentAnswer | dict[str, Any]
+    result: SegmentResult | dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class Failed:
     id : str or None
         The request's.
     kind : str
-        `input`: something the user can mend; `memory`: there is not enough; `crash`: the process ended;
-        `start`: it cannot work, such as for want of PyTorch; `protocol`: the two sides do not fit together;
+        `input`: something the user can fix; `memory`: it does not suffice; `crash`: the process ended;
+        `start`: it cannot work, such as without PyTorch; `protocol`: the two sides do not match;
         `disk`: the image could not be written.
     message : str
-        One line for people.
+        One line for the user.
     details : str
         Last lines of the log.
     """
@@ -97,7 +97,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A request was cancelled; nothing of it is left."""
+    """A request was canceled; nothing of it is left."""
 
     id: str
 

@@ -1,4 +1,4 @@
-"""The process: start it, talk to it without ever waiting, and end it with all its children."""
+"""The process: start it, exchange data without blocking, and end it with all its children."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class WorkerProcess:
         self._unsent = b""
         self._group_ended = False
         self.interpreter_pid: int | None = None
-        """Of the interpreter itself, once it has said so; a launcher's is another."""
+        """Of the interpreter itself, once its greeting has come; a launcher has another."""
 
     @property
     def pid(self) -> int:
-        """Of the interpreter, or until that is known of what was started."""
+        """Of the interpreter; until that is known, of the process that was started."""
         return self.interpreter_pid or self._popen.pid
 
     def exit_code(self) -> int | None:
@@ -141,7 +141,7 @@ class WorkerProcess:
 
 
 def ending(code: int) -> str:
-    """How a process ended, for people."""
+    """How a process ended, for messages."""
     if code >= 0:
         return f"exit code {code}"
     try:
@@ -187,7 +187,7 @@ def _own_group() -> dict[str, object]:
 
 
 def _kill_windows_tree(pid: int) -> None:
-    # Its own exit code says only that the process was gone already.
+    # Its exit code only indicates that the process had ended already.
     with suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(
             ["taskkill", "/T", "/F", "/PID", str(pid)],

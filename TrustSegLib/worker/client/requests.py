@@ -1,7 +1,7 @@
-"""Requests to the worker, about an image in memory or about files, each with the answer that it expects.
+"""Requests to the worker, about an image in memory or about files, each with the result that it expects.
 
-`arrays` of an expected answer raises KeyError, TypeError or ValueError where the process says what was not
-asked for.
+`arrays` of an expected result raises KeyError, TypeError or ValueError for a message that does not match the
+request.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from TrustSegLib.contract import DEFAULT_MAP
-from TrustSegLib.worker.protocol import ProtocolError, WorkerError
+from TrustSegLib.worker.protocol import CaseOutcome, ProtocolError, WorkerError
 
 NUMERIC_KINDS = "biuf"
 """Kinds of numpy types that an image may have: bool, integers, floats."""
 
 
 class ArrayFile(NamedTuple):
-    """File of an array, and what it must hold."""
+    """File of an array, with the expected shape and type."""
 
     name: str
     shape: tuple[int, ...]
@@ -30,8 +30,8 @@ class ArrayFile(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SegmentAnswer:
-    """What a segmentation gave, on the image's own grid.
+class SegmentResult:
+    """Result of a segmentation, on the grid of the image.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class SegmentAnswer:
     report : dict
         As `report.report_json` makes it.
     notices : tuple of str
-        What was announced on the way; the report's warnings hold them too.
+        Announcements during the run; they are among the report's warnings, too.
     """
 
     labels: np.ndarray = field(repr=False)
@@ -52,8 +52,8 @@ class SegmentAnswer:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CaseAnswer(SegmentAnswer):
-    """A case that was segmented before, with its image.
+class CaseResult(SegmentResult):
+    """Result of an earlier segmentation, with its image.
 
     Attributes
     ----------
@@ -84,35 +84,35 @@ class ExpectedSegmentation:
         self._shape, self._maps = shape, maps
 
     def arrays(self, message: Mapping[str, Any]) -> dict[str, ArrayFile]:
-        """Files of the answer: the labels, and the maps by name after "map "."""
+        """Files of the result: the labels, and the maps as "map <name>"."""
         files = message["maps"]
         if set(files) != set(self._maps):
-            raise ProtocolError(f"the answer has maps {sorted(files)}, not {sorted(self._maps)}")
+            raise ProtocolError(f"the result has maps {sorted(files)}, not {sorted(self._maps)}")
         return _result_files(message, self._shape, self._maps)
 
-    def answer(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SegmentAnswer:
-        """Put the answer together."""
-        return SegmentAnswer(**_result_fields(message, arrays))
+    def result(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> SegmentResult:
+        """Assemble the result."""
+        return SegmentResult(**_result_fields(message, arrays))
 
 
 class ExpectedValues:
-    """No arrays: the values of the message itself."""
+    """Values in the message itself, without arrays."""
 
     def arrays(self, message: Mapping[str, Any]) -> dict[str, ArrayFile]:
         """No files."""
         dict(message["answer"])
         return {}
 
-    def answer(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def result(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """The values."""
         return dict(message["answer"])
 
 
 class ExpectedCase:
-    """An image with the results that lie in a folder; its size is not known before."""
+    """An image with the results in a folder; its size is not known in advance."""
 
     def arrays(self, message: Mapping[str, Any]) -> dict[str, ArrayFile]:
-        """Files of the answer: those of a segmentation, and the image."""
+        """Files of the result: those of a segmentation, and the image."""
         shape, dtype = tuple(int(length) for length in message["shape"]), np.dtype(str(message["dtype"]))
         if len(shape) != 4 or min(shape) < 1 or dtype.kind not in NUMERIC_KINDS:
             raise ValueError(f"an image of shape {shape} and type {dtype}")
@@ -121,13 +121,13 @@ class ExpectedCase:
         image = ArrayFile(str(message["image"]), shape, dtype)
         return {"image": image, **_result_files(message, shape[1:], tuple(message["maps"]))}
 
-    def answer(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> CaseAnswer:
-        """Put the answer together."""
+    def result(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> CaseResult:
+        """Assemble the result."""
         geometry = {
             name: _numbers(message, name, length)
             for name, length in (("spacing", 3), ("origin", 3), ("direction", 9))
         }
-        return CaseAnswer(**_result_fields(message, arrays), image=arrays["image"], **geometry)
+        return CaseResult(**_result_fields(message, arrays), image=arrays["image"], **geometry)
 
 
 Expected = ExpectedSegmentation | ExpectedValues | ExpectedCase
@@ -214,11 +214,11 @@ class SegmentRequest:
 
     @property
     def expected(self) -> ExpectedSegmentation:
-        """What its answer has to be."""
+        """Result that is expected."""
         return ExpectedSegmentation(self.array.shape[1:], self.maps)
 
     def message(self, request_id: str, array_file: str) -> dict[str, Any]:
-        """Line that asks for it; the worker's working folder is another, so paths become absolute."""
+        """Message of the request; paths become absolute, as the worker has another working folder."""
         return {
             "type": "segment",
             "id": request_id,
@@ -235,15 +235,15 @@ class SegmentRequest:
 
 
 def model_text(model: str | Path) -> str:
-    """Absolute path of a model that is there; anything else as it is, such as a bundled model's name."""
+    """Absolute path of an existing model; anything else unchanged, such as the name of a bundled model."""
     return os.path.abspath(model) if os.path.exists(model) else str(model)
 
 
 @dataclass(frozen=True)
 class PlanBatch:
-    """Ask for the images of a folder, and whether their results can be put into another.
+    """List the images of a folder, and check that results can be written to another.
 
-    The answer has `targets`: `image` (a file, or the folder of a DICOM series), `folder` for its results, and
+    The result has `targets`: `image` (a file, or the folder of a DICOM series), `folder` for its results, and
     `bytes` of its files.
     """
 
@@ -254,14 +254,14 @@ class PlanBatch:
     expected = ExpectedValues()
 
     def message(self, request_id: str, array_file: str) -> dict[str, Any]:
-        """Line that asks for it."""
+        """Message of the request."""
         folders = {"images": str(self.images), "output": str(self.output)}
         return {"type": "plan_batch", "id": request_id, **folders}
 
 
 @dataclass(frozen=True)
 class SegmentFile:
-    """Segment an image and write what the command line writes; the answer has `notices`.
+    """Segment an image and write the files of the command line; the result has `notices`.
 
     Attributes
     ----------
@@ -270,8 +270,8 @@ class SegmentFile:
     folder : Path
         For its results; an earlier run's are replaced.
     staging : Path
-        Does not exist, on the disk of `folder`: they are made in it. Whoever asks deletes what is left of it
-        when the request fails or is stopped.
+        Does not exist yet, on the disk of `folder`: the files are written in it first. The caller deletes
+        what is left of it when the request fails or is stopped.
     model, device, maps
         As in `SegmentRequest`; with the map "error_probability".
     """
@@ -287,7 +287,7 @@ class SegmentFile:
     expected = ExpectedValues()
 
     def message(self, request_id: str, array_file: str) -> dict[str, Any]:
-        """Line that asks for it."""
+        """Message of the request."""
         return {
             "type": "segment_file",
             "id": request_id,
@@ -305,31 +305,30 @@ class SegmentFile:
 class WriteTables:
     """Write the tables of a batch from the reports of its cases.
 
-    The answer has `cases`, the worst first: the fields of `report.batch_tables.CaseRow`.
+    The result has `cases`, the worst first: the fields of `contract.CaseRow`.
 
     Attributes
     ----------
     folder : Path
         For the tables.
-    cases : sequence of (str, str or None, str or None)
-        Image, folder of its results, and why there are none.
+    cases : sequence of CaseOutcome
     """
 
     folder: Path
-    cases: Sequence[tuple[str, str | None, str | None]]
+    cases: Sequence[CaseOutcome]
 
     array = None
     expected = ExpectedValues()
 
     def message(self, request_id: str, array_file: str) -> dict[str, Any]:
-        """Line that asks for it."""
+        """Message of the request."""
         cases = [list(case) for case in self.cases]
         return {"type": "write_tables", "id": request_id, "folder": str(self.folder), "cases": cases}
 
 
 @dataclass(frozen=True)
 class ReadCase:
-    """Ask for the image of a case and for the results in its folder; the answer is a `CaseAnswer`."""
+    """Read the image of a case and the results in its folder; the result is a `CaseResult`."""
 
     image: Path
     folder: Path
@@ -338,7 +337,7 @@ class ReadCase:
     expected = ExpectedCase()
 
     def message(self, request_id: str, array_file: str) -> dict[str, Any]:
-        """Line that asks for it."""
+        """Message of the request."""
         return {"type": "read_case", "id": request_id, "image": str(self.image), "folder": str(self.folder)}
 
 

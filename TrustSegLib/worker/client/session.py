@@ -1,4 +1,4 @@
-"""One request at a time between the caller and the process: handed over, answered, canceled or failed."""
+"""One request at a time between the caller and the process, until it is finished, canceled or failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from TrustSegLib.worker.client.events import (
     parse_progress,
     parse_ready,
 )
-from TrustSegLib.worker.client.requests import ArrayFile, FileRequest, SegmentAnswer, SegmentRequest
+from TrustSegLib.worker.client.requests import ArrayFile, FileRequest, SegmentRequest, SegmentResult
 from TrustSegLib.worker.protocol import ProtocolError, WorkerError
 
 CANCEL_SECONDS = 1.0
@@ -32,7 +32,7 @@ ACCEPT_SECONDS = 60.0
 
 
 class Session:
-    """Process and request, each there or not.
+    """Process and request, each of which may be missing.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Session:
     connection : Connection or None
         To the process.
     pending : Pending or None
-        The request that is not yet answered.
+        The request in progress.
     """
 
     def __init__(self, python: str, environment: Mapping[str, str] | None, idle_seconds: float) -> None:
@@ -65,7 +65,7 @@ class Session:
             self.connection = Connection.open(*self._settings)
 
     def submit(self, pending: Pending) -> None:
-        """Hand a request over, or begin to: a large image goes over in `collect`."""
+        """Send a request, or start to: the transfer of a large image continues in `collect`."""
         self._submit(pending)
         self.pending = pending
 
@@ -90,7 +90,7 @@ class Session:
             connection.close(kill=kill)
 
     def collect(self) -> list[Event]:
-        """Take what the process has said and see to a cancel's deadline; never waits."""
+        """Receive messages, continue transfers and enforce deadlines; never blocks."""
         events: list[Event] = []
         if self.connection is not None:
             try:
@@ -99,8 +99,8 @@ class Session:
                 for message in messages:
                     if self.connection is not None:
                         events += self._handle(message)
-                events += self._hand_over()
-                events += self._read_answer()
+                events += self._continue_transfer()
+                events += self._read_result()
                 if ended is not None and self.connection is not None:
                     events += self._handle_end(ended)
             except ProtocolError as error:
@@ -114,21 +114,21 @@ class Session:
         if pending.request.array is None:
             self.connection.send(pending.request.message(pending.id, ""))
             return
-        self._writer = ArrayWriter(self.connection.folder.path / _file_of(pending), pending.request.array)
+        self._writer = ArrayWriter(self.connection.folder.path / _array_file(pending), pending.request.array)
         try:
             self._write_on(pending)
         except OSError as error:
             self.end(kill=True)
-            raise WorkerError(_not_handed_over(error)) from error
+            raise WorkerError(_transfer_error(error)) from error
 
     def _write_on(self, pending: Pending) -> None:
-        """Write the image for a moment; when it is whole, say so to the process."""
+        """Write the image for a moment; once it is complete, send the request."""
         if for_a_moment(self._writer.step):
             self._writer = None
-            self.connection.send(pending.request.message(pending.id, _file_of(pending)))
+            self.connection.send(pending.request.message(pending.id, _array_file(pending)))
 
-    def _hand_over(self) -> list[Event]:
-        """Go on with an image that is not yet handed over."""
+    def _continue_transfer(self) -> list[Event]:
+        """Continue the transfer of an image."""
         if self._writer is None or self.pending is None:
             return []
         if self.pending.cancel_deadline is not None:
@@ -137,7 +137,7 @@ class Session:
         try:
             self._write_on(self.pending)
         except OSError as error:
-            return self._drop("disk", _not_handed_over(error))
+            return self._drop("disk", _transfer_error(error))
         return []
 
     def _handle(self, message: dict[str, Any]) -> list[Event]:
@@ -162,7 +162,7 @@ class Session:
         failed = parse_failed(message, self.connection.log_tail)
         if failed.kind != "start":
             return [failed]
-        # It cannot work at all, so neither can what was asked of it.
+        # It cannot work at all, so the request cannot, either.
         self.end(kill=True)
         return self._finish(replace(failed, id=self.pending.id if self.pending else None))
 
@@ -177,30 +177,30 @@ class Session:
         elif kind == "announced":
             return [Announced(pending.id, str(message["text"]))]
         elif kind == "finished":
-            pending.read_answer(message, self.connection.folder.path)
+            pending.read_result(message, self.connection.folder.path)
         elif kind == "failed":
             return self._finish(parse_failed(message, self.connection.log_tail))
         elif kind == "stopped":
             return self._finish(Stopped(pending.id))
         return []
 
-    def _read_answer(self) -> list[Event]:
-        """Read one more piece of an answer that is there."""
-        if self.pending is None or not self.pending.answer_ready():
+    def _read_result(self) -> list[Event]:
+        """Continue to read a result."""
+        if self.pending is None or not self.pending.result_ready():
             return []
-        return self._finish(Finished(self.pending.id, self.pending.answer))
+        return self._finish(Finished(self.pending.id, self.pending.result))
 
     def _handle_end(self, ended: Ended) -> list[Event]:
         pending = self.pending
         if pending is not None and pending.reading:
-            return []  # the answer is on the disk: first it is read
-        if ended.good_bye and (pending is None or pending.may_restart()):
+            return []  # the result is on the disk and is read first
+        if ended.announced and (pending is None or pending.may_restart()):
             self.end()
             return self._restart(pending) if pending is not None else []
         return self._drop(ended.kind, ended.message(pending.stage if pending else ""))
 
     def _restart(self, pending: Pending) -> list[Event]:
-        """Give the request to a new process: the old one was idle and left before it saw it."""
+        """Send the request to a new process: the old one was idle and ended before it received it."""
         if pending.cancel_deadline is not None:
             return self._finish(Stopped(pending.id))
         try:
@@ -210,13 +210,13 @@ class Session:
         return []
 
     def _drop(self, kind: str, message: str) -> list[Event]:
-        """End the process; what was asked of it has failed."""
+        """End the process and fail its request."""
         details = self.connection.log_tail if self.connection else ""
         self.end(kill=True)
         return self._finish(Failed(self.pending.id if self.pending else None, kind, message, details))
 
     def _finish(self, event: Event) -> list[Event]:
-        """Close a request; one that was cancelled has been stopped, however it ended."""
+        """Close a request; a canceled one counts as stopped, however it ended."""
         pending, self.pending = self.pending, None
         if pending is None:
             return [event]
@@ -225,7 +225,7 @@ class Session:
         return [event if pending.cancel_deadline is None else Stopped(pending.id)]
 
     def _enforce_accept(self) -> list[Event]:
-        """Give up on a process that talks and does not listen: some launchers do not pass its input on."""
+        """Give up on a process that does not receive requests: some launchers do not forward its input."""
         pending, listens = self.pending, self.connection is not None and self.connection.was_ready
         if pending is None or pending.accepted or not listens or self._writer is not None:
             return []
@@ -233,7 +233,7 @@ class Session:
         pending.accept_deadline = pending.accept_deadline or now + ACCEPT_SECONDS
         if now < pending.accept_deadline:
             return []
-        return self._drop("start", "the segmentation process does not hear what it is asked; restart Slicer")
+        return self._drop("start", "the segmentation process does not receive requests; restart Slicer")
 
     def _enforce_cancel(self) -> list[Event]:
         pending = self.pending
@@ -243,13 +243,13 @@ class Session:
         return self._finish(Stopped(pending.id))
 
 
-def _file_of(pending: Pending) -> str:
+def _array_file(pending: Pending) -> str:
     return f"{pending.id}-image.npy"
 
 
-def _not_handed_over(error: OSError) -> str:
+def _transfer_error(error: OSError) -> str:
     reason = error.strerror or type(error).__name__
-    return f"the image cannot be handed over ({reason}); free space on the disk"
+    return f"the image cannot be transferred ({reason}); free space on the disk"
 
 
 class Pending:
@@ -260,16 +260,16 @@ class Pending:
     request_id : str
         Its id.
     request : SegmentRequest or FileRequest
-        Kept until the process has its array, for the case that another process must get it.
+        Kept until the process has its array, in case it must be sent to another process.
 
     Attributes
     ----------
     stage : str
-        The last that was told.
+        The last one reported.
     cancel_deadline : float or None
-        When the process is killed, in seconds of `time.monotonic`; None while nobody has cancelled.
+        When the process is killed, in seconds of `time.monotonic`; None unless it was canceled.
     accept_deadline : float or None
-        When a process that has not taken the request is given up; None until it is ready.
+        When a process that has not accepted the request is given up; None until it is ready.
     """
 
     def __init__(self, request_id: str, request: SegmentRequest | FileRequest) -> None:
@@ -286,25 +286,25 @@ class Pending:
 
     @property
     def accepted(self) -> bool:
-        """Whether the process has taken the request."""
+        """Whether the process has accepted the request."""
         return self.request is None
 
     def accept(self) -> None:
-        """The process has the array: the caller may change or free it."""
+        """Note that the process has the array: the caller may change or free it."""
         self.request = None
 
     def may_restart(self) -> bool:
-        """Whether another process may get it: it has not been accepted, and this is the first time."""
+        """Whether it may be sent to another process: it was not accepted, and this is the first retry."""
         self._restarts += 1
         return self.request is not None and self._restarts == 1
 
     @property
     def reading(self) -> bool:
-        """Whether the answer is there and being read."""
+        """Whether the result is being read."""
         return self._message is not None
 
-    def read_answer(self, message: dict[str, Any], folder: Path) -> None:
-        """Begin to read the answer.
+    def read_result(self, message: dict[str, Any], folder: Path) -> None:
+        """Start to read the result.
 
         Raises
         ------
@@ -315,15 +315,15 @@ class Pending:
         self._arrays = {name: self._reader(folder, file) for name, file in files.items()}
         self._unread, self._message = list(self._arrays.values()), message
 
-    def answer_ready(self) -> bool:
-        """Read for a moment; True when all is read."""
+    def result_ready(self) -> bool:
+        """Read for a moment; True when everything is read."""
         return self.reading and for_a_moment(self._read_piece)
 
     @property
-    def answer(self) -> SegmentAnswer | dict[str, Any]:
-        """The answer, once it is ready."""
+    def result(self) -> SegmentResult | dict[str, Any]:
+        """The result, once it is ready."""
         arrays = {name: reader.array for name, reader in self._arrays.items()}
-        return self._expected.answer(self._message, arrays)
+        return self._expected.result(self._message, arrays)
 
     def _read_piece(self) -> bool:
         if self._unread and self._unread[-1].step():
@@ -332,5 +332,5 @@ class Pending:
 
     def _reader(self, folder: Path, file: ArrayFile) -> ArrayReader:
         if Path(file.name).name != file.name or not file.name.startswith(f"{self.id}-"):
-            raise ProtocolError(f"the answer names a file {file.name!r} that is not its own")
+            raise ProtocolError(f"the result names a file {file.name!r} that is not its own")
         return ArrayReader(folder / file.name, file.shape, file.dtype)

@@ -1,4 +1,4 @@
-"""`Worker`: the caller's side. No threads and no waiting: all happens in `poll`, which a timer calls."""
+"""`Worker`: the client side. No threads and no blocking: everything happens in `poll`, called by a timer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from TrustSegLib.worker.client.events import Event, Failed, Finished, Stopped
-from TrustSegLib.worker.client.requests import FileRequest, SegmentAnswer, SegmentRequest, model_text
+from TrustSegLib.worker.client.requests import FileRequest, SegmentRequest, SegmentResult, model_text
 from TrustSegLib.worker.client.session import Pending, Session
 from TrustSegLib.worker.protocol import Cancelled, WorkerError
 
@@ -17,7 +17,7 @@ RUN_POLL_SECONDS = 0.01
 
 
 class Worker:
-    """A process that segments, started when it is needed and warm until it was idle for long.
+    """A process that segments: started on demand, warm until it has been idle for long.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ class Worker:
         return self._session.alive
 
     @property
-    def silent(self) -> bool:
-        """Whether `poll` has nothing more to tell: no process, and the end of the last one was told."""
+    def ended(self) -> bool:
+        """Whether there is no process, and `poll` has reported the end of the last one."""
         return self._session.connection is None and not self._events
 
     @property
     def busy(self) -> bool:
-        """Whether a request is not yet answered."""
+        """Whether a request is pending."""
         return self._session.pending is not None
 
     @property
@@ -84,12 +84,12 @@ class Worker:
         self._session.start()
 
     def segment(self, request: SegmentRequest) -> str:
-        """Ask for a segmentation; start the process if need be.
+        """Submit a segmentation; start the process if necessary.
 
         Parameters
         ----------
         request : SegmentRequest
-            Its array must not change until `Progressed`, `Failed` or `Stopped` tells of it.
+            Its array must not change until `Progressed`, `Failed` or `Stopped` names it.
 
         Returns
         -------
@@ -99,29 +99,29 @@ class Worker:
         Raises
         ------
         WorkerError
-            When the last request is not yet answered, the process cannot be started, or the disk is full.
+            When a request is pending, the process cannot be started, or the disk is full.
         """
-        return self._ask(request)
+        return self._submit(request)
 
-    def ask(self, request: FileRequest) -> str:
-        """Ask for something to be done with files; otherwise as `segment`.
+    def submit(self, request: FileRequest) -> str:
+        """Submit a request about files; otherwise as `segment`.
 
         Returns
         -------
         str
-            Id that the events name; the answer in `Finished` is what the request's class says.
+            Id that the events name; the request's class documents the result in `Finished`.
 
         Raises
         ------
         WorkerError
             As `segment`.
         """
-        return self._ask(request)
+        return self._submit(request)
 
-    def _ask(self, request: SegmentRequest | FileRequest) -> str:
+    def _submit(self, request: SegmentRequest | FileRequest) -> str:
         if self.busy:
             raise WorkerError("a segmentation is running; wait for it or cancel it")
-        # An idle process may just have said good-bye.
+        # An idle process may just have ended.
         self._events += self._session.collect()
         self._requests += 1
         pending = Pending(str(self._requests), request)
@@ -146,7 +146,7 @@ class Worker:
         self._session.send({"type": "warm", "model": model_text(model), "device": device})
 
     def poll(self) -> list[Event]:
-        """What has happened since the last call; never waits.
+        """Return what has happened since the last call; never blocks.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class Worker:
         return events + self._session.collect()
 
     def cancel(self) -> None:
-        """Ask to stop the running request; `Stopped` follows within about a second of polling."""
+        """Stop the running request; `Stopped` follows within about a second of polling."""
         self._session.cancel()
 
     def close(self) -> None:
@@ -171,8 +171,8 @@ class Worker:
         request: SegmentRequest,
         on_event: Callable[[Event], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> SegmentAnswer:
-        """Segment and wait for the answer: for scripts and batch.
+    ) -> SegmentResult:
+        """Segment and wait for the result: for scripts.
 
         Parameters
         ----------
@@ -181,14 +181,14 @@ class Worker:
         on_event : callable, optional
             Called with every event.
         cancelled : callable, optional
-            Asked all the time; True stops the work.
+            Polled while the process works; True stops it.
 
         Raises
         ------
         Cancelled
-            When `cancelled` said so.
+            When `cancelled` returned True.
         WorkerError
-            When it failed; one line for people.
+            When it failed; one line for the user.
         """
         request_id = self.segment(request)
         try:
@@ -196,8 +196,8 @@ class Worker:
                 for event in self.poll():
                     if on_event is not None:
                         on_event(event)
-                    if (answer := _answer(event, request_id)) is not None:
-                        return answer
+                    if (result := _result_of(event, request_id)) is not None:
+                        return result
                 if cancelled is not None and cancelled():
                     self.cancel()
                 time.sleep(RUN_POLL_SECONDS)
@@ -206,12 +206,12 @@ class Worker:
                 self.close()
 
 
-def _answer(event: Event, request_id: str) -> SegmentAnswer | None:
-    """The answer, if this event is the one of a request; raises what a failure means."""
+def _result_of(event: Event, request_id: str) -> SegmentResult | None:
+    """Result of a request, if this event holds it; a failure is raised."""
     if getattr(event, "id", request_id) != request_id:
         return None
     if isinstance(event, Stopped):
         raise Cancelled
     if isinstance(event, Failed):
         raise WorkerError(event.message)
-    return event.answer if isinstance(event, Finished) else None
+    return event.result if isinstance(event, Finished) else None

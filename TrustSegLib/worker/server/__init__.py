@@ -1,1 +1,1 @@
-"""The process of the worker: greets, loads PyTorch, and does one job after the other."""
+"""The worker process: sends its greeting, loads PyTorch, and runs one job after the other."""

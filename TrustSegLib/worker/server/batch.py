@@ -1,4 +1,4 @@
-"""A batch of image files: plan it, segment one into its folder, write the tables, read a case again."""
+"""A batch of image files: list them, segment one into its folder, write the tables, read a case."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from TrustSegLib.contract import MASK_FILE, REPORT_FILE, CaseRow
 from TrustSegLib.errors import ImageError, OutputError, TrustSegError
 from TrustSegLib.imaging import Volume, read_labels, read_volume
 from TrustSegLib.report.batch_tables import case_row, check_tables, worst_first, write_batch_tables
-from TrustSegLib.worker.protocol import Cancelled
+from TrustSegLib.worker.protocol import Cancelled, CaseOutcome
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import SegmentOptions
+    from TrustSegLib.worker.server.handlers import LoadedModel
     from TrustSegLib.worker.server.segmentation import SegmentJob
-    from TrustSegLib.worker.server.workshop import LoadedModel
 
 
 REMEDY = "choose another output folder"
@@ -38,21 +38,13 @@ class FilePlace(NamedTuple):
     staging: Path
 
 
-class CaseOutcome(NamedTuple):
-    """An image of a batch: the folder of its results, or why there are none."""
-
-    image: str
-    folder: str | None
-    error: str | None
-
-
 def plan_batch(images: Path, output: Path) -> list[dict[str, Any]]:
     """List the images of a folder, each with the folder for its results and the size of its files.
 
     Raises
     ------
     TrustSegError
-        The folder holds no images; or the results cannot be put into `output`, or would lie among slices.
+        The folder holds no images, or the results cannot be written to `output` or would be among slices.
     """
     if not images.is_dir():
         raise ImageError(f"{images}: is no folder; choose a folder with images")
@@ -79,7 +71,7 @@ def segment_file(
     Raises
     ------
     Cancelled
-        When `cancelled` said so.
+        When `cancelled` returned True.
     TrustSegError
         One line that names the image.
     """
@@ -134,11 +126,11 @@ def _size(image: Path) -> int:
     try:
         return sum(path.stat().st_size for path in (files_in(image) if image.is_dir() else [image]))
     except OSError:
-        return 0  # It stops no other image: reading it fails, and says why.
+        return 0  # The other images go on: reading this one fails with a message of its own.
 
 
 def _write(job: SegmentJob, place: FilePlace, volume, result, model, options, cancelled) -> None:
-    # Here: it brings Matplotlib, which only this job needs.
+    # Here: it imports Matplotlib, which only this job needs.
     from TrustSegLib.cases.case_files import write_case
 
     if cancelled():
@@ -190,12 +182,12 @@ class Case:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """What goes over as files."""
+        """Arrays that are transferred as files, by name."""
         maps = {f"map {name}": volume.array[0].astype(np.float32) for name, volume in self.maps.items()}
         return {"image": self.image.array, "labels": self.labels.array[0], **maps}
 
     def message(self, files: dict[str, str]) -> dict[str, Any]:
-        """Fields of the answer; `files` are the names of `arrays`."""
+        """Fields of the message; `files` are the file names of `arrays`."""
         image = self.image
         return {
             "image": files["image"],
@@ -229,7 +221,7 @@ def read_case(image_path: Path, folder: Path) -> Case:
 
 
 def _read_map(path: Path) -> Volume:
-    """A map; unlike an image, it may be the same everywhere."""
+    """Read a map; unlike an image, it may be constant."""
     try:
         return Volume.from_sitk(sitk.ReadImage(str(path)))
     except (RuntimeError, ValueError) as error:

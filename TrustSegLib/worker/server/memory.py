@@ -1,4 +1,4 @@
-"""What to do when memory runs out: less at a time, then the CPU; never in silence."""
+"""Fallbacks when memory runs out: smaller batches and patches, then the CPU; each is announced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 PatchSize = tuple[int, int, int]
 
 HALVINGS = 2
-LEAST_LENGTH = 16
+MIN_LENGTH = 16
 """Voxels along an axis below which a patch is not made smaller: a network needs to see around."""
 
 DEVICE_TEXTS = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
@@ -23,14 +23,14 @@ MAIN_TEXTS = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory
 
 
 class OutOfMemory(TrustSegError):
-    """Memory does not suffice, whatever was tried."""
+    """Memory does not suffice in any configuration."""
 
     kind = "memory"
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One way to do it: device, patches at a time, voxels of a patch along x, y, z."""
+    """One configuration: device, patches at a time, patch size in voxels along x, y, z."""
 
     device: str
     batch_size: int
@@ -38,14 +38,14 @@ class Rung:
 
 
 def rungs(device: str, batch_size: int, patch_size: PatchSize, divisors: PatchSize) -> Iterator[Rung]:
-    """Ways to segment, each with less memory of the device than the one before, the CPU last.
+    """Configurations that each need less device memory than the one before, the CPU last.
 
     Parameters
     ----------
     device : str
-        Where to begin; on the CPU there is this one way only.
+        The first to use; on the CPU there is one configuration only.
     batch_size : int
-        To begin with.
+        The first to use.
     patch_size, divisors : tuple of int
         Of the model, and what it must be multiples of, along x, y, z.
     """
@@ -65,21 +65,21 @@ def rungs(device: str, batch_size: int, patch_size: PatchSize, divisors: PatchSi
 def segment_within_memory(
     attempt: Callable[[Rung], Result], ladder: Iterator[Rung], announce: Callable[[str], None]
 ) -> Result:
-    """Try one way after the other until one has memory enough.
+    """Try one configuration after the other until memory suffices.
 
     Parameters
     ----------
     attempt : callable
-        Segments in one way.
+        Segments with one configuration.
     ladder : iterator of Rung
         From `rungs`.
     announce : callable
-        Called with a sentence for people at every change.
+        Called with a sentence for the user at every change.
 
     Raises
     ------
     OutOfMemory
-        When no way is left, or it is the main memory that ran out, which smaller patches do not spare.
+        When none is left, or main memory ran out, which smaller patches do not save.
     """
     first = rung = next(ladder)
     while True:
@@ -95,7 +95,7 @@ def segment_within_memory(
                     "the computer's memory is too small for this image; close other programs, or segment a "
                     "region of interest"
                 ) from error
-        # Out of the handler: the error no longer holds the failed attempt's tensors.
+        # Outside the handler: the error no longer holds the tensors of the failed attempt.
         _release()
         announce(_change(rung, following))
         rung = following
@@ -106,7 +106,7 @@ def segment_within_memory(
 
 
 def _exhausted(error: BaseException | None, device: str) -> str | None:
-    """Whose memory ran out by an error or its causes: `device`, `main`, or None when it is no such error."""
+    """Which memory ran out, by an error or its causes: `device`, `main`, or None for another error."""
     while error is not None:
         text = str(error)
         if isinstance(error, MemoryError) or any(part in text for part in MAIN_TEXTS):
@@ -124,21 +124,21 @@ def _release() -> None:
 
 
 def _halved(size: PatchSize, divisors: PatchSize) -> PatchSize:
-    """Half a patch, each length a multiple of its divisor; a length that is small already stays."""
+    """Half a patch, each length a multiple of its divisor; small lengths are kept."""
     lengths = []
     for length, divisor in zip(size, divisors, strict=True):
         half = length // 2 // divisor * divisor
-        lengths.append(half if half >= max(LEAST_LENGTH, 2 * divisor) else length)
+        lengths.append(half if half >= max(MIN_LENGTH, 2 * divisor) else length)
     return tuple(lengths)
 
 
 def _change(before: Rung, after: Rung) -> str:
-    said = f"{before.device} ran out of memory"
+    reason = f"{before.device} ran out of memory"
     if after.device != before.device:
-        return f"{said}; segmenting on the CPU instead, which takes longer"
+        return f"{reason}; segmenting on the CPU instead, which takes longer"
     if after.batch_size != before.batch_size:
-        return f"{said} with {before.batch_size} patches at a time; trying {after.batch_size} at a time"
-    return f"{said} with patches of {_size(before.patch_size)} voxels; trying {_size(after.patch_size)}"
+        return f"{reason} with {before.batch_size} patches at a time; trying {after.batch_size} at a time"
+    return f"{reason} with patches of {_size(before.patch_size)} voxels; trying {_size(after.patch_size)}"
 
 
 def _size(size: PatchSize) -> str:

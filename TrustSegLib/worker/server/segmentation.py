@@ -1,4 +1,4 @@
-"""One image to segment, from its request to the result, with its progress and remaining time.
+"""Segmentation of one image, from request to result, with progress and remaining time.
 
 Imports PyTorch.
 """
@@ -25,16 +25,21 @@ from TrustSegLib.worker.server.memory import Rung, rungs, segment_within_memory
 if TYPE_CHECKING:
     from TrustSegLib.inference import Progress
     from TrustSegLib.worker.folder import PrivateFolder
+    from TrustSegLib.worker.server.handlers import LoadedModel
     from TrustSegLib.worker.server.service import Channel
-    from TrustSegLib.worker.server.workshop import LoadedModel
 
 
 SEED = 0
 """As the command line's default: the same image gives the same mask."""
 
+SHARES = {"prepare": 0.03, "predict": 0.90, "restore": 0.06, "measure": 0.01}
+"""Of the whole run; rough, as the network dominates."""
+MIN_INTERVAL = 0.05
+"""Seconds between two reports of the same stage: faster ones cannot be read."""
+
 
 class SegmentJob:
-    """One request while it is worked on."""
+    """One request that is being processed."""
 
     def __init__(self, message: dict[str, Any], channel: Channel) -> None:
         self.id = str(message["id"])
@@ -47,7 +52,7 @@ class SegmentJob:
 
     @property
     def options(self) -> SegmentOptions:
-        """How it is to be segmented."""
+        """Options of the segmentation."""
         roi = self._message["roi"]
         return SegmentOptions(
             device=str(self._message["device"]),
@@ -60,11 +65,11 @@ class SegmentJob:
         return [Path(self._message[name]) for name in names]
 
     def accepted(self) -> None:
-        """Tell the client that its request is here."""
+        """Tell the client that its request was received."""
         self._channel.send({"type": "accepted", "id": self.id})
 
     def read(self, folder: PrivateFolder) -> Volume:
-        """The image; tells the client that it is here."""
+        """Read the image and tell the client that it was received."""
         message = self._message
         array = _read_image(folder, str(message["array"]))
         self.accepted()
@@ -76,7 +81,7 @@ class SegmentJob:
     def segment(
         self, volume: Volume, model: LoadedModel, options: SegmentOptions, cancelled: Callable[[], bool]
     ) -> SegmentationResult:
-        """Segment, with less memory at a time when there is not enough."""
+        """Segment, with fallbacks when memory runs out."""
         device = str(choose_device(options.device))
 
         def attempt(rung: Rung) -> SegmentationResult:
@@ -94,14 +99,14 @@ class SegmentJob:
         )
 
     def command(self, options: SegmentOptions) -> str:
-        """What the report tells of how it was made."""
+        """Command line of the report's provenance."""
         roi = f" --roi={options.roi}" if options.roi is not None else ""
         maps = ",".join(options.maps)
         how = f"--device {options.device} --maps {maps} --seed {SEED}{roi}"
         return f"worker: segment --model {self.model} {how}"
 
     def started(self) -> None:
-        """Say that the work has begun."""
+        """Report that the segmentation has started."""
         self._send_progress("load", 0.0, None)
 
     def _progressed(self, progress: Progress) -> None:
@@ -118,8 +123,8 @@ class SegmentJob:
 
 
 @contextmanager
-def understood() -> Iterator[None]:
-    """Say of a request that lacks something that it is not understood."""
+def protocol_errors() -> Iterator[None]:
+    """Turn a missing or malformed field of a request into a `ProtocolError`."""
     try:
         yield
     except (KeyError, TypeError) as error:
@@ -135,15 +140,8 @@ def _read_image(folder: PrivateFolder, name: str) -> np.ndarray:
         raise ProtocolError(f"{name} cannot be read ({error})") from error
 
 
-SHARES = {"prepare": 0.03, "predict": 0.90, "restore": 0.06, "measure": 0.01}
-"""Of the whole run; rough, for the network's pass outweighs the rest."""
-
-LEAST_INTERVAL = 0.05
-"""Seconds between two reports of the same stage: nobody can read more."""
-
-
 class Step(NamedTuple):
-    """Stage that is going on, fraction of the whole run that is done, seconds that remain if known."""
+    """Current stage, completed fraction of the run, and remaining seconds if known."""
 
     stage: str
     fraction: float
@@ -151,7 +149,7 @@ class Step(NamedTuple):
 
 
 class Estimate:
-    """From the progress of stages to that of the run.
+    """Converts the progress of stages to that of the run.
 
     Parameters
     ----------
@@ -165,7 +163,7 @@ class Estimate:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, such as with smaller patches: the rest of the bar is then the whole run."""
+        """Start over, such as with smaller patches: the rest of the bar stands for the whole run."""
         self._base = self._fraction
         self._stage = "prepare"
         self._stage_start = self._clock()
@@ -185,14 +183,14 @@ class Estimate:
         Returns
         -------
         Step or None
-            None when the last one was told just now.
+            None when the last report was less than `MIN_INTERVAL` ago.
         """
         now = self._clock()
         self._enter(stage, now)
         part = done / total
         if stage == "predict":
             self._seconds_per_share = (now - self._stage_start) / (SHARES["predict"] * part)
-        if part < 1.0 and now - self._last_report < LEAST_INTERVAL:
+        if part < 1.0 and now - self._last_report < MIN_INTERVAL:
             return None
         self._last_report = now
         run = min(1.0, _before(stage) + SHARES[stage] * part)

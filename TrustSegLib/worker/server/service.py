@@ -1,4 +1,4 @@
-"""The worker's two threads and its pipes: one reads what the client says, the main one does the jobs."""
+"""The worker's two threads and its pipes: one receives messages, the main one runs the jobs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from TrustSegLib.worker.folder import PrivateFolder
 from TrustSegLib.worker.protocol import Cancelled, LineSplitter, ProtocolError, decode, encode
 
 if TYPE_CHECKING:
-    from TrustSegLib.worker.server.workshop import Workshop
+    from TrustSegLib.worker.server.handlers import JobHandlers
 
 
 JOB_KINDS = ("segment", "segment_file", "plan_batch", "write_tables", "read_case", "warm")
-"""Each is a method of `Workshop`."""
+"""Each is a method of `JobHandlers`."""
+
+READ_BYTES = 2**16
 
 
 def serve(channel: Channel, folder: Path, idle_seconds: float) -> NoReturn:
-    """Greet, load, and do one job after the other; the process ends here.
+    """Send the greeting, load PyTorch, and run one job after the other; the process ends here.
 
     Parameters
     ----------
@@ -41,9 +43,9 @@ def serve(channel: Channel, folder: Path, idle_seconds: float) -> NoReturn:
     jobs = Jobs()
     channel.send({"type": "hello", "protocol": WORKER_PROTOCOL, "pid": os.getpid(), "version": __version__})
     threading.Thread(target=_listen, args=(channel, jobs, private), daemon=True).start()
-    workshop = _open_workshop(channel, private)
+    handlers = _load_handlers(channel, private)
     while (job := jobs.take(idle_seconds)) is not None:
-        channel.send(_do(workshop, job, jobs))
+        channel.send(_do(handlers, job, jobs))
     # The folder is left to the client, which is alive.
     channel.send({"type": "bye"})
     os._exit(0)
@@ -56,7 +58,7 @@ def _listen(channel: Channel, jobs: Jobs, folder: PrivateFolder) -> NoReturn:
             _take(decode(line), channel, jobs)
         except ProtocolError as error:
             channel.send(_failed(None, "protocol", error))
-    os.chdir(os.path.dirname(folder.path))  # Windows deletes no folder that is somebody's current one
+    os.chdir(os.path.dirname(folder.path))  # Windows deletes no folder that is a process's current one
     folder.remove()
     os._exit(0)
 
@@ -74,32 +76,32 @@ def _take(message: dict[str, Any], channel: Channel, jobs: Jobs) -> None:
         raise ProtocolError(f"a message of type {kind!r} is not known")
 
 
-def _open_workshop(channel: Channel, folder: PrivateFolder) -> Workshop:
+def _load_handlers(channel: Channel, folder: PrivateFolder) -> JobHandlers:
     """Import PyTorch and what needs it: seconds, so it comes after the greeting."""
     try:
-        from TrustSegLib.worker.server.workshop import Workshop
+        from TrustSegLib.worker.server.handlers import JobHandlers
 
-        workshop = Workshop(channel, folder)
+        handlers = JobHandlers(channel, folder)
     except (ImportError, OSError) as error:  # OSError: a shared library that does not load
         traceback.print_exc()
         name = getattr(error, "name", None) or "PyTorch"
         text = f"{name} cannot be loaded ({_one_line(error)}); install what TrustSeg needs"
         channel.send({"type": "failed", "id": None, "kind": "start", "message": text})
         os._exit(1)
-    channel.send(workshop.ready())
-    return workshop
+    channel.send(handlers.ready())
+    return handlers
 
 
-def _do(workshop: Workshop, job: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
-    """Do one job; the message that closes it.
+def _do(handlers: JobHandlers, job: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
+    """Run one job; return its final message.
 
     An error that is none of these is a bug: it ends the process, and its traceback is in the log.
     """
     request_id = job.get("id")
     try:
         if job["type"] == "warm":
-            return workshop.warm(job)
-        return getattr(workshop, job["type"])(job, jobs.cancelled)
+            return handlers.warm(job)
+        return getattr(handlers, job["type"])(job, jobs.cancelled)
     except Cancelled:
         return {"type": "stopped", "id": request_id}
     except ProtocolError as error:
@@ -110,7 +112,7 @@ def _do(workshop: Workshop, job: dict[str, Any], jobs: Jobs) -> dict[str, Any]:
         text = "the computer's memory is too small for this image; close other programs"
         return _failed(request_id, "memory", text)
     except OSError as error:
-        text = f"the result cannot be handed over ({error.strerror or error}); free space on the disk"
+        text = f"the result cannot be written ({error.strerror or error}); free space on the disk"
         return _failed(request_id, "input", text)
 
 
@@ -123,7 +125,7 @@ def _one_line(error: object) -> str:
 
 
 class Jobs:
-    """Messages waiting for their turn, and whether the one at work was cancelled."""
+    """Queue of messages, and whether the current one was canceled."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -148,7 +150,7 @@ class Jobs:
             return message
 
     def cancel(self, request_id: str) -> bool:
-        """Cancel a job; True when it had not begun, so that it is gone already."""
+        """Cancel a job; True when it had not started and was removed from the queue."""
         with self._changed:
             if request_id == self._current:
                 self._cancelled = True
@@ -161,9 +163,6 @@ class Jobs:
     def cancelled(self) -> bool:
         """Whether the current job was cancelled."""
         return self._cancelled
-
-
-READ_BYTES = 2**16
 
 
 class Channel:
@@ -197,7 +196,7 @@ class Channel:
         return channel
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one message; a client that is gone is noticed where its lines are read."""
+        """Send one message; that the client is gone is detected where its lines are read."""
         data = encode(message)
         with self._sending:
             while data:

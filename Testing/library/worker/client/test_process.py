@@ -1,4 +1,4 @@
-"""However a process, its parent or the disk ends: a clear message, and nothing left behind."""
+"""The end of a process, of its parent or of the disk space: a clear message, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_vanished_folder_is_reported_and_replaced(make_worker, make_request):
     worker = make_worker()
     worker.start()
     shutil.rmtree(worker.folder)
-    with pytest.raises(WorkerError, match="cannot be handed over"):
+    with pytest.raises(WorkerError, match="cannot be transferred"):
         worker.segment(make_request())
     worker.run(make_request())
 
@@ -248,6 +248,6 @@ def test_unresponsive_process_is_abandoned(make_worker, make_request, monkeypatc
     worker.segment(make_request())
     failed = until(worker, Failed)[-1]
     assert failed.kind == "start"
-    assert "does not hear" in failed.message
+    assert "does not receive requests" in failed.message
     assert not worker.alive
     assert not worker.busy

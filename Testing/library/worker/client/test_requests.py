@@ -1,4 +1,4 @@
-"""What goes over the pipes and comes back, with a stand-in for the segmentation."""
+"""Requests and their events, with a stand-in for the segmentation."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_result_is_that_of_the_request(make_worker, make_request, monkeypatch):
     assert Progressed(request_id, "predict", 0.5, 1.5) in events
     assert finished.id == request_id
     assert not worker.busy
-    np.testing.assert_array_equal(finished.answer.labels, request.array[0] > 0)
-    assert finished.answer.labels.dtype == np.uint8
-    np.testing.assert_array_equal(finished.answer.maps["error_probability"], request.array[0])
-    assert finished.answer.maps["error_probability"].dtype == np.float32
-    assert finished.answer.notices == ("smaller",)
-    assert finished.answer.report == {"pid": worker.pid}
+    np.testing.assert_array_equal(finished.result.labels, request.array[0] > 0)
+    assert finished.result.labels.dtype == np.uint8
+    np.testing.assert_array_equal(finished.result.maps["error_probability"], request.array[0])
+    assert finished.result.maps["error_probability"].dtype == np.float32
+    assert finished.result.notices == ("smaller",)
+    assert finished.result.report == {"pid": worker.pid}
     assert [file.name for file in worker.folder.iterdir()] == ["lock"]
 
 

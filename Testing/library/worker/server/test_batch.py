@@ -1,4 +1,4 @@
-"""What the worker does with files: the parts of a batch, and a case that is read again."""
+"""Requests about files: the parts of a batch, and a case that is read again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker_processes import processes_that_name, until
 from TrustSegLib.imaging import read_volume
 from TrustSegLib.report import report_schema
 from TrustSegLib.worker import (
-    CaseAnswer,
+    CaseResult,
     Failed,
     Finished,
     PlanBatch,
@@ -57,7 +57,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
 def case(worker: Worker, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the results of `a.nii.gz`."""
     output = tmp_path_factory.mktemp("results é")
-    assert answer(worker, segment_file(images / "a.nii.gz", output)) == {"notices": []}
+    assert result_of(worker, segment_file(images / "a.nii.gz", output)) == {"notices": []}
     return output / "a"
 
 
@@ -66,14 +66,14 @@ def segment_file(image: Path, output: Path) -> SegmentFile:
     return SegmentFile(image, output / name, output / ".private" / name, MODEL, device="cpu")
 
 
-def answer(worker: Worker, request):
-    worker.ask(request)
-    return until(worker, Finished)[-1].answer
+def result_of(worker: Worker, request):
+    worker.submit(request)
+    return until(worker, Finished)[-1].result
 
 
 def refusal(worker: Worker, request) -> str:
     worker.start()
-    request_id, pid = worker.ask(request), worker.pid
+    request_id, pid = worker.submit(request), worker.pid
     failed = until(worker, Failed)[-1]
     assert (failed.id, failed.kind) == (request_id, "input")
     assert "\n" not in failed.message
@@ -93,7 +93,7 @@ def test_case_has_all_files_of_the_command_line(case, images):
 
 
 def test_progress_of_a_file_is_reported(worker, images, tmp_path):
-    worker.ask(segment_file(images / "a.nii.gz", tmp_path))
+    worker.submit(segment_file(images / "a.nii.gz", tmp_path))
     fractions = [event.fraction for event in until(worker, Finished) if isinstance(event, Progressed)]
     assert fractions == sorted(fractions)
     assert fractions[-1] > 0.5
@@ -115,7 +115,7 @@ def test_model_error_names_the_image(worker, images, tmp_path):
 def test_stopped_file_is_not_published(worker, tmp_path):
     images = make_folder(tmp_path / "images", repeats=3)
     output = tmp_path / "results"
-    request_id = worker.ask(segment_file(images / "a.nii.gz", output))
+    request_id = worker.submit(segment_file(images / "a.nii.gz", output))
     until(worker, lambda event: isinstance(event, Progressed) and event.remaining_seconds is not None)
     worker.cancel()
     assert until(worker, Stopped)[-1] == Stopped(request_id)
@@ -123,7 +123,7 @@ def test_stopped_file_is_not_published(worker, tmp_path):
 
 
 def test_plan_lists_every_image(worker, images, tmp_path):
-    targets = answer(worker, PlanBatch(images, tmp_path / "results"))["targets"]
+    targets = result_of(worker, PlanBatch(images, tmp_path / "results"))["targets"]
     assert [Path(target["image"]).name for target in targets] == ["a.nii.gz", "b.nrrd", "c.nii.gz"]
     assert [target["folder"] for target in targets] == [str(tmp_path / "results" / name) for name in "abc"]
     assert targets[0]["bytes"] == (images / "a.nii.gz").stat().st_size
@@ -152,7 +152,7 @@ def test_tables_are_sorted_by_expected_failure(worker, case, images, tmp_path):
         (failed, None, "no image"),
         (gone, str(tmp_path / "gone"), None),
     ]
-    rows = answer(worker, WriteTables(tmp_path / "tables", cases))["cases"]
+    rows = result_of(worker, WriteTables(tmp_path / "tables", cases))["cases"]
     assert [row["image"] for row in rows] == [failed, gone, str(images / "a.nii.gz")]
     assert rows[0]["error"] == "no image"
     assert "its report is gone" in rows[1]["error"]
@@ -167,17 +167,17 @@ def test_tables_read_changed_reports(worker, case, images, tmp_path):
     copy = tmp_path / "case"
     shutil.copytree(case, copy)
     cases = [(str(images / "a.nii.gz"), str(copy), None)]
-    answer(worker, WriteTables(tmp_path, cases))
+    result_of(worker, WriteTables(tmp_path, cases))
     report = json.loads((copy / "report.json").read_text("utf-8"))
     report["case"]["quality"] = 0.25
     (copy / "report.json").write_text(json.dumps(report), "utf-8")
-    assert answer(worker, WriteTables(tmp_path, cases))["cases"][0]["quality"] == 0.25
+    assert result_of(worker, WriteTables(tmp_path, cases))["cases"][0]["quality"] == 0.25
 
 
 def test_read_case_equals_its_files(worker, case, images):
-    read = answer(worker, ReadCase(images / "a.nii.gz", case))
+    read = result_of(worker, ReadCase(images / "a.nii.gz", case))
     image = read_volume(images / "a.nii.gz")
-    assert isinstance(read, CaseAnswer)
+    assert isinstance(read, CaseResult)
     np.testing.assert_array_equal(read.image, image.array)
     assert read.image.dtype == image.array.dtype
     np.testing.assert_allclose(read.spacing, image.spacing)
@@ -221,9 +221,9 @@ def test_incomplete_request_is_refused_and_the_process_stays(worker, kind, image
         def message(self, request_id: str, array_file: str) -> dict:
             return {"type": kind, "id": request_id}
 
-    worker.ask(Lacking())
+    worker.submit(Lacking())
     pid = worker.pid
     failed = until(worker, Failed)[-1]
     assert failed.kind == "protocol"
-    assert answer(worker, request)["targets"]
+    assert result_of(worker, request)["targets"]
     assert worker.pid == pid

@@ -33,13 +33,13 @@ def worker():
         yield worker
 
 
-def answer(worker: Worker, request):
-    worker.ask(request)
-    return until(worker, Finished)[-1].answer
+def result_of(worker: Worker, request):
+    worker.submit(request)
+    return until(worker, Finished)[-1].result
 
 
 def refusal(worker: Worker, request) -> str:
-    worker.ask(request)
+    worker.submit(request)
     failed = until(worker, Failed)[-1]
     assert failed.kind == "input"
     assert "\n" not in failed.message
@@ -53,7 +53,7 @@ def segment_request(target: dict, output: Path) -> SegmentFile:
 
 
 def test_plan_lists_every_series_with_its_size(worker, export, tmp_path):
-    targets = answer(worker, PlanBatch(export, tmp_path / "results"))["targets"]
+    targets = result_of(worker, PlanBatch(export, tmp_path / "results"))["targets"]
     assert sorted(Path(target["folder"]).name for target in targets) == sorted(NAMES)
     for target in targets:
         files = list(Path(target["image"]).iterdir())
@@ -62,10 +62,10 @@ def test_plan_lists_every_series_with_its_size(worker, export, tmp_path):
 
 
 def test_series_is_segmented_and_read_again(worker, export, tmp_path):
-    targets = answer(worker, PlanBatch(export, tmp_path))["targets"]
+    targets = result_of(worker, PlanBatch(export, tmp_path))["targets"]
     by_name = {Path(target["folder"]).name: target for target in targets}
     good, scout = by_name["p1_2024_T1"], by_name["p2_2024_scout"]
-    assert answer(worker, segment_request(good, tmp_path)) == {"notices": []}
+    assert result_of(worker, segment_request(good, tmp_path)) == {"notices": []}
     folder = Path(good["folder"])
     assert sorted(os.listdir(folder)) == FILES
     said = refusal(worker, segment_request(scout, tmp_path))
@@ -73,11 +73,11 @@ def test_series_is_segmented_and_read_again(worker, export, tmp_path):
     assert not Path(scout["folder"]).exists()
 
     cases = [(good["image"], good["folder"], None), (scout["image"], None, said)]
-    rows = answer(worker, WriteTables(tmp_path, cases))["cases"]
+    rows = result_of(worker, WriteTables(tmp_path, cases))["cases"]
     assert [row["image"] for row in rows] == [scout["image"], good["image"]]
     assert rows[1]["quality"] is not None
 
-    read = answer(worker, ReadCase(Path(good["image"]), folder))
+    read = result_of(worker, ReadCase(Path(good["image"]), folder))
     image = read_volume(good["image"])
     np.testing.assert_array_equal(read.image, image.array)
     for name in ("spacing", "origin", "direction"):
@@ -120,5 +120,5 @@ def test_plan_refuses_folders_without_images(worker, tmp_path):
 def test_image_files_take_precedence_over_series(worker, tmp_path):
     write_series(tmp_path / "export" / "p1", np.arange(60).reshape(3, 4, 5))
     (tmp_path / "export" / "a.nii.gz").write_text("x")
-    targets = answer(worker, PlanBatch(tmp_path / "export", tmp_path / "results"))["targets"]
+    targets = result_of(worker, PlanBatch(tmp_path / "export", tmp_path / "results"))["targets"]
     assert [Path(target["image"]).name for target in targets] == ["a.nii.gz"]

@@ -1,4 +1,4 @@
-"""Running out of memory: what is tried in which order, and that it is said."""
+"""Running out of memory: the order of the fallbacks, and their announcements."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from TrustSegLib.errors import TrustSegError
 from TrustSegLib.worker.arrays import write_array
 from TrustSegLib.worker.folder import PrivateFolder
 from TrustSegLib.worker.server import segmentation as job_file
+from TrustSegLib.worker.server.handlers import JobHandlers
 from TrustSegLib.worker.server.memory import OutOfMemory, Rung, rungs, segment_within_memory
-from TrustSegLib.worker.server.workshop import Workshop
 
 FULL, HALF = (40, 56, 40), (20, 28, 20)
 GPU = torch.device("cuda:0")
@@ -123,7 +123,7 @@ def test_smaller_patches_are_noted_in_notices_and_report(folder, make_request, m
     torch.manual_seed(99)
     monkeypatch.setattr(job_file, "segment", small_gpu)
     monkeypatch.setattr(job_file, "choose_device", lambda name: GPU)
-    message = Workshop(sent, folder).segment(request_message(folder, make_request), lambda: False)
+    message = JobHandlers(sent, folder).segment(request_message(folder, make_request), lambda: False)
     assert used == [("cuda:0", 1, HALF)]
     assert seeds == [0, 0, 0]
     texts = [announced["text"] for announced in sent.of("announced")]
@@ -144,5 +144,5 @@ def test_exhausted_ladder_is_a_memory_failure(folder, make_request, monkeypatch)
 
     monkeypatch.setattr(job_file, "segment", no_memory)
     with pytest.raises(OutOfMemory) as caught:
-        Workshop(Sent(), folder).segment(request_message(folder, make_request), lambda: False)
+        JobHandlers(Sent(), folder).segment(request_message(folder, make_request), lambda: False)
     assert caught.value.kind == "memory"

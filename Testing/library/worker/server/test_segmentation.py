@@ -70,17 +70,17 @@ def test_result_equals_the_library(worker, sample, request_of_sample, tmp_path):
     expected = segment(sample, load_bundle(MODEL))
     worker.segment(replace(request_of_sample, model=model))
     *events, finished = until(worker, Finished)
-    answer = finished.answer
-    np.testing.assert_array_equal(answer.labels, expected.labels.array[0])
-    assert answer.labels.any()
-    assert answer.maps.keys() == expected.maps.keys()
+    result = finished.result
+    np.testing.assert_array_equal(result.labels, expected.labels.array[0])
+    assert result.labels.any()
+    assert result.maps.keys() == expected.maps.keys()
     for name, values in expected.maps.items():
         # Not bit for bit: on a busy machine, threads of two processes may add up in another order.
-        np.testing.assert_allclose(answer.maps[name], values.array[0], rtol=0, atol=1e-5)
-    jsonschema.validate(answer.report, report_schema())
-    assert answer.report["image"] == "sample"
-    assert answer.report["structures"][0]["volume_ml"] == expected.structures[0].volume_ml
-    assert answer.notices == ()
+        np.testing.assert_allclose(result.maps[name], values.array[0], rtol=0, atol=1e-5)
+    jsonschema.validate(result.report, report_schema())
+    assert result.report["image"] == "sample"
+    assert result.report["structures"][0]["volume_ml"] == expected.structures[0].volume_ml
+    assert result.notices == ()
     progress = [event for event in events if isinstance(event, Progressed)]
     fractions = [event.fraction for event in progress]
     assert fractions == sorted(fractions)

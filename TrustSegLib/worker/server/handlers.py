@@ -1,4 +1,4 @@
-"""What the worker does: keep a model loaded, segment, hand over the result. Imports PyTorch."""
+"""Handlers of the worker's requests, and the model that stays loaded between them. Imports PyTorch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from TrustSegLib.inference import SegmentationResult, SegmentOptions, choose_dev
 from TrustSegLib.report import report_json
 from TrustSegLib.version import __version__
 from TrustSegLib.worker.arrays import write_array
-from TrustSegLib.worker.protocol import Cancelled, Device
+from TrustSegLib.worker.protocol import Cancelled, CaseOutcome, Device
 from TrustSegLib.worker.server.batch import (
-    CaseOutcome,
     FilePlace,
     plan_batch,
     read_case,
@@ -28,22 +27,25 @@ from TrustSegLib.worker.server.batch import (
     write_tables,
 )
 from TrustSegLib.worker.server.memory import OutOfMemory
-from TrustSegLib.worker.server.segmentation import SegmentJob, understood
+from TrustSegLib.worker.server.segmentation import SegmentJob, protocol_errors
 
 if TYPE_CHECKING:
     from TrustSegLib.worker.folder import PrivateFolder
     from TrustSegLib.worker.server.service import Channel
 
+Fingerprint = tuple[tuple[str, int, int], ...]
+MB = 1_000_000
 
-class Workshop:
-    """Does the jobs of one client.
+
+class JobHandlers:
+    """Handles the requests of one client: a method for each type of message.
 
     Parameters
     ----------
     channel : Channel
         Where progress goes.
     folder : PrivateFolder
-        Where arrays lie.
+        Where arrays are exchanged.
     """
 
     def __init__(self, channel: Channel, folder: PrivateFolder) -> None:
@@ -52,12 +54,12 @@ class Workshop:
         self._models = WarmModel()
 
     def ready(self) -> dict[str, Any]:
-        """Message that the process is warm."""
+        """Message that the process is ready, with its devices."""
         devices = [dataclasses.asdict(device) for device in list_devices()]
         return {"type": "ready", "version": __version__, "torch": torch.__version__, "devices": devices}
 
     def warm(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Load a model and bring it to its device; the message that says so.
+        """Load a model and move it to its device; return the log message.
 
         Raises
         ------
@@ -73,18 +75,18 @@ class Workshop:
         return {"type": "log", "text": f"{model.title} is ready on {device}"}
 
     def segment(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Segment an image; the message that announces the result.
+        """Segment an image; return the message with the result.
 
         Raises
         ------
         Cancelled
-            When `cancelled` said so.
+            When `cancelled` returned True.
         TrustSegError
             When the image, the model or an option cannot be used, or memory does not suffice.
         OSError
             When the disk is full.
         """
-        with understood():
+        with protocol_errors():
             job = SegmentJob(message, self._channel)
             volume, options = job.read(self._folder), job.options
         job.started()
@@ -93,11 +95,11 @@ class Workshop:
             result = job.segment(volume, model, options, cancelled)
         except InferenceCancelled as error:
             raise Cancelled from error
-        return self._hand_over(job, result, options, cancelled)
+        return self._write_result(job, result, options, cancelled)
 
     def segment_file(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Segment an image of a batch into a folder; the message that it is done. Raises as `segment`."""
-        with understood():
+        """Segment an image of a batch into a folder; return the final message. Raises as `segment`."""
+        with protocol_errors():
             job = SegmentJob(message, self._channel)
             options = job.options
             place = FilePlace(*job.paths("image_name", "folder", "staging"))
@@ -111,22 +113,22 @@ class Workshop:
         return _values(message, {"notices": job.notices})
 
     def plan_batch(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Look for the images of a folder; the message that names them."""
-        with understood():
+        """List the images of a folder; return the message with them."""
+        with protocol_errors():
             images, output = Path(message["images"]), Path(message["output"])
         self._accept(message)
         return _values(message, {"targets": plan_batch(images, output)})
 
     def write_tables(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Write the tables of a batch; the message with their rows."""
-        with understood():
+        """Write the tables of a batch; return the message with their rows."""
+        with protocol_errors():
             folder, cases = Path(message["folder"]), [CaseOutcome(*case) for case in message["cases"]]
         self._accept(message)
         return _values(message, {"cases": write_tables(folder, cases)})
 
     def read_case(self, message: dict[str, Any], cancelled: Callable[[], bool]) -> dict[str, Any]:
-        """Read an image and its results; the message that hands them over."""
-        with understood():
+        """Read an image and its results; return the message with them."""
+        with protocol_errors():
             image, folder = Path(message["image"]), Path(message["folder"])
         self._accept(message)
         case = read_case(image, folder)
@@ -146,7 +148,7 @@ class Workshop:
             self._channel.send({"type": "log", "text": f"{model.title} loaded"})
         return model
 
-    def _hand_over(
+    def _write_result(
         self,
         job: SegmentJob,
         result: SegmentationResult,
@@ -171,12 +173,9 @@ class Workshop:
         }
 
 
-def _values(message: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """The message of an answer without arrays."""
-    return {"type": "finished", "id": message["id"], "answer": answer}
-
-
-Fingerprint = tuple[tuple[str, int, int], ...]
+def _values(message: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Message with a result that has no arrays."""
+    return {"type": "finished", "id": message["id"], "answer": values}
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ class LoadedModel:
 
     @property
     def title(self) -> str:
-        """Name and version, for people."""
+        """Name and version, for messages."""
         return f"model {self.description.name} {self.description.version}"
 
     @property
@@ -216,7 +215,7 @@ class LoadedModel:
 
 
 class WarmModel:
-    """Keeps the last model that was asked for, as long as its files are the same."""
+    """Keeps the last model that was requested, as long as its files are unchanged."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
@@ -240,7 +239,7 @@ class WarmModel:
         return model, fresh
 
     def _load(self, bundle: Bundle) -> tuple[LoadedModel, bool]:
-        """Load a network, but not one that is here: files copied anew, all of their SHA-256 the same."""
+        """Load a network, unless it is the one in memory: the same files elsewhere, by their SHA-256."""
         if self._model is not None and bundle.sha256 == self._model.sha256:
             return self._model, False
         self._model = None  # two large networks need not fit into memory together
@@ -248,7 +247,7 @@ class WarmModel:
 
 
 def _fingerprint(path: Path) -> Fingerprint:
-    """Name, size and time of change of every file of a bundle; empty when they cannot be told.
+    """Name, size and time of change of every file of a bundle; empty when they cannot be read.
 
     Hashing the files for every request would cost as much as a pass over a small image.
     """
@@ -256,11 +255,8 @@ def _fingerprint(path: Path) -> Fingerprint:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         stats = [(file.name, file.lstat()) for file in files]
     except OSError:
-        return ()  # `load_bundle` says what is wrong
+        return ()  # `load_bundle` reports what is wrong
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-
-
-MB = 1_000_000
 
 
 def list_devices() -> list[Device]:
@@ -274,7 +270,7 @@ def _cpu() -> Device:
 
 
 def _main_memory_mb() -> int | None:
-    """All of it; None where the system does not tell it in this way, as Windows does not."""
+    """Total main memory; None where `sysconf` does not report it, as on Windows."""
     names = getattr(os, "sysconf_names", {})
     if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
         return None
