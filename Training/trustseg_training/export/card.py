@@ -6,19 +6,56 @@ import csv
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trustseg_training.config import FitConfiguration, is_run
-from trustseg_training.config.settings import concerns
+from trustseg_training.config.declaration import default_of
+from trustseg_training.config.settings import PLACES, concerns
 from trustseg_training.training import BEST
-
-if TYPE_CHECKING:
-    from .exporting import Details
-
+from TrustSegLib.bundle.description import Structure
+from TrustSegLib.errors import OptionError
 
 _LOSS, _SCORE = "train/loss", "val/dice"
+
+
+@dataclass(frozen=True)
+class Details:
+    """What a person has to say of a model: see ``Training/models`` for an example."""
+
+    name: str
+    version: str
+    description: str
+    modality: str
+    channels: list[str]
+    license: str
+    data: str
+    data_license: str
+    limits: list[str]
+    structures: list[Structure]
+
+    @classmethod
+    def read(cls, path: Path) -> Details:
+        """Read a JSON file.
+
+        Raises
+        ------
+        OptionError
+            The file is missing or not JSON, or its keys are not those of this class.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise OptionError(f"{path}: cannot be read as JSON ({error}); see Training/models") from error
+        expected = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or set(values) != expected:
+            raise OptionError(f"{path}: needs exactly the keys {', '.join(sorted(expected))}")
+        try:
+            structures = [Structure.from_dict(entry) for entry in values["structures"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise OptionError(f"{path}: structure not complete ({error}); see Training/models") from error
+        return cls(**{**values, "structures": structures})
 
 
 def model_card(
@@ -166,27 +203,20 @@ def _is_region(name: str) -> bool:
     return not name.removeprefix(f"{_SCORE}_").isdigit()
 
 
-_PLACES = ("data", "initialize_from", "cache")
-
-
 def command_line(configuration: FitConfiguration) -> str:
     """Write `trustseg-train fit` with every option that counts and is no default; folders by their name."""
     words = ["trustseg-train", "fit", Path(configuration.data).name]
     for field in fields(configuration):
         value = getattr(configuration, field.name)
-        if field.name != "data" and value != _default(field) and concerns(field.name, configuration.family):
+        if field.name != "data" and value != default_of(field) and concerns(field.name, configuration.family):
             words += _option(field.name, value)
     return shlex.join(words) + " --output RUN"
-
-
-def _default(field: Field) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _option(name: str, value: Any) -> list[str]:
     if isinstance(value, dict) or is_dataclass(value):  # has parts: see `--set`
         content = asdict(value) if is_dataclass(value) else value
         return ["--set", f"{name}={json.dumps(content)}"]
-    value = Path(value).name if name in _PLACES else value
+    value = Path(value).name if name in PLACES else value
     values = value if isinstance(value, tuple) else (value,)
     return [f"--{name.replace('_', '-')}", *("none" if part is None else str(part) for part in values)]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,52 +19,14 @@ from trustseg_training.metrics import dice, hd95
 from trustseg_training.training import BEST, load_weights, volume_network
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
 from TrustSegLib.bundle.calibration import fits_modality
-from TrustSegLib.bundle.description import ModelInput, Structure, TrainingRecord
+from TrustSegLib.bundle.description import ModelInput, TrainingRecord
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.networks import build, join_members
 
 from .calibration import calibration_section, with_section
-from .card import command_line, model_card
+from .card import Details, command_line, model_card
 from .evidence import RobustnessResults, moments_section, read_moments, robustness_section
-
-
-@dataclass(frozen=True)
-class Details:
-    """What a person has to say of a model: see ``Training/models`` for an example."""
-
-    name: str
-    version: str
-    description: str
-    modality: str
-    channels: list[str]
-    license: str
-    data: str
-    data_license: str
-    limits: list[str]
-    structures: list[Structure]
-
-    @classmethod
-    def read(cls, path: Path) -> Details:
-        """Read a JSON file.
-
-        Raises
-        ------
-        OptionError
-            The file is missing or not JSON, or its keys are not those of this class.
-        """
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise OptionError(f"{path}: cannot be read as JSON ({error}); see Training/models") from error
-        expected = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != expected:
-            raise OptionError(f"{path}: needs exactly the keys {', '.join(sorted(expected))}")
-        try:
-            structures = [Structure.from_dict(entry) for entry in values["structures"]]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise OptionError(f"{path}: structure not complete ({error}); see Training/models") from error
-        return cls(**{**values, "structures": structures})
 
 
 def export(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_type_hints
 
 import yaml
 
-from trustseg_training.config import FitConfiguration
-from trustseg_training.config.settings import SettingError
+from trustseg_training.config import FitConfiguration, SettingError
+from trustseg_training.config.settings import setting_types
 from trustseg_training.config.yaml_file import Setting, entries, opened, settings_of_node
 from TrustSegLib.errors import OptionError
+from TrustSegLib.imaging import Normalization
 
 CHECKPOINTS = ("best", "last")
 
@@ -127,7 +127,7 @@ def _mapping(node: yaml.MappingNode, names: dict) -> yaml.MappingNode:
 
 
 def _settings(path: Path, loader: yaml.SafeLoader, node: yaml.Node) -> Settings:
-    return settings_of_node(path, loader, node, get_type_hints(FitConfiguration))
+    return settings_of_node(path, loader, node, setting_types(Normalization))
 
 
 def _configuration(path: Path, name: str, settings: Settings, data: Path, runs: Path) -> FitConfiguration:
