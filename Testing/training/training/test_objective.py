@@ -146,7 +146,7 @@ def _terms(name: str, family: str, propagation: str = "exact") -> dict[str, torc
     network = build(NetworkSpec(classes=3, filters=(4, 8)), family, propagation)
     target = torch.randint(0, 3, (1, 8, 8, 8))
     logits = network(torch.randn(1, 1, 8, 8, 8))
-    return objective.losses(name, network, logits, target, samples=4, seed=0)
+    return objective.losses(name, network, logits, target, objective.LossOptions(samples=4, seed=0))
 
 
 @pytest.mark.parametrize(
@@ -182,4 +182,6 @@ def test_objective_that_does_not_fit_is_refused(name, family):
     network.family = family
     logits = _logits(1.0) if family == "vdp" else _logits(1.0).mean
     with pytest.raises(OptionError, match=f"objective {name}: not for family {family}"):
-        objective.losses(name, network, logits, torch.zeros(2, 2, 3, 4).long(), samples=4, seed=0)
+        objective.losses(
+            name, network, logits, torch.zeros(2, 2, 3, 4).long(), objective.LossOptions(samples=4, seed=0)
+        )

@@ -1,7 +1,4 @@
-"""A bundle's calibration: its section of the model card, and replacing it under a new name.
-
-The section is the record behind every interval.
-"""
+"""A bundle's calibration: its section in the model card, and a copy of the bundle with a new one."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from TrustSegLib.errors import BundleError
 
 TITLE = "## Calibration"
 
-#: What coverage means, and for whom.
+#: What coverage means, and for which patients.
 _MEANING = (
     "All figures are of patients that had no part in the fit: cross-validation over patients, every choice "
     "made anew within each fold. In the pool every patient counts once and clean images are half of that, "
@@ -26,7 +23,7 @@ _MEANING = (
 )
 
 
-#: What the network carries already, and on whom it was fitted.
+#: Scales that the network has already, fitted on its validation patients.
 _SCALES = {
     "temperature": "logits divided by the temperature {:.3g}",
     "variance_scale": "their propagated variance multiplied by {:.3g}",
@@ -45,7 +42,7 @@ def calibration_section(
     content : mapping or None
         Of `calibration.json`; None if the model has none.
     figures : mapping
-        `calibrating.Fitted.figures`.
+        `calibration.Fitted.figures`.
     options : mapping, optional
         Of the network's family, its temperature and variance scale among them.
     """
@@ -89,12 +86,12 @@ def with_section(card: str, section: str) -> str:
 
 
 def _scales(options: Mapping[str, Any]) -> list[str]:
-    told = [text.format(options[name]) for name, text in _SCALES.items() if options.get(name) is not None]
-    if not told:
+    scales = [text.format(options[name]) for name, text in _SCALES.items() if options.get(name) is not None]
+    if not scales:
         return []
     return [
         f"Before that, and not within the folds, the network was scaled on clean images of the validation "
-        f"patients of its training: {', '.join(told)}. This is in every column; `raw` has nothing else.\n"
+        f"patients of its training: {', '.join(scales)}. This is in every column; `raw` has nothing else.\n"
     ]
 
 
@@ -187,8 +184,8 @@ def _percent(value: float | None) -> str:
 def _input(reference: Mapping[str, Any]) -> list[str]:
     return [
         f"Input check: every image is compared with the {reference['cases']} images of training and "
-        f"validation, by {len(reference['facts'])} facts, and what is unlike them is told. Of patients left "
-        f"out of the comparison, {reference['false_alarms']:.1%} were called unlike the others.",
+        f"validation, by {len(reference['facts'])} facts, and what is unlike them is reported. Of patients "
+        f"left out of the comparison, {reference['false_alarms']:.1%} were called unlike the others.",
         "",
     ]
 
@@ -221,7 +218,7 @@ def recalibrated(
     content : mapping
         Of `calibration.json`.
     figures : mapping
-        `calibrating.Fitted.figures`, for the card.
+        `calibration.Fitted.figures`, for the card.
     output : Path
         Folder to write; must not exist.
 
@@ -241,9 +238,9 @@ def recalibrated(
 def _metrics(
     bundle: Bundle, content: Mapping[str, Any], figures: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Those of the bundle, without what was said of its old calibration."""
+    """Those of the bundle, with the new calibration in the place of the old one."""
     metrics = bundle.metrics()
     if metrics is None or "calibration" not in metrics:
         return metrics
-    told = {**metrics["calibration"], "calibration": content, "figures": figures}
-    return {**metrics, "calibration": told}
+    replaced = {**metrics["calibration"], "calibration": content, "figures": figures}
+    return {**metrics, "calibration": replaced}

@@ -22,7 +22,7 @@ _LOSS, _SCORE = "train/loss", "val/dice"
 
 @dataclass(frozen=True)
 class Details:
-    """What a person has to say of a model: see ``Training/models`` for an example."""
+    """Description of a model that a person writes: see ``Training/models`` for an example."""
 
     name: str
     version: str
@@ -71,7 +71,7 @@ def model_card(
     Parameters
     ----------
     details : Details
-        What a person said of the model.
+        Written by a person.
     configuration : FitConfiguration
         Of the first run.
     runs : sequence of Path
@@ -79,9 +79,9 @@ def model_card(
     patients : dict
         Number of patients per set.
     summary : dict
-        Of `validation.summarize`, on the validation patients.
+        Of `exporting.summarize`, on the validation patients.
     checkpoint : str
-        Whose weights these are, `run.BEST` or `run.LAST`.
+        Whose weights these are, `training.BEST` or `training.LAST`.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def model_card(
 
 
 def _choice_of_epoch(configuration: FitConfiguration, checkpoint: str) -> str:
-    """What the patients of the table had to do with the weights."""
+    """How the patients of the table had an influence on the weights."""
     if checkpoint == BEST:
         return "the epoch was chosen on them"
     if configuration.early_stopping is not None:
@@ -167,7 +167,7 @@ def _origins(configuration: FitConfiguration) -> list[str]:
     seen: set[Path] = set()
     while configuration.initialize_from is not None:
         run = Path(configuration.initialize_from)
-        if run in seen or not is_run(run):  # a bundle tells its own in its card
+        if run in seen or not is_run(run):  # a bundle has its own in its card
             break
         seen.add(run)
         configuration = FitConfiguration.load(run)
@@ -204,7 +204,7 @@ def _is_region(name: str) -> bool:
 
 
 def command_line(configuration: FitConfiguration) -> str:
-    """Write `trustseg-train fit` with every option that counts and is no default; folders by their name."""
+    """`trustseg-train fit` with every option that has an effect and is not the default; folders by name."""
     words = ["trustseg-train", "fit", Path(configuration.data).name]
     for field in fields(configuration):
         value = getattr(configuration, field.name)

@@ -1,4 +1,4 @@
-"""What a check says: every mode's outputs and layers in numbers."""
+"""The numbers of a check: outputs and layers of every mode against the sampled ones."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Numbers = dict[str, Any]
 
 
 def measure_modes(network: nn.Module, truth: Truth, crops: Crops, modes: tuple[str, ...]) -> Numbers:
-    """Hold every mode against the truth.
+    """Compare every mode with the truth.
 
     Returns
     -------
     dict
         ``modes``: outputs and layers of each; ``correlation``: r of each layer that has one, fitted;
-        ``truth``: what the two halves of the weight sets differ by.
+        ``truth``: the difference of the two halves of the weight sets.
     """
     networks = {mode: in_mode(network, mode) for mode in modes}
     correlation = {}

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
 
+from TrustSegLib.contract import MOMENTS_FILE
 from TrustSegLib.errors import OutputError
 
 from .analytic import in_mode, propagate
@@ -35,7 +36,7 @@ def write_tables(numbers: Mapping[str, Any], folder: Path) -> None:
     """
     try:
         text = json.dumps(_without_nan(numbers), indent=1, allow_nan=False)
-        (folder / "moments.json").write_text(text + "\n", encoding="utf-8")
+        (folder / MOMENTS_FILE).write_text(text + "\n", encoding="utf-8")
         (folder / "moments.md").write_text(markdown(numbers), encoding="utf-8")
         with (folder / "moments.csv").open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)

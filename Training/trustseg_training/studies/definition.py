@@ -10,10 +10,9 @@ import yaml
 from trustseg_training.config import FitConfiguration, SettingError
 from trustseg_training.config.settings import setting_types
 from trustseg_training.config.yaml_file import Setting, entries, opened, settings_of_node
+from trustseg_training.training import CHECKPOINTS
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
-
-CHECKPOINTS = ("best", "last")
 
 _PLAIN = {"title": str, "compared": tuple[str, ...], "checkpoint": str}
 _NESTED = ("shared", "networks", "variants", "ensembles")
@@ -24,7 +23,7 @@ Settings = dict[str, Setting]
 
 @dataclass(frozen=True)
 class Variant:
-    """A network's weights, used in another way: see `judging.varied`."""
+    """A network's weights, used in another way: see `evaluation.variant_of`."""
 
     network: str
     propagation: str | None = None
@@ -33,7 +32,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Study:
-    """Several networks that are trained alike and judged on the same patients.
+    """Several networks that are trained alike and evaluated on the same patients.
 
     Attributes
     ----------
@@ -48,7 +47,7 @@ class Study:
     compared : tuple of str
         Networks and ensembles of the table; the others are compared with the first.
     checkpoint : str
-        ``last`` judges the last epoch, which no patient had a hand in; ``best`` the one that was best on the
+        ``last`` evaluates the last epoch, which no patient has chosen; ``best`` the one that was best on the
         validation patients.
     """
 
@@ -191,4 +190,6 @@ def _check(path: Path, study: Study, plain: Settings, ensembles: Settings) -> No
         raise OptionError(f"{path}, line {line}: name two or more to compare, each once")
     if study.checkpoint not in CHECKPOINTS:
         line = plain["checkpoint"].line
-        raise OptionError(f"{path}, line {line}: checkpoint {study.checkpoint!r}; choose best or last")
+        raise OptionError(
+            f"{path}, line {line}: checkpoint {study.checkpoint!r}; choose {' or '.join(CHECKPOINTS)}"
+        )

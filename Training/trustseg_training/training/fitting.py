@@ -86,11 +86,11 @@ def fit(
     _prepare_folder(configuration, data, run)
     trainer = _trainer(configuration, run, accelerator)
     try:
-        with _what_concerns_the_user():
+        with _lightning_quiet():
             # weights_only: a checkpoint is data, never code
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:
-        # Lightning makes an exit of Ctrl-C; the command has its own word and exit code for that.
+        # Lightning turns Ctrl-C into an exit; the command has its own message and exit code for that.
         if trainer.interrupted:
             raise KeyboardInterrupt from stop
         raise
@@ -102,17 +102,17 @@ def fit(
 
 
 def _what_stopped(error: OSError) -> str:
-    """What the computer refused in the middle of a run, and what to do, in one line."""
+    """What went wrong on the computer in the middle of a run, and what to do, in one line."""
     if disk_is_full(error):
         return "the disk is full; make room"
     reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
     place = "" if error.filename is None else f" at {error.filename}"
-    return f"the training was stopped ({reason}{place}); mend that"
+    return f"the training was stopped ({reason}{place}); fix that"
 
 
 @contextmanager
-def _what_concerns_the_user() -> Iterator[None]:
-    """Keep back what Lightning says of its own workings."""
+def _lightning_quiet() -> Iterator[None]:
+    """Suppress what Lightning reports about its own workings."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
