@@ -23,7 +23,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "export": {"dataset", "config", "data", "metrics", "training", "evaluation", "robustness"},
     "calibration": {"corruptions", "dataset", "evaluation", "data", "metrics", "training", "config"},
     "moment_check": {"corruptions", "dataset", "evaluation", "training", "config", "data"},
-    "studies": {"dataset", "config", "evaluation"},
+    "studies": {"dataset", "config", "evaluation", "training"},
     "corruptions": set(),
     "attacks": set(),
     "suites": {"shipped"},

@@ -1,4 +1,4 @@
-"""What a person is told when a command stops: how to go on with this one, and what is kept."""
+"""Messages of a command that stops: how to continue it, and what is kept."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_ctrl_c_says_of_each_command_how_it_goes_on(name, monkeypatch, capsys):
+def test_interrupt_says_how_each_command_is_continued(name, monkeypatch, capsys):
     def stopped(options):
         raise KeyboardInterrupt
 
-    words, said = COMMANDS[name]
+    words, message = COMMANDS[name]
     monkeypatch.setattr(cli.COMMANDS[name], "run", stopped)
     assert cli.main([name, *words]) == 130
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def _refused(*arguments):
@@ -43,18 +43,20 @@ def _without_words(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("failing", "said"),
+    ("failing", "message"),
     [(_refused, "(Permission denied at there.npy)"), (_without_words, "(nobody answers)")],
 )
-def test_what_the_computer_refuses_in_a_run_is_one_line(
-    dataset, tmp_path, monkeypatch, capsys, failing, said
+def test_system_error_in_a_run_is_reported_in_one_line(
+    dataset, tmp_path, monkeypatch, capsys, failing, message
 ):
     monkeypatch.setattr(lightning_module.Segmentation, "training_step", failing)
     network = ["--structures", "Left half", "Right half", "--filters", "2", "4", "--patch", "16", "16", "16"]
     run = tmp_path / "run"
     assert cli.main(["fit", str(dataset), "-o", str(run), *network, "--accelerator", "cpu"]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith(f"trustseg-train: error: {run}: the training was stopped {said}; mend that, then")
+    assert error.startswith(
+        f"trustseg-train: error: {run}: the training was stopped {message}; fix that, then"
+    )
 
 
 def test_evaluation_that_is_killed_leaves_no_summary(tmp_path, monkeypatch):

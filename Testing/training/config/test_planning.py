@@ -71,7 +71,7 @@ def test_measured_numbers_are_those_of_the_files(blocks):
     assert fingerprint.inside[0, PERCENTILES.index(50)] < median
 
 
-def test_values_that_are_not_counted_through_get_a_map_and_names(blocks):
+def test_values_with_gaps_get_a_map_and_names(blocks):
     plan = choose("d", measure(blocks), {}, 8.0)
     assert plan.configuration.structures == ("edema", "core")
     assert plan.configuration.label_map == {1: 1, 4: 2}
@@ -124,7 +124,7 @@ def test_preset_that_does_not_know_the_labels_or_channels_is_refused():
         choose("d", fingerprint, {"channels": ("x", "y")}, 8.0)
 
 
-def test_setting_of_a_preset_is_never_changed():
+def test_settings_of_a_preset_are_kept():
     preset = {
         "patch": (128, 128, 128),
         "filters": (4, 8),

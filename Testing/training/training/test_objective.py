@@ -53,7 +53,7 @@ def test_divergence_is_scaled_by_images_and_voxels():
     assert divergence.item() == pytest.approx(2.5)
 
 
-def test_dice_loss_of_a_perfect_answer_is_zero_and_leaves_the_background_out():
+def test_dice_loss_of_a_perfect_prediction_is_zero_and_leaves_the_background_out():
     target = torch.zeros(1, 4, 4, 4, dtype=torch.long)
     target[0, :2] = 1
     p = F.one_hot(target, 2).movedim(-1, 1).float()
@@ -130,7 +130,7 @@ def test_class_weights_count_voxels_as_often_as_they_say():
     )
 
 
-def test_a_batch_of_classes_without_weight_has_no_loss_rather_than_no_value():
+def test_batch_of_classes_without_weight_has_zero_loss():
     target = torch.zeros(1, 2, 2, 2, dtype=torch.long)
     found, _ = objective.plain_losses(torch.randn(1, 2, 2, 2, 2), target, torch.tensor([0.0, 1.0]))
     assert found.item() == 0
@@ -160,7 +160,7 @@ def _terms(name: str, family: str, propagation: str = "exact") -> dict[str, torc
         ("auto", "variance_head", {"cross_entropy", "dice_loss"}),
     ],
 )
-def test_objective_fits_what_the_family_answers(name, family, terms):
+def test_objective_fits_the_output_of_the_family(name, family, terms):
     found = _terms(name, family)
     assert set(found) == terms
     assert all(value.dim() == 0 and value.requires_grad for value in found.values())
