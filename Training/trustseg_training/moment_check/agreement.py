@@ -64,7 +64,7 @@ def compare(analytic: Gaussian, sampled: Gaussian) -> Agreement:
     size = np.abs(error)
     return Agreement(
         spearman(variance[varies], true_variance[varies]),
-        ratio(variance[varies], true_variance[varies]),
+        summarized(variance[varies] / true_variance[varies]),
         float(size.mean()),
         float(np.median(size)),
         float(error.mean()),
@@ -78,9 +78,9 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
     return float(spearmanr(first, second).statistic)
 
 
-def ratio(variance: np.ndarray, truth: np.ndarray) -> Ratio:
-    """Of arrays without zeros in the truth."""
-    low, median, high = np.quantile(variance / truth, (0.1, 0.5, 0.9))
+def summarized(ratios: np.ndarray) -> Ratio:
+    """Median and band of the ratios of all voxels."""
+    low, median, high = np.quantile(ratios, (0.1, 0.5, 0.9))
     return Ratio(float(median), float(low), float(high))
 
 

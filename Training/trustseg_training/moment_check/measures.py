@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from TrustSegLib.moments import Gaussian
 
-from .agreement import Ratio, agreement, argmax_agreement, compare, scale_of, variance_ratios, within_bound
+from .agreement import (
+    agreement,
+    argmax_agreement,
+    compare,
+    scale_of,
+    summarized,
+    variance_ratios,
+    within_bound,
+)
 from .analytic import (
     Analytic,
     fit_correlations,
@@ -83,18 +90,11 @@ def _scaled(analytic: Analytic, truth: Truth) -> Numbers:
     middle = (count + 1) // 2
     scale = scale_of(analytic, truth, range(middle))
     others = range(middle, count)
-    after = {
-        name: _band(scale * variance_ratios(analytic.output(name), truth.of(name), others))
-        for name in ("logits", "contrasts")
-    }
+    after = {}
+    for name in ("logits", "contrasts"):
+        ratios = scale * variance_ratios(analytic.output(name), truth.of(name), others)
+        after[name] = asdict(summarized(ratios)) if ratios.size else None
     return {"variance_scale": scale, "after_scale": after}
-
-
-def _band(ratios: np.ndarray) -> Numbers | None:
-    if not ratios.size:
-        return None
-    low, median, high = np.quantile(ratios, (0.1, 0.5, 0.9))
-    return asdict(Ratio(float(median), float(low), float(high)))
 
 
 def _by_condition(analytic: Analytic, truth: Truth, conditions: tuple[str, ...]) -> Numbers:
