@@ -10,8 +10,7 @@ from trustseg_training.cli import _parser
 from trustseg_training.commands.fit import STRUCTURED
 from trustseg_training.config import FitConfiguration
 from trustseg_training.config.declaration import declarations
-from trustseg_training.config.settings import setting_types, trained_families
-from TrustSegLib.imaging import Normalization
+from trustseg_training.config.settings import trained_families
 
 NAMES = [field.name for field in fields(FitConfiguration)]
 
@@ -29,12 +28,6 @@ def test_every_plain_setting_is_an_option_of_its_type(name):
     words = ["1" if each is None else str(each) for each in values]
     found = _options(f"--{name.replace('_', '-')}", *words)[name]
     assert (tuple(found) if isinstance(found, list) else found) == value or value is None
-
-
-def test_settings_with_parts_are_those_of_set():
-    types = setting_types(Normalization)
-    assert set(STRUCTURED) == {"label_map", "regions", "normalization", "family_options"}
-    assert types["normalization"] is Normalization
 
 
 def test_options_that_are_left_out_are_absent():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from trustseg_training.config import FitConfiguration
 from trustseg_training.training import Segmentation
@@ -26,15 +25,3 @@ def test_only_deterministic_volumes_train_with_channels_last(family, dimensions,
     kernels = [p for p in network.parameters() if p.dim() == dimensions + 2 and min(p.shape[1:]) > 1]
     assert kernels
     assert all(kernel.is_contiguous() == (not channels_last) for kernel in kernels)
-
-
-def test_weights_of_both_orders_are_the_same():
-    configuration = FitConfiguration(
-        data="", structures=("A",), family="deterministic", filters=(4, 8), patch=(8, 8, 8)
-    )
-    network = Segmentation(configuration, images=1).network.eval()
-    image = torch.randn(1, 1, 8, 8, 8)
-    with torch.no_grad():
-        expected = network(image)
-        found = network.to(memory_format=torch.contiguous_format)(image)
-    torch.testing.assert_close(found, expected)
