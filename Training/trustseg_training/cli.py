@@ -25,10 +25,10 @@ COMMANDS = {
 
 # How a stopped command is continued; the other commands cannot be.
 CONTINUATION = {
-    "fit": "the same command with --resume goes on; without it, if the run folder is not there yet",
-    **dict.fromkeys(("study", "verify", "moments"), "the same command goes on"),
+    "fit": "repeat the command with --resume to continue, without it if there is no run folder yet",
+    **dict.fromkeys(("study", "verify", "moments"), "repeat the command to continue"),
 }
-NO_CONTINUATION = "this command begins anew; choose a new output if something is written already"
+NO_CONTINUATION = "the command starts over; choose a new output if something is written already"
 
 
 def main(arguments: list[str] | None = None) -> int:

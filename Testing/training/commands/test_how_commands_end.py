@@ -11,15 +11,15 @@ from trustseg_training import cli
 from trustseg_training.evaluation import evaluation
 from trustseg_training.training import lightning_module
 
-ANEW = "stopped; this command begins anew; choose a new output"
-GOES_ON = "stopped; the same command goes on\n"
+STARTS_OVER = "stopped; the command starts over; choose a new output"
+CONTINUES = "stopped; repeat the command to continue\n"
 COMMANDS = {
-    "fit": (["-o", "o"], "stopped; the same command with --resume goes on; without it, if"),
-    "study": (["st.yaml", "--data", "d", "-o", "o"], GOES_ON),
-    "verify": (["run", "--data", "d", "-o", "o"], GOES_ON),
-    "moments": (["run", "--data", "d", "-o", "o"], GOES_ON),
-    "evaluate": (["run", "--data", "d", "-o", "o"], ANEW),
-    "calibrate": (["run"], ANEW),
+    "fit": (["-o", "o"], "stopped; repeat the command with --resume to continue, without it if"),
+    "study": (["st.yaml", "--data", "d", "-o", "o"], CONTINUES),
+    "verify": (["run", "--data", "d", "-o", "o"], CONTINUES),
+    "moments": (["run", "--data", "d", "-o", "o"], CONTINUES),
+    "evaluate": (["run", "--data", "d", "-o", "o"], STARTS_OVER),
+    "calibrate": (["run"], STARTS_OVER),
 }
 
 

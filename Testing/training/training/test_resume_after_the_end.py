@@ -116,7 +116,7 @@ def test_full_disk_under_a_checkpoint_leaves_the_one_before_whole(dataset, tmp_p
         patch.setattr(LocalFileOpener, "write", write)
         assert _fit(dataset, run, "--epochs", "3") == 2
     error = capsys.readouterr().err
-    assert "run: the disk is full; make room, then the same command with --resume goes on" in error
+    assert "run: the disk is full; make room, then repeat the command with --resume" in error
     assert "Traceback" not in error
     assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == 0
     assert {path.name for path in run.glob("*.ckpt*")} == {"best.ckpt", "last.ckpt"}

@@ -127,7 +127,7 @@ def test_interrupt_says_how_to_continue(dataset, tmp_path):
         finally:
             process.kill()
     assert process.returncode == 130
-    assert "stopped; the same command with --resume goes on" in error
+    assert "stopped; repeat the command with --resume to continue" in error
     assert "Traceback" not in error
 
 

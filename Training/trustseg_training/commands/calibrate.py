@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--modality",
         type=str.upper,
         metavar="DICOM",
-        help="of the images of a run, such as MR; default: CT if a window normalizes them. A bundle knows it",
+        help="of a run's images, such as MR; default: CT if a window normalizes them. A bundle has its own",
     )
     add_device(parser)
     add_checkpoint(parser, of="the run")

@@ -29,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.argument_default = argparse.SUPPRESS  # what is not given is not there: none is a value
     add = parser.add_argument
     add(
-        "--config", type=Path, metavar="FILE.yaml", help="settings, as `init` writes them; other options hold"
+        "--config",
+        type=Path,
+        metavar="FILE.yaml",
+        help="settings, as `init` writes them; options override them",
     )
     add("-o", "--output", type=Path, required=True, help="run folder")
     add("--resume", action="store_true", default=False, help="continue the run in the output folder")
@@ -43,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for title, settings_of_section in sections(FitConfiguration).items():
         group = parser.add_argument_group(title.lower())
-        if title == "Computer":  # says nothing about the run: another computer may go on with it
+        if title == "Computer":  # no setting: another computer may continue the run
             group.add_argument("--accelerator", default="auto", choices=["auto", "cpu", "gpu"])
         for name, declared in settings_of_section.items():
             if name == "data":

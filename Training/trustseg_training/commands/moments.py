@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", type=Path, metavar="RUN|BUNDLE", help="model of the family vdp")
     add_data(parser)
-    add("-o", "--output", type=Path, required=True, help="folder; the same command goes on in it")
+    add(
+        "-o", "--output", type=Path, required=True, help="output folder; repeat the command to continue in it"
+    )
     add("--images", type=int, default=20, metavar="N", help="one a patient; default: 20")
     add("--samples", type=int, default=10_000, metavar="N", help="weight sets; default: 10000")
     add("--minutes", type=float, help="stop sampling after so long, and report what is there")

@@ -11,6 +11,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="data set with labels, as for fit")
 
 
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add ``--output`` of a command that continues where it was stopped."""
+    text = "output folder; repeat the command to continue in it"
+    parser.add_argument("-o", "--output", type=Path, required=True, help=text)
+
+
 def add_split(parser: argparse.ArgumentParser) -> None:
     """Add ``--split``, of any set of patients."""
     parser.add_argument(

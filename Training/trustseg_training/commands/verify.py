@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grouped = "models that differ in their seed only, to be taken together; +T with +T"
     add("--seeds", **words, help=f"{grouped}; repeatable")
     add_data(parser)
-    add("-o", "--output", type=Path, required=True, help="folder; the same command goes on in it")
+    add(
+        "-o", "--output", type=Path, required=True, help="output folder; repeat the command to continue in it"
+    )
     known = f"{', '.join(suites.names())}, or a .yaml file"
     add("--suite", nargs="+", default=["quick"], metavar="NAME", help=f"{known}; several are joined")
     add_split(parser)

@@ -143,7 +143,7 @@ def documented(configuration: type) -> type:
     for name, declared in declarations(configuration).items():
         text = textwrap.fill(declared.sentences(none="None"), 100)
         lines += [f"    {name} : {configuration.__annotations__[name]}", textwrap.indent(text, " " * 8)]
-    if configuration.__doc__:  # Python can be told to keep none
+    if configuration.__doc__:  # Python may be run without docstrings
         configuration.__doc__ = "\n".join([configuration.__doc__.rstrip(), *lines, ""])
     return configuration
 

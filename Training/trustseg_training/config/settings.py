@@ -250,7 +250,7 @@ class FitConfiguration:
     )
     early_stopping: int | None = _optimization(
         "end after so many validations without a better one",
-        "{none} goes on to the last epoch.",
+        "{none} trains to the last epoch.",
         rule=whole(1).or_none,
         default=None,
     )
@@ -319,7 +319,7 @@ class FitConfiguration:
                 **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
             )
         except (OSError, TypeError, ValueError) as error:
-            raise OptionError(f"{path}: not a configuration ({error}); restore it, or train anew") from error
+            raise OptionError(f"{path}: not a configuration ({error}); restore it, or train again") from error
 
 
 def is_run(folder: Path) -> bool:

@@ -38,7 +38,7 @@ def load(path: Path, overrides: dict[str, object] | None = None) -> FitConfigura
         YAML file, a mapping of the settings of `FitConfiguration`. Relative places of the data, a cache and a
         network to start from begin at the file's folder.
     overrides : dict, optional
-        Settings that hold instead of those of the file.
+        Settings that override those of the file.
 
     Raises
     ------

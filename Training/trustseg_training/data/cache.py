@@ -8,7 +8,7 @@ the code. Entries of other settings or of older files stay beside it; the folder
 run uses it, and several runs and data sets may share it.
 
 Every file is written under another name and then renamed, ``KEY.json`` last. An entry whose files do not have
-the hashes that ``KEY.json`` says is made anew.
+the hashes in ``KEY.json`` is made again.
 """
 
 from __future__ import annotations

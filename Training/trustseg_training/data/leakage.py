@@ -50,7 +50,7 @@ def _ancestry(run: Path) -> Iterator[Path]:
     seen: set[Path] = set()
     while is_run(run) and run not in seen:
         yield run
-        seen.add(run)  # a run can have been trained anew from one that came of it
+        seen.add(run)  # a run may have been trained again from one of its descendants
         before = FitConfiguration.load(run).initialize_from
         if before is None:
             return

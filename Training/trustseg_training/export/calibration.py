@@ -16,7 +16,7 @@ TITLE = "## Calibration"
 #: What coverage means, and for which patients.
 _MEANING = (
     "All figures are of patients that had no part in the fit: cross-validation over patients, every choice "
-    "made anew within each fold. In the pool every patient counts once and clean images are half of that, "
+    "made again within each fold. In the pool every patient counts once and clean images are half of that, "
     "however many corrupted copies there are. An interval of 90 % holds the truth for 9 of 10 images of new "
     "patients that are drawn as these were, in the mean over clean and corrupted images: not under every "
     "condition by itself, and not for scans that are unlike all of these."

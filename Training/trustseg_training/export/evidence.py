@@ -62,7 +62,7 @@ def robustness_section(records: Sequence[Mapping[str, Any]]) -> str:
 MOMENTS_TITLE = "## Moments"
 
 _MEANING = (
-    "The variance that is carried through the network, against that of the logits over weights drawn anew "
+    "The variance that is carried through the network, against that of the logits over weights drawn again "
     "for every pass. The scale is what the carried variance has to be multiplied by to be the drawn one; it "
     "is fitted on half of the images, and the ratio after it is measured on the others. It is not the "
     "`variance_scale` among the model's options, if there is one: that makes the probabilities likely on "
@@ -100,7 +100,7 @@ def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise OptionError(f"{path}: no check of the moments ({error}); run trustseg-train moments") from error
     if not isinstance(found, dict) or found.get("schema") != MOMENTS_SCHEMA:
-        raise OptionError(f"{path}: not of the schema {MOMENTS_SCHEMA}; run trustseg-train moments anew")
+        raise OptionError(f"{path}: not of the schema {MOMENTS_SCHEMA}; run trustseg-train moments again")
     if found["sha256"] != load_evaluated_model(run, checkpoint).model.sha256:
         raise OptionError(
             f"{path}: was measured on a bundle, or on other weights than those of {run}, {checkpoint}; "

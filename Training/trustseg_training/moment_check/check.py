@@ -79,7 +79,7 @@ class MomentCheck:
 
 
 def check_moments(model: Path, data: Path, output: Path, check: MomentCheck) -> dict[str, Any]:
-    """Sample a trained network's weights, and compare; called again, it goes on where it stopped.
+    """Sample a trained network's weights, and compare; called again, it continues where it stopped.
 
     Parameters
     ----------

@@ -43,7 +43,9 @@ def write_tables(numbers: Mapping[str, Any], folder: Path) -> None:
             writer.writerow(_COLUMNS)
             writer.writerows(_rows(numbers))
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); make room, then go on") from error
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror}); make room, then repeat it"
+        ) from error
 
 
 def markdown(numbers: Mapping[str, Any]) -> str:
@@ -254,7 +256,9 @@ def draw_check(
     try:
         figure.savefig(path, dpi=120)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); make room, then go on") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}); make room, then repeat it"
+        ) from error
 
 
 def _scatter(axes: Axes, network: nn.Module, truth: Truth, crops: Crops, modes: tuple[str, ...]) -> None:

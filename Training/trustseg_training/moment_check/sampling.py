@@ -38,7 +38,7 @@ class Truth:
     images : Tensor
         (N, C, D, H, W).
     layer_images : int
-        The layers are followed on so many of the images, the first ones; the outputs on all.
+        Number of images, the first ones, on which every layer is followed; the outputs are on all.
     seed : int
         Of the weight sets.
 
@@ -130,7 +130,7 @@ class Truth:
             temporary.replace(path)
         except (OSError, SafetensorError) as error:
             temporary.unlink(missing_ok=True)
-            raise OutputError(f"{path}: cannot be written ({error}); make room, then go on") from error
+            raise OutputError(f"{path}: cannot be written ({error}); make room, then repeat it") from error
 
     def load(self, path: Path, key: str) -> None:
         """Continue from what `save` wrote.
@@ -145,7 +145,7 @@ class Truth:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
-            raise OptionError(f"{path}: damaged ({error}); remove it to begin anew") from error
+            raise OptionError(f"{path}: damaged ({error}); remove it to start over") from error
         if metadata.get("key") != key:
             raise OptionError(f"{path}: sums of another model, seed or crop; choose another folder")
         self.drawn = int(metadata["drawn"])

@@ -73,7 +73,7 @@ class StudyOptions:
 
 
 def conduct(path: Path, data: Path, output: Path, options: StudyOptions | None = None) -> Path:
-    """Carry out a study; called again, it goes on where it stopped.
+    """Carry out a study; called again, it continues where it stopped.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _evaluated_model(name: str, study: Study, runs: Path) -> EvaluatedModel:
 
 
 def _is_evaluated(evaluated: EvaluatedModel, data: Path, split: str, folder: Path) -> bool:
-    """Whether the folder holds this very evaluation; another one is an error, for nothing is overwritten."""
+    """Whether the folder holds this very evaluation; another one is an error: nothing is overwritten."""
     found = _evaluation(folder / SUMMARY)
     if found is None:
         return False

@@ -39,7 +39,7 @@ def train(networks: Mapping[str, FitConfiguration], runs: Path, jobs: int, accel
     Raises
     ------
     OptionError
-        A training failed; its last line says why. The others that had begun were stopped and can go on.
+        A training failed; its last line says why. The others that had begun were stopped and can be resumed.
     OutputError
         The folder cannot be written.
     """

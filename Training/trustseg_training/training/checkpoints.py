@@ -43,7 +43,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise OptionError(f"{path}: not found; train with `trustseg-train fit` first")
-    damaged = OptionError(f"{path}: not a checkpoint of a run, or damaged; train anew")
+    damaged = OptionError(f"{path}: not a checkpoint of a run, or damaged; train again")
     if not zipfile.is_zipfile(path):
         raise damaged
     try:
@@ -55,8 +55,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def with_absolute_places(configuration: FitConfiguration) -> FitConfiguration:
-    """The configuration with places that hold from every folder, for a run is used from others too."""
+def with_absolute_paths(configuration: FitConfiguration) -> FitConfiguration:
+    """The configuration with absolute paths, since a run is used from other folders too."""
     origin = configuration.initialize_from
     if origin is not None and origin not in known_models():
         origin = os.path.abspath(origin)
