@@ -10,7 +10,6 @@ from trustseg_training.cli import _parser
 from trustseg_training.commands.fit import STRUCTURED
 from trustseg_training.config import FitConfiguration
 from trustseg_training.config.declaration import declarations
-from trustseg_training.config.settings import trained_families
 
 NAMES = [field.name for field in fields(FitConfiguration)]
 
@@ -38,11 +37,6 @@ def test_none_is_a_number_only_where_the_default_is_one():
     assert _options("--gradient-clip", "none")["gradient_clip"] is None
     with pytest.raises(SystemExit):
         _options("--ema", "none")
-
-
-def test_help_names_every_family_that_can_be_trained():
-    help_text = declarations(FitConfiguration)["family"].help
-    assert all(family in help_text for family in trained_families())
 
 
 def test_docstring_explains_every_setting():

@@ -92,7 +92,7 @@ def test_run_resumes_although_a_setting_without_effect_differs(dataset, tmp_path
     assert "started with another variance-learning-rate, none; resume" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("family", trained_families())
+@pytest.mark.parametrize("family", TRAINED_FAMILIES)
 def test_settings_of_random_weights_concern_the_families_that_have_some(family):
     dropout = 0.5 if family == "mc_dropout" else 0.0
     published = PUBLISHED if family == "supernet" else {}

@@ -28,12 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments; an option left out keeps the default of `FitConfiguration`."""
     parser.argument_default = argparse.SUPPRESS  # what is not given is not there: none is a value
     add = parser.add_argument
-    add(
-        "--config",
-        type=Path,
-        metavar="FILE.yaml",
-        help="settings, as `init` writes them; options override them",
-    )
+    text = "settings, as `init` writes them; options override them"
+    add("--config", type=Path, metavar="FILE.yaml", help=text)
     add("-o", "--output", type=Path, required=True, help="run folder")
     add("--resume", action="store_true", default=False, help="continue the run in the output folder")
     add(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from TrustSegLib.contract import PROPAGATIONS
+from TrustSegLib.networks import PROPAGATIONS
 
-from .options import add_checkpoint, add_data, add_device, add_split
+from .options import add_checkpoint, add_data, add_device, add_output, add_split
 
 SUMMARY = "compare a model's analytic moments with sampled weight sets"
 
@@ -17,9 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", type=Path, metavar="RUN|BUNDLE", help="model of the family vdp")
     add_data(parser)
-    add(
-        "-o", "--output", type=Path, required=True, help="output folder; repeat the command to continue in it"
-    )
+    add_output(parser)
     add("--images", type=int, default=20, metavar="N", help="one a patient; default: 20")
     add("--samples", type=int, default=10_000, metavar="N", help="weight sets; default: 10000")
     add("--minutes", type=float, help="stop sampling after so long, and report what is there")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .options import add_data
+from .options import add_data, add_output
 
 SUMMARY = "train and evaluate several networks alike, and compare them in one table"
 
@@ -15,9 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("study", type=Path, metavar="STUDY.yaml", help="what is trained; see Training/studies")
     add_data(parser)
-    add(
-        "-o", "--output", type=Path, required=True, help="output folder; repeat the command to continue in it"
-    )
+    add_output(parser)
     add("--runs", type=Path, metavar="DIR", help="folder of the run folders; default: OUTPUT/runs")
     add("--split", choices=["val", "test"], default="val", help="patients to evaluate on; default: val")
     add("--jobs", type=int, default=1, metavar="N", help="trainings at a time; default: 1")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trustseg_training import suites
-from TrustSegLib.contract import PROPAGATIONS
 from TrustSegLib.errors import OptionError
+from TrustSegLib.networks import PROPAGATIONS
 
-from .options import add_checkpoint, add_data, add_device, add_split
+from .options import add_checkpoint, add_data, add_device, add_output, add_split
 
 SUMMARY = "stress-test models with noise, artifacts and attacks"
 
@@ -30,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grouped = "models that differ in their seed only, to be taken together; +T with +T"
     add("--seeds", **words, help=f"{grouped}; repeatable")
     add_data(parser)
-    add(
-        "-o", "--output", type=Path, required=True, help="output folder; repeat the command to continue in it"
-    )
+    add_output(parser)
     known = f"{', '.join(suites.names())}, or a .yaml file"
     add("--suite", nargs="+", default=["quick"], metavar="NAME", help=f"{known}; several are joined")
     add_split(parser)

@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from trustseg_training.evaluation import choose_cases, load_evaluated_model
 from trustseg_training.training import BEST
-from TrustSegLib.contract import MOMENTS_SCHEMA, PROPAGATIONS
+from TrustSegLib.contract import MOMENTS_SCHEMA
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.inference.device import choose_device
+from TrustSegLib.networks import PROPAGATIONS
 
 from .agreement import FEWEST_SAMPLES
 from .crops import CLEAN, Crops, check_shape, read_crops
