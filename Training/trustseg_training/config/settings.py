@@ -284,7 +284,6 @@ class FitConfiguration:
     @property
     def network(self) -> NetworkSpec:
         """The network's specification."""
-
         values = {name: getattr(self, own) for own, name in _NETWORK.items()}
         values["filters"] = tuple(self.filters)
         return NetworkSpec(classes=len(self.structures) + 1, in_channels=len(self.channels), **values)
@@ -416,7 +415,6 @@ def _check_network(configuration: FitConfiguration) -> None:
 
 
 def _check_spec(name: str, value: object, values: dict[str, object]) -> None:
-
     try:
         NetworkSpec(classes=2, **values)
     except OptionError as error:
