@@ -68,7 +68,7 @@ def test_structure_without_predictions_is_exported_without_a_distance(run, detai
         for line in (tmp_path / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("| Right half")
     )
-    assert line.endswith("| none |")
+    assert line.endswith("| \N{EN DASH} |")
 
 
 def test_command_of_the_card_makes_the_same_configuration():

@@ -13,6 +13,7 @@ from typing import Any
 from trustseg_training.config import FitConfiguration, is_run
 from trustseg_training.config.declaration import default_of
 from trustseg_training.config.settings import PLACES, concerns
+from trustseg_training.formatting import decimal, length, markdown_table
 from trustseg_training.training import BEST
 from TrustSegLib.bundle.description import Structure
 from TrustSegLib.errors import OptionError
@@ -113,15 +114,18 @@ def _validation_table(patients: dict[str, int], summary: dict, chosen: str) -> s
     lines = [
         f"{patients['validation']} validation patients, who trained no weight; {chosen}. "
         "Per whole volume, mean over patients.\n",
-        "| structure | DSC mean | DSC sd | DSC lowest | HD95, mm |",
-        "|---|---|---|---|---|",
+        markdown_table(
+            ["structure", "DSC mean", "DSC sd", "DSC lowest", "HD95, mm"],
+            [
+                [
+                    structure,
+                    *(decimal(row[f"dice_{statistic}"]) for statistic in ("mean", "std", "min")),
+                    length(row["hd95_mm_mean"]),
+                ]
+                for structure, row in summary.items()
+            ],
+        ),
     ]
-    for structure, row in summary.items():
-        distance = "none" if row["hd95_mm_mean"] is None else f"{row['hd95_mm_mean']:.2f}"
-        lines.append(
-            f"| {structure} | {row['dice_mean']:.3f} | {row['dice_std']:.3f} "
-            f"| {row['dice_min']:.3f} | {distance} |"
-        )
     missing = sum(row["hd95_missing"] for row in summary.values())
     if missing:
         lines.append(f"\nHD95 leaves out {missing} of them, with an empty prediction or truth.")
@@ -187,11 +191,11 @@ def _log_table(run: Path) -> str:
                     epochs.setdefault(int(row["epoch"]), {}).update(known)
     found = {name for row in epochs.values() for name in row}
     columns = sorted(found, key=lambda name: (name != _LOSS, name == _SCORE, _is_region(name), name))
-    lines = ["| epoch | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    rows = []
     for epoch, row in sorted(epochs.items()):
         cells = (f"{float(row[name]):.4f}" if name in row else "" for name in columns)
-        lines.append(f"| {epoch + 1} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([str(epoch + 1), *cells])
+    return markdown_table(["epoch", *columns], rows)
 
 
 def _is_logged(name: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trustseg_training.evaluation import load_evaluated_ensemble, load_evaluated_model
+from trustseg_training.formatting import markdown_table
 from trustseg_training.robustness.model_record import robustness_markdown, robustness_record
 from TrustSegLib.contract import MOMENTS_FILE, MOMENTS_SCHEMA
 from TrustSegLib.errors import OptionError
@@ -60,6 +61,10 @@ def robustness_section(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 MOMENTS_TITLE = "## Moments"
+_COLUMNS = (
+    *("propagation", "Spearman", "carried / drawn, median", "scale", "after it, median [10-90 %]"),
+    *("error of the mean, sd", "argmax agrees"),
+)
 
 _MEANING = (
     "The variance that is carried through the network, against that of the logits over weights drawn again "
@@ -118,18 +123,18 @@ def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
 def moments_section(found: Mapping[str, Any], propagation: str) -> str:
     """Markdown of `read_moments`; the row of the model's own propagation mode is in bold."""
     conditions = ", ".join(found["conditions"])
-    lines = [
-        f"{MOMENTS_TITLE}\n",
-        f"{found['samples']:,} sets of weights on crops of {found['images']} images ({conditions}). "
-        f"{_MEANING}\n",
-        "| propagation | Spearman | carried / drawn, median | scale | after it, median [10-90 %] "
-        "| error of the mean, sd | argmax agrees |",
-        "|---|---|---|---|---|---|---|",
+    rows = [
+        [f"**{name}**" if name == propagation else name, *_cells(mode)]
+        for name, mode in found["modes"].items()
     ]
-    for name, mode in found["modes"].items():
-        shown = f"**{name}**" if name == propagation else name
-        lines.append(f"| {shown} | {' | '.join(_cells(mode))} |")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{MOMENTS_TITLE}\n",
+            f"{found['samples']:,} sets of weights on crops of {found['images']} images ({conditions}). "
+            f"{_MEANING}\n",
+            markdown_table(_COLUMNS, rows),
+        ]
+    )
 
 
 def _mode(found: Mapping[str, Any]) -> dict[str, Any]:

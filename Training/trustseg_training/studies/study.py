@@ -26,6 +26,7 @@ from trustseg_training.evaluation import (
 from trustseg_training.evaluation.comparison import Line
 from trustseg_training.evaluation.evaluation import SUMMARY
 from trustseg_training.evaluation.evaluation import TABLE as CASES
+from trustseg_training.formatting import markdown_table
 from trustseg_training.training import CHECKPOINTS
 from TrustSegLib.errors import OptionError, OutputError
 
@@ -192,8 +193,7 @@ def markdown(study: Study, lines: Sequence[Line], costs: Mapping[str, Cost]) -> 
     structures = list(dict.fromkeys(line.structure for line in lines))
     head = [f"{structure}: {title}" for title in COLUMNS.values() for structure in structures]
     head = ["network", *head, "parameters", "s / volume", "x", "MB"]
-    rows = [head, ["---"] * len(head), *(_row(name, lines, structures, costs) for name in study.compared)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = markdown_table(head, [_row(name, lines, structures, costs) for name in study.compared])
     return f"# {study.title}\n\n{_explanation(study, lines)}\n\n{table}\n"
 
 
