@@ -19,9 +19,9 @@ from .settings import FitConfiguration
 _FLOAT = 4  # bytes
 _STATES = 4  # a weight, its gradient and the two moments of Adam
 _WORKING_TENSORS = 4  # gradients and work space of the widest layer, which is the decoder's at full size
+_LOSS_TENSORS = 3  # per sample of the logits: the sample, its log-softmax and its gradient
 _IMAGE, _LABEL = 4, 1  # bytes per voxel: float32 for each channel, uint8
 _MOST = 0.75  # of the memory, for images: the network, its activations and the system need the rest
-_LOSS_TENSORS = 3  # per sample of the logits: the sample, its log-softmax and its gradient
 
 
 @dataclass(frozen=True)
