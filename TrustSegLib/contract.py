@@ -84,6 +84,9 @@ COLOR_ANCHORS = (
 The luminance rises throughout; the black end is left out, since it would be lost on a dark image.
 """
 
+MOMENTS_FILE = "moments.json"
+"""What `trustseg-train moments` found of a model."""
+
 MODELS_VARIABLE = "TRUSTSEG_MODELS"
 """Environment variable that names another folder for the added models, such as one that a group shares."""
 

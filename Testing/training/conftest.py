@@ -39,9 +39,9 @@ def dataset(tmp_path: Path) -> Path:
 def details(tmp_path) -> Path:
     """The example that ships, for the structures of the test."""
     shipped = Path(__file__).parents[2] / "Training" / "models" / "hippocampus-t1.json"
-    told = json.loads(shipped.read_text(encoding="utf-8"))
-    for structure, name in zip(told["structures"], ("Left half", "Right half"), strict=True):
+    content = json.loads(shipped.read_text(encoding="utf-8"))
+    for structure, name in zip(content["structures"], ("Left half", "Right half"), strict=True):
         structure["name"] = name
     path = tmp_path / "details.json"
-    path.write_text(json.dumps(told), encoding="utf-8")
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path

@@ -23,16 +23,16 @@ COMMANDS = {
     "moments": moments,
 }
 
-# How to go on with a command that was stopped; the others have nothing that could be gone on with.
-GOING_ON = {
-    "fit": "the same command with --resume goes on; without it, if the run folder is not there yet",
-    **dict.fromkeys(("study", "verify", "moments"), "the same command goes on"),
+# How a stopped command is continued; the other commands cannot be.
+CONTINUATION = {
+    "fit": "repeat the command with --resume to continue, without it if there is no run folder yet",
+    **dict.fromkeys(("study", "verify", "moments"), "repeat the command to continue"),
 }
-ANEW = "this command begins anew; choose a new output if something is written already"
+NO_CONTINUATION = "the command starts over; choose a new output if something is written already"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; 2 is the exit code of what the user can mend.
+    """Run a command; 2 is the exit code of what the user can fix.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     except KeyboardInterrupt:
-        print(f"trustseg-train: stopped; {GOING_ON.get(options.name, ANEW)}", file=sys.stderr)
+        print(f"trustseg-train: stopped; {CONTINUATION.get(options.name, NO_CONTINUATION)}", file=sys.stderr)
         return 130
     return 0
 

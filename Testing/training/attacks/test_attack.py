@@ -65,8 +65,8 @@ def _predict(network, image: np.ndarray) -> np.ndarray:
 
 
 def _score(network, image: np.ndarray, labels: np.ndarray) -> float:
-    answer = _predict(network, image).argmax(axis=0)
-    return float(np.mean([dice(answer == label, labels == label) for label in (1, 2)]))
+    predicted = _predict(network, image).argmax(axis=0)
+    return float(np.mean([dice(predicted == label, labels == label) for label in (1, 2)]))
 
 
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "segpgd", "uncertainty"])
@@ -83,7 +83,7 @@ def test_attack_breaks_the_network_within_epsilon_and_the_range(network, case, n
 
 
 @pytest.mark.parametrize("family", ["mc_dropout", "vdp"])
-def test_families_of_passes_and_of_moments_are_broken_too(network, case, family):
+def test_attack_breaks_families_of_passes_and_of_moments(network, case, family):
     if family == "vdp":
         victim = build(network.spec, "vdp").eval()
         start_from(victim, network.state_dict())
@@ -125,7 +125,7 @@ def test_more_steps_never_make_an_attack_weaker(name, network, case):
         assert victim is waves or strengths[-1] > strengths[0]
 
 
-def test_image_that_is_kept_is_the_one_whose_strength_is_told(network, case):
+def test_kept_image_has_the_reported_strength(network, case):
     image, labels = case
     found = attack(_Wavy().eval(), image, labels % 2, Attack("pgd", EPSILON, 7), PATCH, seed=3)
     p = np.take_along_axis(_predict(_Wavy().eval(), found.image), labels[None] % 2, axis=0)
@@ -155,7 +155,7 @@ def test_targeted_attack_turns_the_source_into_the_target_and_nothing_else(
     how = Attack(name, EPSILON, source=source, target=target)
     found = attack(network, image, labels, how, PATCH, seed=0)
     before, after = (_predict(network, x).argmax(axis=0) for x in (image, found.image))
-    turned = [(answer[labels == source] == target).mean() for answer in (before, after)]
+    turned = [(predicted[labels == source] == target).mean() for predicted in (before, after)]
     assert turned[1] > turned[0] + (0.3 if name == "pgd" else 0.05)
     if name == "pgd":
         others = labels != source
@@ -164,13 +164,13 @@ def test_targeted_attack_turns_the_source_into_the_target_and_nothing_else(
 
 def test_attack_on_the_uncertainty_hides_the_error_it_makes(network, case):
     image, labels = case
-    told, scores = {}, {}
+    reported, scores = {}, {}
     for name in ("pgd", "uncertainty"):
         found = attack(network, image, labels, Attack(name, EPSILON), PATCH, seed=0)
         p = _predict(network, found.image)
-        told[name] = (1 - p.max(axis=0))[p.argmax(axis=0) != labels].mean()
+        reported[name] = (1 - p.max(axis=0))[p.argmax(axis=0) != labels].mean()
         scores[name] = _score(network, found.image, labels)
-    assert told["uncertainty"] < 0.9 * told["pgd"]
+    assert reported["uncertainty"] < 0.9 * reported["pgd"]
     assert scores["uncertainty"] < 0.7
 
 

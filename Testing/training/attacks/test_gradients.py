@@ -94,7 +94,7 @@ def test_probabilities_are_those_of_the_sliding_window(shape):
     np.testing.assert_allclose(VolumeGradient(network, PATCH).probabilities(image), mean, atol=1e-6)
 
 
-def test_network_is_left_as_it_was():
+def test_network_is_unchanged_by_a_gradient():
     network, image = _network("mc_dropout"), _image(8, 9, 8, dtype=torch.float32)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state, kept = torch.get_rng_state(), image.clone()
@@ -108,7 +108,7 @@ def test_network_is_left_as_it_was():
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 8), (8, 9, 8)])
-def test_gradient_is_made_where_the_caller_makes_none(shape):
+def test_gradient_is_computed_under_no_grad_and_inference_mode(shape):
     """Lightning validates in inference mode."""
     prediction, image = VolumeGradient(_network("vdp"), PATCH), _image(*shape, dtype=torch.float32)
     expected = prediction.gradient(image, _loss)[1]

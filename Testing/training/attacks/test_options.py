@@ -79,7 +79,7 @@ def test_the_step_is_a_quarter_of_epsilon_and_of_fgsm_all_of_it():
         ({"name": "segpgd", "epsilon": 0.1, "source": 1, "target": 2}, "takes no source and target"),
     ],
 )
-def test_attack_that_cannot_be_is_refused_by_name(values, message):
+def test_invalid_attack_is_refused_by_name(values, message):
     with pytest.raises(OptionError, match=message):
         Attack(**values)
 
@@ -103,7 +103,7 @@ def test_transferred_attack_knows_its_model():
 
 
 @pytest.mark.parametrize("key", ["fgsm-0.02-from-", "fgsm-0.02-from-../x", "fgms-0.02-from-a"])
-def test_transfer_from_nowhere_is_refused(key):
+def test_transfer_without_a_model_is_refused(key):
     with pytest.raises(OptionError):
         parse_any(key)
 

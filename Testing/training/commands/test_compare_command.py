@@ -49,7 +49,7 @@ def test_table_has_means_intervals_and_the_paired_difference_to_the_first(tmp_pa
     assert "| b | 8 | 0.7585 [" in written
 
 
-def test_p_values_are_corrected_for_the_models_of_one_table_and_no_others(tmp_path):
+def test_p_values_are_corrected_for_the_models_of_one_table(tmp_path):
     """Eight patients: all are better (p 2/256), all but the smallest (4/256), every other one."""
     base = {str(i): [0.5] for i in range(8)}
     steps = [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08]
@@ -94,7 +94,7 @@ def test_a_patient_with_many_images_counts_once(tmp_path):
     assert (row["patients"], float(row["mean"])) == ("2", 0.5)
 
 
-def test_a_measure_that_nobody_has_is_left_out(tmp_path):
+def test_measure_without_values_is_left_out(tmp_path):
     values = {"1": [0.0], "2": [0.0]}
     folders = [
         _evaluation(tmp_path / "a", "a", values, hd95=None),
@@ -117,7 +117,7 @@ def test_different_patients_are_refused_in_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda table: table.unlink(), "name a folder that `evaluate` wrote"),
         (lambda table: table.write_text("case,dice\n1,0.5\n"), "not a table of `evaluate`"),
@@ -127,17 +127,17 @@ def test_different_patients_are_refused_in_one_line(tmp_path, capsys):
         (lambda table: table.write_text(""), "not a table"),
     ],
 )
-def test_tables_that_cannot_be_compared_are_named(tmp_path, capsys, damage, said):
+def test_tables_that_cannot_be_compared_are_named(tmp_path, capsys, damage, message):
     values = {"1": [0.25], "2": [0.5]}
     first, other = (_evaluation(tmp_path / name, name, values) for name in ("a", "b"))
     damage(other / TABLE)
     assert main(["compare", str(first), str(other), "-o", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err.strip()
-    assert said in error
+    assert message in error
     assert len(error.splitlines()) == 1
 
 
-def test_a_single_evaluation_is_nothing_to_compare(tmp_path, capsys):
+def test_single_evaluation_is_refused(tmp_path, capsys):
     folder = _evaluation(tmp_path / "a", "a", {"1": [0.5]})
     assert main(["compare", str(folder), "-o", str(tmp_path / "out")]) == 2
     assert "name two or more" in capsys.readouterr().err

@@ -41,7 +41,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_run_and_bundle_of_it_are_judged_alike_as_segment_would_answer(run, dataset, tmp_path):
+def test_evaluations_of_run_and_bundle_equal_the_result_of_segment(run, dataset, tmp_path):
     bundle = _export(run, tmp_path / "bundle", tmp_path)
     models = [str(run), str(bundle)]
     assert main(["evaluate", *models, "--data", str(dataset), "-o", str(tmp_path / "out")]) == 0
@@ -51,27 +51,29 @@ def test_run_and_bundle_of_it_are_judged_alike_as_segment_would_answer(run, data
         (case, name) for case in ("case_4", "case_5") for name in ("Left half", "Right half")
     ]
     image = read_volume(dataset / "imagesTr" / "case_4.nii.gz")
-    answer = segment(image, load_bundle(bundle), SegmentOptions(device="cpu")).labels.array[0] == 1
+    predicted = segment(image, load_bundle(bundle), SegmentOptions(device="cpu")).labels.array[0] == 1
     truth = read_labels(dataset / "labelsTr" / "case_4.nii.gz").array[0] == 1
     row = rows["run"][0]
-    assert float(row["dice"]) == pytest.approx(2 * (answer & truth).sum() / (answer.sum() + truth.sum()))
+    assert float(row["dice"]) == pytest.approx(
+        2 * (predicted & truth).sum() / (predicted.sum() + truth.sum())
+    )
     assert float(row["dice"]) > 0.5
-    assert float(row["volume_ml"]) == pytest.approx(answer.sum() / 1000)
-    assert float(row["volume_error_ml"]) == pytest.approx((answer.sum() - truth.sum()) / 1000)
+    assert float(row["volume_ml"]) == pytest.approx(predicted.sum() / 1000)
+    assert float(row["volume_error_ml"]) == pytest.approx((predicted.sum() - truth.sum()) / 1000)
 
 
 def _export(run: Path, bundle: Path, tmp_path: Path) -> Path:
     shipped = Path(__file__).parents[3] / "Training" / "models" / "hippocampus-t1.json"
-    told = json.loads(shipped.read_text(encoding="utf-8"))
-    for structure, name in zip(told["structures"], ("Left half", "Right half"), strict=True):
+    content = json.loads(shipped.read_text(encoding="utf-8"))
+    for structure, name in zip(content["structures"], ("Left half", "Right half"), strict=True):
         structure["name"] = name
-    (tmp_path / "details.json").write_text(json.dumps(told), encoding="utf-8")
+    (tmp_path / "details.json").write_text(json.dumps(content), encoding="utf-8")
     command = ["export", str(run), "-o", str(bundle), "--details", str(tmp_path / "details.json")]
     assert main(command) == 0
     return bundle
 
 
-def test_summary_is_that_of_the_table(run, dataset, tmp_path):
+def test_summary_agrees_with_the_table(run, dataset, tmp_path):
     assert _evaluate(run, dataset, tmp_path / "out", "--split", "all") == 0
     rows = _rows(tmp_path / "out")
     assert len(rows) == 12
@@ -85,7 +87,7 @@ def test_summary_is_that_of_the_table(run, dataset, tmp_path):
     assert set(written["summary"]["Left half"]) == set(MEASURES)
 
 
-def test_a_structure_that_no_image_has_is_judged_and_its_distance_left_out(run, dataset, tmp_path):
+def test_structure_in_no_image_is_evaluated_without_a_distance(run, dataset, tmp_path):
     for name in ("case_4", "case_5"):
         path = dataset / "labelsTr" / f"{name}.nii.gz"
         label = sitk.ReadImage(str(path))
@@ -100,7 +102,7 @@ def test_a_structure_that_no_image_has_is_judged_and_its_distance_left_out(run, 
     assert (distance["mean"], distance["patients"], distance["missing"]) == (None, 0, 2)
 
 
-def test_a_fold_is_judged_on_the_patients_that_it_did_not_train_on(dataset, tmp_path):
+def test_fold_is_evaluated_on_its_validation_patients(dataset, tmp_path):
     run = tmp_path / "fold"
     more = ["--fold", "0", "--folds", "3", "--epochs", "1"]
     assert main(["fit", str(dataset), "-o", str(run), *OPTIONS, *more]) == 0
@@ -137,25 +139,25 @@ def test_a_patient_with_several_images_counts_once_in_the_summary():
     assert (summary["hd95_mm"]["patients"], summary["hd95_mm"]["missing"]) == (1, 1)
 
 
-def test_what_cannot_be_judged_is_named(run, dataset, tmp_path, capsys):
-    def said() -> str:
+def test_unusable_input_is_named(run, dataset, tmp_path, capsys):
+    def message() -> str:
         return capsys.readouterr().err.strip().splitlines()[-1]
 
     assert _evaluate(tmp_path / "nothing", dataset, tmp_path / "out") == 2
-    assert "neither a bundled model nor an added one nor a path" in said()
+    assert "neither a bundled model nor an added one nor a path" in message()
     assert _evaluate(run, dataset, tmp_path / "out", "--split", "test") == 2
-    assert "no patient has split test" in said()
+    assert "no patient has split test" in message()
     models = [str(run), str(run)]
     assert main(["evaluate", *models, "--data", str(dataset), "-o", str(tmp_path / "out")]) == 2
-    assert "two models are named run" in said()
+    assert "two models are named run" in message()
     assert not (tmp_path / "out").exists()
     assert _evaluate(run, dataset, tmp_path / "out") == 0
     capsys.readouterr()
     assert _evaluate(run, dataset, tmp_path / "out") == 2
-    assert "holds an evaluation already" in said()
+    assert "holds an evaluation already" in message()
     torch.save({}, run / "best.ckpt")
     assert _evaluate(run, dataset, tmp_path / "other") == 2
-    assert "best.ckpt: not a checkpoint" in said()
+    assert "best.ckpt: not a checkpoint" in message()
 
 
 def test_run_is_described_with_what_its_network_and_input_need(tmp_path):
@@ -167,7 +169,7 @@ def test_run_is_described_with_what_its_network_and_input_need(tmp_path):
     assert description.patch_shape == configuration.patch_shape
 
 
-def test_a_bundled_model_is_not_found_by_its_name(dataset, tmp_path):
+def test_bundled_model_is_found_by_its_name(dataset, tmp_path):
     assert _evaluate(Path("hippocampus-t1"), dataset, tmp_path / "out") == 0
     assert {row["structure"] for row in _rows(tmp_path / "out")} == {
         "Anterior hippocampus",

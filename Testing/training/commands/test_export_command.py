@@ -35,7 +35,7 @@ def run(dataset, tmp_path) -> Path:
     return tmp_path / "run"
 
 
-def test_bundle_predicts_and_segments_as_the_checkpoint_and_the_table_say(run, details, dataset, tmp_path):
+def test_bundle_reproduces_the_checkpoint_and_its_table(run, details, dataset, tmp_path):
     assert main(["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 0
     bundle, configuration = load_bundle(tmp_path / "bundle"), FitConfiguration.load(run)
     network = build(configuration.network, "vdp", "exact").eval()
@@ -56,7 +56,7 @@ def test_bundle_predicts_and_segments_as_the_checkpoint_and_the_table_say(run, d
         assert measured == pytest.approx(row["dice"], abs=1e-6)
 
 
-def test_structure_that_no_patient_gets_is_exported_without_a_distance(run, details, tmp_path, monkeypatch):
+def test_structure_without_predictions_is_exported_without_a_distance(run, details, tmp_path, monkeypatch):
     weights = load_weights(run)
     weights["body.head.bias"][:] = torch.tensor([0.0, 0.0, -1e3])
     monkeypatch.setattr("trustseg_training.export.exporting.load_weights", lambda *_: weights)
@@ -68,7 +68,7 @@ def test_structure_that_no_patient_gets_is_exported_without_a_distance(run, deta
         for line in (tmp_path / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("| Right half")
     )
-    assert line.endswith("| none |")
+    assert line.endswith("| \N{EN DASH} |")
 
 
 def test_command_of_the_card_makes_the_same_configuration():
@@ -94,45 +94,45 @@ def test_command_of_the_card_makes_the_same_configuration():
     assert FitConfiguration(**settings(_parser().parse_args(words[1:]))) == configuration
 
 
-@pytest.mark.parametrize(("family", "told"), [("vdp", True), ("deterministic", False)])
-def test_command_of_the_card_tells_of_random_weights_only_where_there_are_some(family, told):
+@pytest.mark.parametrize(("family", "present"), [("vdp", True), ("deterministic", False)])
+def test_command_of_the_card_has_options_of_random_weights_only_for_families_with_some(family, present):
     configuration = FitConfiguration(
         data="data", structures=("A",), family=family, kl_weight=0.5, variance_learning_rate=None
     )
     command = command_line(configuration)
-    assert ("--kl-weight 0.5" in command, "--variance-learning-rate none" in command) == (told, told)
+    assert ("--kl-weight 0.5" in command, "--variance-learning-rate none" in command) == (present, present)
 
 
 def _without(key):
-    def change(told):
-        del told[key]
+    def change(content):
+        del content[key]
 
     return change
 
 
-def _without_color(told):
-    del told["structures"][0]["color"]
+def _without_color(content):
+    del content["structures"][0]["color"]
 
 
-def _other_structure(told):
-    told["structures"][0]["name"] = "Something else"
+def _other_structure(content):
+    content["structures"][0]["name"] = "Something else"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (_without("license"), "needs exactly the keys"),
         (_without_color, "structure not complete"),
         (_other_structure, "structures differ from those of the run"),
     ],
 )
-def test_details_that_do_not_fit_are_named(run_folder, details, tmp_path, capsys, change, said):
-    told = json.loads(details.read_text(encoding="utf-8"))
-    change(told)
-    details.write_text(json.dumps(told), encoding="utf-8")
+def test_details_that_do_not_fit_are_named(run_folder, details, tmp_path, capsys, change, message):
+    content = json.loads(details.read_text(encoding="utf-8"))
+    change(content)
+    details.write_text(json.dumps(content), encoding="utf-8")
     assert main(["export", str(run_folder), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 2
     error = capsys.readouterr().err.strip()
-    assert said in error
+    assert message in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "bundle").exists()
 
@@ -159,7 +159,7 @@ def test_export_refuses_a_bundle_that_exists_and_a_folder_without_a_run(
     assert "best.ckpt: not found" in capsys.readouterr().err
 
 
-def test_standard_deviation_is_that_of_the_patients():
+def test_standard_deviation_is_over_patients():
     rows = [
         {"patient": str(score), "structure": "s", "dice": score, "hd95_mm": 1.0} for score in (0.7, 0.8, 0.9)
     ]
@@ -199,9 +199,9 @@ def test_members_become_an_ensemble_whose_table_is_its_own(dataset, details, tmp
     torch.testing.assert_close(together.mean, torch.stack(singles).mean(0))
     rows = bundle.metrics()["validation_patients"]
     case = next(case for case in find_cases(dataset) if case.split == "val")
-    answer = segment(read_volume(case.images[0]), bundle, SegmentOptions(device="cpu")).labels.array[0]
+    predicted = segment(read_volume(case.images[0]), bundle, SegmentOptions(device="cpu")).labels.array[0]
     truth = read_labels(case.label).array[0]
-    assert dice(answer == 1, truth == 1) == pytest.approx(rows[0]["dice"], abs=1e-6)
+    assert dice(predicted == 1, truth == 1) == pytest.approx(rows[0]["dice"], abs=1e-6)
     card = bundle.card()
     assert "`ensemble` of 3 `deterministic` members" in card
     assert all(f"--seed {seed}" in card for seed in (2, 3))
@@ -216,10 +216,10 @@ def test_runs_that_are_no_ensemble_are_named(run, dataset, details, tmp_path, ca
         "another family": run,
         "another fold": _member(dataset, tmp_path / "c", "--seed", "2", "--fold", "0"),
     }
-    for said, other in others.items():
+    for message, other in others.items():
         assert _join([first, other], tmp_path / "bundle", details) == 2
         error = capsys.readouterr().err.strip().splitlines()[-1]
-        assert said in error
+        assert message in error
     assert _join([run, run], tmp_path / "bundle", details) == 2
     assert "an ensemble has deterministic members" in capsys.readouterr().err
     table = others["same seed"] / "splits.csv"

@@ -44,7 +44,7 @@ def test_training_as_a_process_learns_and_leaves_log_and_checkpoints(dataset, tm
     assert {"best.ckpt", "last.ckpt", "configuration.json"} <= {path.name for path in run.iterdir()}
 
 
-def test_stopped_run_goes_on_to_the_weights_of_an_unbroken_one(dataset, tmp_path, monkeypatch):
+def test_resumed_run_ends_with_the_weights_of_an_unbroken_one(dataset, tmp_path, monkeypatch):
     from trustseg_training.training import lightning_module
 
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
@@ -125,7 +125,7 @@ def _rewrite(path: Path, change) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda data: shutil.rmtree(data / "labelsTr"), "labelsTr: not found"),
         (lambda data: (data / "imagesTr" / "case_1.nii.gz").unlink(), "case_1.nii.gz: not found"),
@@ -147,12 +147,12 @@ def _rewrite(path: Path, change) -> None:
         ),
     ],
 )
-def test_unusable_data_is_named(dataset, tmp_path, capsys, damage, said):
+def test_unusable_data_is_named(dataset, tmp_path, capsys, damage, message):
     damage(dataset)
     assert _fit(dataset, tmp_path / "run", "--epochs", "1") == 2
     error = capsys.readouterr().err
     assert "trustseg-train: error: " in error
-    assert said in error
+    assert message in error
     assert "Traceback" not in error
 
 
@@ -182,7 +182,7 @@ PUBLISHED = ["--normalization-layers", "none", "--activation", "relu", "--upsamp
         ["--family", "deterministic", "--architecture", "vnet", "--class-weights", "0.1", "1", "1"],
     ],
 )
-def test_every_family_trains_and_becomes_a_bundle_that_answers_as_its_run(dataset, tmp_path, more):
+def test_every_family_trains_and_its_bundle_predicts_as_its_run(dataset, tmp_path, more):
     run, bundle, details = tmp_path / "run", tmp_path / "bundle", tmp_path / "details.json"
     assert _fit(dataset, run, *more, "--epochs", "1") == 0
     assert main(["calibrate", str(run), "--device", "cpu"]) == 0

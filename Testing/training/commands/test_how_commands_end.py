@@ -1,4 +1,4 @@
-"""What a person is told when a command stops: how to go on with this one, and what is kept."""
+"""Messages of a command that stops: how to continue it, and what is kept."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from trustseg_training import cli
 from trustseg_training.evaluation import evaluation
 from trustseg_training.training import lightning_module
 
-ANEW = "stopped; this command begins anew; choose a new output"
-GOES_ON = "stopped; the same command goes on\n"
+STARTS_OVER = "stopped; the command starts over; choose a new output"
+CONTINUES = "stopped; repeat the command to continue\n"
 COMMANDS = {
-    "fit": (["-o", "o"], "stopped; the same command with --resume goes on; without it, if"),
-    "study": (["st.yaml", "--data", "d", "-o", "o"], GOES_ON),
-    "verify": (["run", "--data", "d", "-o", "o"], GOES_ON),
-    "moments": (["run", "--data", "d", "-o", "o"], GOES_ON),
-    "evaluate": (["run", "--data", "d", "-o", "o"], ANEW),
-    "calibrate": (["run"], ANEW),
+    "fit": (["-o", "o"], "stopped; repeat the command with --resume to continue, without it if"),
+    "study": (["st.yaml", "--data", "d", "-o", "o"], CONTINUES),
+    "verify": (["run", "--data", "d", "-o", "o"], CONTINUES),
+    "moments": (["run", "--data", "d", "-o", "o"], CONTINUES),
+    "evaluate": (["run", "--data", "d", "-o", "o"], STARTS_OVER),
+    "calibrate": (["run"], STARTS_OVER),
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_ctrl_c_says_of_each_command_how_it_goes_on(name, monkeypatch, capsys):
+def test_interrupt_says_how_each_command_is_continued(name, monkeypatch, capsys):
     def stopped(options):
         raise KeyboardInterrupt
 
-    words, said = COMMANDS[name]
+    words, message = COMMANDS[name]
     monkeypatch.setattr(cli.COMMANDS[name], "run", stopped)
     assert cli.main([name, *words]) == 130
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def _refused(*arguments):
@@ -43,18 +43,20 @@ def _without_words(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("failing", "said"),
+    ("failing", "message"),
     [(_refused, "(Permission denied at there.npy)"), (_without_words, "(nobody answers)")],
 )
-def test_what_the_computer_refuses_in_a_run_is_one_line(
-    dataset, tmp_path, monkeypatch, capsys, failing, said
+def test_system_error_in_a_run_is_reported_in_one_line(
+    dataset, tmp_path, monkeypatch, capsys, failing, message
 ):
     monkeypatch.setattr(lightning_module.Segmentation, "training_step", failing)
     network = ["--structures", "Left half", "Right half", "--filters", "2", "4", "--patch", "16", "16", "16"]
     run = tmp_path / "run"
     assert cli.main(["fit", str(dataset), "-o", str(run), *network, "--accelerator", "cpu"]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith(f"trustseg-train: error: {run}: the training was stopped {said}; mend that, then")
+    assert error.startswith(
+        f"trustseg-train: error: {run}: the training was stopped {message}; fix that, then"
+    )
 
 
 def test_evaluation_that_is_killed_leaves_no_summary(tmp_path, monkeypatch):

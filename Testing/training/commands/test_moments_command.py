@@ -35,12 +35,12 @@ def command(run, dataset, tmp_path) -> list[str]:
     return [*words, "--crop", "8", "12", "8", "--images", "2", "--samples", "24"]
 
 
-def test_a_check_writes_its_numbers_and_goes_on_with_more_samples(command, tmp_path, capsys):
+def test_check_writes_its_numbers_and_continues_with_more_samples(command, tmp_path, capsys):
     out = tmp_path / "out é"
     assert main(command) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in said[:3]] == ["taylor", "exact", "correlated"]
-    assert said[-1] == str(out / "moments.md")
+    message = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in message[:3]] == ["taylor", "exact", "correlated"]
+    assert message[-1] == str(out / "moments.md")
     numbers = json.loads((out / "moments.json").read_text())
     assert numbers["samples"] == 24
     assert numbers["conditions"] == ["clean", "gaussian-8dB"]
@@ -61,7 +61,7 @@ def test_a_check_writes_its_numbers_and_goes_on_with_more_samples(command, tmp_p
     assert list(more["modes"]) == ["exact"]
 
 
-def test_a_check_that_was_stopped_goes_on_from_its_sums(command, tmp_path, monkeypatch):
+def test_stopped_check_continues_from_its_sums(command, tmp_path, monkeypatch):
     drawn = []
     draw = Truth.draw
 
@@ -80,14 +80,14 @@ def test_a_check_that_was_stopped_goes_on_from_its_sums(command, tmp_path, monke
     assert drawn == list(range(5, 24))
 
 
-def test_sums_of_other_crops_are_not_mixed(command, capsys):
+def test_sums_of_other_crops_are_refused(command, capsys):
     assert main(command) == 0
     capsys.readouterr()
     assert main([*command, "--seed", "1"]) == 2
     assert "another model, seed or crop" in capsys.readouterr().err
 
 
-def test_sums_of_a_label_that_was_mended_since_are_not_gone_on_with(command, dataset, capsys):
+def test_sums_are_refused_after_a_label_was_fixed(command, dataset, capsys):
     assert main(command) == 0
     label = dataset / "labelsTr" / "case_4.nii.gz"
     before = label.stat()
@@ -97,7 +97,7 @@ def test_sums_of_a_label_that_was_mended_since_are_not_gone_on_with(command, dat
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("option", "value", "message"),
     [
         ("--crop", ["9", "8", "8"], "crop 9"),
         ("--samples", ["3"], "samples 3"),
@@ -106,18 +106,20 @@ def test_sums_of_a_label_that_was_mended_since_are_not_gone_on_with(command, dat
         ("--conditions", ["fog-3"], "fog"),
     ],
 )
-def test_what_cannot_be_sampled_is_said_before_anything_is(command, capsys, tmp_path, option, value, said):
+def test_unusable_options_are_named_before_anything_is_sampled(
+    command, capsys, tmp_path, option, value, message
+):
     assert main([*command, option, *value]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out é").exists()
 
 
 def test_a_crop_holds_the_structures_and_noise_is_on_its_own_images_only(run, dataset):
-    subject = load_evaluated_model(run)
-    cases = choose_cases(subject, dataset, "val")
+    evaluated = load_evaluated_model(run)
+    cases = choose_cases(evaluated, dataset, "val")
     shape = (12, 12, 12)
-    clean = read_crops(subject, cases, dataset, ["clean"], shape)
-    mixed = read_crops(subject, cases, dataset, ["clean", "gaussian-8dB"], shape)
+    clean = read_crops(evaluated, cases, dataset, ["clean"], shape)
+    mixed = read_crops(evaluated, cases, dataset, ["clean", "gaussian-8dB"], shape)
     assert mixed.conditions == ("clean", "gaussian-8dB")
     assert mixed.images.shape == (2, 1, *shape)
     assert np.array_equal(clean.images[0], mixed.images[0])

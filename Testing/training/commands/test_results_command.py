@@ -61,19 +61,19 @@ def test_every_model_has_a_column_and_every_condition_a_row(verified, capsys):
     ]
 
 
-def test_models_come_in_the_order_that_was_asked_for(verified, capsys):
+def test_models_come_in_the_requested_order(verified, capsys):
     assert _tables(capsys, str(verified), "--models", "b")["**ECE**"][0] == "| condition | b |"
     assert _tables(capsys, str(verified), "--models", "b", "a")["**ECE**"][0] == "| condition | b | a |"
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--models", "c"], "model 'c': not verified; name some of a, b"),
         (["--targets", "hippocampus"], "--targets and --model: give both"),
         (["--model", "a"], "--targets and --model: give both"),
     ],
 )
-def test_what_cannot_be_told_is_named(verified, capsys, options, said):
+def test_options_that_do_not_fit_the_summary_are_named(verified, capsys, options, message):
     assert main(["results", str(verified), *options]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

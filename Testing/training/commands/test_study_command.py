@@ -52,9 +52,7 @@ def one_thread_and_this_package(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(here))
 
 
-def test_study_goes_from_its_file_to_its_table_and_goes_on_where_it_stopped(
-    dataset, tmp_path, capsys, monkeypatch
-):
+def test_study_writes_its_table_and_continues_where_it_stopped(dataset, tmp_path, capsys, monkeypatch):
     study, output = tmp_path / "seeds.yaml", tmp_path / "out é"
     study.write_text(STUDY, encoding="utf-8")
     command = ["study", str(study), "--data", str(dataset), "-o", str(output), "--jobs", "2"]
@@ -78,19 +76,21 @@ def test_study_goes_from_its_file_to_its_table_and_goes_on_where_it_stopped(
     (output / "study.md").unlink()
     known = {name: Cost(**cost) for name, cost in json.loads((output / "costs.json").read_text()).items()}
     conduct = importlib.import_module("trustseg_training.studies.study")  # the room shows the function
-    monkeypatch.setattr(conduct, "costs", lambda subjects, volumes: known)  # measured a moment ago
+    monkeypatch.setattr(conduct, "costs", lambda models, volumes: known)  # measured a moment ago
     assert main([*command, "--accelerator", "cpu", "--device", "cpu"]) == 0
     assert (output / "study.md").is_file()
     assert {path: path.stat().st_mtime_ns for path in output.glob("*/*/*.ckpt")} == before
 
 
-def test_study_of_relative_places_judges_once_and_mixes_no_patients(dataset, tmp_path, capsys, monkeypatch):
+def test_study_with_relative_paths_evaluates_once_and_keeps_patients_apart(
+    dataset, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "st.yaml").write_text(SMALL, encoding="utf-8")
     rows = [f"case_{index},{split}" for index, split in enumerate(4 * ["train"] + ["val", "test"])]
     (dataset / "splits.csv").write_text("\n".join(["case,split", *rows]) + "\n")
     conduct = importlib.import_module("trustseg_training.studies.study")  # the room shows the function
-    monkeypatch.setattr(conduct, "costs", lambda subjects, volumes: dict.fromkeys(["a", "c"], Cost(1, 1, 1)))
+    monkeypatch.setattr(conduct, "costs", lambda models, volumes: dict.fromkeys(["a", "c"], Cost(1, 1, 1)))
     command = ["study", "st.yaml", "--data", dataset.name, "-o", "sto", "--jobs", "1"]
     command += ["--accelerator", "cpu", "--device", "cpu"]
     assert main(command) == 0, capsys.readouterr().err
@@ -98,19 +98,19 @@ def test_study_of_relative_places_judges_once_and_mixes_no_patients(dataset, tmp
 
     monkeypatch.setattr(conduct, "train", lambda *arguments: None)  # it is, a moment ago
     folder = tmp_path / "sto" / "evaluations" / "a"
-    judged = (folder / "evaluation.json").read_text(encoding="utf-8")
+    finished = (folder / "evaluation.json").read_text(encoding="utf-8")
     capsys.readouterr()
     assert main([*command, "--split", "test"]) == 2
     assert "a: holds an evaluation of another split, val; choose another" in capsys.readouterr().err
     assert main([*command, "--split", "test", "-o", "other", "--runs", "sto/runs"]) == 0
     assert "case_5" in Path("other/evaluations/a/evaluation.csv").read_text(encoding="utf-8")
-    for left in (judged[: len(judged) // 2], None):  # cut off, or killed before the summary was written
+    for left in (finished[: len(finished) // 2], None):  # cut off, or killed before the summary was written
         (folder / "evaluation.json").unlink()
         if left is not None:
             (folder / "evaluation.json").write_text(left, encoding="utf-8")
         assert main(command) == 0
-        assert (folder / "evaluation.json").read_text(encoding="utf-8") == judged
-    other = json.dumps({**json.loads(judged), "data": "elsewhere"})
+        assert (folder / "evaluation.json").read_text(encoding="utf-8") == finished
+    other = json.dumps({**json.loads(finished), "data": "elsewhere"})
     (folder / "evaluation.json").write_text(other, encoding="utf-8")
     capsys.readouterr()
     assert main(command) == 2
@@ -126,7 +126,7 @@ def test_training_that_fails_is_named_with_its_reason(dataset, tmp_path):
         train({"lonely": configuration}, tmp_path / "runs", jobs=1, accelerator="cpu")
 
 
-def test_no_process_is_left_when_one_training_fails(dataset, tmp_path):
+def test_every_process_ends_when_one_training_fails(dataset, tmp_path):
     good = FitConfiguration(
         data=str(dataset),
         structures=("Left half", "Right half"),

@@ -55,7 +55,7 @@ def command(runs, dataset, tmp_path) -> list[str]:
     return ["verify", *map(str, runs), "--data", str(dataset), "-o", str(out), "--suite", str(suite)]
 
 
-def test_verification_goes_from_models_to_tables_and_goes_on_where_it_stopped(command, tmp_path, capsys):
+def test_verification_writes_its_tables_and_continues_where_it_stopped(command, tmp_path, capsys):
     out = tmp_path / "out é"
     assert main(command) == 0
     assert capsys.readouterr().out.strip() == str(out / "report.html")
@@ -82,8 +82,8 @@ def test_verification_goes_from_models_to_tables_and_goes_on_where_it_stopped(co
         for row in rows
         if (row["model"], row["condition"], row["structure"]) == ("vdp", "clean", "Left half")
     ]
-    told = summary["conditions"]["vdp"]["clean"]["structures"]["Left half"]["dice"]["value"]
-    assert sum(float(row["dice"]) for row in clean) / len(clean) == pytest.approx(told)
+    reported = summary["conditions"]["vdp"]["clean"]["structures"]["Left half"]["dice"]["value"]
+    assert sum(float(row["dice"]) for row in clean) / len(clean) == pytest.approx(reported)
 
     before = {path: path.stat().st_mtime_ns for path in out.glob("parts/*/*.json")}
     lost, damaged = sorted(before)[:2]
@@ -120,7 +120,7 @@ def _process(command: list[str], **environment: str) -> subprocess.Popen:
 
 
 @pytest.mark.usefixtures("without_report")
-def test_killed_verification_keeps_whole_parts_only(command, tmp_path):
+def test_killed_verification_keeps_only_whole_parts(command, tmp_path):
     out = tmp_path / "out é"
     process = _process(command)
     while not list(out.glob("parts/*/case_*.json")):
@@ -164,9 +164,9 @@ def test_unreadable_image_is_named_and_what_was_measured_is_kept(command, datase
     image = sorted((dataset / "imagesTr").glob("case_5*"))[0]
     image.write_bytes(b"no image")
     assert main(command) == 2
-    said = capsys.readouterr().err
-    assert image.name in said
-    assert "Traceback" not in said
+    message = capsys.readouterr().err
+    assert image.name in message
+    assert "Traceback" not in message
     assert list((tmp_path / "out é").glob("parts/*/case_4.json"))
 
 

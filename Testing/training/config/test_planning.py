@@ -1,43 +1,20 @@
-"""The numbers of a data set and the settings that are chosen from them."""
+"""Settings that are chosen from the fingerprint of a data set."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
 
 from trustseg_training.config import FitConfiguration
 from trustseg_training.config.memory import step_memory
 from trustseg_training.config.planning import choose, place_of
-from trustseg_training.dataset.fingerprint import PERCENTILES, Fingerprint, measure
+from trustseg_training.dataset.fingerprint import Fingerprint
 from TrustSegLib.errors import OptionError
 from TrustSegLib.networks import build
-
-
-def _write(path: Path, array: np.ndarray, spacing=(1.0, 2.0, 4.0)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(spacing)
-    sitk.WriteImage(image, str(path))
-
-
-@pytest.fixture
-def blocks(tmp_path) -> Path:
-    """Two images of 10 x 8 x 6 voxels; 48 voxels of value 1 and, in the second one, 6 of value 4."""
-    for index in range(2):
-        image = np.arange(480, dtype=np.float32).reshape(6, 8, 10)
-        label = np.zeros((6, 8, 10), np.uint8)
-        label[0:2, 0:4, 0:6] = 1
-        label[5, 7, 0:6] = 4 * index
-        _write(tmp_path / "imagesTr" / f"c{index}.nii.gz", image + index)
-        _write(tmp_path / "labelsTr" / f"c{index}.nii.gz", label)
-    labels = {"0": "background", "1": "edema", "4": "core"}
-    (tmp_path / "dataset.json").write_text(json.dumps({"modality": {"0": "MRI"}, "labels": labels}))
-    return tmp_path
 
 
 def _fingerprint(size, spacing, inside=(0.0, 1.0, 5.0, 9.0, 10.0), lowest=0.0, images=10) -> Fingerprint:
@@ -57,22 +34,10 @@ def _fingerprint(size, spacing, inside=(0.0, 1.0, 5.0, 9.0, 10.0), lowest=0.0, i
     )
 
 
-def test_measured_numbers_are_those_of_the_files(blocks):
-    fingerprint = measure(blocks)
-    assert (fingerprint.images, fingerprint.patients, fingerprint.splits) == (2, 2, {})
-    assert fingerprint.spacings.tolist() == [[1, 2, 4]] * 2
-    assert fingerprint.sizes.tolist() == [[10, 8, 6]] * 2
-    assert fingerprint.values == {1: "edema", 4: "core"}
-    assert fingerprint.volumes_ml[1] == pytest.approx([48 * 8e-3] * 2)
-    assert fingerprint.volumes_ml[4] == pytest.approx([6 * 8e-3])
-    assert fingerprint.foreground == pytest.approx((48 + 54) / 2 / 480)
-    median = fingerprint.intensities[0, PERCENTILES.index(50)]
-    assert median == pytest.approx(240)
-    assert fingerprint.inside[0, PERCENTILES.index(50)] < median
-
-
-def test_values_that_are_not_counted_through_get_a_map_and_names(blocks):
-    plan = choose("d", measure(blocks), {}, 8.0)
+def test_values_with_gaps_get_a_map_and_names():
+    fingerprint = _fingerprint((10, 8, 6), (1, 2, 4))
+    fingerprint = replace(fingerprint, values={1: "edema", 4: "core"}, channels=("MRI",))
+    plan = choose("d", fingerprint, {}, 8.0)
     assert plan.configuration.structures == ("edema", "core")
     assert plan.configuration.label_map == {1: 1, 4: 2}
     assert plan.configuration.channels == ("MRI",)
@@ -124,7 +89,7 @@ def test_preset_that_does_not_know_the_labels_or_channels_is_refused():
         choose("d", fingerprint, {"channels": ("x", "y")}, 8.0)
 
 
-def test_setting_of_a_preset_is_never_changed():
+def test_settings_of_a_preset_are_kept():
     preset = {
         "patch": (128, 128, 128),
         "filters": (4, 8),

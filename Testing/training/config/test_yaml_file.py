@@ -58,7 +58,7 @@ def test_number_with_an_exponent_is_a_number(tmp_path, number):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("# c\n\nfliters: [4]\n", "line 3: unknown setting 'fliters'; did you mean filters?"),
         ("quux: 1\n", "line 1: unknown setting 'quux'; known are activation, architecture"),
@@ -78,16 +78,16 @@ def test_number_with_an_exponent_is_a_number(tmp_path, number):
         ("? [a]\n: 1\n", "line 1: unknown setting"),
     ],
 )
-def test_mistake_is_named_with_its_line_and_what_is_allowed(tmp_path, text, said):
+def test_mistake_is_named_with_its_line_and_what_is_allowed(tmp_path, text, message):
     with pytest.raises(OptionError) as caught:
         read_settings(_written(tmp_path, text))
     assert str(caught.value).startswith(str(tmp_path / "c.yaml"))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("patch: [40, 56, 38]", "patch (40, 56, 38) is not valid; give x y z in multiples of 4"),
         ("family: ensemble", "family 'ensemble' is not valid; choose one of vdp, deterministic"),
@@ -104,10 +104,10 @@ def test_mistake_is_named_with_its_line_and_what_is_allowed(tmp_path, text, said
         ("channels: [a, a]", "channels ('a', 'a') is not valid"),
     ],
 )
-def test_value_that_cannot_train_is_named_with_its_line(tmp_path, line, said):
+def test_value_that_cannot_train_is_named_with_its_line(tmp_path, line, message):
     with pytest.raises(OptionError) as caught:
         load(_written(tmp_path, f"{MINIMUM}\n{line}\n"))
-    assert str(caught.value).startswith(f"{tmp_path / 'c.yaml'}, line 4: {said}")
+    assert str(caught.value).startswith(f"{tmp_path / 'c.yaml'}, line 4: {message}")
 
 
 def test_places_start_at_the_file_and_not_at_the_terminal(tmp_path, monkeypatch):
@@ -127,7 +127,7 @@ def test_missing_settings_and_files_are_named(tmp_path):
         load(tmp_path / "c.yaml")
 
 
-def test_options_of_the_command_line_hold_over_those_of_the_file(dataset, tmp_path, capsys):
+def test_command_line_overrides_the_file(dataset, tmp_path, capsys):
     text = f"data: {to_yaml(str(dataset))}\nstructures: [A, B]\nfilters: [4, 8]\npatch: [16, 16, 16]\n"
     path = _written(tmp_path, text + "family: deterministic\nbatch_size: 2\nepochs: 3\n")
     run = ["fit", "--config", str(path), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]

@@ -11,8 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustseg_training.corruptions import ARTIFACTS, NAMES, NOISES, Corruption, corrupt, parse
-from trustseg_training.corruptions.corruption import ARTIFACT
-from trustseg_training.corruptions.noises import NOISE
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import Volume, read_labels, read_volume
 
@@ -56,7 +54,7 @@ def _snr(image: Volume, clean: Volume) -> float:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_image_changes_and_its_grid_does_not(name, channels):
+def test_image_changes_on_the_same_grid(name, channels):
     image = _ball(channels=channels)
     before = image.array.copy()
     for severity in SEVERITIES:
@@ -80,7 +78,7 @@ def test_the_error_grows_with_every_severity(name, sample):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_severities_are_neither_invisible_nor_hopeless(name, sample):
+def test_severities_range_from_visible_to_recognizable(name, sample):
     """SNR says little about gamma and gain, which a reader undoes with the window."""
     mild, heavy = (corrupt(sample, Corruption(name, severity), seed=0).snr_db for severity in (1, 5))
     assert 15 < mild < 31
@@ -96,7 +94,7 @@ def test_values_stay_in_the_range_of_each_channel(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_seed_repeats_itself_and_another_one_does_not(name):
+def test_seed_repeats_a_pattern_and_another_seed_gives_another(name):
     image = _ball()
     first, again, other, *more = (
         corrupt(image, Corruption(name, 3), seed).image.array for seed in (7, 7, 8, *range(9, 15))
@@ -135,7 +133,7 @@ def test_whole_numbers_become_fractions_and_doubles_stay(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_unit_of_the_gray_values_plays_no_part(name):
+def test_result_scales_with_the_gray_values(name):
     image = _ball()
     other = image.with_array(image.array.astype(np.float64) * 200 - 1000)
     first, second = (corrupt(one, Corruption(name, 3), seed=3) for one in (image, other))
@@ -144,27 +142,27 @@ def test_the_unit_of_the_gray_values_plays_no_part(name):
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"), [(np.nan, "NaN or infinite"), (np.inf, "NaN or infinite"), (None, "every voxel")]
+    ("bad", "message"), [(np.nan, "NaN or infinite"), (np.inf, "NaN or infinite"), (None, "every voxel")]
 )
 @pytest.mark.parametrize("corruption", [Corruption("gaussian", snr_db=8), Corruption("motion", 3)])
-def test_images_without_meaning_are_refused_with_a_reason(corruption, bad, said):
+def test_unusable_images_are_refused_with_a_reason(corruption, bad, message):
     array = _ball(channels=2).array.copy()
     if bad is None:
         array[1] = 4
     else:
         array[1, 3, 3, 3] = bad
-    with pytest.raises(ImageError, match=f"{corruption.key}.*{said}"):
+    with pytest.raises(ImageError, match=f"{corruption.key}.*{message}"):
         corrupt(_ball().with_array(array), corruption, 0)
 
 
-def test_labels_that_do_not_help_are_refused_with_a_reason(sample, labels):
+def test_unusable_labels_are_refused_with_a_reason(sample, labels):
     corruption = Corruption("gaussian", 3, where=3)
-    for given_labels, said in (
+    for given_labels, message in (
         (None, "needs the labels"),
         (labels[:, 1:], "shape"),
         (labels, "no such voxel"),
     ):
-        with pytest.raises(OptionError, match=said):
+        with pytest.raises(OptionError, match=message):
             corrupt(sample, corruption, 0, given_labels)
 
 
@@ -188,7 +186,7 @@ def test_noises_differ_from_one_another_under_one_seed(sample):
 
 
 @pytest.mark.parametrize("name", [name for name in ARTIFACTS if name != "gain"])
-def test_where_the_patient_lies_in_the_scanner_plays_no_part(name, sample):
+def test_result_is_independent_of_the_position_in_the_scanner(name, sample):
     away = replace(sample, origin=(300.0, -200.0, 100.0), direction=TURNED)
     first, second = (corrupt(one, Corruption(name, 3), seed=2).image.array for one in (sample, away))
     assert np.array_equal(first, second)
@@ -209,7 +207,7 @@ def test_the_key_of_a_corruption_names_it_exactly(corruption):
 
 
 @given(st.one_of(BY_SEVERITY, BY_SNR), st.one_of(BY_SEVERITY, BY_SNR))
-def test_two_corruptions_share_no_key(first, second):
+def test_keys_of_two_corruptions_differ(first, second):
     assert (first.key == second.key) == (first == second)
 
 
@@ -246,7 +244,7 @@ def test_keys_are_as_in_the_tables(corruption, key):
         {"name": "gaussian", "severity": 1, "where": True},
     ],
 )
-def test_what_is_no_corruption_is_refused_in_one_line(arguments):
+def test_invalid_corruption_is_refused_in_one_line(arguments):
     with pytest.raises(OptionError) as failure:
         Corruption(**arguments)
     assert "\n" not in str(failure.value)
@@ -262,7 +260,5 @@ def test_a_text_that_names_nothing_is_refused(text):
         parse(text)
 
 
-def test_every_name_has_its_function():
-    assert tuple(NOISE) == NOISES
-    assert set(ARTIFACT) == set(ARTIFACTS)
+def test_names_are_unique():
     assert len(set(NAMES)) == len(NAMES) == 13

@@ -127,7 +127,7 @@ def test_whole_volumes_are_cropped_before_anything_copies_them(configuration):
     assert patch["image"].untyped_storage().data_ptr() == whole
 
 
-def test_what_is_changed_in_memory_does_not_change_the_file(configuration):
+def test_file_is_unchanged_by_changes_in_memory(configuration):
     sample = _load(configuration).samples["train"][0]
     before = sha256_of(_entry(configuration)[0])
     sample["image"][:] = 0
@@ -144,9 +144,9 @@ def _objects(path: Path) -> None:
     """An array of objects, which only pickle reads, under the hash that is expected."""
     image = path.parent / path.name.replace(".json", ".image.npy")
     np.save(image, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    told = json.loads(path.read_text(encoding="utf-8"))
-    told["sha256"]["image"] = sha256_of(image)
-    path.write_text(json.dumps(told), encoding="utf-8")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["sha256"]["image"] = sha256_of(image)
+    path.write_text(json.dumps(record), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -205,16 +205,16 @@ def test_file_that_changed_is_read_again_and_other_settings_have_entries_of_thei
 def test_same_voxels_in_two_sets_and_notes_are_found_in_a_filled_cache_too(dataset, configuration, capsys):
     from trustseg_training.data import patients as loading_data
 
-    said = []
+    message = []
     for name in ("imagesTr", "labelsTr"):
         shutil.copy(dataset / name / "case_0.nii.gz", dataset / name / "case_1.nii.gz")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading_data, "rank_zero_info", said.append)
+        patch.setattr(loading_data, "rank_zero_info", message.append)
         _load(configuration)
         _load(configuration)
-    assert len(said) == 2
-    assert said[0] == said[1]
-    assert "the same voxels" in said[0]
+    assert len(message) == 2
+    assert message[0] == message[1]
+    assert "the same voxels" in message[0]
     table = dataset / "splits.csv"
     table.write_text(table.read_text().replace("case_1,train", "case_1,val"))
     with pytest.raises(DatasetError, match="the same voxels"):

@@ -51,7 +51,7 @@ def _full_disk(monkeypatch) -> None:
     monkeypatch.setattr(cache.np, "save", save)
 
 
-def test_full_disk_is_said_in_one_line_and_leaves_the_run_as_it_was(
+def test_full_disk_is_reported_in_one_line_and_leaves_the_run_unchanged(
     dataset, tmp_path, monkeypatch, capsys, reads
 ):
     run, place = tmp_path / "run", tmp_path / "c"

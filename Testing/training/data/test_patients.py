@@ -69,7 +69,7 @@ def test_mirroring_is_left_right_only():
     assert not all(seen)
 
 
-def test_no_augmentation_is_noise():
+def test_augmentation_adds_no_noise():
     flat = Sample(
         name="flat", image=torch.zeros(1, 16, 24, 20), label=torch.zeros(1, 16, 24, 20, dtype=torch.uint8)
     )
@@ -104,7 +104,7 @@ def test_every_patient_comes_once_per_epoch_in_another_order():
 
 
 @pytest.mark.parametrize(("batch_size", "batches"), [(2, 2), (3, 1), (4, 1), (9, 1)])
-def test_no_batch_size_leaves_an_epoch_empty(batch_size, batches):
+def test_every_batch_size_leaves_batches_in_an_epoch(batch_size, batches):
     configuration = FitConfiguration(
         data="", structures=("A",), patch=(16, 16, 16), filters=(4, 8), batch_size=batch_size
     )

@@ -55,7 +55,7 @@ def test_few_training_patients_are_among_more_and_validation_stays():
     assert few["val"] == more["val"] == whole["val"]
 
 
-def test_more_patients_than_there_are_cannot_be_asked_for():
+def test_more_patients_than_exist_are_refused():
     with pytest.raises(OptionError, match="train-patients 17: only 16"):
         assign(_cases(20), replace(CONFIGURATION, train_patients=17))
     with pytest.raises(OptionError, match="folds 5: only 4"):
@@ -64,7 +64,7 @@ def test_more_patients_than_there_are_cannot_be_asked_for():
         assign(_cases(1), CONFIGURATION)
 
 
-def test_order_of_patients_does_not_change_when_others_come():
+def test_order_of_patients_stays_when_others_are_added():
     few, more = (shuffled([f"p{index}" for index in range(count)], 0) for count in (8, 12))
     assert [patient for patient in more if patient in few] == few
 
@@ -78,7 +78,7 @@ def test_written_split_holds_when_the_data_grow(tmp_path):
         apply_saved(_cases(8), tmp_path / "splits.csv")
 
 
-def test_run_reads_its_own_split_and_not_another_draw(dataset, tmp_path):
+def test_run_reads_its_saved_split(dataset, tmp_path):
     (dataset / "splits.csv").unlink()
     first = FitConfiguration(data=str(dataset), structures=("A", "B"), patch=(16, 16, 16))
     data = PatientData(first)
@@ -91,7 +91,7 @@ def test_run_reads_its_own_split_and_not_another_draw(dataset, tmp_path):
     assert len(names["val"]) == 1
 
 
-def test_test_patients_are_read_when_they_are_asked_for(dataset):
+def test_test_patients_are_read_on_request(dataset):
     table = dataset / "splits.csv"
     table.write_text(table.read_text().replace("case_3,train", "case_3,test"))
     data = PatientData(FitConfiguration(data=str(dataset), structures=("A", "B"), patch=(16, 16, 16)))

@@ -126,7 +126,7 @@ def test_other_changes_leave_the_label_and_the_scale(monkeypatch, name):
                 torch.testing.assert_close(*ends)
 
 
-def test_nothing_happens_to_a_patch_without_any_change_and_axes_come_back(monkeypatch):
+def test_patch_without_changes_comes_back_with_its_axes(monkeypatch):
     _only(monkeypatch, "none of them")
     generator = torch.Generator().manual_seed(0)
     for shape in ((2, 5, 7, 9), (2, 7, 9)):
@@ -151,14 +151,14 @@ def test_constant_and_flat_patches_stay_what_they_are():
         assert (image.dtype, label.dtype) == (torch.float32, torch.int64)
 
 
-def test_most_families_of_the_verification_suite_are_kept_out():
+def test_most_corruptions_of_the_suites_are_unseen():
     assert set(TOUCHED) <= set(NAMES)
     assert len(TOUCHED) < len(NAMES) / 2
     assert len(TOUCHED_WITH_NOISE) < len(NAMES) / 2
     assert not {"gaussian", "rician", "poisson", "speckle", "salt_and_pepper"} & set(TOUCHED)
 
 
-def test_default_has_none_of_it(monkeypatch):
+def test_default_augmentation_has_no_strong_changes(monkeypatch):
     default = replace(STRONG, augmentation="default")
     names = [type(step).__name__ for step in Patches([_sample()], default).transform.transforms]
     assert "ThroughTorchIO" not in names

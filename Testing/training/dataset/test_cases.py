@@ -61,7 +61,7 @@ def test_patient_in_two_splits_is_named_with_its_images(table):
         find_cases(table)
 
 
-def test_every_missing_file_is_named_and_not_only_the_first(table):
+def test_every_missing_file_is_named(table):
     for name in ("a1_t1", "a2_label", "b1_flair"):
         (table.parent / "files" / f"{name}.nii.gz").unlink()
     cases, problems = list_cases(table)
@@ -86,7 +86,7 @@ def test_equal_file_names_in_folders_of_patients_stay_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("label,patient\nx,y\n", "needs a column image"),
         ("image,label,split\na.nii,b.nii,dev\n", "split 'dev'"),
@@ -95,13 +95,13 @@ def test_equal_file_names_in_folders_of_patients_stay_apart(tmp_path):
         ("image,label\n", "at least one row"),
     ],
 )
-def test_table_that_cannot_be_understood_is_refused(tmp_path, text, said):
+def test_table_that_cannot_be_understood_is_refused(tmp_path, text, message):
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(ImageError, match=r"t\.csv: .*" + said):
+    with pytest.raises(ImageError, match=r"t\.csv: .*" + message):
         find_cases(tmp_path / "t.csv")
 
 
-def test_folder_without_table_lists_pairs_and_names_the_lonely(tmp_path):
+def test_folder_without_table_lists_pairs_and_names_unpaired_files(tmp_path):
     for name in ("a", "b_0001"):
         _write(tmp_path / "imagesTr" / f"{name}.nii.gz")
         _write(tmp_path / "labelsTr" / f"{name}.nii.gz")
@@ -150,7 +150,7 @@ def test_dataset_json_that_is_not_understood_is_refused(tmp_path, text):
         read_names(tmp_path)
 
 
-def test_what_is_no_data_set_is_refused(tmp_path):
+def test_path_without_a_data_set_is_refused(tmp_path):
     with pytest.raises(ImageError, match="not a data set"):
         find_cases(tmp_path / "nothing")
     with pytest.raises(ImageError, match=r"imagesTr: not found"):

@@ -1,10 +1,10 @@
-"""Values of label files and the regions that are judged."""
+"""Values of label files and the regions that are evaluated."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from trustseg_training.dataset.label_maps import BRATS_REGIONS, known_values, region_masks, remap
+from trustseg_training.dataset.label_maps import known_values, region_masks, remap
 
 
 def test_values_become_the_labels_of_the_map_and_others_stay():
@@ -24,9 +24,11 @@ def test_map_knows_its_values_and_the_background():
     assert known_values({4: 1, 7: 0}, classes=2) == {0, 4, 7}
 
 
-def test_brats_regions_contain_each_other():
+def test_masks_of_regions_contain_each_other():
     labels = np.array([0, 1, 2, 3, 4])
-    masks = region_masks(labels, BRATS_REGIONS)
+    masks = region_masks(
+        labels, {"whole tumor": (1, 2, 3, 4), "tumor core": (1, 3, 4), "enhancing tumor": (4,)}
+    )
     assert masks["whole tumor"].tolist() == [False, True, True, True, True]
     assert masks["tumor core"].tolist() == [False, True, False, True, True]
     assert masks["enhancing tumor"].tolist() == [False, False, False, False, True]

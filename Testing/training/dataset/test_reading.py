@@ -1,4 +1,4 @@
-"""Everything that is wrong with a data set is said before training, file by file."""
+"""Everything that is wrong with a data set is message before training, file by file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _rewrite(path: Path, change) -> None:
 
 
 def _damage(data: Path) -> dict[str, str]:
-    """Damage one file of every case; what shall be said of each."""
+    """Damage one file of every case; what shall be message of each."""
     images, labels = data / "imagesTr", data / "labelsTr"
     _rewrite(images / "case_0.nii.gz", lambda a: np.where(a > 90, np.nan, a))
     _rewrite(images / "case_1.nii.gz", np.zeros_like)
@@ -46,13 +46,13 @@ def test_every_bad_file_is_in_the_report_with_its_reason(dataset, tmp_path, caps
     assert main(["fit", str(dataset), "-o", str(tmp_path / "run"), *options]) == 2
     lines = capsys.readouterr().err.splitlines()
     for name, reason in expected.items():
-        told = [line for line in lines if f"{Path(name)}: " in line]
-        assert len(told) == 1, name
-        assert reason in told[0]
+        own = [line for line in lines if f"{Path(name)}: " in line]
+        assert len(own) == 1, name
+        assert reason in own[0]
     assert not (tmp_path / "run").exists()
 
 
-def test_missing_pairs_do_not_hide_damaged_files(dataset):
+def test_damaged_files_are_reported_beside_missing_pairs(dataset):
     (dataset / "labelsTr" / "case_0.nii.gz").unlink()
     _rewrite(dataset / "imagesTr" / "case_1.nii.gz", np.zeros_like)
     data = PatientData(FitConfiguration(data=str(dataset), structures=("A", "B"), patch=(16, 16, 16)))
@@ -69,10 +69,10 @@ def test_same_voxels_are_a_leak_between_sets_and_a_note_within_one(dataset, copy
     for case in find_cases(dataset):
         assert inspector.read(case) is not None
     inspector.finish()
-    told = inspector.problems if leak else inspector.notes
+    reported = inspector.problems if leak else inspector.notes
     assert len(inspector.problems) == leak
-    assert "case_0.nii.gz (train)" in told[0]
-    assert f"{copy_to}.nii.gz" in told[0]
+    assert "case_0.nii.gz (train)" in reported[0]
+    assert f"{copy_to}.nii.gz" in reported[0]
 
 
 def test_floats_that_are_whole_numbers_and_empty_labels_are_notes_only(dataset):

@@ -21,7 +21,7 @@ def _quality(predicted: float, coverage: float) -> dict:
     return {**found, "coverage": coverage}
 
 
-def test_interval_that_fails_under_one_condition_is_not_hidden_by_the_mean():
+def test_interval_that_fails_under_one_condition_is_shown():
     volumes = {name: _volume(share) for name, share in (("pool", 0.9), ("clean", 0.95), ("motion-5", 0.7))}
     quality = {name: _quality(0.84, 0.6) for name in volumes}
     quality["ranking"] = {"predicted": {"failure_auroc": None, "spearman": -0.5}}
@@ -33,11 +33,11 @@ def test_interval_that_fails_under_one_condition_is_not_hidden_by_the_mean():
     assert "| Right | volume interval" not in text, "it has no expected DSC"
 
 
-def test_no_calibration_claims_nothing():
+def test_model_without_calibration_claims_no_intervals():
     assert "None: there are no intervals" in calibration_section(None, {})
 
 
-def test_scales_that_were_fitted_outside_of_the_folds_are_told():
+def test_scales_that_were_fitted_outside_of_the_folds_are_reported():
     content, figures = {"record": RECORD}, {}
     options = {"temperature": 1.5061, "variance_scale": 18.79, "passes": 20}
     text = calibration_section(content, figures, options)

@@ -29,7 +29,7 @@ def _checked(run: Path, dataset: Path, folder: Path) -> Path:
     return folder
 
 
-def test_the_check_goes_into_metrics_and_card_and_none_of_other_weights(
+def test_moment_check_goes_into_metrics_and_card_and_must_be_of_the_weights(
     run, dataset, details, tmp_path, capsys
 ):
     checked = _checked(run, dataset, tmp_path / "checked")
@@ -41,26 +41,28 @@ def test_the_check_goes_into_metrics_and_card_and_none_of_other_weights(
     foreign.mkdir()
     (foreign / "moments.json").write_text("{}")
     command = ["export", str(run), "--details", str(details), "-o", str(tmp_path / "bundle")]
-    for folder, said in (
+    for folder, message in (
         (other, "or on other weights than those of"),
         (foreign, "not of the schema trustseg-moments/1"),
         (tmp_path, "no check of the moments"),
     ):
         assert main([*command, "--moments", str(folder)]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
         assert not (tmp_path / "bundle").exists()
     assert main([*command, "--moments", str(checked)]) == 0
     bundle = load_bundle(tmp_path / "bundle")
-    told = bundle.metrics()["moments"]
-    assert told["samples"] == 20
-    assert told["modes"]["exact"]["scaled_ratio"] is None, "of the one image that the scale was fitted on"
-    assert told["modes"]["exact"]["variance_scale"] == numbers["modes"]["exact"]["variance_scale"]
+    in_bundle = bundle.metrics()["moments"]
+    assert in_bundle["samples"] == 20
+    assert in_bundle["modes"]["exact"]["scaled_ratio"] is None, (
+        "of the one image that the scale was fitted on"
+    )
+    assert in_bundle["modes"]["exact"]["variance_scale"] == numbers["modes"]["exact"]["variance_scale"]
     card = bundle.card()
     assert card.count("## Moments\n") == 1
     assert card.index("## Moments") < card.index("## License")
 
 
-def test_an_ensemble_has_no_moments_of_its_own(run, details, tmp_path, capsys):
+def test_moments_of_an_ensemble_are_refused(run, details, tmp_path, capsys):
     command = [
         "export",
         "--members",
@@ -99,7 +101,7 @@ def test_the_row_of_the_models_own_mode_stands_out():
     assert "| 1.08 | no other image | 0.027 |" in moments_section(alone, "exact")
 
 
-def test_the_other_numbers_of_a_check_stay_out(run, dataset, tmp_path):
+def test_exported_moments_are_the_summary_of_a_check(run, dataset, tmp_path):
     found = read_moments(_checked(run, dataset, tmp_path / "checked"), run, "best.ckpt")
     assert set(found) == {"samples", "images", "crop", "conditions", "modes"}
     assert set(found["modes"]["exact"]) == {

@@ -18,7 +18,7 @@ OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--epochs", "1", "--fam
 
 
 def _verified(folder: Path, name: str, sha256: str, suite: str) -> Path:
-    """As much of a verification as a verdict is made of."""
+    """As much of a verification as a bundle reports."""
     value = {"value": 0.75, "low": 0.7, "high": 0.8}
     structures = {half: {"dice": value, "hd95_mm": value} for half in ("Left half", "Right half")}
     condition = {"structures": structures, "calibration": {"ece": value}}
@@ -47,24 +47,26 @@ def run(dataset, tmp_path) -> Path:
     return tmp_path / "run"
 
 
-def test_verdicts_go_into_the_metrics_and_the_card_and_none_of_other_weights(run, details, tmp_path, capsys):
+def test_robustness_results_go_into_metrics_and_card_and_must_be_of_the_weights(
+    run, details, tmp_path, capsys
+):
     best = sha256_of(run / "best.ckpt")
     noise, faults = (_verified(tmp_path / suite, "run", best, suite) for suite in ("noise", "faults"))
     other = _verified(tmp_path / "other", "run", "0" * 64, "other")
     named = _verified(tmp_path / "named", "vdp", best, "named")
     command = ["export", str(run), "--details", str(details), "-o", str(tmp_path / "bundle")]
-    for words, said in (
+    for words, message in (
         (["--verdict", str(noise), str(other)], "run was verified with other weights; verify it again"),
         (["--verdict", str(named)], "run was not verified there, but vdp"),
         (["--verdict", str(tmp_path)], "no summary of a verification"),
-        (["--verdict-name", "vdp"], "--verdict-name says which model of --verdict"),
+        (["--verdict-name", "vdp"], "--verdict-name names a model of --verdict"),
     ):
         assert main([*command, *words]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
         assert not (tmp_path / "bundle").exists()
     assert main([*command, "--verdict", str(noise), str(faults)]) == 0
     bundle = load_bundle(tmp_path / "bundle")
-    assert [verdict["suite"] for verdict in bundle.metrics()["verification"]] == ["noise", "faults"]
+    assert [record["suite"] for record in bundle.metrics()["verification"]] == ["noise", "faults"]
     card = bundle.card()
     assert card.count("## Verification\n") == card.count("## Calibration\n") == 1
     assert (
@@ -73,7 +75,7 @@ def test_verdicts_go_into_the_metrics_and_the_card_and_none_of_other_weights(run
     assert RobustnessResults((named,), "vdp").read([run], "best.ckpt")[0]["suite"] == "named"
 
 
-def test_an_ensemble_has_to_be_named(run_folders, details, tmp_path, capsys):
+def test_ensemble_without_a_name_is_refused(run_folders, details, tmp_path, capsys):
     command = ["export", "--members", *map(str, run_folders), "--details", str(details)]
     assert main([*command, "-o", str(tmp_path / "new"), "--verdict", str(tmp_path)]) == 2
     assert "--verdict-name" in capsys.readouterr().err
@@ -91,7 +93,7 @@ def run_folders(run) -> list[Path]:
 def test_section_of_no_condition_with_a_number_has_a_dash():
     nothing = {"value": None}
     structures = {"a": {"dice": nothing, "hd95_mm": nothing}}
-    verdict = {
+    record = {
         "title": "t",
         "patients": 1,
         "split": "val",
@@ -101,6 +103,6 @@ def test_section_of_no_condition_with_a_number_has_a_dash():
         "conditions": {"clean": {"structures": structures, "ece": nothing}},
         "pool": {},
     }
-    text = robustness_section([verdict])
+    text = robustness_section([record])
     assert text.startswith("## Verification\n\nt: 1 images")
     assert "| clean | \u2013 | \u2013 | \u2013 |" in text

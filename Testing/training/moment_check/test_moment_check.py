@@ -169,7 +169,7 @@ def test_a_layer_that_normalizes_and_activates_meets_the_activation_of_the_twin(
         assert agreement(found, truth.of(name)).mean_error < 0.8, name
 
 
-def test_sums_that_were_saved_go_on_to_the_same_bits(sampled, tmp_path):
+def test_saved_sums_continue_to_the_same_bits(sampled, tmp_path):
     network, _ = sampled
     unbroken = _truth(network, 9)
     path = tmp_path / "sums.safetensors"
@@ -249,8 +249,8 @@ def test_the_scale_makes_up_for_a_variance_that_is_wrong_by_a_factor(plain, monk
     assert fit_variance_scale(network, _images(), samples=400) == pytest.approx(2, rel=0.08)
 
 
-@pytest.mark.parametrize(("count", "fitted", "judged"), [(1, [0], []), (2, [0], [1]), (3, [0, 1], [2])])
-def test_the_scale_is_judged_on_images_that_it_was_not_fitted_on(monkeypatch, count, fitted, judged):
+@pytest.mark.parametrize(("count", "fitted", "others"), [(1, [0], []), (2, [0], [1]), (3, [0, 1], [2])])
+def test_scale_is_evaluated_on_images_outside_of_its_fit(monkeypatch, count, fitted, others):
     seen = []
 
     def noting(analytic, sampled, images):
@@ -265,11 +265,11 @@ def test_the_scale_is_judged_on_images_that_it_was_not_fitted_on(monkeypatch, co
         monkeypatch.setattr(module, "variance_ratios", noting)
     crops = Crops(images, tuple(map(str, range(count))), count * ("clean",))
     found = measures.measure_modes(network, truth, crops, ("exact",))["modes"]["exact"]
-    assert seen == [fitted, judged, judged]
-    assert (found["after_scale"]["logits"] is None) == (not judged)
+    assert seen == [fitted, others, others]
+    assert (found["after_scale"]["logits"] is None) == (not others)
     (target,) = (each for each in TARGETS if each.name == "after one scalar, other images")
-    assert (target.shown(found) == "no other image") == (not judged)
-    if not judged:
+    assert (target.shown(found) == "no other image") == (not others)
+    if not others:
         assert not target.met(found)
 
 

@@ -62,7 +62,7 @@ def test_cache_of_a_study_lies_beside_its_file_and_not_in_the_runs(tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("  epochs: 3", "  epochs: 2.5", "line 4: epochs is 2.5; a whole number is needed"),
         ("  epochs: 3", "  epoch: 3", "line 4: unknown setting 'epoch'; did you mean epochs?"),
@@ -93,12 +93,12 @@ def test_cache_of_a_study_lies_beside_its_file_and_not_in_the_runs(tmp_path, mon
         ("  second: {", "  first: {", "line 8: first stands on line 7 already"),
     ],
 )
-def test_mistake_in_a_study_is_named_with_its_line(tmp_path, old, new, said):
+def test_mistake_in_a_study_is_named_with_its_line(tmp_path, old, new, message):
     assert old in STUDY
     with pytest.raises(OptionError) as caught:
         load(tmp_path, STUDY.replace(old, new, 1))
     assert str(caught.value).startswith(str(tmp_path / "two.yaml"))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Best or last epoch: what is judged, calibrated and exported, and that it is written down."""
+"""Best or last epoch: what is evaluated, calibrated and exported, and that it is written down."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ def _volumes(folder: Path) -> list[str]:
         return [row["volume_ml"] for row in csv.DictReader(stream)]
 
 
-def test_last_epoch_is_judged_where_it_is_asked_for_and_the_best_else(run, dataset, tmp_path):
+def test_last_epoch_is_evaluated_on_request_and_the_best_otherwise(run, dataset, tmp_path):
     other = tmp_path / "copy"
     shutil.copytree(run, other)
     shutil.copy(run / LAST, other / BEST)
-    told = {
+    summaries = {
         "default": _evaluate(run, dataset, tmp_path / "default"),
         "best": _evaluate(run, dataset, tmp_path / "best", "--checkpoint", "best"),
         "last": _evaluate(run, dataset, tmp_path / "last", "--checkpoint", "last"),
         "copy": _evaluate(other, dataset, tmp_path / "copied"),
     }
-    assert [each["checkpoint"] for each in told.values()] == [BEST, BEST, LAST, BEST]
-    assert told["last"]["sha256"] == sha256_of(run / LAST) == told["copy"]["sha256"]
-    assert told["best"]["sha256"] == sha256_of(run / BEST)
+    assert [each["checkpoint"] for each in summaries.values()] == [BEST, BEST, LAST, BEST]
+    assert summaries["last"]["sha256"] == sha256_of(run / LAST) == summaries["copy"]["sha256"]
+    assert summaries["best"]["sha256"] == sha256_of(run / BEST)
     assert _volumes(tmp_path / "last") == _volumes(tmp_path / "copied") != _volumes(tmp_path / "best")
     assert _volumes(tmp_path / "default") == _volumes(tmp_path / "best")
 
@@ -91,14 +91,14 @@ def test_each_checkpoint_has_its_own_calibration(run):
 
 
 @pytest.mark.parametrize(
-    ("more", "checkpoint", "said"),
+    ("more", "checkpoint", "message"),
     [
         ((), "best", "the epoch was chosen on them."),
         ((), "last", "the weights are of the last epoch, which was not chosen on them."),
         (("--early-stopping", "5"), "last", "of the last epoch, but early stopping ended the run by them."),
     ],
 )
-def test_bundle_has_the_weights_that_its_card_tells(dataset, details, tmp_path, more, checkpoint, said):
+def test_bundle_has_the_weights_that_its_card_names(dataset, details, tmp_path, more, checkpoint, message):
     run, bundle = _fit(dataset, tmp_path / "run", *more), tmp_path / "bundle"
     assert main(["calibrate", str(run), "--device", "cpu", "--checkpoint", checkpoint]) == 0
     command = ["export", str(run), "-o", str(bundle), "--details", str(details), "--checkpoint", checkpoint]
@@ -108,10 +108,10 @@ def test_bundle_has_the_weights_that_its_card_tells(dataset, details, tmp_path, 
     assert all(torch.equal(value, expected[name]) for name, value in loaded.network().state_dict().items())
     assert loaded.metrics()["checkpoint"] == file
     assert loaded.metrics()["calibration"] == read_fit(run, file)
-    assert said in loaded.card()
+    assert message in loaded.card()
 
 
-def test_members_are_joined_from_the_checkpoint_that_is_asked_for(dataset, details, tmp_path):
+def test_members_are_joined_from_the_requested_checkpoint(dataset, details, tmp_path):
     more = ("--family", "deterministic")
     runs = [_fit(dataset, tmp_path / f"m{seed}", *more, "--seed", str(seed)) for seed in (1, 2)]
     command = ["export", "--members", *map(str, runs), "--details", str(details), "--checkpoint", "last"]
@@ -122,9 +122,9 @@ def test_members_are_joined_from_the_checkpoint_that_is_asked_for(dataset, detai
         assert any(value.shape == own.shape and torch.equal(value, own) for value in joined.values())
 
 
-def test_bundle_has_no_last_epoch_and_says_so(dataset, tmp_path, capsys):
+def test_last_epoch_of_a_bundle_is_refused(dataset, tmp_path, capsys):
     command = ["evaluate", "hippocampus-t1", "--data", str(dataset), "-o", str(tmp_path / "out")]
     assert main([*command, "--checkpoint", "last"]) == 2
     assert "a bundle has no last.ckpt; judge it without --checkpoint" in capsys.readouterr().err
-    told = _evaluate(Path("hippocampus-t1"), dataset, tmp_path / "out")
-    assert told["checkpoint"] is None
+    summary = _evaluate(Path("hippocampus-t1"), dataset, tmp_path / "out")
+    assert summary["checkpoint"] is None

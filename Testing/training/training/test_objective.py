@@ -53,7 +53,7 @@ def test_divergence_is_scaled_by_images_and_voxels():
     assert divergence.item() == pytest.approx(2.5)
 
 
-def test_dice_loss_of_a_perfect_answer_is_zero_and_leaves_the_background_out():
+def test_dice_loss_of_a_perfect_prediction_is_zero_and_leaves_the_background_out():
     target = torch.zeros(1, 4, 4, 4, dtype=torch.long)
     target[0, :2] = 1
     p = F.one_hot(target, 2).movedim(-1, 1).float()
@@ -130,7 +130,7 @@ def test_class_weights_count_voxels_as_often_as_they_say():
     )
 
 
-def test_a_batch_of_classes_without_weight_has_no_loss_rather_than_no_value():
+def test_batch_of_classes_without_weight_has_zero_loss():
     target = torch.zeros(1, 2, 2, 2, dtype=torch.long)
     found, _ = objective.plain_losses(torch.randn(1, 2, 2, 2, 2), target, torch.tensor([0.0, 1.0]))
     assert found.item() == 0
@@ -146,7 +146,7 @@ def _terms(name: str, family: str, propagation: str = "exact") -> dict[str, torc
     network = build(NetworkSpec(classes=3, filters=(4, 8)), family, propagation)
     target = torch.randint(0, 3, (1, 8, 8, 8))
     logits = network(torch.randn(1, 1, 8, 8, 8))
-    return objective.losses(name, network, logits, target, samples=4, seed=0)
+    return objective.losses(name, network, logits, target, objective.LossOptions(samples=4, seed=0))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def _terms(name: str, family: str, propagation: str = "exact") -> dict[str, torc
         ("auto", "variance_head", {"cross_entropy", "dice_loss"}),
     ],
 )
-def test_objective_fits_what_the_family_answers(name, family, terms):
+def test_objective_fits_the_output_of_the_family(name, family, terms):
     found = _terms(name, family)
     assert set(found) == terms
     assert all(value.dim() == 0 and value.requires_grad for value in found.values())
@@ -182,4 +182,6 @@ def test_objective_that_does_not_fit_is_refused(name, family):
     network.family = family
     logits = _logits(1.0) if family == "vdp" else _logits(1.0).mean
     with pytest.raises(OptionError, match=f"objective {name}: not for family {family}"):
-        objective.losses(name, network, logits, torch.zeros(2, 2, 3, 4).long(), samples=4, seed=0)
+        objective.losses(
+            name, network, logits, torch.zeros(2, 2, 3, 4).long(), objective.LossOptions(samples=4, seed=0)
+        )

@@ -35,7 +35,7 @@ def _files(run: Path) -> dict[Path, tuple[bytes, int]]:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (
             ("--epochs", "30", "--early-stopping", "2"),
@@ -45,8 +45,8 @@ def _files(run: Path) -> dict[Path, tuple[bytes, int]]:
         (("--epochs", "3", "--early-stopping", "9"), "run: is finished, after 3 epochs: nothing to resume"),
     ],
 )
-def test_run_that_has_ended_is_told_and_left_as_it_is(
-    dataset, tmp_path, monkeypatch, capsys, caplog, more, said
+def test_finished_run_is_reported_and_left_unchanged(
+    dataset, tmp_path, monkeypatch, capsys, caplog, more, message
 ):
     run = tmp_path / "run"
     assert _fit(dataset, run, *more) == 0
@@ -55,15 +55,15 @@ def test_run_that_has_ended_is_told_and_left_as_it_is(
     capsys.readouterr()
     caplog.clear()
     assert _fit(dataset, run, *more, "--resume") == 0
-    told = capsys.readouterr()
-    assert said in caplog.text + told.err
-    assert "best epoch: mean Dice 0.750 on the validation patients" in told.out
-    assert "Traceback" not in told.err
+    printed = capsys.readouterr()
+    assert message in caplog.text + printed.err
+    assert "best epoch: mean Dice 0.750 on the validation patients" in printed.out
+    assert "Traceback" not in printed.err
     assert _files(run) == before
     assert fit(FitConfiguration.load(run), run, resume=True, accelerator="cpu") == 0.75
 
 
-def test_run_that_stopped_while_it_waited_for_a_better_epoch_goes_on(dataset, tmp_path, monkeypatch):
+def test_run_stopped_while_waiting_for_a_better_epoch_continues(dataset, tmp_path, monkeypatch):
     run, more = tmp_path / "run", ("--epochs", "30", "--early-stopping", "2")
     original = lightning_module.Segmentation.training_step
 
@@ -116,7 +116,7 @@ def test_full_disk_under_a_checkpoint_leaves_the_one_before_whole(dataset, tmp_p
         patch.setattr(LocalFileOpener, "write", write)
         assert _fit(dataset, run, "--epochs", "3") == 2
     error = capsys.readouterr().err
-    assert "run: the disk is full; make room, then the same command with --resume goes on" in error
+    assert "run: the disk is full; make room, then repeat the command with --resume" in error
     assert "Traceback" not in error
     assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == 0
     assert {path.name for path in run.glob("*.ckpt*")} == {"best.ckpt", "last.ckpt"}

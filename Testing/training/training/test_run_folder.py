@@ -108,7 +108,7 @@ def test_run_stopped_in_its_first_epoch_can_be_resumed(dataset, tmp_path, monkey
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
-def test_ctrl_c_says_how_to_go_on(dataset, tmp_path):
+def test_interrupt_says_how_to_continue(dataset, tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "trustseg_training", "fit", str(dataset), "-o", str(run), *OPTIONS]
     with subprocess.Popen(
@@ -127,7 +127,7 @@ def test_ctrl_c_says_how_to_go_on(dataset, tmp_path):
         finally:
             process.kill()
     assert process.returncode == 130
-    assert "stopped; the same command with --resume goes on" in error
+    assert "stopped; repeat the command with --resume to continue" in error
     assert "Traceback" not in error
 
 
@@ -155,7 +155,7 @@ def test_output_that_cannot_be_a_folder_is_refused_in_one_line(dataset, tmp_path
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_gpu_that_is_not_there_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+def test_missing_gpu_is_refused_before_anything_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(fitting.CUDAAccelerator, "is_available", staticmethod(lambda: False))
     monkeypatch.setattr(fitting.MPSAccelerator, "is_available", staticmethod(lambda: False))
     configuration = FitConfiguration(data=str(tmp_path / "nothing"), structures=("A",))

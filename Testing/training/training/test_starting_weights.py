@@ -1,4 +1,4 @@
-"""Where a training starts: a twin, its own family, a bundle; never with patients who judge it."""
+"""Where a training starts: a twin, its own family, a bundle; never with patients it is evaluated on."""
 
 from __future__ import annotations
 
@@ -72,16 +72,16 @@ def test_bundle_gives_its_weights_and_the_card_names_it(
     assert str(tmp_path) not in card
 
 
-def test_what_the_start_knows_of_images_and_this_run_does_not_is_told(
-    dataset, origin, bundle, tmp_path, caplog, capfd
-):
+def test_differences_to_the_starting_run_are_reported(dataset, origin, bundle, tmp_path, caplog, capfd):
     for number, start in enumerate((origin, bundle)):
         changed = ("--spacing", "1", "1", "1.2", "--initialize-from", str(start))
         assert _fit(dataset, tmp_path / f"run-{number}", *STILL, *changed) == 0
         notes = [line for line in (caplog.text + capfd.readouterr().err).splitlines() if " knows " in line]
-        said = f"note: {start} knows images with spacing (1.0, 1.0, 1.0), this run has (1.0, 1.0, 1.2)"
+        message = (
+            f"note: {start} was trained on images with spacing (1.0, 1.0, 1.0), this run has (1.0, 1.0, 1.2)"
+        )
         assert len(notes) == number + 1
-        assert said in notes[-1]
+        assert message in notes[-1]
 
 
 def test_name_of_a_model_stays_a_name_in_a_file(tmp_path):
@@ -111,8 +111,10 @@ def test_run_that_was_killed_in_its_first_epoch_starts_where_it_had_started(
 def test_weights_of_another_architecture_are_refused_by_name(dataset, origin, tmp_path, capsys):
     run = tmp_path / "run"
     assert _fit(dataset, run, "--filters", "4", "6", "--initialize-from", str(origin)) == 2
-    said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said.startswith(f"trustseg-train: error: {origin}: cannot be started from, its network is another")
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message.startswith(
+        f"trustseg-train: error: {origin}: cannot be started from, its network is another"
+    )
     assert not run.exists()
 
 
@@ -127,7 +129,7 @@ def _without_own_split(dataset: Path) -> Path:
     return dataset
 
 
-def test_patients_who_trained_the_start_may_not_judge(dataset, tmp_path, capsys):
+def test_validation_patients_who_trained_the_start_are_refused(dataset, tmp_path, capsys):
     data, first, second = _without_own_split(dataset), tmp_path / "first", tmp_path / "second"
     assert _fit(data, first, "--family", "deterministic", "--fold", "0", "--folds", "3") == 0
     start = ("--initialize-from", str(first))
@@ -135,13 +137,13 @@ def test_patients_who_trained_the_start_may_not_judge(dataset, tmp_path, capsys)
     for origin in (first, second):  # the second was started from the first: the line counts
         start = ("--initialize-from", str(origin), "--fold", "1", "--folds", "3")
         assert _fit(data, tmp_path / "run", *start) == 2
-        said = capsys.readouterr().err
-        assert "was trained with 2 of the patients that would judge this run, such as case_" in said
+        message = capsys.readouterr().err
+        assert "was trained with 2 of the patients that this run is evaluated on, such as case_" in message
         assert not (tmp_path / "run").exists()
 
 
-def test_patients_of_the_first_in_line_may_not_judge_either(dataset, tmp_path, capsys):
-    """The second trains with one patient, who judges in one of the folds only."""
+def test_validation_patients_who_trained_an_earlier_start_are_refused(dataset, tmp_path, capsys):
+    """The second trains with one patient, who validates in one of the folds only."""
     data, first, second = _without_own_split(dataset), tmp_path / "first", tmp_path / "second"
     folds = ("--folds", "3", "--fold")
     assert _fit(data, first, "--family", "deterministic", *folds, "0") == 0
@@ -149,10 +151,10 @@ def test_patients_of_the_first_in_line_may_not_judge_either(dataset, tmp_path, c
     assert _fit(data, second, *start, *folds, "0") == 0
     for fold in "12":
         assert _fit(data, tmp_path / "run", "--initialize-from", str(second), *folds, fold) == 2
-        assert "of the patients that would judge this run" in capsys.readouterr().err
+        assert "of the patients that this run is evaluated on" in capsys.readouterr().err
 
 
-def test_patients_are_known_from_every_folder(dataset, tmp_path, monkeypatch, capsys):
+def test_leakage_is_found_from_every_folder(dataset, tmp_path, monkeypatch, capsys):
     data, first = _without_own_split(dataset), Path("first")
     monkeypatch.chdir(data)
     assert _fit(Path("."), tmp_path / "first", "--fold", "0", "--folds", "3") == 0

@@ -55,7 +55,7 @@ class _FiniteButNotItsGradient(torch.autograd.Function):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda terms: {**terms, "dice_loss": terms["dice_loss"] * float("nan")}, "dice loss nan"),
         (lambda terms: {**terms, "cross_entropy": terms["cross_entropy"] / 0}, "cross entropy inf"),
@@ -66,12 +66,12 @@ class _FiniteButNotItsGradient(torch.autograd.Function):
     ],
 )
 def test_a_value_that_is_not_finite_ends_the_run_and_spoils_no_checkpoint(
-    dataset, tmp_path, monkeypatch, capsys, spoil, said
+    dataset, tmp_path, monkeypatch, capsys, spoil, message
 ):
     _spoil_step(monkeypatch, 1, spoil)
     assert _fit(dataset, tmp_path / "run", *PLAIN, "--epochs", "3") == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert "smaller learning rate" in error
     assert "the last checkpoint before it, if there is one, is kept" in error
     kept = _checkpoint(tmp_path / "run")
@@ -80,7 +80,7 @@ def test_a_value_that_is_not_finite_ends_the_run_and_spoils_no_checkpoint(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(dataset, tmp_path):
+def test_killed_run_resumes_to_the_weights_of_an_unbroken_one(dataset, tmp_path):
     run, options = tmp_path / "killed", [*OPTIONS, *PLAIN, "--epochs", "9"]
     command = [sys.executable, "-m", "trustseg_training", "fit", str(dataset), "-o", str(run), *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -153,7 +153,7 @@ def test_average_of_the_weights_is_that_of_the_steps(dataset, tmp_path, monkeypa
     assert not torch.equal(average, steps[-1])
 
 
-def test_a_run_without_progress_ends_early_and_says_what_was_best(dataset, tmp_path, monkeypatch):
+def test_run_without_progress_ends_early_and_reports_its_best(dataset, tmp_path, monkeypatch):
     def end(self):
         self._dice.clear()
         self.log("val/dice", 1.0 / (1 + abs(self.current_epoch - 1)))
@@ -164,7 +164,7 @@ def test_a_run_without_progress_ends_early_and_says_what_was_best(dataset, tmp_p
     assert (_checkpoint(run, "best.ckpt")["epoch"], _checkpoint(run)["epoch"]) == (1, 3)
 
 
-def test_gradients_are_clipped_to_the_norm_that_is_asked_for(dataset, tmp_path, monkeypatch):
+def test_gradients_are_clipped_to_the_requested_norm(dataset, tmp_path, monkeypatch):
     norms = []
     original = lightning_module.Segmentation.optimizer_step
 

@@ -1,4 +1,4 @@
-"""Validation after some of the epochs only, for families whose answer takes many passes."""
+"""Validation after some of the epochs only, for families whose prediction takes many passes."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_every_parameter_is_in_one_group_and_variances_in_theirs(family):
 
 
 @pytest.mark.parametrize(("family", "rate"), [("vdp", None), ("deterministic", 0.02)])
-def test_without_a_rate_or_without_variances_there_is_none_apart(family, rate):
+def test_all_parameters_have_one_rate_without_variances_or_their_rate(family, rate):
     groups = _module(family=family, variance_learning_rate=rate)._parameter_groups()
     assert [group.get("lr") for group in groups] == [None, None]
 
@@ -83,7 +83,7 @@ def test_run_of_an_earlier_version_had_one_rate(tmp_path):
     assert FitConfiguration.load(tmp_path).variance_learning_rate is None
 
 
-def test_run_goes_on_if_a_setting_differs_that_does_not_concern_it(dataset, tmp_path, capsys):
+def test_run_resumes_although_a_setting_without_effect_differs(dataset, tmp_path, capsys):
     one, own = ("--epochs", "1", "--variance-learning-rate", "none"), ("--variance-learning-rate", "0.1")
     for family, code in (("deterministic", 0), ("vdp", 2)):
         run = tmp_path / family

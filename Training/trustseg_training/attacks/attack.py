@@ -31,7 +31,7 @@ class Attacked:
     snr_db : float
         Of the change, on the image scaled to [0, 1]; infinite if the attack found nothing to change.
     loss : float
-        What the attack keeps the most of (`goals.goal_of`), at this image.
+        Strength of this image, by what the attack maximizes (`objectives.goal_of`).
     """
 
     image: np.ndarray
@@ -51,7 +51,7 @@ def attack(
 ) -> Attacked:
     """Change an image within epsilon so that a network does worse on it.
 
-    The space is that of a prepared image (`loading.Sample`): an affine map of the oriented, resampled and
+    The space is that of a prepared image (`data.Sample`): an affine map of the oriented, resampled and
     clipped scan, channel by channel. Epsilon counts in every channel's range there, which is the same as on
     the scan scaled to [0, 1], and the map is not made anew from the attacked image. To transfer an attack,
     make it with one network and show it to another.
@@ -64,7 +64,8 @@ def attack(
     ----------
     network : Predictor
         The one that is asked for gradients, in evaluation mode, as `sliding_window` takes it (for one of
-        planes see `run.volume_network`). Families that average passes are attacked through their average.
+        planes see `training.volume_network`). Families that average passes are attacked through their
+        average.
     image : np.ndarray
         `(C, D, H, W)` float32 intensities as the network knows them.
     labels : np.ndarray
@@ -108,19 +109,19 @@ def _ascend(
     for step in range(1, how.steps + 1):
         p, gradient = prediction.gradient(x, partial(goal.ascended, step=step))
         if x is not box.image:
-            iterates.see(x, float(goal.kept(p)))
+            iterates.update(x, float(goal.kept(p)))
         x = box.step(x, gradient, how.step_size)
-    iterates.see(x, float(goal.kept(prediction.probabilities(x))))
+    iterates.update(x, float(goal.kept(prediction.probabilities(x))))
     return iterates.image, iterates.strength
 
 
 class _Strongest:
-    """The strongest of the images seen; of equals the last, which went further."""
+    """The strongest image so far; of equally strong ones the last, which went further."""
 
     def __init__(self) -> None:
         self.image, self.strength = None, -np.inf
 
-    def see(self, image: Tensor, strength: float) -> None:
+    def update(self, image: Tensor, strength: float) -> None:
         """Keep the image if none before was stronger."""
         if strength >= self.strength:
             self.image, self.strength = image, strength
@@ -155,7 +156,7 @@ class Box:
             The image holds NaN or infinite values, or a channel is constant.
         """
         if not bool(torch.isfinite(image).all()):
-            raise ImageError("the image holds NaN or infinite values; mend it before it is attacked")
+            raise ImageError("the image holds NaN or infinite values; fix it before it is attacked")
         lower, upper = (bound(image, dim=(1, 2, 3), keepdim=True) for bound in (torch.amin, torch.amax))
         box = cls(image, lower, upper, epsilon)
         if bool((box.span <= 0).any()):

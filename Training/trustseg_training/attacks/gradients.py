@@ -21,7 +21,7 @@ _Box = tuple[slice, ...]
 
 
 class VolumeGradient:
-    r"""What `sliding_window` answers for a volume, and how that depends on the image.
+    r"""Class probabilities of a volume as `sliding_window` makes them, and gradients with respect to it.
 
     With the blending's weights :math:`w_i` the probabilities are :math:`p = \sum_i s_i \mu_i`,
     :math:`s_i = w_i / \sum_j w_j`. For any loss of p, not only for a sum over voxels, the chain rule splits

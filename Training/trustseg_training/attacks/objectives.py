@@ -1,7 +1,8 @@
-"""What each attack ascends and keeps the best of: losses of a volume's mean class probabilities.
+"""Objectives of the attacks: losses of a volume's mean class probabilities.
 
-Not the Gaussian likelihood of the class moments: it divides by the variance, so that its gradient fades where
-the network is unsure, and an attack on it tells more of the loss than of the network.
+The Gaussian likelihood of the class moments is not among them: it divides by the variance, so that its
+gradient fades where the network is unsure, and an attack on it would say more about the loss than about the
+network.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ def goal_of(how: Attack, labels: Tensor) -> Goal:
     ======================  ===============================================  =============================
     attack                  ascends                                          keeps the most of
     ======================  ===============================================  =============================
-    ``fgsm``, ``pgd``       `losses.cross_entropy`                           the same
-    with source and target  `losses.resemblance`                             the same
-    ``segpgd``              `losses.weighted_cross_entropy`, by the step     `losses.error_share`
-    ``uncertainty``         `losses.trusted_error`                           the same
+    ``fgsm``, ``pgd``       `cross_entropy`                                  the same
+    with source and target  `resemblance`                                    the same
+    ``segpgd``              `weighted_cross_entropy`, by the step            `error_share`
+    ``uncertainty``         `trusted_error`                                  the same
     ======================  ===============================================  =============================
 
     Parameters
@@ -152,7 +153,7 @@ def resemblance(p: Tensor, labels: Tensor, source: int, target: int) -> Tensor:
 
 
 def weighted_cross_entropy(p: Tensor, labels: Tensor, weight: float) -> Tensor:
-    """Mean of ``(1 - weight)`` times `surprise` where the answer is right and ``weight`` times where wrong.
+    """Mean of `surprise` with the factor ``1 - weight`` where the prediction is right, ``weight`` elsewhere.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What an attack is, as a value with a short name for tables; also one transferred from another model."""
+"""An attack as a value with a short text for tables, also one that is transferred from another model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from TrustSegLib.errors import OptionError
 
-#: The attacks; see `goals.goal_of` for what each one ascends.
+#: The attacks; see `objectives.goal_of` for what each one ascends.
 ATTACKS = ("fgsm", "pgd", "segpgd", "uncertainty")
 #: Those that can turn one class into another.
 TARGETED = ("fgsm", "pgd")

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from TrustSegLib.errors import OptionError
 
-SUMMARY = "fit what makes a model's uncertainty hold, on its validation patients"
+from .options import add_checkpoint, add_device
+
+SUMMARY = "calibrate a model's uncertainty on its validation patients"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--modality",
         type=str.upper,
         metavar="DICOM",
-        help="of the images of a run, such as MR; default: CT if a window normalizes them. A bundle knows it",
+        help="of a run's images, such as MR; default: CT if a window normalizes them. A bundle has its own",
     )
-    add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    add("--checkpoint", choices=["best", "last"], default="best", help="of the run; default: best")
+    add_device(parser)
+    add_checkpoint(parser, of="the run")
     add(
         "--conditions", nargs="+", metavar="CORRUPTION", help="beside clean, such as gaussian-2dB or motion-5"
     )
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Fit, write, and say how it did on patients that were left out."""
+    """Fit, write, and print the figures on patients that were left out."""
     from TrustSegLib.contract import MODEL_FILE
 
     if min(options.jobs, 1 if options.cases is None else options.cases) < 1:
@@ -59,7 +61,7 @@ def _calibrate_run(options: argparse.Namespace) -> None:
     if options.output is not None:
         raise OptionError(f"{options.model}: the calibration of a run goes into it; leave out --output")
     checkpoint = CHECKPOINTS[options.checkpoint]
-    _tell_scales(calibrate(options.model, options.data, options.device, checkpoint))
+    _print_scales(calibrate(options.model, options.data, options.device, checkpoint))
     data = options.data or Path(FitConfiguration.load(options.model).data)
     fitted = _fitted(load_evaluated_model(options.model, checkpoint), data, options)
     write_into_run(options.model, checkpoint, fitted)
@@ -75,15 +77,15 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
     if options.output is None or options.data is None:
         raise OptionError(f"{options.model}: a bundle needs --data, and --output for its calibrated copy")
     check_new(options.output)
-    subject = load_evaluated_model(options.model, CHECKPOINTS[options.checkpoint])
-    fitted = _fitted(subject, options.data, options)
+    model = load_evaluated_model(options.model, CHECKPOINTS[options.checkpoint])
+    fitted = _fitted(model, options.data, options)
     if fitted.content is None:
         raise OptionError(f"{options.data}: too few patients to calibrate on; {'; '.join(fitted.left_out)}")
     recalibrated(options.model, fitted.content, fitted.figures, options.output)
     print(f"{options.output}: the same weights, temperature and variance scale, with this calibration")
 
 
-def _fitted(subject, data: Path, options: argparse.Namespace):
+def _fitted(model, data: Path, options: argparse.Namespace):
     from trustseg_training.calibration import (
         DEFAULT,
         collect_answers,
@@ -94,9 +96,9 @@ def _fitted(subject, data: Path, options: argparse.Namespace):
     )
 
     corruptions = conditions_of(DEFAULT if options.conditions is None else options.conditions)
-    answers = collect_answers(subject, data, corruptions, options.cases, options.jobs, options.device)
-    fitted = fit_all(answers, data.resolve().name, dict(enumerate(subject.structures, start=1)))
-    fitted = with_input(fitted, subject, data, options.modality)
+    answers = collect_answers(model, data, corruptions, options.cases, options.jobs, options.device)
+    fitted = fit_all(answers, data.resolve().name, dict(enumerate(model.structures, start=1)))
+    fitted = with_input(fitted, model, data, options.modality)
     for line in lines(fitted):
         print(line)
     for reason in fitted.left_out:
@@ -104,7 +106,7 @@ def _fitted(subject, data: Path, options: argparse.Namespace):
     return fitted
 
 
-def _tell_scales(found) -> None:
+def _print_scales(found) -> None:
     from trustseg_training.evaluation.temperature_scaling import at_their_limits
 
     scale = "" if found.variance_scale is None else f", variance scale {found.variance_scale:.3g}"

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the comparison and say where."""
+    """Write the comparison and print its path."""
     from trustseg_training.evaluation import compare
 
     compare(options.evaluations, options.output, options.seed)

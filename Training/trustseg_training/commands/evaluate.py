@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SUMMARY = "judge runs or bundles on the patients of a data set"
+from .options import add_checkpoint, add_data, add_device, add_split
+
+SUMMARY = "evaluate runs or bundles on the patients of a data set"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,19 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN|BUNDLE",
         help="run folders of fit, model bundles, or names of bundled models",
     )
-    add("--data", type=Path, required=True, help="data set with labels, as for fit")
-    add("--split", choices=["train", "val", "test", "all"], default="val", help="default: val")
+    add_data(parser)
+    add_split(parser)
     add("-o", "--output", type=Path, required=True, help="folder; with several models, one in it for each")
-    add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    add("--checkpoint", choices=["best", "last"], default="best", help="of the runs; default: best")
+    add_device(parser)
+    add_checkpoint(parser, of="the runs")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write a table and a summary per model, and say the Dice."""
+    """Write a table and a summary per model, and print the Dice."""
     from trustseg_training.evaluation import evaluate_models
     from trustseg_training.training import CHECKPOINTS
 
-    told = evaluate_models(
+    evaluated = evaluate_models(
         options.models,
         options.data,
         options.split,
@@ -38,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         options.device,
         CHECKPOINTS[options.checkpoint],
     )
-    for model, structures in told.items():
+    for model, structures in evaluated.items():
         for structure, measures in structures.items():
             dice = measures["dice"]
             print(f"{model}: {structure}: Dice {dice['mean']:.4f}, mean of {dice['patients']} patients")

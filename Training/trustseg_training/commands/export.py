@@ -7,6 +7,8 @@ from pathlib import Path
 
 from TrustSegLib.errors import OptionError
 
+from .options import add_checkpoint
+
 SUMMARY = "write a trained network as a model bundle"
 
 
@@ -20,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--verdict", type=Path, nargs="+", default=[], metavar="DIR", help="what verify found, for the card")
     add("--verdict-name", metavar="NAME", help="of the model in --verdict; default: the run's")
     add("--moments", type=Path, metavar="DIR", help="what moments found, for the card")
-    add("--checkpoint", choices=["best", "last"], default="best", help="of the runs; default: best")
+    add_checkpoint(parser, of="the runs")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -32,8 +34,8 @@ def run(options: argparse.Namespace) -> None:
     if (options.run is None) == (not runs) or len(runs) == 1:
         raise OptionError("export: name either one run, or two or more with --members")
     if options.verdict_name is not None and not options.verdict:
-        raise OptionError("export: --verdict-name says which model of --verdict; give that too")
-    verdicts = RobustnessResults(tuple(options.verdict), options.verdict_name)
+        raise OptionError("export: --verdict-name names a model of --verdict; give that too")
+    robustness = RobustnessResults(tuple(options.verdict), options.verdict_name)
     checkpoint = CHECKPOINTS[options.checkpoint]
-    export(runs or options.run, options.output, options.details, checkpoint, verdicts, options.moments)
+    export(runs or options.run, options.output, options.details, checkpoint, robustness, options.moments)
     print(f"{options.output}: a model that `trustseg segment --model` and Slicer take")

@@ -1,33 +1,36 @@
-"""`trustseg-train fit`."""
+"""`trustseg-train fit`, whose options are the settings of `FitConfiguration`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import types
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args, get_origin
 
-from TrustSegLib.networks import ARCHITECTURES, PROPAGATIONS, TRAINED_FAMILIES
-
-if TYPE_CHECKING:
-    from trustseg_training.config import FitConfiguration
+from trustseg_training.config import FitConfiguration
+from trustseg_training.config.declaration import Declaration, sections
+from trustseg_training.config.settings import setting_types
+from TrustSegLib.errors import OptionError
 
 SUMMARY = "train a network on a folder of labelled images"
 
+_TYPES = setting_types()
+_FIELDS = {field.name: field for field in fields(FitConfiguration)}
+_NUMBERS = (int, float)
+
 #: Settings that are no plain numbers, words or lists of them; see `--set`.
-STRUCTURED = ("family_options", "label_map", "regions", "normalization")
+STRUCTURED = tuple(name for name, kind in _TYPES.items() if (get_origin(kind) or kind) is dict)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments; an option left out keeps the default of `FitConfiguration`."""
     parser.argument_default = argparse.SUPPRESS  # what is not given is not there: none is a value
     add = parser.add_argument
-    add("data", nargs="?", help="folder with imagesTr and labelsTr, or a CSV file; see `init --help`")
-    add(
-        "--config", type=Path, metavar="FILE.yaml", help="settings, as `init` writes them; other options hold"
-    )
+    text = "settings, as `init` writes them; options override them"
+    add("--config", type=Path, metavar="FILE.yaml", help=text)
     add("-o", "--output", type=Path, required=True, help="run folder")
-    add("--structures", nargs="+", metavar="NAME", help="names of labels 1, 2, ...")
     add("--resume", action="store_true", default=False, help="continue the run in the output folder")
     add(
         "--set",
@@ -37,11 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=JSON",
         help=f"settings with parts: {', '.join(STRUCTURED)}; such as 'label_map={{\"2\": 1}}'",
     )
-    _add_data(parser.add_argument_group("data"))
-    _add_network(parser.add_argument_group("network"))
-    _add_objective(parser.add_argument_group("objective"))
-    _add_optimization(parser.add_argument_group("optimization"))
-    _add_computer(parser.add_argument_group("computer"))
+    for title, settings_of_section in sections(FitConfiguration).items():
+        group = parser.add_argument_group(title.lower())
+        if title == "Computer":  # no setting: another computer may continue the run
+            group.add_argument("--accelerator", default="auto", choices=["auto", "cpu", "gpu"])
+        for name, declared in settings_of_section.items():
+            if name == "data":
+                parser.add_argument("data", nargs="?", help=f"{declared.help}; see `init --help`")
+            elif name not in STRUCTURED:
+                _add_setting(group, name, declared)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -51,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     configuration = configured(options)
     score = fit(configuration, options.output, resume=options.resume, accelerator=options.accelerator)
     of_regions = " of the regions" if configuration.regions else ""
-    print(f"best epoch: mean Dice {score:.3f}{of_regions} on the validation patients; judge it with")
+    print(f"best epoch: mean Dice {score:.3f}{of_regions} on the validation patients; evaluate it with")
     print(f"  trustseg-train evaluate {options.output} --data {configuration.data} -o DIR")
 
 
@@ -63,25 +70,20 @@ def configured(options: argparse.Namespace) -> FitConfiguration:
     OptionError
         A value is not valid, or data or structures are named nowhere.
     """
-    from trustseg_training.config import FitConfiguration
     from trustseg_training.config.yaml_file import load
-    from TrustSegLib.errors import OptionError
 
     given = settings(options)
     if "config" in options:
         return load(options.config, given)
-    for name in ("data", "structures"):
-        if name not in given:
+    for name, field in _FIELDS.items():
+        if field.default is field.default_factory is MISSING and name not in given:
             raise OptionError(f"{name}: missing; give it, or a file with --config")
     return FitConfiguration(**given)
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields of `FitConfiguration` that the command line gives."""
-    from trustseg_training.config import FitConfiguration
-
-    names = FitConfiguration.__dataclass_fields__
-    given = {name: value for name, value in vars(options).items() if name in names}
+    """The settings that the command line gives."""
+    given = {name: value for name, value in vars(options).items() if name in _FIELDS}
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     return {**given, **dict(options.set)}
 
@@ -105,75 +107,40 @@ def number_or_none(text: str) -> float | None:
     return None if text == "none" else float(text)
 
 
-def _add_data(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--spacing", type=float, nargs=3, metavar="MM", help="x y z; default: 1 1 1")
-    add("--patch", type=int, nargs=3, metavar="VOXELS", help="x y z; default: 40 56 40")
-    add("--orientation", metavar="LETTERS", help="where x, y and z point; default: RAS")
-    add("--channels", nargs="+", metavar="NAME", help="names of the image's channels; default: image")
-    add("--fold", type=int, metavar="N", help="validate on this one of the folds, from 0")
-    add("--folds", type=int, metavar="N", help="default: 5")
-    add("--train-patients", type=int, metavar="N", help="train with the first so many of a seeded shuffle")
-    add("--validation-fraction", type=float, help="where the data name no split; default: 0.2")
-    add("--split-seed", type=int, help="of split, folds and shuffle; default: 0")
-    add("--cache", metavar="FOLDER", help="keep prepared images there, not all in memory")
-    add("--augmentation", choices=["default", "strong", "noise", "none"], help="default: default")
-    add("--patches-per-patient", type=int, metavar="N", help="per epoch; default: 1")
-    add("--foreground-share", type=float, help="of the patches, drawn around a structure; default: 0")
+def _add_setting(group: argparse._ArgumentGroup, name: str, declared: Declaration) -> None:
+    """Add the option of a setting: its name with hyphens, and what its type and declaration say."""
+    default = _FIELDS[name].default
+    optional, kind, count = _kind(_TYPES[name])
+    arguments: dict[str, Any] = {"help": _help(declared, default).replace("%", "%%")}
+    if kind in _NUMBERS:
+        # Where the default is None, leaving the option out says none.
+        arguments["type"] = number_or_none if optional and default is not None else kind
+    if count is not None:
+        arguments["nargs"] = count
+    if declared.rule is not None and declared.rule.choices:
+        arguments["choices"] = declared.rule.choices
+    else:
+        arguments["metavar"] = declared.metavar or {int: "N", float: "X"}.get(kind, "NAME")
+    group.add_argument(f"--{name.replace('_', '-')}", **arguments)
 
 
-def _add_network(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    default, *others, last = TRAINED_FAMILIES
-    add("--family", metavar="NAME", help=f"{default} (default), {', '.join(others)} or {last}")
-    add("--propagation", choices=PROPAGATIONS, help="default: exact")
-    add("--architecture", choices=list(ARCHITECTURES), help="default: unet")
-    add("--dimensions", type=int, choices=[2, 3], help="default: 3")
-    add("--filters", type=int, nargs="+", help="kernels per level; default: 12 24 48")
-    add("--normalization-layers", metavar="NAME", help="of the network; default: instance")
-    add("--upsampling", metavar="NAME", help="default: transposed")
-    add("--activation", metavar="NAME", help="default: leaky_relu")
-    add("--dropout", type=float, help="at the bottleneck; default: 0")
-    add("--relative-variance", type=float, help="kernel variance at the start; default: 0.01")
-    start = (
-        "run, bundle or model's name to start from: a deterministic twin, or a model to be tuned on new data"
-    )
-    add("--initialize-from", metavar="MODEL", help=start)
+def _kind(hint: Any) -> tuple[bool, type, int | str | None]:
+    """Whether a value may be None, its type, and how many there are: a number, "+", or None for one alone."""
+    parts = get_args(hint)
+    if get_origin(hint) is types.UnionType:
+        (hint,) = (part for part in parts if part is not types.NoneType)
+        return True, *_kind(hint)[1:]
+    if get_origin(hint) is tuple:
+        return False, parts[0], "+" if parts[-1] is Ellipsis else len(parts)
+    return False, hint, None
 
 
-def _add_objective(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    names = ["auto", "cross_entropy_dice", "expected", "gaussian_nll"]
-    add("--objective", choices=names, help="default: auto, what fits the family")
-    add("--class-weights", type=float, nargs="+", metavar="W", help="the background first; default: all 1")
-    add("--kl-weight", type=float, help="tempering of the divergence; default: 1")
-    add("--kl-schedule", choices=["constant", "linear"], help="default: constant")
-    add("--logit-samples", type=int, metavar="N", help="even; default: 8")
+def _help(declared: Declaration, default: Any) -> str:
+    shown = [] if default in (None, MISSING) else [f"default: {_shown(default)}"]
+    return "; ".join(filter(None, [declared.help.replace("{none}", "none"), *shown]))
 
 
-def _add_optimization(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--epochs", type=int, help="default: 20")
-    add("--batch-size", type=int, help="per device; default: 4")
-    add("--learning-rate", type=float, help="default: 0.003")
-    add(
-        "--variance-learning-rate",
-        type=number_or_none,
-        metavar="RATE",
-        help="of the variances of weights, or none for the learning rate; default: 0.03",
-    )
-    add("--weight-decay", type=float, help="default: 0.0001")
-    add("--seed", type=int, help="default: 1")
-    add("--gradient-clip", type=number_or_none, help="largest norm of the gradient, or none; default: 1")
-    add("--validation-every", type=int, metavar="EPOCHS", help="a divisor of the epochs; default: 1")
-    add("--early-stopping", type=int, metavar="N", help="end after so many validations without a better one")
-    add("--ema", type=float, metavar="DECAY", help="validate and keep a moving average of the weights")
-
-
-def _add_computer(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("--precision", choices=["32-true", "bf16-mixed", "16-mixed"], help="default: 32-true")
-    add("--accelerator", default="auto", choices=["auto", "cpu", "gpu"])
-    add("--devices", type=int, metavar="N", help="processes on this machine; default: 1")
-    add("--num-nodes", type=int, metavar="N", help="machines; default: 1")
-    add("--strategy", metavar="NAME", help="Lightning's, such as ddp; default: auto")
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return " ".join(map(_shown, default))
+    return f"{default:g}" if isinstance(default, float) else str(default)

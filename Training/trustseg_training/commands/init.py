@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trustseg_training import presets
 
-SUMMARY = "look at a data set, check it and write a configuration to train with"
+SUMMARY = "inspect a data set and write a configuration to train with"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "image (or image_CHANNEL, ...), label and, if there are any, patient and split",
     )
     add("-o", "--output", type=Path, required=True, metavar="FILE.yaml", help="configuration to write")
-    add("--preset", choices=presets.names(), help="settings that are given; the data choose the others")
+    add("--preset", choices=presets.names(), help="settings to keep; the data choose the others")
     add("--channels", nargs="+", metavar="NAME", default=[], help="channels to use; default: all")
     add("--memory", type=float, default=8.0, metavar="GIB", help="for a training step; default: 8")
 

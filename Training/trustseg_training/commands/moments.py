@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-SUMMARY = "hold a model's analytic moments against sampled weight sets"
+from TrustSegLib.networks import PROPAGATIONS
+
+from .options import add_checkpoint, add_data, add_device, add_output, add_split
+
+SUMMARY = "compare a model's analytic moments with sampled weight sets"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add = parser.add_argument
-    add("model", type=Path, metavar="RUN|BUNDLE", help="of the family vdp")
-    add("--data", type=Path, required=True, help="data set with labels, as for fit")
-    add("-o", "--output", type=Path, required=True, help="folder; the same command goes on in it")
+    add("model", type=Path, metavar="RUN|BUNDLE", help="model of the family vdp")
+    add_data(parser)
+    add_output(parser)
     add("--images", type=int, default=20, metavar="N", help="one a patient; default: 20")
     add("--samples", type=int, default=10_000, metavar="N", help="weight sets; default: 10000")
-    add("--minutes", type=float, help="stop to draw after so long, and report what is there")
+    add("--minutes", type=float, help="stop sampling after so long, and report what is there")
     add(
         "--crop",
         type=int,
@@ -25,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="VOXELS",
         help="x y z around the structures; default: 24 32 24",
     )
-    modes = ["taylor", "exact", "correlated"]
-    add("--modes", nargs="+", choices=modes, default=modes, help="default: all")
+    add("--modes", nargs="+", choices=PROPAGATIONS, default=PROPAGATIONS, help="default: all")
     add(
         "--conditions",
         nargs="+",
@@ -34,15 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="clean and corruptions, in turns over the images; default: clean gaussian-8dB",
     )
-    add("--layer-images", type=int, default=2, metavar="N", help="follow the layers on; default: 2")
-    add("--split", choices=["train", "val", "test", "all"], default="val", help="default: val")
+    add(
+        "--layer-images",
+        type=int,
+        default=2,
+        metavar="N",
+        help="images to compare every layer on; default: 2",
+    )
+    add_split(parser)
     add("--seed", type=int, default=0, help="of weight sets and noise; default: 0")
-    add("--device", default="cpu", help="cpu (default), cuda or cuda:N")
-    add("--checkpoint", choices=["best", "last"], default="best", help="of the run; default: best")
+    add_device(parser, default="cpu")
+    add_checkpoint(parser, of="the run")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Sample, compare, and say how well the modes agree."""
+    """Sample, compare, and print how well the modes agree."""
     from trustseg_training.moment_check import MomentCheck, check_moments
     from trustseg_training.moment_check.check import lines_of
     from trustseg_training.training import CHECKPOINTS

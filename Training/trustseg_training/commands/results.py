@@ -9,7 +9,7 @@ from typing import Any
 
 from TrustSegLib.errors import OptionError
 
-SUMMARY = "print what a verification measured: all models, groups of seeds, or one model beside targets"
+SUMMARY = "print the results of verify: all models, groups of seeds, or one model beside targets"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--models", nargs="+", metavar="NAME", help="columns of the tables; default: all")
     add("--seeds", action="store_true", help="instead: groups that verify was given, and their differences")
     add("--targets", metavar="NAME", help="instead: beside these, such as hippocampus, or a .csv file")
-    add("--model", metavar="NAME", help="whose values are held against the targets")
+    add("--model", metavar="NAME", help="to compare with the targets")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from trustseg_training import suites
 from TrustSegLib.errors import OptionError
+from TrustSegLib.networks import PROPAGATIONS
 
-SUMMARY = "prove models under noise, artifacts and attacks"
+from .options import add_checkpoint, add_data, add_device, add_output, add_split
+
+SUMMARY = "stress-test models with noise, artifacts and attacks"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,44 +21,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("models", type=Path, nargs="*", metavar="RUN|BUNDLE", help="the others are compared with the first")
     words = {"action": "append", "nargs": "+", "default": [], "metavar": ("NAME", "RUN")}
     add("--ensemble", **words, help="runs as the members of one ensemble; can be given several times")
-    variant = "a run passed through with another propagation: NAME=RUN:taylor|exact|correlated"
+    variant = f"a run with another propagation: NAME=RUN:{'|'.join(PROPAGATIONS)}"
     add("--variant", action="append", default=[], metavar="NAME=RUN:MODE", help=variant)
-    tempered = "judge these with a temperature too, which is fitted on the other half of the patients"
+    tempered = "evaluate these with a temperature too, which is fitted on the other half of the patients"
     add("--temperature", nargs="+", default=[], metavar="NAME", help=f"{tempered}; named NAME+T")
-    add("--checkpoint", choices=["best", "last"], default="best", help="of every run; default: best")
+    add_checkpoint(parser, of="every run")
     words["metavar"] = ("GROUP", "NAME")
     grouped = "models that differ in their seed only, to be taken together; +T with +T"
     add("--seeds", **words, help=f"{grouped}; repeatable")
-    add("--data", type=Path, required=True, help="data set with labels, as for fit")
-    add("-o", "--output", type=Path, required=True, help="folder; the same command goes on in it")
+    add_data(parser)
+    add_output(parser)
     known = f"{', '.join(suites.names())}, or a .yaml file"
     add("--suite", nargs="+", default=["quick"], metavar="NAME", help=f"{known}; several are joined")
-    add("--split", choices=["train", "val", "test", "all"], default="val", help="default: val")
+    add_split(parser)
     add("--cases", type=int, metavar="N", help="the first N cases only")
     add("--jobs", type=int, default=1, metavar="N", help="processes at a time; default: 1")
     add("--seed", type=int, default=0, help="of all noise, artifacts and attacks; default: 0")
-    add("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+    add_device(parser, default="cpu")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Verify, and say where the report is."""
+    """Verify, and print where the report is."""
     from trustseg_training.report import report_of
     from trustseg_training.robustness import ModelSelection, parse_group, parse_variant, verify
+    from trustseg_training.training import CHECKPOINTS
 
     for name in ("jobs", "cases"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise OptionError(f"{name} {value}: give a whole number of at least 1")
-    roster = ModelSelection(
+    selection = ModelSelection(
         options.models,
         {name: [Path(run) for run in runs] for name, runs in _groups(options, "ensemble", parse_group)},
         dict(map(parse_variant, options.variant)),
         options.temperature,
-        f"{options.checkpoint}.ckpt",
+        CHECKPOINTS[options.checkpoint],
     )
-    if not (roster.models or roster.ensembles or roster.variants):
+    if not (selection.models or selection.ensembles or selection.variants):
         raise OptionError("no model is given; name a run, a bundle or an --ensemble of runs")
     done = verify(
-        roster,
+        selection,
         options.data,
         options.suite,
         options.output,

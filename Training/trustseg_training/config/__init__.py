@@ -1,6 +1,7 @@
 """The settings of a run: their checks, their files and what the data choose for them."""
 
-from .settings import FILE, FitConfiguration, SettingError, is_run
+from .declaration import SettingError
+from .settings import FILE, FitConfiguration, is_run
 
 __all__ = [
     "FILE",

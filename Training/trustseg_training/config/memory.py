@@ -20,6 +20,8 @@ _FLOAT = 4  # bytes
 _STATES = 4  # a weight, its gradient and the two moments of Adam
 _WORKING_TENSORS = 4  # gradients and work space of the widest layer, which is the decoder's at full size
 _LOSS_TENSORS = 3  # per sample of the logits: the sample, its log-softmax and its gradient
+_IMAGE, _LABEL = 4, 1  # bytes per voxel: float32 for each channel, uint8
+_MOST = 0.75  # of the memory, for images: the network, its activations and the system need the rest
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,6 @@ def _kept(network: torch.nn.Module, image: torch.Tensor) -> tuple[int, object]:
     return sum(storage.nbytes() for storage in storages.values()), logits
 
 
-_IMAGE, _LABEL = 4, 1  # bytes per voxel: float32 for each channel, uint8
-
-#: Of the memory: the network, its activations and the system need the rest.
-_MOST = 0.75
-
-
 def prepared_bytes(fingerprint: Fingerprint, configuration: FitConfiguration) -> int:
     """Bytes of all images and labels at the spacing of the network."""
     voxels = np.prod(fingerprint.sizes * fingerprint.spacings / configuration.spacing, axis=1).sum()
@@ -92,7 +88,7 @@ def prepared_bytes(fingerprint: Fingerprint, configuration: FitConfiguration) ->
 
 
 def machine_bytes() -> int | None:
-    """Memory of this computer; None where the system does not tell it (Windows)."""
+    """Memory of this computer; None where the system does not say (Windows)."""
     if not hasattr(os, "sysconf") or not {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(os.sysconf_names):
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -27,6 +27,9 @@ _SHORTEST_PATCH = 32  # voxels along its longest side: with less, there is no co
 _STEPS = 5000
 _AIR = -500.0  # HU that only CT has
 
+#: Reason of a setting that a preset has.
+OF_THE_PRESET = "Of the preset."
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -39,9 +42,9 @@ class Plan:
     reasons : dict of str to str
         Why a setting has its value.
     step_bytes : int
-        Of `step_memory.step_memory`.
+        Of `memory.step_memory`.
     image_bytes : int
-        Of `image_memory.prepared_bytes`.
+        Of `memory.prepared_bytes`.
     """
 
     configuration: FitConfiguration
@@ -79,7 +82,7 @@ def choose(data: str, fingerprint: Fingerprint, preset: dict[str, object], memor
     configuration = _network_and_patch(fingerprint, settings, preset, memory_gib, reasons)
     configuration = replace(configuration, **_sampling(fingerprint, configuration, preset, reasons))
     for name in preset:
-        reasons[name] = "Of the preset."
+        reasons[name] = OF_THE_PRESET
     if kl_factor is not None:
         configuration = replace(
             configuration, kl_weight=_kl_weight(kl_factor, fingerprint, configuration, reasons)

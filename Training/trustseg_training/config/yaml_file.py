@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union, get_args, get_origin, get_type_hints
+from typing import Union, get_args, get_origin
 
 import yaml
 
@@ -17,9 +17,8 @@ from TrustSegLib.bundle import known_models
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Normalization
 
-from .settings import FitConfiguration, SettingError
-
-_PLACES = ("data", "initialize_from", "cache")
+from .declaration import SettingError
+from .settings import PLACES, FitConfiguration, setting_types
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def load(path: Path, overrides: dict[str, object] | None = None) -> FitConfigura
         YAML file, a mapping of the settings of `FitConfiguration`. Relative places of the data, a cache and a
         network to start from begin at the file's folder.
     overrides : dict, optional
-        Settings that hold instead of those of the file.
+        Settings that override those of the file.
 
     Raises
     ------
@@ -49,7 +48,7 @@ def load(path: Path, overrides: dict[str, object] | None = None) -> FitConfigura
     """
     settings, overrides = read_settings(path), overrides or {}
     values = {name: setting.value for name, setting in settings.items()}
-    for name in _PLACES:
+    for name in PLACES:
         if values.get(name) is not None:
             values[name] = _placed(name, values[name], path.parent)
     values |= overrides
@@ -81,7 +80,7 @@ def read_settings(path: Path, more: dict[str, type] | None = None) -> dict[str, 
     OptionError
         As `load`; but no setting is missing, and their values are not compared with each other.
     """
-    known = {**get_type_hints(FitConfiguration), **(more or {})}
+    known = {**setting_types(Normalization), **(more or {})}
     with opened(path) as (loader, node):
         return settings_of_node(path, loader, node, known)
 
@@ -204,7 +203,7 @@ def _near(name: str, known: dict[str, object]) -> str:
 def _not_yaml(path: Path, error: yaml.YAMLError) -> OptionError:
     mark = getattr(error, "problem_mark", None)
     where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
-    return OptionError(f"{where}: not YAML ({getattr(error, 'problem', None) or error}); mend it")
+    return OptionError(f"{where}: not YAML ({getattr(error, 'problem', None) or error}); fix it")
 
 
 def _with_own_name(error: SettingError) -> str:

@@ -1,4 +1,4 @@
-"""What can happen to a scan: noises and artifacts that change the image and never its geometry or labels."""
+"""Corruptions of a scan: noises and artifacts that change the image, never its geometry or labels."""
 
 from .corruption import ARTIFACTS, NAMES, NOISES, Corrupted, Corruption, corrupt, parse
 

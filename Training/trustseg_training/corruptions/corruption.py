@@ -1,4 +1,4 @@
-"""Which corruption, how strong and where, as a value with a short text for tables; and how it is applied."""
+"""A corruption, its strength and its place as a value with a short text for tables, and its application."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from TrustSegLib.imaging import Volume
 from .artifacts import ACQUISITION_ARTIFACTS, INTENSITY_ARTIFACTS, RESOLUTION_ARTIFACTS, Artifact
 from .noises import NOISE, meet, power_ratio, snr_db
 
-NOISES = ("gaussian", "rician", "poisson", "speckle", "salt_and_pepper")
-ARTIFACTS = ("blur", "downsampling", "bias_field", "motion", "ghosting", "spike", "gamma", "gain")
+ARTIFACT: dict[str, Artifact] = {**RESOLUTION_ARTIFACTS, **INTENSITY_ARTIFACTS, **ACQUISITION_ARTIFACTS}
+"""Artifact of each name; the noises are in `noises.NOISE`."""
+
+NOISES, ARTIFACTS = tuple(NOISE), tuple(ARTIFACT)
 NAMES = NOISES + ARTIFACTS
 
 _SEVERITIES = range(1, 6)
@@ -114,9 +116,6 @@ def _shortest(number: float) -> str:
     return repr(float(number)).removesuffix(".0")
 
 
-ARTIFACT: dict[str, Artifact] = {**RESOLUTION_ARTIFACTS, **INTENSITY_ARTIFACTS, **ACQUISITION_ARTIFACTS}
-
-
 @dataclass(frozen=True, eq=False)
 class Corrupted:
     """An image after a corruption.
@@ -152,7 +151,7 @@ def corrupt(image: Volume, corruption: Corruption, seed: int, labels: np.ndarray
     image : Volume
         (C, D, H, W), finite, no channel of one value.
     corruption : Corruption
-        What happens, how strong and where.
+        Kind, strength and place.
     seed : int
         Of the random numbers, 0 or more; another one for each image.
     labels : np.ndarray, (D, H, W) or (1, D, H, W), optional

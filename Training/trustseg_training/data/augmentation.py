@@ -1,8 +1,8 @@
 """Random changes that keep a scan plausible, through MONAI; further ones, through TorchIO, are ``strong``.
 
 There is no noise among them: robustness that comes from training on the test's own corruption is not
-robustness. ``noise`` adds that of one family, Gaussian, to the strong ones: what such a network bears of it
-is reported as trained, what it bears of the other noises is not.
+robustness. ``noise`` adds that of one kind, Gaussian, to the strong ones: reports mark that a network has
+seen this noise in training, and none of the others.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _crop(configuration: FitConfiguration) -> transforms.MapTransform:
 
 
 class _AroundStructures(transforms.RandCropByPosNegLabeld):
-    """MONAI's crop, which answers with a list, for one patch."""
+    """MONAI's crop, which returns a list, for one patch."""
 
     def __call__(self, data, lazy: bool | None = None):
         return super().__call__(data, lazy)[0]

@@ -8,7 +8,7 @@ the code. Entries of other settings or of older files stay beside it; the folder
 run uses it, and several runs and data sets may share it.
 
 Every file is written under another name and then renamed, ``KEY.json`` last. An entry whose files do not have
-the hashes that ``KEY.json`` says is made anew.
+the hashes in ``KEY.json`` is made again.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class ImageCache:
         """
         key = self.key(case)
         try:
-            told = json.loads(self._path(key, "json").read_text(encoding="utf-8"))
-            findings = Findings(str(told["digest"]), tuple(map(str, told["notes"])))
-            expected = {name: told["sha256"][name] for name in ARRAYS}
+            stored = json.loads(self._path(key, "json").read_text(encoding="utf-8"))
+            findings = Findings(str(stored["digest"]), tuple(map(str, stored["notes"])))
+            expected = {name: stored["sha256"][name] for name in ARRAYS}
             if any(sha256_of(self._array(key, name)) != digest for name, digest in expected.items()):
                 return None
             mapped = {name: mapped_array(self._array(key, name)) for name in ARRAYS}
@@ -73,7 +73,7 @@ class ImageCache:
         return Sample(name=case.name, **{name: torch.from_numpy(mapped[name]) for name in ARRAYS}), findings
 
     def store(self, case: Case, sample: Sample, findings: Findings) -> Sample:
-        """Write an image and answer it as `find` does.
+        """Write an image and return it as `find` does.
 
         Raises
         ------
@@ -86,8 +86,8 @@ class ImageCache:
             for name in ARRAYS:
                 self._write_array(key, name, sample[name].numpy())
             hashes = {name: sha256_of(self._array(key, name)) for name in ARRAYS}
-            told = {"case": case.name, "sha256": hashes, **asdict(findings)}
-            text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+            content = {"case": case.name, "sha256": hashes, **asdict(findings)}
+            text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
             self._write(self._path(key, "json"), lambda stream: stream.write(text.encode()))
             mapped = {name: torch.from_numpy(mapped_array(self._array(key, name))) for name in ARRAYS}
         except OSError as error:
@@ -133,18 +133,18 @@ class ImageCache:
 
     def _not_written(self, error: OSError) -> OutputError:
         full = disk_is_full(error)
-        said = "the disk is full; make room" if full else f"cannot be written ({error.strerror}); check it"
-        return OutputError(f"{self.folder}: {said}, or choose another folder for the cache")
+        reason = "the disk is full; make room" if full else f"cannot be written ({error.strerror}); check it"
+        return OutputError(f"{self.folder}: {reason}, or choose another folder for the cache")
 
 
 def cache_at_hand(configuration: FitConfiguration) -> FitConfiguration:
-    """For what comes after training: no cache where its folder is gone, or on another computer."""
+    """The configuration without a cache whose folder is gone, as on another computer after training."""
     lost = configuration.cache is not None and not Path(configuration.cache).is_dir()
     return replace(configuration, cache=None) if lost else configuration
 
 
 def disk_is_full(error: OSError) -> bool:
-    """Whether there was no room, on the disk or in what a person may use of it (Windows has no quota)."""
+    """Whether the disk is full or a quota is used up (Windows has none)."""
     return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
 
 
@@ -154,6 +154,6 @@ def mapped_array(path: Path) -> np.memmap:
 
 
 def _identity(path: Path) -> list[str | int]:
-    """What tells a file from its later versions."""
-    told = path.stat()
-    return [str(path.resolve()), told.st_size, told.st_mtime_ns]
+    """What distinguishes a file from its later versions."""
+    found = path.stat()
+    return [str(path.resolve()), found.st_size, found.st_mtime_ns]

@@ -1,7 +1,4 @@
-"""Leakage: no patient whose images are in the starting weights may validate or test the new run.
-
-Patients are told apart by name, within data whose folder has the same name.
-"""
+"""Leakage: no patient whose images are in the starting weights may validate or test the new run."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ from TrustSegLib.errors import OptionError
 
 
 def check_leakage(origin: Path, configuration: FitConfiguration, cases: Sequence[Case]) -> None:
-    """Refuse weights that were trained with a patient who would judge what comes of them.
+    """Refuse weights that were trained with a patient on whom the new run is evaluated.
 
-    Patients are told by name, within data whose folder has the same name: other data may use the names for
-    other people.
+    Patients are identified by name, within data whose folder has the same name: other data may use the names
+    for other people.
 
     Parameters
     ----------
@@ -36,31 +33,31 @@ def check_leakage(origin: Path, configuration: FitConfiguration, cases: Sequence
     OptionError
         Naming the run and a patient.
     """
-    judges = {case.patient for case in cases if case.split != "train"}
-    for run in _line_of(origin):
+    held_out = {case.patient for case in cases if case.split != "train"}
+    for run in _ancestry(origin):
         if Path(FitConfiguration.load(run).data).name != Path(configuration.data).name:
             continue
-        known = sorted(judges & _trained(run))
+        known = sorted(held_out & _trained(run))
         if known:
             raise OptionError(
-                f"{run}: was trained with {len(known)} of the patients that would judge this run, such as "
-                f"{known[0]}; use the same split (split-seed, fold, folds, validation-fraction)"
+                f"{run}: was trained with {len(known)} of the patients that this run is evaluated on, such "
+                f"as {known[0]}; use the same split (split-seed, fold, folds, validation-fraction)"
             )
 
 
-def _line_of(run: Path) -> Iterator[Path]:
-    """A run, the one that it was started from, and so on."""
+def _ancestry(run: Path) -> Iterator[Path]:
+    """A run, the run that it was started from, and so on."""
     seen: set[Path] = set()
     while is_run(run) and run not in seen:
         yield run
-        seen.add(run)  # a run can have been trained anew from one that came of it
+        seen.add(run)  # a run may have been trained again from one of its descendants
         before = FitConfiguration.load(run).initialize_from
         if before is None:
             return
         run = Path(before)
     if run not in seen:
         rank_zero_info(
-            f"note: {run}, where the weights come from, is no run here: its patients are not known"
+            f"note: {run}, the start of the weights, is no run on this computer: its patients are not known"
         )
 
 

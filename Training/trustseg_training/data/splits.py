@@ -15,7 +15,7 @@ from TrustSegLib.errors import ImageError, OptionError
 def assign(cases: list[Case], configuration: FitConfiguration) -> list[Case]:
     """Give every case its set; cases that the small-data regime leaves out are dropped.
 
-    The data's own split holds. Without one, ``validation_fraction`` of the patients validate, drawn by
+    The data's own split is kept. Without one, ``validation_fraction`` of the patients validate, drawn by
     ``split_seed``. With ``fold``, the patients of ``train`` and ``val`` are dealt into ``folds`` parts, of
     which this one validates. Then ``train_patients`` keeps the first so many of the training patients.
 
@@ -79,7 +79,7 @@ def apply_saved(cases: list[Case], table: Path) -> list[Case]:
     splits = {row["case"]: row["split"] for row in read_table(table, ("case", "split"))}
     lost = sorted(set(splits) - {case.name for case in cases})
     if lost:
-        raise ImageError(f"{table}: {lost[0]} is not in the data any more; put it back, or train anew")
+        raise ImageError(f"{table}: {lost[0]} is not in the data any more; put it back, or train again")
     return [replace(case, split=splits[case.name]) for case in cases if case.name in splits]
 
 

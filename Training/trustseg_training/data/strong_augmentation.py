@@ -1,10 +1,9 @@
 """Stronger random changes through TorchIO: those of the default augmentation are MONAI's.
 
-Of the families of the verification suite, training with ``strong`` touches five: bias_field, downsampling (as
-anisotropy) and gamma here, and blur, gamma and gain by what the default augmentation does already. A network
-that was trained so is not judged on unseen corruptions there. It sees nothing of the other eight: gaussian,
-rician, poisson, speckle and salt_and_pepper noise, motion, ghosting and spike. ``noise`` takes gaussian out
-of these.
+Of the corruptions of the robustness suites, a network trained with ``strong`` has seen five: bias_field,
+downsampling (as anisotropy) and gamma here, and blur, gamma and gain in the default augmentation. The other
+eight are unseen: gaussian, rician, poisson, speckle and salt_and_pepper noise, motion, ghosting and spike.
+With ``noise``, it has seen gaussian too.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ import torchio
 from monai.transforms import MapTransform, Randomizable
 from torch import Tensor
 
-#: Families of the verification suite that ``strong`` touches, with the default augmentation in it.
+#: Corruptions that a network trained with ``strong`` has seen, the default augmentation included.
 TOUCHED = ("bias_field", "blur", "downsampling", "gain", "gamma")
 
-#: Those that ``noise`` touches: still less than half of them.
+#: The same for ``noise``: still less than half of them.
 TOUCHED_WITH_NOISE = (*TOUCHED, "gaussian")
 
 CONTROL_POINTS = 7

@@ -1,4 +1,4 @@
-"""A folder of labelled images: its cases, its files and what is wrong with them."""
+"""A folder of labelled images: its cases, reading them, and its problems."""
 
 from .cases import SPLIT_TABLE, Case, DatasetError, find_cases, list_cases
 from .label_maps import known_values, region_masks, remap

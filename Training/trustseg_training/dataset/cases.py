@@ -69,7 +69,7 @@ class Case:
         return (*self.images, self.label)
 
     def identity(self) -> list[tuple[str, int, int]]:
-        """Name, size and time of every file: what tells them from their later versions, wherever they lie.
+        """Name, size and time of every file: what distinguishes them from later versions, wherever they lie.
 
         Raises
         ------
@@ -198,10 +198,10 @@ def _files_in(path: Path) -> list[Path]:
 
 def _identity(path: Path) -> tuple[str, int, int]:
     try:
-        told = path.stat()
+        found = path.stat()
     except OSError as error:
         raise ImageError(f"{path}: cannot be reached ({error.strerror}); check the data set") from error
-    return path.name, told.st_size, told.st_mtime_ns
+    return path.name, found.st_size, found.st_mtime_ns
 
 
 def _split(table: Path, name: str, split: str) -> str:
@@ -264,7 +264,7 @@ def read_names(folder: Path) -> DatasetNames:
         ordered = tuple(str(channels[key]) for key in sorted(channels, key=int))
         return DatasetNames(ordered, {value: name for value, name in sorted(labels.items()) if value})
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ImageError(f"{path}: not understood ({error}); mend it, or remove it") from error
+        raise ImageError(f"{path}: not understood ({error}); fix it, or remove it") from error
 
 
 def _by_value(labels: dict) -> dict[int, str]:

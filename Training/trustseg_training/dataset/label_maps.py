@@ -1,6 +1,6 @@
-"""Label values: from those in the files to those that the network learns, and unions that are judged as one.
+"""Labels: from the values in the files to those that the network learns, and regions, their unions.
 
-Glioma in BraTS, for example, has the tissues 1 to 4 and is judged by three regions that contain each other:
+Glioma in BraTS, for example, has the tissues 1 to 4 and three regions that contain each other:
 whole tumor (1-4), core (1, 3, 4) and enhancing (4).
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-
-BRATS_REGIONS = {"whole tumor": (1, 2, 3, 4), "tumor core": (1, 3, 4), "enhancing tumor": (4,)}
 
 
 def known_values(label_map: Mapping[int, int], classes: int) -> set[int]:
@@ -50,7 +48,7 @@ def region_masks(labels: np.ndarray, regions: Mapping[str, Sequence[int]]) -> di
     Parameters
     ----------
     labels : np.ndarray
-        Of any shape, as the network learns them or as it says.
+        Of any shape, true or predicted, as the network numbers them.
     regions : mapping of str to sequence of int
         Labels of each region; regions may overlap.
 

@@ -40,7 +40,7 @@ def read_table(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
         raise ImageError(f"{table}: needs the columns {' and '.join(columns)} and at least one row")
     for number, row in enumerate(rows, start=2):
         if None in row:
-            raise ImageError(f"{table}: line {number} has more values than the header has columns; mend it")
+            raise ImageError(f"{table}: line {number} has more values than the header has columns; fix it")
         empty = [column for column in columns if not row[column].strip()]
         if empty:
             raise ImageError(f"{table}: line {number} has no {empty[0]}; fill it in, or remove the line")

@@ -1,7 +1,4 @@
-"""A bundle's calibration: its section of the model card, and replacing it under a new name.
-
-The section is the record behind every interval.
-"""
+"""A bundle's calibration: its section in the model card, and a copy of the bundle with a new one."""
 
 from __future__ import annotations
 
@@ -11,22 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trustseg_training.formatting import MISSING, decimal, markdown_table
 from TrustSegLib.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from TrustSegLib.errors import BundleError
 
 TITLE = "## Calibration"
 
-#: What coverage means, and for whom.
+#: What coverage means, and for which patients.
 _MEANING = (
     "All figures are of patients that had no part in the fit: cross-validation over patients, every choice "
-    "made anew within each fold. In the pool every patient counts once and clean images are half of that, "
+    "made again within each fold. In the pool every patient counts once and clean images are half of that, "
     "however many corrupted copies there are. An interval of 90 % holds the truth for 9 of 10 images of new "
     "patients that are drawn as these were, in the mean over clean and corrupted images: not under every "
     "condition by itself, and not for scans that are unlike all of these."
 )
 
 
-#: What the network carries already, and on whom it was fitted.
+#: Scales that the network has already, fitted on its validation patients.
 _SCALES = {
     "temperature": "logits divided by the temperature {:.3g}",
     "variance_scale": "their propagated variance multiplied by {:.3g}",
@@ -45,7 +43,7 @@ def calibration_section(
     content : mapping or None
         Of `calibration.json`; None if the model has none.
     figures : mapping
-        `calibrating.Fitted.figures`.
+        `calibration.Fitted.figures`.
     options : mapping, optional
         Of the network's family, its temperature and variance scale among them.
     """
@@ -89,112 +87,108 @@ def with_section(card: str, section: str) -> str:
 
 
 def _scales(options: Mapping[str, Any]) -> list[str]:
-    told = [text.format(options[name]) for name, text in _SCALES.items() if options.get(name) is not None]
-    if not told:
+    scales = [text.format(options[name]) for name, text in _SCALES.items() if options.get(name) is not None]
+    if not scales:
         return []
     return [
         f"Before that, and not within the folds, the network was scaled on clean images of the validation "
-        f"patients of its training: {', '.join(told)}. This is in every column; `raw` has nothing else.\n"
+        f"patients of its training: {', '.join(scales)}. This is in every column; `raw` has nothing else.\n"
     ]
 
 
 def _curve(figures: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "| ECE (15 bins) of the error probability | raw | calibrated | whole image, calibrated |",
-        "|---|---|---|---|",
+    rows = [
+        [
+            group,
+            decimal(near["raw"]),
+            decimal(near["isotonic"]),
+            decimal(figures["image"][group]["isotonic"], 4),
+        ]
+        for group, near in figures["near"].items()
     ]
-    for group, found in figures["near"].items():
-        image = figures["image"][group]
-        lines.append(f"| {group} | {found['raw']:.3f} | {found['isotonic']:.3f} | {image['isotonic']:.4f} |")
-    return [*lines, "\nThe first two within 3 voxels of truth or prediction.\n"]
+    heads = ["ECE (15 bins) of the error probability", "raw", "calibrated", "whole image, calibrated"]
+    return [markdown_table(heads, rows), "\nThe first two within 3 voxels of truth or prediction.\n"]
 
 
 def _volumes(figures: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "| 90 % volume interval | covers, clean | covers, pool | width, ml | width without uncertainty, ml |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for name, found in figures.items():
         pool = found["pool"]
-        lines.append(
-            f"| {name} | {found['clean']['coverage']:.1%} | {pool['coverage']:.1%} "
-            f"| {pool['mean_width_ml']:.2f} | {pool['mean_width_without_uncertainty_ml']:.2f} |"
-        )
-    return [*lines, ""]
+        widths = (pool["mean_width_ml"], pool["mean_width_without_uncertainty_ml"])
+        covered = (found["clean"]["coverage"], pool["coverage"])
+        rows.append([name, *(f"{share:.1%}" for share in covered), *(decimal(width, 2) for width in widths)])
+    heads = ["90 % volume interval", "covers, clean", "covers, pool", "width, ml"]
+    return [markdown_table([*heads, "width without uncertainty, ml"], rows), ""]
 
 
 def _quality(figures: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "| expected DSC | error, clean | error, pool | 90 % interval covers | failure AUROC | Spearman |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, found in figures.items():
         ranking = found["ranking"]["predicted"]
-        auroc, spearman = (_number(ranking[key]) for key in ("failure_auroc", "spearman"))
-        lines.append(
-            f"| {name} | {found['clean']['mean_absolute_error']:.3f} "
-            f"| {found['pool']['mean_absolute_error']:.3f} | {found['pool']['coverage']:.1%} "
-            f"| {auroc} | {spearman} |"
+        errors = (found[group]["mean_absolute_error"] for group in ("clean", "pool"))
+        rows.append(
+            [
+                name,
+                *map(decimal, errors),
+                f"{found['pool']['coverage']:.1%}",
+                *(decimal(ranking[key]) for key in ("failure_auroc", "spearman")),
+            ]
         )
-    return [*lines, ""]
+    heads = ["expected DSC", "error, clean", "error, pool", "90 % interval covers", "failure AUROC"]
+    return [markdown_table([*heads, "Spearman"], rows), ""]
 
 
 def _by_condition(volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> list[str]:
     """What holds on average need not hold under each condition: a table for each structure."""
     lines = []
     for name in filter(quality.__contains__, volumes):
-        lines += [
-            f"| {name} | volume interval covers | without uncertainty | true DSC | expected DSC | covers |",
-            "|---|---|---|---|---|---|",
-            *(_condition_row(condition, volumes[name], quality[name]) for condition in volumes[name]),
-            "",
-        ]
+        heads = [name, "volume interval covers", "without uncertainty", "true DSC", "expected DSC", "covers"]
+        rows = [_condition_row(condition, volumes[name], quality[name]) for condition in volumes[name]]
+        lines += [markdown_table(heads, rows), ""]
     return lines
 
 
-def _condition_row(condition: str, volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
+def _condition_row(condition: str, volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> list[str]:
     volume, expected = volumes[condition], quality[condition]
-    return (
-        f"| {condition} | {volume['coverage']:.1%} | {volume['coverage_without_uncertainty']:.1%} "
-        f"| {expected['true_dsc']:.3f} | {expected['predicted_dsc']:.3f} | {expected['coverage']:.1%} |"
-    )
+    return [
+        condition,
+        f"{volume['coverage']:.1%}",
+        f"{volume['coverage_without_uncertainty']:.1%}",
+        decimal(expected["true_dsc"]),
+        decimal(expected["predicted_dsc"]),
+        f"{expected['coverage']:.1%}",
+    ]
 
 
 def _regions(figures: Mapping[str, Any]) -> list[str]:
     """Whether looking at the regions finds what matters, sooner than looking elsewhere."""
-    lines = [
-        "Regions, on the raw error probability, and as many voxels elsewhere: the share of all errors "
-        "thicker than one voxel that lies there (and the share of these voxels that are wrong).\n",
-        "| looking at | regions an image | their voxels | in the regions | most uncertain voxels "
-        "| rim of the mask |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for condition, found in figures.items():
         cells = (
             f"{_percent(found[f'{place}_thick'])} ({_percent(found[f'{place}_wrong'])})"
             for place in ("in_regions", "most_uncertain", "in_rim")
         )
-        lines.append(
-            f"| {condition} | {found['regions']:.1f} | {found['voxels']:.0f} | {' | '.join(cells)} |"
-        )
-    return [*lines, ""]
+        rows.append([condition, f"{found['regions']:.1f}", f"{found['voxels']:.0f}", *cells])
+    heads = ["looking at", "regions an image", "their voxels", "in the regions", "most uncertain voxels"]
+    return [
+        "Regions, on the raw error probability, and as many voxels elsewhere: the share of all errors "
+        "thicker than one voxel that lies there (and the share of these voxels that are wrong).\n",
+        markdown_table([*heads, "rim of the mask"], rows),
+        "",
+    ]
 
 
 def _percent(value: float | None) -> str:
-    return "none" if value is None else f"{value:.0%}"
+    return MISSING if value is None else f"{value:.0%}"
 
 
 def _input(reference: Mapping[str, Any]) -> list[str]:
     return [
         f"Input check: every image is compared with the {reference['cases']} images of training and "
-        f"validation, by {len(reference['facts'])} facts, and what is unlike them is told. Of patients left "
-        f"out of the comparison, {reference['false_alarms']:.1%} were called unlike the others.",
+        f"validation, by {len(reference['facts'])} facts, and what is unlike them is reported. Of patients "
+        f"left out of the comparison, {reference['false_alarms']:.1%} were called unlike the others.",
         "",
     ]
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
 
 
 def check_new(output: Path) -> None:
@@ -221,7 +215,7 @@ def recalibrated(
     content : mapping
         Of `calibration.json`.
     figures : mapping
-        `calibrating.Fitted.figures`, for the card.
+        `calibration.Fitted.figures`, for the card.
     output : Path
         Folder to write; must not exist.
 
@@ -241,9 +235,9 @@ def recalibrated(
 def _metrics(
     bundle: Bundle, content: Mapping[str, Any], figures: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """Those of the bundle, without what was said of its old calibration."""
+    """Those of the bundle, with the new calibration in the place of the old one."""
     metrics = bundle.metrics()
     if metrics is None or "calibration" not in metrics:
         return metrics
-    told = {**metrics["calibration"], "calibration": content, "figures": figures}
-    return {**metrics, "calibration": told}
+    replaced = {**metrics["calibration"], "calibration": content, "figures": figures}
+    return {**metrics, "calibration": replaced}

@@ -6,19 +6,57 @@ import csv
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trustseg_training.config import FitConfiguration, is_run
-from trustseg_training.config.settings import concerns
+from trustseg_training.config.declaration import default_of
+from trustseg_training.config.settings import PLACES, concerns
+from trustseg_training.formatting import decimal, length, markdown_table
 from trustseg_training.training import BEST
-
-if TYPE_CHECKING:
-    from .exporting import Details
-
+from TrustSegLib.bundle.description import Structure
+from TrustSegLib.errors import OptionError
 
 _LOSS, _SCORE = "train/loss", "val/dice"
+
+
+@dataclass(frozen=True)
+class Details:
+    """Description of a model that a person writes: see ``Training/models`` for an example."""
+
+    name: str
+    version: str
+    description: str
+    modality: str
+    channels: list[str]
+    license: str
+    data: str
+    data_license: str
+    limits: list[str]
+    structures: list[Structure]
+
+    @classmethod
+    def read(cls, path: Path) -> Details:
+        """Read a JSON file.
+
+        Raises
+        ------
+        OptionError
+            The file is missing or not JSON, or its keys are not those of this class.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise OptionError(f"{path}: cannot be read as JSON ({error}); see Training/models") from error
+        expected = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or set(values) != expected:
+            raise OptionError(f"{path}: needs exactly the keys {', '.join(sorted(expected))}")
+        try:
+            structures = [Structure.from_dict(entry) for entry in values["structures"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise OptionError(f"{path}: structure not complete ({error}); see Training/models") from error
+        return cls(**{**values, "structures": structures})
 
 
 def model_card(
@@ -34,7 +72,7 @@ def model_card(
     Parameters
     ----------
     details : Details
-        What a person said of the model.
+        Written by a person.
     configuration : FitConfiguration
         Of the first run.
     runs : sequence of Path
@@ -42,9 +80,9 @@ def model_card(
     patients : dict
         Number of patients per set.
     summary : dict
-        Of `validation.summarize`, on the validation patients.
+        Of `exporting.summarize`, on the validation patients.
     checkpoint : str
-        Whose weights these are, `run.BEST` or `run.LAST`.
+        Whose weights these are, `training.BEST` or `training.LAST`.
 
     Returns
     -------
@@ -64,7 +102,7 @@ def model_card(
 
 
 def _choice_of_epoch(configuration: FitConfiguration, checkpoint: str) -> str:
-    """What the patients of the table had to do with the weights."""
+    """How the patients of the table had an influence on the weights."""
     if checkpoint == BEST:
         return "the epoch was chosen on them"
     if configuration.early_stopping is not None:
@@ -76,15 +114,18 @@ def _validation_table(patients: dict[str, int], summary: dict, chosen: str) -> s
     lines = [
         f"{patients['validation']} validation patients, who trained no weight; {chosen}. "
         "Per whole volume, mean over patients.\n",
-        "| structure | DSC mean | DSC sd | DSC lowest | HD95, mm |",
-        "|---|---|---|---|---|",
+        markdown_table(
+            ["structure", "DSC mean", "DSC sd", "DSC lowest", "HD95, mm"],
+            [
+                [
+                    structure,
+                    *(decimal(row[f"dice_{statistic}"]) for statistic in ("mean", "std", "min")),
+                    length(row["hd95_mm_mean"]),
+                ]
+                for structure, row in summary.items()
+            ],
+        ),
     ]
-    for structure, row in summary.items():
-        distance = "none" if row["hd95_mm_mean"] is None else f"{row['hd95_mm_mean']:.2f}"
-        lines.append(
-            f"| {structure} | {row['dice_mean']:.3f} | {row['dice_std']:.3f} "
-            f"| {row['dice_min']:.3f} | {distance} |"
-        )
     missing = sum(row["hd95_missing"] for row in summary.values())
     if missing:
         lines.append(f"\nHD95 leaves out {missing} of them, with an empty prediction or truth.")
@@ -130,7 +171,7 @@ def _origins(configuration: FitConfiguration) -> list[str]:
     seen: set[Path] = set()
     while configuration.initialize_from is not None:
         run = Path(configuration.initialize_from)
-        if run in seen or not is_run(run):  # a bundle tells its own in its card
+        if run in seen or not is_run(run):  # a bundle has its own in its card
             break
         seen.add(run)
         configuration = FitConfiguration.load(run)
@@ -150,11 +191,11 @@ def _log_table(run: Path) -> str:
                     epochs.setdefault(int(row["epoch"]), {}).update(known)
     found = {name for row in epochs.values() for name in row}
     columns = sorted(found, key=lambda name: (name != _LOSS, name == _SCORE, _is_region(name), name))
-    lines = ["| epoch | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    rows = []
     for epoch, row in sorted(epochs.items()):
         cells = (f"{float(row[name]):.4f}" if name in row else "" for name in columns)
-        lines.append(f"| {epoch + 1} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([str(epoch + 1), *cells])
+    return markdown_table(["epoch", *columns], rows)
 
 
 def _is_logged(name: str) -> bool:
@@ -166,27 +207,20 @@ def _is_region(name: str) -> bool:
     return not name.removeprefix(f"{_SCORE}_").isdigit()
 
 
-_PLACES = ("data", "initialize_from", "cache")
-
-
 def command_line(configuration: FitConfiguration) -> str:
-    """Write `trustseg-train fit` with every option that counts and is no default; folders by their name."""
+    """`trustseg-train fit` with every option that has an effect and is not the default; folders by name."""
     words = ["trustseg-train", "fit", Path(configuration.data).name]
     for field in fields(configuration):
         value = getattr(configuration, field.name)
-        if field.name != "data" and value != _default(field) and concerns(field.name, configuration.family):
+        if field.name != "data" and value != default_of(field) and concerns(field.name, configuration.family):
             words += _option(field.name, value)
     return shlex.join(words) + " --output RUN"
-
-
-def _default(field: Field) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def _option(name: str, value: Any) -> list[str]:
     if isinstance(value, dict) or is_dataclass(value):  # has parts: see `--set`
         content = asdict(value) if is_dataclass(value) else value
         return ["--set", f"{name}={json.dumps(content)}"]
-    value = Path(value).name if name in _PLACES else value
+    value = Path(value).name if name in PLACES else value
     values = value if isinstance(value, tuple) else (value,)
     return [f"--{name.replace('_', '-')}", *("none" if part is None else str(part) for part in values)]

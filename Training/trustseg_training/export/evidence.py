@@ -1,7 +1,4 @@
-"""What robustness and moment checks found of the exported weights.
-
-For the bundle's `metrics.json` and its card.
-"""
+"""Results of robustness tests and moment checks of the exported weights, for `metrics.json` and the card."""
 
 from __future__ import annotations
 
@@ -12,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from trustseg_training.evaluation import load_evaluated_ensemble, load_evaluated_model
+from trustseg_training.formatting import markdown_table
 from trustseg_training.robustness.model_record import robustness_markdown, robustness_record
+from TrustSegLib.contract import MOMENTS_FILE, MOMENTS_SCHEMA
 from TrustSegLib.errors import OptionError
 
 ROBUSTNESS_TITLE = "## Verification"
@@ -20,21 +19,21 @@ ROBUSTNESS_TITLE = "## Verification"
 
 @dataclass(frozen=True)
 class RobustnessResults:
-    """Which verifications a bundle tells of.
+    """Robustness tests that a bundle reports.
 
     Attributes
     ----------
     folders : tuple of Path
-        That `trustseg-train verify` wrote, one for each suite.
+        Written by `trustseg-train verify`, one for each suite.
     name : str or None
-        Of the model there; None: that of the run's folder.
+        Of the model in them; None for the name of the run's folder.
     """
 
     folders: tuple[Path, ...] = ()
     name: str | None = None
 
     def read(self, runs: Sequence[Path], checkpoint: str) -> list[dict[str, Any]]:
-        """Read the verdict of each, making sure that it is of these weights.
+        """Read the results of each, making sure that they are of these weights.
 
         Raises
         ------
@@ -47,25 +46,28 @@ class RobustnessResults:
         if several and self.name is None:
             raise OptionError("export: an ensemble has no name of its own; give --verdict-name")
         name = self.name or runs[0].absolute().name
-        subject = (
+        evaluated = (
             load_evaluated_ensemble(name, runs, checkpoint)
             if several
             else load_evaluated_model(runs[0], checkpoint)
         )
-        return [robustness_record(folder, name, subject.model.sha256) for folder in self.folders]
+        return [robustness_record(folder, name, evaluated.model.sha256) for folder in self.folders]
 
 
-def robustness_section(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown of all verdicts under one heading."""
-    texts = [robustness_markdown(verdict).removeprefix(ROBUSTNESS_TITLE).strip("\n") for verdict in verdicts]
+def robustness_section(records: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown of all results under one heading."""
+    texts = [robustness_markdown(record).removeprefix(ROBUSTNESS_TITLE).strip("\n") for record in records]
     return "\n\n".join([ROBUSTNESS_TITLE, *texts])
 
 
 MOMENTS_TITLE = "## Moments"
-MOMENTS_FILE, MOMENTS_SCHEMA = "moments.json", "trustseg-moments/1"
+_COLUMNS = (
+    *("propagation", "Spearman", "carried / drawn, median", "scale", "after it, median [10-90 %]"),
+    *("error of the mean, sd", "argmax agrees"),
+)
 
 _MEANING = (
-    "The variance that is carried through the network, against that of the logits over weights drawn anew "
+    "The variance that is carried through the network, against that of the logits over weights drawn again "
     "for every pass. The scale is what the carried variance has to be multiplied by to be the drawn one; it "
     "is fitted on half of the images, and the ratio after it is measured on the others. It is not the "
     "`variance_scale` among the model's options, if there is one: that makes the probabilities likely on "
@@ -74,16 +76,16 @@ _MEANING = (
 
 
 def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
-    """What `trustseg-train moments` found of a run's weights, small enough for a bundle.
+    """Results of `trustseg-train moments` on a run's weights, small enough for a bundle.
 
     Parameters
     ----------
     folder : Path
-        That the command wrote.
+        Written by the command.
     run : Path
         The exported run.
     checkpoint : str
-        Its `run.BEST` or `run.LAST`.
+        `training.BEST` or `training.LAST`.
 
     Returns
     -------
@@ -103,7 +105,7 @@ def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise OptionError(f"{path}: no check of the moments ({error}); run trustseg-train moments") from error
     if not isinstance(found, dict) or found.get("schema") != MOMENTS_SCHEMA:
-        raise OptionError(f"{path}: not of the schema {MOMENTS_SCHEMA}; run trustseg-train moments anew")
+        raise OptionError(f"{path}: not of the schema {MOMENTS_SCHEMA}; run trustseg-train moments again")
     if found["sha256"] != load_evaluated_model(run, checkpoint).model.sha256:
         raise OptionError(
             f"{path}: was measured on a bundle, or on other weights than those of {run}, {checkpoint}; "
@@ -121,18 +123,18 @@ def read_moments(folder: Path, run: Path, checkpoint: str) -> dict[str, Any]:
 def moments_section(found: Mapping[str, Any], propagation: str) -> str:
     """Markdown of `read_moments`; the row of the model's own propagation mode is in bold."""
     conditions = ", ".join(found["conditions"])
-    lines = [
-        f"{MOMENTS_TITLE}\n",
-        f"{found['samples']:,} sets of weights on crops of {found['images']} images ({conditions}). "
-        f"{_MEANING}\n",
-        "| propagation | Spearman | carried / drawn, median | scale | after it, median [10-90 %] "
-        "| error of the mean, sd | argmax agrees |",
-        "|---|---|---|---|---|---|---|",
+    rows = [
+        [f"**{name}**" if name == propagation else name, *_cells(mode)]
+        for name, mode in found["modes"].items()
     ]
-    for name, mode in found["modes"].items():
-        shown = f"**{name}**" if name == propagation else name
-        lines.append(f"| {shown} | {' | '.join(_cells(mode))} |")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{MOMENTS_TITLE}\n",
+            f"{found['samples']:,} sets of weights on crops of {found['images']} images ({conditions}). "
+            f"{_MEANING}\n",
+            markdown_table(_COLUMNS, rows),
+        ]
+    )
 
 
 def _mode(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,52 +19,14 @@ from trustseg_training.metrics import dice, hd95
 from trustseg_training.training import BEST, load_weights, volume_network
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
 from TrustSegLib.bundle.calibration import fits_modality
-from TrustSegLib.bundle.description import ModelInput, Structure, TrainingRecord
+from TrustSegLib.bundle.description import ModelInput, TrainingRecord
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.networks import build, join_members
 
 from .calibration import calibration_section, with_section
-from .card import command_line, model_card
+from .card import Details, command_line, model_card
 from .evidence import RobustnessResults, moments_section, read_moments, robustness_section
-
-
-@dataclass(frozen=True)
-class Details:
-    """What a person has to say of a model: see ``Training/models`` for an example."""
-
-    name: str
-    version: str
-    description: str
-    modality: str
-    channels: list[str]
-    license: str
-    data: str
-    data_license: str
-    limits: list[str]
-    structures: list[Structure]
-
-    @classmethod
-    def read(cls, path: Path) -> Details:
-        """Read a JSON file.
-
-        Raises
-        ------
-        OptionError
-            The file is missing or not JSON, or its keys are not those of this class.
-        """
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise OptionError(f"{path}: cannot be read as JSON ({error}); see Training/models") from error
-        expected = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != expected:
-            raise OptionError(f"{path}: needs exactly the keys {', '.join(sorted(expected))}")
-        try:
-            structures = [Structure.from_dict(entry) for entry in values["structures"]]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise OptionError(f"{path}: structure not complete ({error}); see Training/models") from error
-        return cls(**{**values, "structures": structures})
 
 
 def export(
@@ -73,7 +34,7 @@ def export(
     bundle: Path,
     details: Path,
     checkpoint: str = BEST,
-    verdicts: RobustnessResults | None = None,
+    robustness: RobustnessResults | None = None,
     moments: Path | None = None,
 ) -> Bundle:
     """Evaluate a checkpoint on the validation patients and write the bundle.
@@ -88,9 +49,9 @@ def export(
     details : Path
         JSON of `Details`.
     checkpoint : str
-        `run.BEST` or `run.LAST`, of every run.
-    verdicts : Verdicts, optional
-        Verifications of these weights, for `metrics.json` and the card.
+        `training.BEST` or `training.LAST`, of every run.
+    robustness : RobustnessResults, optional
+        Robustness tests of these weights, for `metrics.json` and the card.
     moments : Path, optional
         Folder of `trustseg-train moments` on these weights, for the same places.
 
@@ -105,10 +66,10 @@ def export(
         The run, the details or the bundle folder is not usable.
     """
     runs = [runs] if isinstance(runs, Path) else list(runs)
-    configuration, told = FitConfiguration.load(runs[0]), Details.read(details)
+    configuration, described = FitConfiguration.load(runs[0]), Details.read(details)
     if os.path.lexists(bundle):  # save_bundle says so too, but only after the evaluation
         raise BundleError(f"{bundle}: exists already; remove it or choose another folder")
-    if [structure.name for structure in told.structures] != list(configuration.structures):
+    if [structure.name for structure in described.structures] != list(configuration.structures):
         raise OptionError(
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
         )
@@ -117,21 +78,21 @@ def export(
     _check_finished(runs[0], exported)
     fitted = exported.fitted or {}
     calibration, figures = fitted.get("calibration"), fitted.get("figures", {})
-    _check_modality(calibration, told, details)
-    verified = (verdicts or RobustnessResults()).read(runs, checkpoint)
+    _check_modality(calibration, described, details)
+    verified = (robustness or RobustnessResults()).read(runs, checkpoint)
     network = build(configuration.network, exported.family, configuration.propagation, **exported.options)
     network.eval().load_state_dict(exported.weights)
     data = PatientData(cache_at_hand(configuration), runs[0])
     rows = evaluate(network, data.read("val"), configuration)
     summary = summarize(rows)
     patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
-    card = model_card(told, configuration, runs, patients, summary, checkpoint)
+    card = model_card(described, configuration, runs, patients, summary, checkpoint)
     card = with_section(card, calibration_section(calibration, figures, exported.options))
     if checked:
         card = with_section(card, moments_section(checked, configuration.propagation))
     if verified:
         card = with_section(card, robustness_section(verified))
-    description = _description(told, configuration, exported, patients, _commands(runs))
+    description = _description(described, configuration, exported, patients, _commands(runs))
     metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
     if exported.fitted is not None:
         metrics["calibration"] = exported.fitted
@@ -143,18 +104,18 @@ def export(
 
 
 def _check_finished(run: Path, exported: Exported) -> None:
-    """A calibration that was stopped has scales and nothing that tells how good they are."""
+    """A calibration that was stopped has scales, but no figures."""
     if exported.fitted is not None and "calibration" not in exported.fitted:
         raise OptionError(f"{run}: its calibration was stopped half-way; repeat trustseg-train calibrate")
 
 
-def _check_modality(calibration: dict[str, Any] | None, told: Details, path: Path) -> None:
-    """The facts of CT are others than those of all else: with the wrong ones nothing could be compared."""
-    found = (calibration or {}).get("input", {}).get("modality", told.modality)
-    if not fits_modality(found, told.modality):
+def _check_modality(calibration: dict[str, Any] | None, details: Details, path: Path) -> None:
+    """Input facts of CT differ from those of other modalities, and cannot be compared with them."""
+    found = (calibration or {}).get("input", {}).get("modality", details.modality)
+    if not fits_modality(found, details.modality):
         raise OptionError(
-            f"{path}: modality {told.modality}, but the run was calibrated as {found}; repeat "
-            f"trustseg-train calibrate with --modality {told.modality}"
+            f"{path}: modality {details.modality}, but the run was calibrated as {found}; repeat "
+            f"trustseg-train calibrate with --modality {details.modality}"
         )
 
 

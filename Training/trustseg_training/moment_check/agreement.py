@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from TrustSegLib.errors import OptionError
 from TrustSegLib.moments import ClassMoments, Gaussian
 
 from .analytic import Analytic, in_mode, propagate
-from .sampling import Sums, Truth
-
-#: Variances below are none: of padded or dead channels.
-_NO_VARIANCE = 1e-12
+from .sampling import NO_VARIANCE, Sums, Truth
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def agreement(analytic: Gaussian, sampled: Sums) -> Agreement:
 def compare(analytic: Gaussian, sampled: Gaussian) -> Agreement:
     """As `agreement`, with the sampled moments given."""
     mean, variance, true_mean, true_variance = (_flat(x) for x in (*analytic, *sampled))
-    varies = true_variance > _NO_VARIANCE
+    varies = true_variance > NO_VARIANCE
     if not varies.any():
         nothing = float("nan")
         return Agreement(nothing, Ratio(*3 * [nothing]), *3 * [nothing])
@@ -67,7 +64,7 @@ def compare(analytic: Gaussian, sampled: Gaussian) -> Agreement:
     size = np.abs(error)
     return Agreement(
         spearman(variance[varies], true_variance[varies]),
-        ratio(variance[varies], true_variance[varies]),
+        summarized(variance[varies] / true_variance[varies]),
         float(size.mean()),
         float(np.median(size)),
         float(error.mean()),
@@ -76,22 +73,21 @@ def compare(analytic: Gaussian, sampled: Gaussian) -> Agreement:
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float:
     """Rank correlation; NaN where one does not vary."""
-    ranks = [rankdata(values) for values in (first, second)]
-    if min(np.ptp(each) for each in ranks) == 0:
+    if min(np.ptp(first), np.ptp(second)) == 0:
         return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(spearmanr(first, second).statistic)
 
 
-def ratio(variance: np.ndarray, truth: np.ndarray) -> Ratio:
-    """Of arrays without zeros in the truth."""
-    low, median, high = np.quantile(variance / truth, (0.1, 0.5, 0.9))
+def summarized(ratios: np.ndarray) -> Ratio:
+    """Median and band of the ratios of all voxels."""
+    low, median, high = np.quantile(ratios, (0.1, 0.5, 0.9))
     return Ratio(float(median), float(low), float(high))
 
 
 def variance_ratios(analytic: Gaussian, sampled: Sums, images: Sequence[int]) -> np.ndarray:
     """Analytic by sampled variance of all values of some images that vary."""
     variance, truth = (_flat(x[list(images)]) for x in (analytic.variance, sampled.variance))
-    return variance[truth > _NO_VARIANCE] / truth[truth > _NO_VARIANCE]
+    return variance[truth > NO_VARIANCE] / truth[truth > NO_VARIANCE]
 
 
 def argmax_agreement(analytic: Tensor, sampled: Tensor) -> float:

@@ -1,6 +1,6 @@
-"""The moments that a network propagates, layer by layer and at the output, for a propagation mode.
+"""The moments that a network propagates, layer by layer and at the output, for each propagation mode.
 
-And the correlation of neighboring voxels' errors that fits the sampled variances best.
+Also the correlation of neighboring voxels' errors that fits the sampled variances best.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from TrustSegLib.moments import ClassMoments, Gaussian, LogitMoments, carry, readout_exact, readout_taylor
 from TrustSegLib.networks import build
 
-from .sampling import BATCH, Truth, as_gaussian, layer_pairs
+from .sampling import BATCH, NO_VARIANCE, Truth, as_gaussian, layer_pairs
 
-#: Of one layer: its name, itself, its input and its answer. What it returns takes the answer's place.
+#: Takes a layer's name, the layer, its input and its output; what it returns replaces the output.
 Watcher = Callable[[str, nn.Module, tuple, Gaussian | LogitMoments], Gaussian | None]
 
 
@@ -37,7 +37,7 @@ class Analytic:
     classes: ClassMoments
 
     def output(self, name: str) -> Gaussian:
-        """Moments of what `truth.OUTPUTS` names."""
+        """Moments of one of `sampling.OUTPUTS`."""
         if name == "probabilities":
             return Gaussian(*self.classes)
         return contrasts(self.logits) if name == "contrasts" else as_gaussian(self.logits)
@@ -69,10 +69,10 @@ def contrasts(logits: LogitMoments) -> Gaussian:
 
 @contextmanager
 def watched(network: nn.Module, watcher: Watcher) -> Iterator[None]:
-    """Show every layer that answers moments to a function while the network runs."""
+    """Call a function with every layer whose output is moments while the network runs."""
 
     def showing(name: str) -> Callable[..., Gaussian | None]:
-        return lambda module, inputs, answer: watcher(name, module, inputs, answer)
+        return lambda module, inputs, output: watcher(name, module, inputs, output)
 
     hooks = [
         network.get_submodule(name).register_forward_hook(showing(name)) for name in layer_pairs(network)
@@ -85,11 +85,11 @@ def watched(network: nn.Module, watcher: Watcher) -> Iterator[None]:
 
 
 def propagated_layers(network: nn.Module, images: Tensor) -> dict[str, Gaussian]:
-    """Moments of every layer's answer, with the errors of all layers before it."""
+    """Moments of every layer's output, with the errors of all layers before it."""
     found: dict[str, Gaussian] = {}
 
-    def keep(name: str, _: nn.Module, __: tuple, answer: Gaussian | LogitMoments) -> None:
-        found[name] = as_gaussian(answer)
+    def keep(name: str, _: nn.Module, __: tuple, output: Gaussian | LogitMoments) -> None:
+        found[name] = as_gaussian(output)
 
     with torch.no_grad(), watched(network, keep):
         network(images)
@@ -97,13 +97,13 @@ def propagated_layers(network: nn.Module, images: Tensor) -> dict[str, Gaussian]
 
 
 def local_layers(network: nn.Module, truth: Truth) -> dict[str, Gaussian]:
-    """Moments of every layer's answer to the sampled moments of its input: the error of this layer alone."""
+    """Moments of every layer's output given the sampled moments of its input: the layer's own error."""
     found: dict[str, Gaussian] = {}
     sampled = sampled_layers(truth)
 
-    def replace(name: str, _: nn.Module, __: tuple, answer: Gaussian | LogitMoments) -> Gaussian | None:
-        found[name] = as_gaussian(answer)
-        return None if isinstance(answer, LogitMoments) else carry(answer, as_gaussian(sampled[name]))
+    def replace(name: str, _: nn.Module, __: tuple, output: Gaussian | LogitMoments) -> Gaussian | None:
+        found[name] = as_gaussian(output)
+        return None if isinstance(output, LogitMoments) else carry(output, as_gaussian(sampled[name]))
 
     with torch.no_grad(), watched(network, replace):
         network(truth.images[: truth.layer_images])
@@ -111,7 +111,7 @@ def local_layers(network: nn.Module, truth: Truth) -> dict[str, Gaussian]:
 
 
 def sampled_layers(truth: Truth) -> Mapping[str, Gaussian]:
-    """Mean and variance of every layer's answer over the weight sets, float32."""
+    """Mean and variance of every layer's output over the weight sets, float32."""
     moments = {name: truth.of(name) for name in truth.pairs}
     return {name: Gaussian(each.mean.float(), each.variance.float()) for name, each in moments.items()}
 
@@ -133,16 +133,16 @@ def correlated_layers(network: nn.Module) -> list[str]:
 
 
 def fit_correlations(network: nn.Module, truth: Truth, *, local: bool) -> dict[str, float]:
-    """Fit r of every layer against the sampled variance of its answer.
+    """Fit r of every layer to the sampled variance of its output.
 
     The variance of a layer is linear in r, ``v(r) = (1 - r) v(0) + r v(1)``; r minimizes the mean of
-    ``(v(r) / v_sampled - 1)^2``. It is not held within [0, 1]: what leaves it tells that something else than
-    neighbors is missing.
+    ``(v(r) / v_sampled - 1)^2``. It is not held within [0, 1]: a value outside shows that something other
+    than neighbors is missing.
 
     Parameters
     ----------
     network : nn.Module
-        Of `analytic.in_mode`, in the mode ``correlated``.
+        Of `in_mode`, in the mode ``correlated``.
     truth : Truth
         With layers.
     local : bool
@@ -157,17 +157,17 @@ def fit_correlations(network: nn.Module, truth: Truth, *, local: bool) -> dict[s
     fitted: dict[str, float] = {}
     sampled, names = sampled_layers(truth), set(correlated_layers(network))
 
-    def fit(name: str, module: nn.Module, inputs: tuple, answer: Gaussian | LogitMoments) -> Gaussian | None:
+    def fit(name: str, module: nn.Module, inputs: tuple, output: Gaussian | LogitMoments) -> Gaussian | None:
         if name in names and isinstance(inputs[0], Gaussian):
             ends = [_variance(module, inputs[0], end) for end in (0.0, 1.0)]
             found = _least_squares(*ends, sampled[name].variance)
             if found is not None:
                 fitted[name] = found
                 held = min(max(found, 0.0), 1.0)
-                answer = carry(answer, Gaussian(answer.mean, torch.lerp(*ends, held)))
-        if isinstance(answer, LogitMoments):
+                output = carry(output, Gaussian(output.mean, torch.lerp(*ends, held)))
+        if isinstance(output, LogitMoments):
             return None
-        return carry(answer, as_gaussian(sampled[name] if local else answer))
+        return carry(output, as_gaussian(sampled[name] if local else output))
 
     with torch.no_grad(), watched(network, fit):
         network(truth.images[: truth.layer_images])
@@ -191,7 +191,7 @@ def _variance(module: nn.Module, x: Gaussian, correlation: float) -> Tensor:
 
 def _least_squares(none: Tensor, full: Tensor, truth: Tensor) -> float | None:
     """The r that brings ``v(r) / truth`` closest to 1."""
-    varies = truth > 1e-12
+    varies = truth > NO_VARIANCE
     start = (none[varies] / truth[varies]).double()
     step = (full[varies] / truth[varies]).double() - start
     size = float(step.square().sum())

@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from trustseg_training.evaluation import choose_cases, load_evaluated_model
 from trustseg_training.training import BEST
+from TrustSegLib.contract import MOMENTS_SCHEMA
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.inference.device import choose_device
+from TrustSegLib.networks import PROPAGATIONS
 
 from .agreement import FEWEST_SAMPLES
 from .crops import CLEAN, Crops, check_shape, read_crops
@@ -25,7 +27,6 @@ from .report import band, draw_check, write_tables
 from .sampling import Truth
 
 SUMS = "sums.safetensors"
-MODES = ("taylor", "exact", "correlated")
 
 #: Between two savings of the sums.
 SAVE_SECONDS = 120.0
@@ -49,19 +50,19 @@ class MomentCheck:
     seed : int
         Of weight sets and corruptions.
     layer_images : int
-        The layers are followed on so many of the images.
+        Images on which every layer is compared.
     split, device : str
         As for the other commands.
     checkpoint : str
-        Of a run, `run.BEST` or `run.LAST`.
+        Of a run, `training.BEST` or `training.LAST`.
     minutes : float or None
-        Stop to draw after so long, and report what is there.
+        Stop sampling after so long, and report what is there.
     """
 
     images: int = 20
     samples: int = 10_000
     crop: tuple[int, int, int] = (24, 32, 24)
-    modes: tuple[str, ...] = MODES
+    modes: tuple[str, ...] = PROPAGATIONS
     conditions: tuple[str, ...] = (CLEAN, "gaussian-8dB")
     seed: int = 0
     layer_images: int = 2
@@ -79,7 +80,7 @@ class MomentCheck:
 
 
 def check_moments(model: Path, data: Path, output: Path, check: MomentCheck) -> dict[str, Any]:
-    """Sample a trained network's weights, and compare; called again, it goes on where it stopped.
+    """Sample a trained network's weights, and compare; called again, it continues where it stopped.
 
     Parameters
     ----------
@@ -102,20 +103,20 @@ def check_moments(model: Path, data: Path, output: Path, check: MomentCheck) -> 
     TrustSegError
         Model, data or options cannot be used, the folder holds another check, or it cannot be written.
     """
-    subject = load_evaluated_model(model, check.checkpoint)
+    evaluated = load_evaluated_model(model, check.checkpoint)
     device = choose_device(check.device)
-    network = subject.model.network().to(device)
+    network = evaluated.model.network().to(device)
     shape = check.crop[::-1]
     check_shape(shape, network.size_divisor)
-    cases = choose_cases(subject, data, check.split)[: check.images]
+    cases = choose_cases(evaluated, data, check.split)[: check.images]
     files = [case.identity() for case in cases]
-    crops = read_crops(subject, cases, data, check.conditions, shape, check.seed)
+    crops = read_crops(evaluated, cases, data, check.conditions, shape, check.seed)
     crops = Crops(crops.images.to(device), crops.cases, crops.conditions)
     truth = Truth(network, crops.images, check.layer_images, check.seed)
-    described = [VERSION, subject.model.sha256, check.seed, check.crop, crops.cases, crops.conditions]
+    described = [VERSION, evaluated.model.sha256, check.seed, check.crop, crops.cases, crops.conditions]
     key = json.dumps([*described, truth.layer_images, files])
     _sample(truth, check, _made(output) / SUMS, key)
-    return _report(network, truth, crops, check, output, subject.name, subject.model.sha256)
+    return _report(network, truth, crops, check, output, evaluated.name, evaluated.model.sha256)
 
 
 def _sample(truth: Truth, check: MomentCheck, path: Path, key: str) -> None:
@@ -148,7 +149,7 @@ def _report(
     sha256: str,
 ) -> dict[str, Any]:
     numbers = {
-        "schema": "trustseg-moments/1",
+        "schema": MOMENTS_SCHEMA,
         "model": name,
         "sha256": sha256,
         "samples": truth.drawn,

@@ -40,7 +40,7 @@ class Crops:
 
 
 def read_crops(
-    subject: EvaluatedModel,
+    evaluated: EvaluatedModel,
     cases: Sequence[Case],
     data: Path,
     conditions: Sequence[str],
@@ -53,7 +53,7 @@ def read_crops(
 
     Parameters
     ----------
-    subject : Subject
+    evaluated : EvaluatedModel
         Whose input is wanted.
     cases : sequence of Case
         Patients that trained nothing.
@@ -74,21 +74,21 @@ def read_crops(
         A condition is not known.
     """
     wanted = [None if name == CLEAN else parse(name) for name in conditions]
-    known = known_values(subject.label_map, len(subject.structures) + 1)
-    checks = Inspector(subject.model.description.channels, known)
-    images, told = [], []
+    known = known_values(evaluated.label_map, len(evaluated.structures) + 1)
+    checks = Inspector(evaluated.model.description.channels, known)
+    images, names = [], []
     for index, case in enumerate(cases):
         volumes = checks.read(case)
         if volumes is None:
             continue
-        image, label = volumes[0], volumes[1].with_array(remap(volumes[1].array, subject.label_map))
+        image, label = volumes[0], volumes[1].with_array(remap(volumes[1].array, evaluated.label_map))
         if (corruption := wanted[index % len(wanted)]) is not None:
             image = corrupt(image, corruption, _seed_of(case.name, seed), label.array).image
-        images.append(_crop(image, label, subject, shape))
-        told.append((case.name, conditions[index % len(wanted)]))
+        images.append(_crop(image, label, evaluated, shape))
+        names.append((case.name, conditions[index % len(wanted)]))
     if checks.problems:
         raise DatasetError(data, checks.problems)
-    return Crops(torch.from_numpy(np.stack(images)), *map(tuple, zip(*told, strict=True)))
+    return Crops(torch.from_numpy(np.stack(images)), *map(tuple, zip(*names, strict=True)))
 
 
 def check_shape(shape: tuple[int, ...], divisor: int) -> None:
@@ -104,10 +104,10 @@ def check_shape(shape: tuple[int, ...], divisor: int) -> None:
             raise OptionError(f"crop {size}: the network needs multiples of {divisor}; choose one")
 
 
-def _crop(image: Volume, label: Volume, subject: EvaluatedModel, shape: tuple[int, int, int]) -> np.ndarray:
+def _crop(image: Volume, label: Volume, evaluated: EvaluatedModel, shape: tuple[int, int, int]) -> np.ndarray:
     """(C, D, H, W) around the middle of the structures, within the image."""
-    prepared = prepare_image(image, subject.model.description)
-    label = orient(label, subject.model.description.input.orientation)
+    prepared = prepare_image(image, evaluated.model.description)
+    label = orient(label, evaluated.model.description.input.orientation)
     if label.array.shape[1:] != prepared.array.shape[1:]:
         label = resample(label, prepared.spacing, "nearest")
     array, _ = pad_to_patch(prepared.array, shape)

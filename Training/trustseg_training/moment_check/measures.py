@@ -1,4 +1,4 @@
-"""What a check says: every mode's outputs and layers in numbers."""
+"""The numbers of a check: outputs and layers of every mode against the sampled ones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from TrustSegLib.moments import Gaussian
 
-from .agreement import Ratio, agreement, argmax_agreement, compare, scale_of, variance_ratios, within_bound
+from .agreement import (
+    agreement,
+    argmax_agreement,
+    compare,
+    scale_of,
+    summarized,
+    variance_ratios,
+    within_bound,
+)
 from .analytic import (
     Analytic,
     fit_correlations,
@@ -32,13 +39,13 @@ Numbers = dict[str, Any]
 
 
 def measure_modes(network: nn.Module, truth: Truth, crops: Crops, modes: tuple[str, ...]) -> Numbers:
-    """Hold every mode against the truth.
+    """Compare every mode with the truth.
 
     Returns
     -------
     dict
         ``modes``: outputs and layers of each; ``correlation``: r of each layer that has one, fitted;
-        ``truth``: what the two halves of the weight sets differ by.
+        ``truth``: the difference of the two halves of the weight sets.
     """
     networks = {mode: in_mode(network, mode) for mode in modes}
     correlation = {}
@@ -83,18 +90,11 @@ def _scaled(analytic: Analytic, truth: Truth) -> Numbers:
     middle = (count + 1) // 2
     scale = scale_of(analytic, truth, range(middle))
     others = range(middle, count)
-    after = {
-        name: _band(scale * variance_ratios(analytic.output(name), truth.of(name), others))
-        for name in ("logits", "contrasts")
-    }
+    after = {}
+    for name in ("logits", "contrasts"):
+        ratios = scale * variance_ratios(analytic.output(name), truth.of(name), others)
+        after[name] = asdict(summarized(ratios)) if ratios.size else None
     return {"variance_scale": scale, "after_scale": after}
-
-
-def _band(ratios: np.ndarray) -> Numbers | None:
-    if not ratios.size:
-        return None
-    low, median, high = np.quantile(ratios, (0.1, 0.5, 0.9))
-    return asdict(Ratio(float(median), float(low), float(high)))
 
 
 def _by_condition(analytic: Analytic, truth: Truth, conditions: tuple[str, ...]) -> Numbers:

@@ -16,6 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
 
+from trustseg_training.formatting import markdown_table
+from TrustSegLib.contract import MOMENTS_FILE
 from TrustSegLib.errors import OutputError
 
 from .analytic import in_mode, propagate
@@ -35,25 +37,28 @@ def write_tables(numbers: Mapping[str, Any], folder: Path) -> None:
     """
     try:
         text = json.dumps(_without_nan(numbers), indent=1, allow_nan=False)
-        (folder / "moments.json").write_text(text + "\n", encoding="utf-8")
+        (folder / MOMENTS_FILE).write_text(text + "\n", encoding="utf-8")
         (folder / "moments.md").write_text(markdown(numbers), encoding="utf-8")
         with (folder / "moments.csv").open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow(_COLUMNS)
             writer.writerows(_rows(numbers))
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); make room, then go on") from error
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror}); make room, then repeat it"
+        ) from error
 
 
 def markdown(numbers: Mapping[str, Any]) -> str:
     """A row per mode and the target above; then the layers, and r where it was fitted."""
-    lines = [_sentence(numbers), "", _row(["", *(target.name for target in TARGETS), "variance scale"])]
-    lines += [_row(["---"] * (len(TARGETS) + 2))]
-    lines += [_row(["**target**", *(target.wanted for target in TARGETS), ""])]
+    rows = [["**target**", *(target.wanted for target in TARGETS), ""]]
     for mode, found in numbers["modes"].items():
         cells = [target.shown(found) + (" ✓" if target.met(found) else "") for target in TARGETS]
-        lines.append(_row([mode, *cells, f"{found['variance_scale']:.3f}"]))
-    return "\n".join([*lines, "", *_truth_lines(numbers), "", *_layer_lines(numbers), ""])
+        rows.append([mode, *cells, f"{found['variance_scale']:.3f}"])
+    table = markdown_table(["", *(target.name for target in TARGETS), "variance scale"], rows)
+    return "\n".join(
+        [_sentence(numbers), "", table, "", *_truth_lines(numbers), "", *_layer_lines(numbers), ""]
+    )
 
 
 def _sentence(numbers: Mapping[str, Any]) -> str:
@@ -81,20 +86,19 @@ def _layer_lines(numbers: Mapping[str, Any]) -> list[str]:
     names = list(next(iter(modes.values()))["layers"])
     if not names:
         return []
-    lines = [
-        "Analytic / sampled variance of each layer, median: given the sampled moments of its input / "
-        "propagated through all layers.",
-        "",
-        _row(["layer", *modes, "r fitted, local / propagated"]),
-        _row(["---"] * (len(modes) + 2)),
-    ]
+    rows = []
     for name in names:
         cells = [
             " / ".join(f"{found['layers'][name][kind]['ratio']['median']:.3f}" for kind in _KINDS)
             for found in modes.values()
         ]
-        lines.append(_row([name, *cells, _correlations(numbers, name)]))
-    return lines
+        rows.append([name, *cells, _correlations(numbers, name)])
+    return [
+        "Analytic / sampled variance of each layer, median: given the sampled moments of its input / "
+        "propagated through all layers.",
+        "",
+        markdown_table(["layer", *modes, "r fitted, local / propagated"], rows),
+    ]
 
 
 _KINDS = ("local", "propagated")
@@ -105,10 +109,6 @@ def _correlations(numbers: Mapping[str, Any], name: str) -> str:
     if name not in found.get("local", {}) or name not in found["propagated"]:
         return ""
     return " / ".join(f"{found[kind][name]:.2f}" for kind in _KINDS)
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _rows(numbers: Mapping[str, Any]) -> Iterator[list[Any]]:
@@ -253,7 +253,9 @@ def draw_check(
     try:
         figure.savefig(path, dpi=120)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); make room, then go on") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}); make room, then repeat it"
+        ) from error
 
 
 def _scatter(axes: Axes, network: nn.Module, truth: Truth, crops: Crops, modes: tuple[str, ...]) -> None:

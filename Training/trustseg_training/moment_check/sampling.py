@@ -1,4 +1,4 @@
-"""Moments over sampled weight sets: what the analytic ones are held against."""
+"""Moments over sampled weight sets, the reference for the analytic ones."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from TrustSegLib.networks import build
 #: Images that pass at a time: more do not fit into a processor's cache.
 BATCH = 2
 
+#: Variances below are none: of padded or dead channels.
+NO_VARIANCE = 1e-12
+
 OUTPUTS = ("logits", "contrasts", "probabilities")
 _PARTS = ("mean", "squares")
 
@@ -26,7 +29,7 @@ _PARTS = ("mean", "squares")
 class Truth:
     """Running moments of outputs and layers over weight sets.
 
-    Even and odd sets are summed apart: what the halves differ by tells the error of the truth itself.
+    Even and odd sets are summed apart: the difference of the halves is the error of the truth itself.
 
     Parameters
     ----------
@@ -35,7 +38,7 @@ class Truth:
     images : Tensor
         (N, C, D, H, W).
     layer_images : int
-        The layers are followed on so many of the images, the first ones; the outputs on all.
+        Number of images, the first ones, on which every layer is followed; the outputs are on all.
     seed : int
         Of the weight sets.
 
@@ -64,16 +67,16 @@ class Truth:
         parts = []
         if self.layer_images:
             with self._followed(half):
-                parts.append(self._answer(self.images[: self.layer_images]))
+                parts.append(self._logits(self.images[: self.layer_images]))
         rest = self.images[self.layer_images :]
-        parts += [self._answer(batch) for batch in rest.split(BATCH) if len(batch)]
+        parts += [self._logits(batch) for batch in rest.split(BATCH) if len(batch)]
         logits = torch.cat(parts)
         self._add("logits", half, logits)
         self._add("contrasts", half, logits[:, 1:] - logits[:, :1])
         self._add("probabilities", half, torch.softmax(logits, dim=1))
         self.drawn += 1
 
-    def _answer(self, images: Tensor) -> Tensor:
+    def _logits(self, images: Tensor) -> Tensor:
         # One image alone falls into a convolution that is ten times slower on a processor.
         alone = len(images) == 1
         return self.weights.twin(images.expand(2, *images.shape[1:]) if alone else images)[: len(images)]
@@ -81,7 +84,7 @@ class Truth:
     @contextmanager
     def _followed(self, half: int) -> Iterator[None]:
         def following(name: str) -> Callable[..., None]:
-            return lambda _, __, answer: self._add(name, half, answer[: self.layer_images])
+            return lambda _, __, output: self._add(name, half, output[: self.layer_images])
 
         twin = self.weights.twin
         hooks = [
@@ -127,10 +130,10 @@ class Truth:
             temporary.replace(path)
         except (OSError, SafetensorError) as error:
             temporary.unlink(missing_ok=True)
-            raise OutputError(f"{path}: cannot be written ({error}); make room, then go on") from error
+            raise OutputError(f"{path}: cannot be written ({error}); make room, then repeat it") from error
 
     def load(self, path: Path, key: str) -> None:
-        """Go on from what `save` wrote.
+        """Continue from what `save` wrote.
 
         Raises
         ------
@@ -139,13 +142,13 @@ class Truth:
         """
         try:
             with safe_open(path, "pt", device=str(self.images.device)) as file:
-                told = file.metadata() or {}
+                metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
-            raise OptionError(f"{path}: damaged ({error}); remove it to begin anew") from error
-        if told.get("key") != key:
+            raise OptionError(f"{path}: damaged ({error}); remove it to start over") from error
+        if metadata.get("key") != key:
             raise OptionError(f"{path}: sums of another model, seed or crop; choose another folder")
-        self.drawn = int(told["drawn"])
+        self.drawn = int(metadata["drawn"])
         counts = (self.drawn + 1) // 2, self.drawn // 2
         names = dict.fromkeys(name.rsplit("/", 2)[0] for name in tensors)
         for name in names:
@@ -173,7 +176,7 @@ class DrawnWeights:
     Attributes
     ----------
     twin : nn.Module
-        Answers logits (B, K, D, H, W) of the set that was drawn last; the means before.
+        Gives logits (B, K, D, H, W) of the set that was drawn last, and of the means before the first.
 
     Raises
     ------
@@ -209,7 +212,7 @@ def _gaussian(layer: RandomKernels) -> tuple[Tensor, Tensor]:
 
 
 def layer_pairs(network: nn.Module) -> dict[str, str]:
-    """Layers of a variational network that answer moments, and the layer of the twin that draws them.
+    """Layers of a variational network whose output is moments, and the layers of the twin that sample them.
 
     Normalization and activation are two layers in the twin where they are one here.
     """
@@ -224,12 +227,12 @@ def layer_pairs(network: nn.Module) -> dict[str, str]:
     return pairs
 
 
-def as_gaussian(answer: Gaussian | LogitMoments) -> Gaussian:
-    """Mean and variance of what a layer answers, as copies: later layers may write over it."""
-    if isinstance(answer, LogitMoments):
-        own = torch.diagonal(answer.covariance, dim1=1, dim2=2).movedim(-1, 1)
-        return Gaussian(answer.mean.clone(), own.clone())
-    return carry(answer, Gaussian(answer.mean.clone(), answer.variance.clone()))
+def as_gaussian(output: Gaussian | LogitMoments) -> Gaussian:
+    """Mean and variance of a layer's output, as copies: later layers may write over it."""
+    if isinstance(output, LogitMoments):
+        own = torch.diagonal(output.covariance, dim1=1, dim2=2).movedim(-1, 1)
+        return Gaussian(output.mean.clone(), own.clone())
+    return carry(output, Gaussian(output.mean.clone(), output.variance.clone()))
 
 
 class Sums:

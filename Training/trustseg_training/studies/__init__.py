@@ -1,5 +1,5 @@
 """Networks of several kinds, trained with one budget and put into one table."""
 
-from .study import conduct
+from .study import StudyOptions, conduct
 
-__all__ = ["conduct"]
+__all__ = ["StudyOptions", "conduct"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_type_hints
 
 import yaml
 
-from trustseg_training.config import FitConfiguration
-from trustseg_training.config.settings import SettingError
+from trustseg_training.config import FitConfiguration, SettingError
+from trustseg_training.config.settings import setting_types
 from trustseg_training.config.yaml_file import Setting, entries, opened, settings_of_node
+from trustseg_training.training import CHECKPOINTS
 from TrustSegLib.errors import OptionError
-
-CHECKPOINTS = ("best", "last")
+from TrustSegLib.imaging import Normalization
 
 _PLAIN = {"title": str, "compared": tuple[str, ...], "checkpoint": str}
 _NESTED = ("shared", "networks", "variants", "ensembles")
@@ -24,7 +23,7 @@ Settings = dict[str, Setting]
 
 @dataclass(frozen=True)
 class Variant:
-    """A network's weights, used in another way: see `judging.varied`."""
+    """A network's weights, used in another way: see `evaluation.variant_of`."""
 
     network: str
     propagation: str | None = None
@@ -33,7 +32,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Study:
-    """Several networks that are trained alike and judged on the same patients.
+    """Several networks that are trained alike and evaluated on the same patients.
 
     Attributes
     ----------
@@ -48,7 +47,7 @@ class Study:
     compared : tuple of str
         Networks and ensembles of the table; the others are compared with the first.
     checkpoint : str
-        ``last`` judges the last epoch, which no patient had a hand in; ``best`` the one that was best on the
+        ``last`` evaluates the last epoch, which no patient has chosen; ``best`` the one that was best on the
         validation patients.
     """
 
@@ -127,7 +126,7 @@ def _mapping(node: yaml.MappingNode, names: dict) -> yaml.MappingNode:
 
 
 def _settings(path: Path, loader: yaml.SafeLoader, node: yaml.Node) -> Settings:
-    return settings_of_node(path, loader, node, get_type_hints(FitConfiguration))
+    return settings_of_node(path, loader, node, setting_types(Normalization))
 
 
 def _configuration(path: Path, name: str, settings: Settings, data: Path, runs: Path) -> FitConfiguration:
@@ -191,4 +190,6 @@ def _check(path: Path, study: Study, plain: Settings, ensembles: Settings) -> No
         raise OptionError(f"{path}, line {line}: name two or more to compare, each once")
     if study.checkpoint not in CHECKPOINTS:
         line = plain["checkpoint"].line
-        raise OptionError(f"{path}, line {line}: checkpoint {study.checkpoint!r}; choose best or last")
+        raise OptionError(
+            f"{path}, line {line}: checkpoint {study.checkpoint!r}; choose {' or '.join(CHECKPOINTS)}"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from trustseg_training.evaluation import (
 from trustseg_training.evaluation.comparison import Line
 from trustseg_training.evaluation.evaluation import SUMMARY
 from trustseg_training.evaluation.evaluation import TABLE as CASES
+from trustseg_training.formatting import markdown_table
+from trustseg_training.training import CHECKPOINTS
 from TrustSegLib.errors import OptionError, OutputError
 
 from .definition import Study, load_study
@@ -37,18 +39,42 @@ TABLE, COSTS = "study.md", "costs.json"
 TIMED = 3
 
 
-def conduct(
-    path: Path,
-    data: Path,
-    output: Path,
-    *,
-    runs: Path | None = None,
-    split: str = "val",
-    jobs: int = 1,
-    accelerator: str = "auto",
-    device: str = "auto",
-) -> Path:
-    """Carry out a study; called again, it goes on where it stopped.
+@dataclass(frozen=True)
+class StudyOptions:
+    """How a study is carried out.
+
+    Attributes
+    ----------
+    runs : Path or None
+        Folder of the run folders; ``runs`` in the output folder by default.
+    split : str
+        Patients to evaluate on.
+    jobs : int
+        Trainings at a time.
+    accelerator : str
+        Lightning's, for the trainings.
+    device : str
+        For the evaluations; the cost is measured on the CPU.
+
+    Raises
+    ------
+    OptionError
+        There are no jobs.
+    """
+
+    runs: Path | None = None
+    split: str = "val"
+    jobs: int = 1
+    accelerator: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise OptionError(f"jobs {self.jobs}: give a whole number of at least 1")
+
+
+def conduct(path: Path, data: Path, output: Path, options: StudyOptions | None = None) -> Path:
+    """Carry out a study; called again, it continues where it stopped.
 
     Parameters
     ----------
@@ -58,16 +84,8 @@ def conduct(
         Data set with labels, as for `fit`.
     output : Path
         Folder for ``study.md``, ``costs.json``, the comparison and an evaluation of each network.
-    runs : Path, optional
-        Folder of the run folders; ``output/runs`` by default.
-    split : str
-        The patients to judge on.
-    jobs : int
-        Trainings at a time.
-    accelerator : str
-        Lightning's, for the trainings.
-    device : str
-        For the evaluations; the cost is measured on the CPU.
+    options : StudyOptions, optional
+        The defaults if not given.
 
     Returns
     -------
@@ -79,24 +97,25 @@ def conduct(
     TrustSegError
         Something in the study cannot be used, or a training failed.
     """
-    runs = runs or output / "runs"
+    options = options or StudyOptions()
+    runs = options.runs or output / "runs"
     study = load_study(path, data, runs)
-    train(study.networks, runs, jobs, accelerator)
-    subjects = [_subject(name, study, runs) for name in study.compared]
+    train(study.networks, runs, options.jobs, options.accelerator)
+    models = [_evaluated_model(name, study, runs) for name in study.compared]
     evaluations = output / "evaluations"
-    for subject in subjects:
-        folder = evaluations / subject.name
-        if not _is_evaluated(subject, data, split, folder):
+    for model in models:
+        folder = evaluations / model.name
+        if not _is_evaluated(model, data, options.split, folder):
             _remove(folder / CASES)  # all that is left of an evaluation that was stopped
-            evaluate_loaded_models([subject], data, split, folder, device)
-    lines = compare([evaluations / subject.name for subject in subjects], output)
-    measured = costs(subjects, _volumes(choose_cases(subjects[0], data, split)[:TIMED], subjects[0]))
+            evaluate_loaded_models([model], data, options.split, folder, options.device)
+    lines = compare([evaluations / model.name for model in models], output)
+    measured = costs(models, _volumes(choose_cases(models[0], data, options.split)[:TIMED], models[0]))
     _write(output, study, markdown(study, lines, measured), measured)
     return output / TABLE
 
 
-def _subject(name: str, study: Study, runs: Path) -> EvaluatedModel:
-    checkpoint = f"{study.checkpoint}.ckpt"
+def _evaluated_model(name: str, study: Study, runs: Path) -> EvaluatedModel:
+    checkpoint = CHECKPOINTS[study.checkpoint]
     if name in study.ensembles:
         return load_evaluated_ensemble(name, [runs / member for member in study.ensembles[name]], checkpoint)
     if name in study.variants:
@@ -110,14 +129,14 @@ def _subject(name: str, study: Study, runs: Path) -> EvaluatedModel:
     return load_evaluated_model(runs / name, checkpoint)
 
 
-def _is_evaluated(subject: EvaluatedModel, data: Path, split: str, folder: Path) -> bool:
-    """Whether the folder holds this very evaluation; another one is an error, for nothing is overwritten."""
+def _is_evaluated(evaluated: EvaluatedModel, data: Path, split: str, folder: Path) -> bool:
+    """Whether the folder holds this very evaluation; another one is an error: nothing is overwritten."""
     found = _evaluation(folder / SUMMARY)
     if found is None:
         return False
-    told = {"sha256": "set of weights", "network": "use of the weights", "data": "data", "split": "split"}
-    wanted = subject.model.sha256, inference_settings(subject), data.name, split
-    for (name, word), value in zip(told.items(), wanted, strict=True):
+    words = {"sha256": "set of weights", "network": "use of the weights", "data": "data", "split": "split"}
+    wanted = evaluated.model.sha256, inference_settings(evaluated), data.name, split
+    for (name, word), value in zip(words.items(), wanted, strict=True):
         if found.get(name) != value:
             raise OptionError(
                 f"{folder}: holds an evaluation of another {word}, {found.get(name)}; choose another output "
@@ -127,7 +146,7 @@ def _is_evaluated(subject: EvaluatedModel, data: Path, split: str, folder: Path)
 
 
 def _evaluation(summary: Path) -> dict[str, Any] | None:
-    """What an evaluation says; None where there is none, or none that can be read."""
+    """Content of an evaluation; None where there is none, or none that can be read."""
     try:
         found = json.loads(summary.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -142,8 +161,8 @@ def _remove(file: Path) -> None:
         raise OutputError(f"{file}: cannot be removed ({error.strerror}); remove it yourself") from error
 
 
-def _volumes(cases: Sequence[Case], subject: EvaluatedModel) -> list:
-    return [read_image(case, subject.model.description.channels) for case in cases]
+def _volumes(cases: Sequence[Case], evaluated: EvaluatedModel) -> list:
+    return [read_image(case, evaluated.model.description.channels) for case in cases]
 
 
 def _write(output: Path, study: Study, table: str, measured: dict[str, Cost]) -> None:
@@ -174,8 +193,7 @@ def markdown(study: Study, lines: Sequence[Line], costs: Mapping[str, Cost]) -> 
     structures = list(dict.fromkeys(line.structure for line in lines))
     head = [f"{structure}: {title}" for title in COLUMNS.values() for structure in structures]
     head = ["network", *head, "parameters", "s / volume", "x", "MB"]
-    rows = [head, ["---"] * len(head), *(_row(name, lines, structures, costs) for name in study.compared)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = markdown_table(head, [_row(name, lines, structures, costs) for name in study.compared])
     return f"# {study.title}\n\n{_explanation(study, lines)}\n\n{table}\n"
 
 
@@ -202,10 +220,10 @@ def _explanation(study: Study, lines: Sequence[Line]) -> str:
     epochs = {name: configuration.epochs for name, configuration in study.networks.items()}
     budgets = ", ".join(f"{name} {count}" for name, count in epochs.items())
     patients = max(line.patients for line in lines)
-    judged = "the last epoch" if study.checkpoint == "last" else "the best epoch on the validation patients"
+    epoch = "the last epoch" if study.checkpoint == "last" else "the best epoch on the validation patients"
     text = (
         f"Mean over {patients} patients that trained nothing, with its 95 % interval (bootstrap over them); "
-        f"weights of {judged}. Time and memory: segmenting one volume on the CPU, the models in turn; x is "
+        f"weights of {epoch}. Time and memory: segmenting one volume on the CPU, the models in turn; x is "
         f"the time over that of {study.compared[0]}. Differences and their intervals: "
         f"[comparison.md](comparison.md). Epochs: {budgets}."
     )

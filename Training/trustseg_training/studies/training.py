@@ -18,19 +18,19 @@ from TrustSegLib.errors import OptionError, OutputError
 
 LOG = "fit.log"
 
-#: Seconds between two looks at the processes.
-_LOOK = 0.5
+#: Seconds between two polls of the processes.
+_INTERVAL = 0.5
 
 
 def train(networks: Mapping[str, FitConfiguration], runs: Path, jobs: int, accelerator: str = "auto") -> None:
-    """Train what is not trained yet; what was begun is continued.
+    """Train the networks that are not trained yet; a run that was begun is continued.
 
     Parameters
     ----------
     networks : mapping of str to FitConfiguration
         By name, those to start from before those that start from them.
     runs : Path
-        Folder of the run folders; what each process says is in ``NAME.fit.log`` beside them.
+        Folder of the run folders; the output of each process is in ``NAME.fit.log`` beside them.
     jobs : int
         Processes at a time; they share the computer's cores.
     accelerator : str
@@ -39,7 +39,7 @@ def train(networks: Mapping[str, FitConfiguration], runs: Path, jobs: int, accel
     Raises
     ------
     OptionError
-        A training failed; its last line says why. The others that had begun were stopped and can go on.
+        A training failed; its last line says why. The others that had begun were stopped and can be resumed.
     OutputError
         The folder cannot be written.
     """
@@ -55,13 +55,13 @@ def train(networks: Mapping[str, FitConfiguration], runs: Path, jobs: int, accel
                     done.add(name)
                     bar.update()
                 if not finished:
-                    time.sleep(_LOOK)
+                    time.sleep(_INTERVAL)
         finally:
             _stop(running)
 
 
 def _ready(waiting: Mapping[str, FitConfiguration], done: set[str]) -> list[str]:
-    """Networks whose start is trained."""
+    """Networks whose starting weights are trained."""
     origins = {name: each.initialize_from for name, each in waiting.items()}
     return [name for name, origin in origins.items() if origin is None or Path(origin).name in done]
 
@@ -99,12 +99,12 @@ def _check(name: str, process: subprocess.Popen, runs: Path) -> None:
     if process.returncode == 0:
         return
     log = runs / f"{name}.{LOG}"
-    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["nothing"]
-    raise OptionError(f"{name}: the training ended with code {process.returncode}: {said[-1]} (see {log})")
+    printed = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["nothing"]
+    raise OptionError(f"{name}: the training ended with code {process.returncode}: {printed[-1]} (see {log})")
 
 
 def _stop(running: Mapping[str, subprocess.Popen]) -> None:
-    """End what is still training; its last checkpoint stays."""
+    """End the processes that still train; their last checkpoints stay."""
     for process in running.values():
         process.terminate()
     for process in running.values():

@@ -1,4 +1,4 @@
-"""What Lightning does beside the steps of a run: checkpoints, pictures, averages and an early end."""
+"""Callbacks of a run: checkpoints, pictures, averaged weights and early stopping."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from matplotlib import colormaps
 
 from trustseg_training.config import FitConfiguration
 from trustseg_training.data import Sample
+from TrustSegLib.contract import DEFAULT_MAP, map_display
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
@@ -27,7 +28,7 @@ BEST, LAST = "best.ckpt", "last.ckpt"
 CHECKPOINTS = {"best": BEST, "last": LAST}
 
 #: An error probability of this and more has the brightest color, as in Slicer and the reports.
-HIGHEST_ERROR = 0.5
+HIGHEST_ERROR = map_display(DEFAULT_MAP, classes=2).high
 
 
 def callbacks(configuration: FitConfiguration, run: Path) -> list[Callback]:

@@ -1,4 +1,4 @@
-"""What a run's checkpoints hold: weights, also for another training to start from, and its end."""
+"""Checkpoints of a run: its weights, also for another training to start from, and how it ended."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise OptionError(f"{path}: not found; train with `trustseg-train fit` first")
-    damaged = OptionError(f"{path}: not a checkpoint of a run, or damaged; train anew")
+    damaged = OptionError(f"{path}: not a checkpoint of a run, or damaged; train again")
     if not zipfile.is_zipfile(path):
         raise damaged
     try:
@@ -55,8 +55,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def with_absolute_places(configuration: FitConfiguration) -> FitConfiguration:
-    """The configuration with places that hold from every folder, for a run is used from others too."""
+def with_absolute_paths(configuration: FitConfiguration) -> FitConfiguration:
+    """The configuration with absolute paths, since a run is used from other folders too."""
     origin = configuration.initialize_from
     if origin is not None and origin not in known_models():
         origin = os.path.abspath(origin)
@@ -77,7 +77,8 @@ def start(network: nn.Module, data: PatientData) -> None:
     Raises
     ------
     OptionError
-        The weights belong to another architecture, or were trained with a patient who would judge this run.
+        The weights belong to another architecture, or were trained with a patient of this run's
+        validation or test set.
     TrustSegError
         There is no such run or bundle, or it is damaged.
     """
@@ -92,8 +93,8 @@ def start(network: nn.Module, data: PatientData) -> None:
         bundle = load_bundle(find_bundle(origin))
         weights, known = bundle.network().state_dict(), _known_to_bundle(bundle.description)
         rank_zero_info(
-            f"note: {origin} does not say which patients trained it; where such patients judge this run, its "
-            "figures are too good"
+            f"note: {origin} does not say which patients trained it; where this run is evaluated on such "
+            "patients, its figures are too good"
         )
     try:
         start_from(network, weights, configuration.relative_variance)
@@ -108,11 +109,13 @@ def start(network: nn.Module, data: PatientData) -> None:
 def _note_differences(origin: Path, known: dict[str, Any], own: dict[str, Any]) -> None:
     for setting, value in known.items():
         if value != own[setting]:
-            rank_zero_info(f"note: {origin} knows images with {setting} {value}, this run has {own[setting]}")
+            rank_zero_info(
+                f"note: {origin} was trained on images with {setting} {value}, this run has {own[setting]}"
+            )
 
 
 def _known(configuration: FitConfiguration) -> dict[str, Any]:
-    """What a network takes for granted of its images and labels."""
+    """Properties of images and labels that a network depends on."""
     names = ("channels", "structures", "spacing", "orientation", "normalization")
     return {name: getattr(configuration, name) for name in names}
 
@@ -150,7 +153,7 @@ class Ending:
 
 
 def ending_of(configuration: FitConfiguration, checkpoint: Path) -> Ending | None:
-    """What the last checkpoint of a run says of its end; None while the run has epochs to train.
+    """How a run ended, from its last checkpoint; None while the run has epochs to train.
 
     Raises
     ------

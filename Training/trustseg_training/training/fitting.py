@@ -20,7 +20,7 @@ from trustseg_training.data import PatientData, disk_is_full
 from TrustSegLib.errors import OptionError, OutputError
 
 from .callbacks import LAST, callbacks
-from .checkpoints import ending_of, start, with_absolute_places
+from .checkpoints import ending_of, start, with_absolute_paths
 from .lightning_module import Segmentation
 
 #: Warnings that a user can do nothing about: the folder is the run's own, the interval is ours.
@@ -63,11 +63,11 @@ def fit(
         A patient cannot be used.
     OutputError
         The run folder or the cache cannot be written, the disk is full, or a file was refused in the middle;
-        the last checkpoint is whole.
+        the last checkpoint is complete.
     KeyboardInterrupt
         The person stopped the run.
     """
-    configuration = with_absolute_places(configuration)
+    configuration = with_absolute_paths(configuration)
     _check_run(configuration, run, resume)
     if resume and (run / LAST).is_file():
         ending = ending_of(configuration, run / LAST)
@@ -86,33 +86,31 @@ def fit(
     _prepare_folder(configuration, data, run)
     trainer = _trainer(configuration, run, accelerator)
     try:
-        with _what_concerns_the_user():
+        with _lightning_quiet():
             # weights_only: a checkpoint is data, never code
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:
-        # Lightning makes an exit of Ctrl-C; the command has its own word and exit code for that.
+        # Lightning turns Ctrl-C into an exit; the command has its own message and exit code for that.
         if trainer.interrupted:
             raise KeyboardInterrupt from stop
         raise
     except OSError as error:
-        raise OutputError(
-            f"{run}: {_what_stopped(error)}, then the same command with --resume goes on"
-        ) from error
+        raise OutputError(f"{run}: {_what_stopped(error)}, then repeat the command with --resume") from error
     return float(trainer.checkpoint_callback.best_model_score)
 
 
 def _what_stopped(error: OSError) -> str:
-    """What the computer refused in the middle of a run, and what to do, in one line."""
+    """What went wrong on the computer in the middle of a run, and what to do, in one line."""
     if disk_is_full(error):
         return "the disk is full; make room"
     reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
     place = "" if error.filename is None else f" at {error.filename}"
-    return f"the training was stopped ({reason}{place}); mend that"
+    return f"the training was stopped ({reason}{place}); fix that"
 
 
 @contextmanager
-def _what_concerns_the_user() -> Iterator[None]:
-    """Keep back what Lightning says of its own workings."""
+def _lightning_quiet() -> Iterator[None]:
+    """Suppress what Lightning reports about its own workings."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -130,8 +128,8 @@ def _check_run(configuration: FitConfiguration, run: Path, resume: bool) -> None
     if resume:
         if not is_run(run):
             raise OptionError(f"{run}: nothing to resume ({FILE} is missing); start without --resume")
-        started = with_absolute_places(FitConfiguration.load(run))
-        # Where prepared images lie changes nothing: a run may go on with room elsewhere.
+        started = with_absolute_paths(FitConfiguration.load(run))
+        # The place of prepared images changes nothing: a run may continue with a cache elsewhere.
         names = [field.name for field in fields(FitConfiguration) if field.name != "cache"]
         names = [name for name in names if concerns(name, started.family)]
         other = [name for name in names if getattr(started, name) != getattr(configuration, name)]

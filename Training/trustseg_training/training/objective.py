@@ -1,9 +1,9 @@
-"""What training minimizes.
+"""Training objectives.
 
-Which objective a network can have follows from what it answers:
+Which one a network can have follows from its output:
 
 ``cross_entropy_dice``
-    Certain logits. Cross-entropy + soft Dice loss of the structures.
+    Deterministic logits. Cross-entropy + soft Dice loss of the structures.
 ``expected``
     Gaussian logits. ``E[cross-entropy] + soft Dice loss of E[p]``; the expectations are over the logits, by
     samples at the last tensor only.
@@ -21,6 +21,7 @@ divergence: the data terms are means over voxels. The published ``kl_factor`` is
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -97,7 +98,7 @@ def expected_losses(
 def plain_losses(
     logits: Tensor, target: Tensor, weights: Tensor | None = None, gather: Gather = alone
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy and Dice loss of certain logits (B, K, D, H, W); see `expected_losses` for the others."""
+    """Cross-entropy and Dice loss of deterministic logits (B, K, D, H, W); see `expected_losses`."""
     logits = logits.float()
     if weights is None:
         cross_entropy = F.cross_entropy(logits, target)
@@ -163,16 +164,18 @@ def readout(network: nn.Module, logits: LogitMoments) -> ClassMoments:
     return readout_taylor(logits) if first_order else readout_exact(logits)
 
 
+@dataclass(frozen=True)
+class LossOptions:
+    """Options of `losses`; see `expected_losses`."""
+
+    samples: int
+    seed: int
+    weights: Tensor | None = None
+    gather: Gather = alone
+
+
 def losses(
-    name: str,
-    network: nn.Module,
-    logits: Tensor | LogitMoments,
-    target: Tensor,
-    *,
-    samples: int,
-    seed: int,
-    weights: Tensor | None = None,
-    gather: Gather = alone,
+    name: str, network: nn.Module, logits: Tensor | LogitMoments, target: Tensor, options: LossOptions
 ) -> dict[str, Tensor]:
     """The data terms of an objective by name, to be added up.
 
@@ -181,20 +184,21 @@ def losses(
     name : str
         ``auto``, ``cross_entropy_dice``, ``expected`` or ``gaussian_nll``.
     network : nn.Module
-        Whose answer the logits are.
+        Whose output the logits are.
     logits : Tensor or LogitMoments
         (B, K, D, H, W).
     target : Tensor
         (B, D, H, W) int64.
-    samples, seed, weights, gather
-        See `expected_losses`.
+    options : LossOptions
+        Samples of the logits, weights of the classes, and how processes share a batch.
 
     Raises
     ------
     OptionError
-        The objective does not fit what the network answers.
+        The objective does not fit the network's output.
     """
     gaussian = isinstance(logits, LogitMoments)
+    weights, gather = options.weights, options.gather
     if name == "auto":
         name = "expected" if gaussian else "cross_entropy_dice"
     if gaussian == (name == "cross_entropy_dice"):
@@ -203,7 +207,7 @@ def losses(
     if name == "gaussian_nll":
         return {"gaussian_nll": gaussian_nll(readout(network, logits), target, weights, gather)}
     if gaussian:
-        values = expected_losses(logits, target, samples, seed, weights, gather)
+        values = expected_losses(logits, target, options.samples, options.seed, weights, gather)
     else:
         values = plain_losses(logits, target, weights, gather)
     return dict(zip(("cross_entropy", "dice_loss"), values, strict=True))
