@@ -37,7 +37,7 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Draw formulas, insert tables, and point links that leave `docs` to the copied picture or to the repository.
+    """Draw formulas, insert tables, and point links that leave `docs` to the picture or to the repository.
 
     A line that is nothing but a link `[tables](FILE.md)` becomes the headings and tables of that file.
     """
@@ -49,15 +49,15 @@ def on_page_markdown(markdown, page, config, files):
 
 def _prose(text: str, page: str) -> str:
     text = _BLOCK.sub(lambda found: f"<p>{convert(found[1], display='block')}</p>", text)
-    text = _INLINE.sub(lambda found: convert(found[1]), text)
+    text = _INLINE.sub(lambda found: f"<span>{convert(found[1])}</span>", text)
     return _LINK.sub(lambda found: found[1] + _address(page, found[2]) + found[3], text)
 
 
 def _tables(target: str) -> str:
     """Headings below the first level, one level deeper, and tables."""
     lines = (ROOT / target).read_text(encoding="utf-8").splitlines()
-    kept = (f"#{line}" if line.startswith("##") else line for line in lines if line.startswith(("##", "|")) or not line)
-    return "\n".join(kept)
+    kept = [line for line in lines if not line or line.startswith(("##", "|"))]
+    return "\n".join(f"#{line}" if line.startswith("##") else line for line in kept)
 
 
 def _outside(page: str, text: str) -> list[str]:
