@@ -1,4 +1,5 @@
-# make demo | test | test-slicer-preview | bench | families | pictures | goldens | clean     (another Python: make PYTHON=python3.12 demo)
+# make demo | test | test-slicer-preview | docs | bench | families | pictures | goldens | clean
+# Another Python: make PYTHON=python3.12 demo
 #
 # Each target makes .venv, installs what it needs at the versions of constraints.txt, and runs. A second call
 # installs nothing unless a pyproject.toml or constraints.txt has changed.
@@ -21,11 +22,11 @@ LIBRARY := $(VENV)/.library-installed
 EVERYTHING := $(VENV)/.everything-installed
 PREVIEW := build/slicer-preview
 
-.PHONY: help demo test test-slicer test-slicer-preview bench families pictures goldens clean
+.PHONY: help demo test test-slicer test-slicer-preview docs bench families pictures goldens clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '1,4p' Makefile
+	@sed -n '1,5p' Makefile
 
 demo: $(LIBRARY)
 	$(BIN)/trustseg segment "$(SAMPLE)" -o "$(OUTPUT)"
@@ -45,6 +46,11 @@ test-slicer: $(EVERYTHING)
 test-slicer-preview: $(PREVIEW).txt
 	$(MAKE) VENV=$(PREVIEW) CONSTRAINTS=$(PREVIEW).txt test-slicer
 
+# Warnings are errors. The variable silences an advertisement.
+docs: $(EVERYTHING)
+	NO_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict
+	@echo "Open build/docs/index.html."
+
 # The second part opens the panel of the Slicer module and clicks on Segment; the third on a large image.
 bench: $(EVERYTHING)
 	$(BIN)/python Testing/benchmarks/bench.py $(ARGS)
@@ -58,7 +64,7 @@ families: $(EVERYTHING)
 	$(BIN)/trustseg-train study Training/studies/hippocampus-families.yaml --data "$(DATA)" \
 	-o runs/hippocampus-families $(ARGS)
 
-# The pictures of the README that show the Slicer module; a test compares them.
+# The pictures of the Slicer module in README and docs; a test compares them.
 pictures: $(EVERYTHING)
 	$(BIN)/python Testing/harness/module_pictures.py
 

@@ -1,4 +1,4 @@
-"""Pictures of the module for the README (`make pictures`): the panel is clicked, the real worker runs."""
+"""Pictures of the module for the documentation (`make pictures`): the panel is clicked, the worker runs."""
 
 from __future__ import annotations
 

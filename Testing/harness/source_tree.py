@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("TrustSeg", "TrustSegLib", "Training", "Testing", ".ci")
+FOLDERS = ("TrustSeg", "TrustSegLib", "Training", "Testing", "docs", ".ci")
 # Left behind by tools; .gitignore names them too.
 GENERATED = {
     *("__pycache__", ".ruff_cache", ".pytest_cache", ".hypothesis", ".coverage", ".DS_Store", ".git"),
