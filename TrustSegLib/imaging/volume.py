@@ -15,7 +15,7 @@ _MM3_PER_ML = 1000.0
 _GRID_TOLERANCE = 0.01  # of a voxel: headers store positions as float32, which moves voxels by far less
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Volume:
     """A 3D image with one or more channels and its place in the patient.
 
@@ -51,6 +51,12 @@ class Volume:
             object.__setattr__(self, name, numbers)
         if min(self.spacing) <= 0:
             raise ValueError(f"a volume's spacing is positive, not {self.spacing}")
+
+    def __repr__(self) -> str:
+        return (
+            f"Volume(shape={self.array.shape}, dtype={self.array.dtype}, spacing={self.spacing}, "
+            f"orientation={self.orientation!r})"
+        )
 
     @property
     def channels(self) -> int:

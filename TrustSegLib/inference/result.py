@@ -26,7 +26,7 @@ class Case:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SegmentationResult:
     """Mask, maps and figures of one image; all volumes lie on the image's own grid.
 
@@ -62,3 +62,11 @@ class SegmentationResult:
     case: Case = Case()
     calibration: dict[str, Any] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        volumes = ", ".join(f"{row.name}: {row.volume_ml:.3g} ml" for row in self.structures)
+        return (
+            f"SegmentationResult(model={self.model['name']!r}, structures=({volumes}), "
+            f"maps=({', '.join(self.maps)}), regions={len(self.regions)}, quality={self.case.quality}, "
+            f"warnings={len(self.case.warnings)})"
+        )
