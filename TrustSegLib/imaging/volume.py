@@ -15,7 +15,7 @@ _MM3_PER_ML = 1000.0
 _GRID_TOLERANCE = 0.01  # of a voxel: headers store positions as float32, which moves voxels by far less
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """A 3D image with one or more channels and its place in the patient.
 

@@ -26,7 +26,7 @@ class Case:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class SegmentationResult:
     """Mask, maps and figures of one image; all volumes lie on the image's own grid.
 
