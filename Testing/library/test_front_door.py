@@ -23,7 +23,7 @@ from source_tree import ROOT
 from torch import nn
 
 import TrustSegLib as ts
-from TrustSegLib import api
+from TrustSegLib import api, networks
 from TrustSegLib.cli import main
 from TrustSegLib.errors import BundleError, ImageError, OptionError
 from TrustSegLib.inference import Cancelled, SegmentationResult, SegmentOptions, Uncalibrated
@@ -114,7 +114,9 @@ def test_result_equals_the_command_line(result, tmp_path):
 
 def test_result_is_shown_as_its_figures(result):
     shown = repr(result)
-    assert shown.startswith("SegmentationResult(model='hippocampus-t1', structures=(Anterior hippocampus: 1.8")
+    assert shown.startswith(
+        "SegmentationResult(model='hippocampus-t1', structures=(Anterior hippocampus: 1.8"
+    )
     assert shown.endswith("warnings=0)")
     assert len(shown) < 300
 
@@ -303,6 +305,7 @@ def test_unusable_specification_says_what_would_be_right(spec, values, error, wo
         ts.build(spec, **values)
 
 
+# Each with what it cannot be built without, or only slowly.
 PUBLISHED = {"normalization": "none", "activation": "relu", "upsampling": "zero_insertion"}
 FAMILIES = {
     "vdp": {},
@@ -313,6 +316,10 @@ FAMILIES = {
     "supernet": PUBLISHED,
     "variance_head": {},
 }
+
+
+def test_every_family_is_tried_here():
+    assert set(FAMILIES) == set(networks.FAMILIES)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
