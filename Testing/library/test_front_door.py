@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import nibabel
@@ -22,10 +23,10 @@ from source_tree import ROOT
 from torch import nn
 
 import TrustSegLib as ts
-from TrustSegLib import api
+from TrustSegLib import api, networks
 from TrustSegLib.cli import main
 from TrustSegLib.errors import BundleError, ImageError, OptionError
-from TrustSegLib.inference import SegmentationResult, SegmentOptions
+from TrustSegLib.inference import Cancelled, SegmentationResult, SegmentOptions, Uncalibrated
 from TrustSegLib.report import report_json
 
 SAMPLE = ROOT / "TrustSeg/Resources/SampleData/hippocampus_223.nii.gz"
@@ -62,17 +63,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "scans/patient2.nii.gz").write_bytes(SAMPLE.read_bytes()[:2000])
     shutil.copytree(ROOT / "TrustSegLib/models" / MODEL, tmp_path / "models/my-model")
     return tmp_path
-
-
-def same(one: SegmentationResult, other: SegmentationResult) -> bool:
-    """Whether two results have the same grid, mask, maps and structures."""
-    return (
-        one.labels.same_grid(other.labels)
-        and np.array_equal(one.labels.array, other.labels.array)
-        and one.maps.keys() == other.maps.keys()
-        and all(np.array_equal(one.maps[name].array, other.maps[name].array) for name in one.maps)
-        and one.structures == other.structures
-    )
 
 
 # Import
@@ -122,15 +112,46 @@ def test_result_equals_the_command_line(result, tmp_path):
         assert stored.same_grid(volume)
 
 
-def test_every_kind_of_image_gives_the_same_result(model, result, volume):
+def test_result_is_shown_as_its_figures(result):
+    shown = repr(result)
+    assert shown.startswith(
+        "SegmentationResult(model='hippocampus-t1', structures=(Anterior hippocampus: 1.8"
+    )
+    assert shown.endswith("warnings=0)")
+    assert len(shown) < 300
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """What inference is asked for, (volume, model, options), instead of a segmentation."""
+    calls: list[tuple] = []
+    monkeypatch.setattr(api.inference, "segment", lambda *call, **callbacks: calls.append(call))
+    return calls
+
+
+def test_every_kind_of_image_is_the_volume_of_the_file(asked, model, volume):
     geometry = {"spacing": volume.spacing, "orientation": volume.orientation, "origin": volume.origin}
     for image in (str(SAMPLE), volume, volume.to_sitk()):
-        assert same(ts.segment(image, model, device="cpu"), result)
+        ts.segment(image, model)
     for array in (volume.array[0], volume.array, volume.array.astype(">f4")):
-        assert same(ts.segment(array, model, device="cpu", **geometry), result)
+        ts.segment(array, model, **geometry)
+    assert len(asked) == 6
+    for found, *_ in asked:
+        assert found.same_grid(volume)
+        assert found.array.dtype == volume.array.dtype
+        np.testing.assert_array_equal(found.array, volume.array)
 
 
-@pytest.mark.parametrize("axes", ["RAS", "LPS", "PSR", "IAL"])
+def test_array_with_its_geometry_equals_the_file(model, result, volume):
+    geometry = {"spacing": volume.spacing, "orientation": volume.orientation, "origin": volume.origin}
+    found = ts.segment(volume.array[0], model, device="cpu", **geometry)
+    assert found.labels.same_grid(result.labels)
+    assert np.array_equal(found.labels.array, result.labels.array)
+    assert np.array_equal(found.maps["error_probability"].array, result.maps["error_probability"].array)
+    assert (found.structures, found.regions) == (result.structures, result.regions)
+
+
+@pytest.mark.parametrize("axes", ["LPS", "PSR"])
 def test_array_with_the_orientation_of_nibabel_equals_the_file(model, result, axes):
     image = nibabel.load(SAMPLE)
     turn = nibabel.orientations.ornt_transform(
@@ -145,9 +166,8 @@ def test_array_with_the_orientation_of_nibabel_equals_the_file(model, result, ax
         orientation="".join(nibabel.aff2axcodes(turned.affine)),
         origin=turned.affine[:3, 3] * (-1, -1, 1),
     )
-    path = found.labels
-    assert path.orientation == axes
-    back = nibabel.Nifti1Image(path.array[0].T, turned.affine).as_reoriented(
+    assert found.labels.orientation == axes
+    back = nibabel.Nifti1Image(found.labels.array[0].T, turned.affine).as_reoriented(
         nibabel.orientations.ornt_transform(
             nibabel.orientations.axcodes2ornt(axes), nibabel.io_orientation(image.affine)
         )
@@ -157,13 +177,14 @@ def test_array_with_the_orientation_of_nibabel_equals_the_file(model, result, ax
         np.testing.assert_allclose(one.position_ras_mm, other.position_ras_mm, atol=1e-4)
 
 
-def test_every_kind_of_model_gives_the_same_result(result, tmp_path):
+def test_model_is_named_by_name_or_path_or_is_loaded(asked, model, volume, tmp_path):
     folder = shutil.copytree(ROOT / "TrustSegLib/models" / MODEL, tmp_path / "my-model")
-    for model in (MODEL, folder, str(folder)):
-        assert same(ts.segment(SAMPLE, model, device="cpu"), result)
+    for given in (MODEL, folder, str(folder), model, Uncalibrated(model)):
+        ts.segment(volume, given)
+    assert [found.sha256 for _, found, _ in asked] == 5 * [model.sha256]
 
 
-def test_options_are_those_of_segment_options(model, volume):
+def test_options_are_those_of_segment_options(asked, model, volume):
     given = {
         "device": torch.device("cpu"),
         "maps": "entropy",
@@ -173,31 +194,27 @@ def test_options_are_those_of_segment_options(model, volume):
         "precision": "bfloat16",
         "memory_gb": 1,
     }
-    expected = SegmentOptions(
-        device="cpu",
-        maps=("entropy",),
-        roi=ts.Roi((0, 30, 10, 50, 5, 40)),
-        batch_size=1,
-        overlap=0.0,
-        precision="bfloat16",
-        memory_gb=1.0,
-    )
-    assert api._options(given) == expected
-    assert set(given) == set(SegmentOptions.__dataclass_fields__)
-    assert list(ts.segment(volume, model, **given).maps) == ["entropy"]
+    ts.segment(volume, model, **given)
+    roi = ts.Roi((0, 30, 10, 50, 5, 40))
+    assert asked[0][2] == SegmentOptions("cpu", ("entropy",), roi, 1, 0.0, "bfloat16", 1.0)
+    assert set(given) == {field.name for field in fields(SegmentOptions)}
 
 
-def test_region_of_interest_is_taken_as_on_the_command_line():
-    assert api._options({"roi": "index:0,5,0,5,0,5"}).roi == ts.Roi((0, 5, 0, 5, 0, 5), "index")
-    assert api._options({"roi": None}).roi is None
+def test_defaults_are_those_of_segment_options(asked, model, volume):
+    ts.segment(volume, model)
+    assert asked[0][2] == SegmentOptions()
+
+
+def test_region_of_interest_is_taken_as_on_the_command_line(asked, model, volume):
+    for roi in ("index:0,5,0,5,0,5", ts.Roi((0, 5, 0, 5, 0, 5), "index"), None):
+        ts.segment(volume, model, roi=roi)
+    assert [str(options.roi) for *_, options in asked] == [*2 * ["index:0,5,0,5,0,5"], "None"]
 
 
 def test_progress_is_reported_and_work_is_cancelled(model, volume):
     stages = []
     ts.segment(volume, model, progress=lambda progress: stages.append(progress.stage))
     assert list(dict.fromkeys(stages)) == ["prepare", "predict", "restore", "measure"]
-    from TrustSegLib.inference import Cancelled
-
     with pytest.raises(Cancelled):
         ts.segment(volume, model, cancelled=lambda: True)
 
@@ -288,6 +305,7 @@ def test_unusable_specification_says_what_would_be_right(spec, values, error, wo
         ts.build(spec, **values)
 
 
+# Each with what it cannot be built without, or only slowly.
 PUBLISHED = {"normalization": "none", "activation": "relu", "upsampling": "zero_insertion"}
 FAMILIES = {
     "vdp": {},
@@ -298,6 +316,10 @@ FAMILIES = {
     "supernet": PUBLISHED,
     "variance_head": {},
 }
+
+
+def test_every_family_is_tried_here():
+    assert set(FAMILIES) == set(networks.FAMILIES)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -53,6 +53,12 @@ class Volume:
         if min(self.spacing) <= 0:
             raise ValueError(f"a volume's spacing is positive, not {self.spacing}")
 
+    def __repr__(self) -> str:
+        return (
+            f"Volume(shape={self.array.shape}, dtype={self.array.dtype}, spacing={self.spacing}, "
+            f"orientation={self.orientation!r})"
+        )
+
     @property
     def channels(self) -> int:
         """Number of channels, C."""

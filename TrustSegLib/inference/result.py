@@ -62,3 +62,11 @@ class SegmentationResult:
     case: Case = Case()
     calibration: dict[str, Any] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        volumes = ", ".join(f"{row.name}: {row.volume_ml:.3g} ml" for row in self.structures)
+        return (
+            f"SegmentationResult(model={self.model['name']!r}, structures=({volumes}), "
+            f"maps=({', '.join(self.maps)}), regions={len(self.regions)}, quality={self.case.quality}, "
+            f"warnings={len(self.case.warnings)})"
+        )

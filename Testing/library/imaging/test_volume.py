@@ -135,6 +135,28 @@ def test_orientation_letters_equal_those_of_nibabel(orientation, tilt, numbers):
     assert volume.orientation == orientation
 
 
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_array_gets_the_orientation_that_nibabel_reads_in_it(orientation):
+    array = np.arange(24).reshape(2, 3, 4)
+    volume = Volume.from_array(array, (1.0, 2.0, 3.0), orientation, origin=(5, 6, 7))
+    assert "".join(nibabel.aff2axcodes(ras_affine(volume))) == volume.orientation == orientation
+    np.testing.assert_array_equal(volume.array, array[np.newaxis])
+    assert (volume.spacing, volume.origin) == ((1, 2, 3), (5, 6, 7))
+
+
+@pytest.mark.parametrize(("given", "stored"), [(">i2", "int16"), (">f4", "float32"), ("f2", "float32")])
+def test_array_of_any_number_type_can_be_given_to_simpleitk(given, stored):
+    array = np.arange(24).reshape(2, 3, 4).astype(given)
+    volume = Volume.from_array(array, (1, 1, 1), "RAS")
+    assert volume.array.dtype == stored
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(volume.to_sitk()), array.astype(float))
+
+
+def test_volume_is_shown_without_its_voxels(oblique):
+    assert repr(oblique).startswith("Volume(shape=(1, 5, 6, 7), dtype=float32, spacing=(0.9, 1.1, 2.5), ")
+    assert "array" not in repr(oblique)
+
+
 @pytest.mark.parametrize("tilt", [0, 17])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_reorientation_to_ras_equals_that_of_nibabel(orientation, tilt, numbers):
