@@ -36,7 +36,7 @@ application = Application()
 install(application)
 import slicer
 from qt_stand_ins.panel import open_panel
-from TrustSegModule import dependencies, host
+from TrustSegModule.app import dependencies, host
 from TrustSegModule.app.installed_packages import DependencyState
 
 dependencies.check = lambda: DependencyState("missing", tuple(absent))
