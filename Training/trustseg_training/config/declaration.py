@@ -63,7 +63,7 @@ NAMES = Rule(lambda names: 0 < len(names) == len(set(names)), "give one name eac
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is said of a setting, apart from its name, type and default.
+    """Everything about a setting but its name, type and default.
 
     Attributes
     ----------

@@ -100,7 +100,7 @@ class FitConfiguration:
         default=dict,
     )
     spacing: tuple[float, float, float] = _data(
-        "voxel size along x, y and z that the network sees",
+        "voxel size in mm along x, y and z that the network sees",
         metavar="MM",
         rule=_SPACING,
         default=(1.0, 1.0, 1.0),
@@ -150,7 +150,7 @@ class FitConfiguration:
         "further options of the family, such as {passes: 20}", default=dict
     )
     propagation: str = _network("how the variance is propagated", rule=one_of(*PROPAGATIONS), default="exact")
-    architecture: str = _network("how the levels are joined", rule=one_of(*ARCHITECTURES), default="unet")
+    architecture: str = _network("kind of encoder-decoder", rule=one_of(*ARCHITECTURES), default="unet")
     dimensions: int = _network("slices or volumes", rule=one_of(2, 3), default=3)
     filters: tuple[int, ...] = _network("kernels per level", default=(12, 24, 48))
     normalization_layers: str = _network(
@@ -176,7 +176,7 @@ class FitConfiguration:
     )
 
     patch: tuple[int, int, int] = _patches(
-        "size along x, y and z",
+        "size in voxels along x, y and z",
         "Multiples of 2 to the power of (levels - 1); z is 1 for a network of slices.",
         metavar="VOXELS",
         default=(40, 56, 40),

@@ -181,7 +181,7 @@ def _cases_of_table(table: Path) -> list[Case]:
 
 
 def _names(rows: list[dict[str, str]], column: str) -> list[str]:
-    """Of the column ``case``, or of the image files, with their folders where these alone tell them apart."""
+    """Of the column ``case``, or of the image files, with their folders where the names alone are equal."""
     if "case" in rows[0]:
         return [row["case"] for row in rows]
     paths = [Path(row[column]) for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,11 @@ from trustseg_training.training import BEST, load_weights, volume_network
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
 from TrustSegLib.bundle.calibration import fits_modality
 from TrustSegLib.bundle.description import ModelInput, TrainingRecord
-from TrustSegLib.errors import BundleError, OptionError
+from TrustSegLib.errors import OptionError
 from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.networks import build, join_members
 
-from .calibration import calibration_section, with_section
+from .calibration import calibration_section, check_new, with_section
 from .card import Details, command_line, model_card
 from .evidence import RobustnessResults, moments_section, read_moments, robustness_section
 
@@ -67,8 +66,7 @@ def export(
     """
     runs = [runs] if isinstance(runs, Path) else list(runs)
     configuration, described = FitConfiguration.load(runs[0]), Details.read(details)
-    if os.path.lexists(bundle):  # save_bundle says so too, but only after the evaluation
-        raise BundleError(f"{bundle}: exists already; remove it or choose another folder")
+    check_new(bundle)  # save_bundle does so too, but only after the evaluation
     if [structure.name for structure in described.structures] != list(configuration.structures):
         raise OptionError(
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
