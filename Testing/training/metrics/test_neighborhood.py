@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, distance_transform_edt, generate_binary_structure
 
-from trustseg_training.metrics.neighborhood import bounding_box, near_structures, within
+from trustseg_training.metrics.neighborhood import near_structures, within
 
 
 def blob(seed: int) -> np.ndarray:
@@ -51,10 +51,3 @@ def test_voxels_near_truth_or_prediction_are_near_the_structures():
     ball = binary_dilation((truth + prediction) > 0, generate_binary_structure(3, 1), iterations=3)
     assert near[ball].all()
     assert not near_structures(truth * 0, prediction * 0).any()
-
-
-def test_box_has_the_margin_and_stays_in_the_image():
-    mask = np.zeros((5, 9, 9), bool)
-    mask[0, 4, 3:7] = True
-    assert bounding_box(mask) == (slice(0, 1), slice(4, 5), slice(3, 7))
-    assert mask[bounding_box(mask, 2)].shape == (3, 5, 8)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
-from .neighborhood import bounding_box
+from TrustSegLib.uncertainty.bounding_box import bounding_box
 
 PERCENTILE = 95
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
+
 #: Voxels from a structure that count as near it.
 MARGIN = 3
 
@@ -19,9 +21,9 @@ def within(mask: np.ndarray, distance: int = MARGIN) -> np.ndarray:
     distance : int
         Voxels.
     """
-    near = np.zeros_like(mask)
-    if mask.any():
-        box = bounding_box(mask, distance)
+    near, box = np.zeros_like(mask), bounding_box(mask)
+    if box is not None:
+        box = with_margin(box, (distance,) * 3, mask.shape)
         near[box] = distance_transform_edt(~mask[box]) <= distance
     return near
 
@@ -35,18 +37,3 @@ def near_structures(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         (D, H, W) labels, 0 is background.
     """
     return within((truth > 0) | (prediction > 0))
-
-
-def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
-    """Smallest box around a mask, enlarged by a margin on each side but within the image.
-
-    Parameters
-    ----------
-    mask : np.ndarray
-        bool (D, H, W), at least one voxel.
-    margin : int
-        Voxels.
-    """
-    axes = range(mask.ndim)
-    profiles = (np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != a))) for a in axes)
-    return tuple(slice(max(int(found[0]) - margin, 0), int(found[-1]) + 1 + margin) for found in profiles)
