@@ -93,7 +93,7 @@ def test_target_can_be_another_model_and_its_own_score(summary, tmp_path):
     )
     checked = check(found, summary, "a")
     assert [each.met for each in checked] == [True, False, None]
-    assert [each.wanted for each in checked] == [0.88, 0.08, None]
+    assert [each.threshold for each in checked] == [0.88, 0.08, None]
 
 
 def test_worst_condition_depends_on_the_sense_and_is_named(summary):
