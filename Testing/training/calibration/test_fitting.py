@@ -1,4 +1,4 @@
-"""What is fitted from a model's answers, on answers whose truth is known."""
+"""Fits of all parts of a calibration, on results with a known truth."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from trustseg_training.calibration.answers import ImageAnswer, StructureAnswer
 from trustseg_training.calibration.case_quality import cross_validate_quality, fit_quality, fit_quality_model
-from trustseg_training.calibration.cases import CLEAN, StructureCases, conditions_of, folds, weights
+from trustseg_training.calibration.cases import StructureCases, conditions_of, folds, weights
 from trustseg_training.calibration.conformal import patient_quantile, weighted_quantile
 from trustseg_training.calibration.error_curve import OTHERS, VoxelTable, ece, fit_error_curve
 from trustseg_training.calibration.figures import joined
 from trustseg_training.calibration.fitting import LEAST_PATIENTS, fit_all
 from trustseg_training.calibration.record import lines
 from trustseg_training.calibration.region_review import Found, Review
+from trustseg_training.calibration.results import ImageResult, StructureResult
 from trustseg_training.calibration.volume_intervals import (
     cross_validate_intervals,
     fit_volume_rule,
     without_uncertainty,
 )
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.metrics.calibration_error import reliability
 from TrustSegLib.errors import OptionError
 from TrustSegLib.uncertainty import Calibration
@@ -31,8 +32,8 @@ CONDITIONS = (CLEAN, "gaussian-2dB", "motion-5")
 NAMES = {1: "Left half"}
 
 
-def _answer(patient: int, condition: str, generator: np.random.Generator) -> ImageAnswer:
-    """Volumes that are as far off as their spread says, and a Dice that the scores tell up to some noise."""
+def _result(patient: int, condition: str, generator: np.random.Generator) -> ImageResult:
+    """Volumes with errors as large as their spread, and a Dice that the scores predict up to noise."""
     bad = CONDITIONS.index(condition) + generator.uniform(0, 1)
     true, spread = generator.uniform(1, 3), 0.05 * np.exp(bad)
     volume = max(true + spread * generator.normal(), 0.01)
@@ -50,19 +51,19 @@ def _answer(patient: int, condition: str, generator: np.random.Generator) -> Ima
     table = VoxelTable.of(raw, generator.uniform(size=4000) < raw**2)
     name = f"p{patient:03d}"
     looked = Review(1, 10, Found(20, 5), Found(6, 3), Found(5, 1), 10, Found(4, 1))
-    structures = {1: StructureAnswer(scores, true, dsc)}
-    return ImageAnswer(name, name, condition, structures, table, table, looked)
+    structures = {1: StructureResult(scores, true, dsc)}
+    return ImageResult(name, name, condition, structures, table, table, looked)
 
 
-def _answers(patients: int, seed: int = 0) -> list[ImageAnswer]:
+def _results(patients: int, seed: int = 0) -> list[ImageResult]:
     generator = np.random.default_rng(seed)
-    return [_answer(patient, condition, generator) for patient in range(patients) for condition in CONDITIONS]
+    return [_result(patient, condition, generator) for patient in range(patients) for condition in CONDITIONS]
 
 
 @pytest.fixture(scope="module")
 def cases() -> StructureCases:
     """Of 80 patients."""
-    return StructureCases.of(_answers(80), 1)
+    return StructureCases.of(_results(80), 1)
 
 
 def test_quantile_of_one_image_per_patient_is_the_one_of_split_conformal_prediction():
@@ -73,7 +74,7 @@ def test_quantile_of_one_image_per_patient_is_the_one_of_split_conformal_predict
     assert patient_quantile(values[:8], names[:8], np.ones(8), 0.9) == np.inf  # too few for 90 %
 
 
-def test_copies_of_a_patient_are_no_more_patients():
+def test_copies_of_a_patient_count_as_one_patient():
     values = np.repeat(np.arange(1.0, 9.0), 10)
     names = np.repeat([f"p{i}" for i in range(8)], 10)
     assert patient_quantile(values, names, np.full(80, 0.1), 0.9) == np.inf
@@ -94,13 +95,13 @@ def test_quantile_over_patients_holds_for_a_new_patient_whose_images_are_alike()
     assert np.mean(kept) < np.mean(held)
 
 
-def test_every_patient_counts_once_and_its_clean_images_half():
+def test_every_patient_has_weight_one_and_its_clean_images_half():
     patient = np.array(["a", "a", "a", "b", "c", "c"])
     condition = np.array([CLEAN, "x", "y", CLEAN, "x", "y"])
     assert weights(patient, condition).tolist() == [0.5, 0.25, 0.25, 1.0, 0.5, 0.5]
 
 
-def test_no_patient_is_on_both_sides_of_a_fold():
+def test_each_patient_is_on_one_side_of_a_fold():
     patient = np.array([f"p{i % 23}" for i in range(200)])
     left = np.zeros(200, int)
     for fit, left_out in folds(patient):
@@ -110,7 +111,7 @@ def test_no_patient_is_on_both_sides_of_a_fold():
     assert len(list(folds(patient[:4]))) == 4
 
 
-def test_clean_is_always_a_condition_and_nothing_is_done_twice():
+def test_conditions_are_unique_and_without_clean():
     assert [each.key for each in conditions_of(["clean", "motion-5", "gaussian--2dB", "motion-5"])] == [
         "motion-5",
         "gaussian--2dB",
@@ -119,7 +120,7 @@ def test_clean_is_always_a_condition_and_nothing_is_done_twice():
         conditions_of(["fog-3"])
 
 
-def test_calibration_error_of_a_table_is_that_of_its_voxels():
+def test_calibration_error_of_a_table_equals_that_of_its_voxels():
     generator = np.random.default_rng(0)
     raw = generator.uniform(0, 0.66, 20_000)
     wrong = generator.uniform(size=20_000) < 0.5 * raw
@@ -133,7 +134,7 @@ def test_calibration_error_of_a_table_is_that_of_its_voxels():
     assert ece(VoxelTable.empty().calibration_sums()) is None
 
 
-def test_error_curve_finds_how_often_voxels_are_wrong():
+def test_error_curve_matches_the_observed_error_rates():
     generator = np.random.default_rng(0)
     raw = generator.uniform(0, 0.8, 400_000)
     curve = fit_error_curve(VoxelTable.of(raw, generator.uniform(size=raw.size) < raw**2))
@@ -145,7 +146,7 @@ def test_error_curve_finds_how_often_voxels_are_wrong():
     assert (np.diff(curve.calibrated) >= 0).all()
 
 
-def test_error_curve_rises_where_the_voxels_do_not():
+def test_error_curve_is_monotonic_where_error_rates_are_not():
     """Voxels of .3 to .5 are less often wrong than those of .1 to .3."""
     raw = np.repeat([0.2, 0.4, 0.6], 1000)
     wrong = np.concatenate([np.arange(1000) < n for n in (300, 100, 500)])
@@ -155,7 +156,7 @@ def test_error_curve_rises_where_the_voxels_do_not():
 
 
 @pytest.mark.parametrize("name", ["temperature", "beta", "histogram binning"])
-def test_other_curves_calibrate_what_they_are_made_for(name):
+def test_other_curves_reduce_the_calibration_error(name):
     """Logits twice as large as they should be."""
     generator = np.random.default_rng(0)
     true = generator.uniform(0.01, 0.99, 200_000)
@@ -165,7 +166,7 @@ def test_other_curves_calibrate_what_they_are_made_for(name):
     assert after < 0.2 * before
 
 
-def test_volume_interval_follows_the_spread_and_is_narrower_than_without(cases):
+def test_volume_interval_follows_the_spread_and_is_narrower_than_without_it(cases):
     rule = fit_volume_rule(cases)
     assert rule.center == "mask"  # the other one has .3 ml of noise
     assert rule.quantile == pytest.approx(1.645, rel=0.15)
@@ -178,7 +179,7 @@ def test_volume_interval_follows_the_spread_and_is_narrower_than_without(cases):
         assert 0.83 <= own.covered[cases.condition == condition].mean() <= 0.97
 
 
-def test_choice_of_a_volume_rule_sees_no_patient_that_is_left_out(cases):
+def test_choice_of_a_volume_rule_ignores_left_out_patients(cases):
     """Their truths are put far away: what is fitted on the others does not change."""
     few = cases.take(np.arange(60))
     for fit, left_out in folds(few.patient):
@@ -186,21 +187,21 @@ def test_choice_of_a_volume_rule_sees_no_patient_that_is_left_out(cases):
         there = fit_volume_rule(few.take(fit))
         assert fit_volume_rule(replace(few, true_volume_ml=moved).take(fit)) == there
         break
-    judged = cross_validate_intervals(few)
+    validated = cross_validate_intervals(few)
     moved = few.true_volume_ml.copy()
     moved[few.patient == "p000"] = 1000.0
     again = cross_validate_intervals(replace(few, true_volume_ml=moved))
     own = few.patient == "p000"
     assert not again.covered[own].any()
-    assert (again.width_ml[own] == judged.width_ml[own]).all()
+    assert (again.width_ml[own] == validated.width_ml[own]).all()
 
 
-def test_interval_is_the_one_that_the_library_makes_of_the_file(cases):
-    answers = _answers(12)
-    loaded = Calibration.parse(fit_all(answers, "data", NAMES).content)
-    own = StructureCases.of(answers, 1)
+def test_interval_equals_that_of_the_library(cases):
+    results = _results(12)
+    loaded = Calibration.parse(fit_all(results, "data", NAMES).content)
+    own = StructureCases.of(results, 1)
     rule, quality = fit_volume_rule(own), fit_quality(own)
-    curve = fit_error_curve(joined([a.near for a in answers], own.weight))
+    curve = fit_error_curve(joined([a.near for a in results], own.weight))
     few = cases.take(np.arange(5))
     low, high = rule.intervals(few)
     predicted = quality.predict(few)
@@ -221,18 +222,18 @@ def test_quality_model_finds_the_coefficients_that_made_the_dice(cases):
     assert (expit(perfect.eta(cases)) > 0.9).all()
 
 
-def test_quality_is_predicted_with_an_interval_that_holds(cases):
+def test_predicted_quality_has_an_interval_with_the_right_coverage(cases):
     rule = fit_quality(cases)
     assert rule.model.features[0] == "expected_dice"
     assert rule.low <= 0 <= rule.high
-    judged = cross_validate_quality(cases)
-    assert 0.86 <= cases.mean(judged.covered(cases)) <= 0.95
-    assert cases.mean(np.abs(judged.predicted - cases.dsc)) < 0.06
-    assert (judged.low <= judged.predicted).all()
-    assert (judged.predicted <= judged.high).all()
+    validated = cross_validate_quality(cases)
+    assert 0.86 <= cases.mean(validated.covered(cases)) <= 0.95
+    assert cases.mean(np.abs(validated.predicted - cases.dsc)) < 0.06
+    assert (validated.low <= validated.predicted).all()
+    assert (validated.predicted <= validated.high).all()
 
 
-def test_empty_mask_is_expected_to_overlap_nothing_and_teaches_nothing(cases):
+def test_empty_mask_has_a_quality_of_zero_and_is_left_out_of_the_fit(cases):
     empty = np.zeros(len(cases), bool)
     empty[::7] = True
     scores = {name: np.where(empty, 0.0, values) for name, values in cases.scores.items()}
@@ -242,24 +243,24 @@ def test_empty_mask_is_expected_to_overlap_nothing_and_teaches_nothing(cases):
     again = fit_quality(some.masks())
     assert (fit_quality(some).model.intercept, fit_quality(some).low) == (again.model.intercept, again.low)
     assert (high[empty] == 0).all()
-    judged = cross_validate_quality(some)
-    assert judged.covered(some)[empty].all()
+    validated = cross_validate_quality(some)
+    assert validated.covered(some)[empty].all()
     assert np.abs(predicted - some.dsc)[~empty].mean() < 0.06
 
 
 def test_parts_with_too_few_patients_are_left_out_with_the_reason():
-    fitted = fit_all(_answers(LEAST_PATIENTS - 1), "data", NAMES)
+    fitted = fit_all(_results(LEAST_PATIENTS - 1), "data", NAMES)
     assert set(fitted.content) == {"schema", "record", "error_probability"}
     assert [line.split(":")[0] for line in fitted.left_out] == ["volumes left out", "quality left out"]
     assert "9 validation patients, at least 10" in fitted.left_out[0]
-    none = fit_all(_answers(2), "data", NAMES)
+    none = fit_all(_results(2), "data", NAMES)
     assert none.content is None
     assert len(none.left_out) == 3
     assert list(lines(none))
 
 
-def test_record_says_what_it_was_fitted_on_and_how_it_did():
-    fitted = fit_all(_answers(LEAST_PATIENTS), "data", NAMES)
+def test_record_names_the_data_and_the_performance():
+    fitted = fit_all(_results(LEAST_PATIENTS), "data", NAMES)
     record = {"data": "data", "patients": 10, "conditions": list(CONDITIONS), "cases": 30, "folds": 10}
     assert fitted.content["record"] == record
     Calibration.parse(fitted.content)

@@ -48,26 +48,26 @@ def test_all_facts_together_rarely_call_a_like_patient_unlike(count):
     assert np.mean(found) <= (0.02 if count > 100 else 0.05)
 
 
-def test_the_share_of_false_alarms_is_that_of_other_patients():
-    told = np.mean([input_reference(cases(60, seed))["false_alarms"] for seed in range(5)])
+def test_share_of_false_alarms_equals_that_of_new_patients():
+    found = np.mean([input_reference(cases(60, seed))["false_alarms"] for seed in range(5)])
     true = np.mean([alarms(input_reference(cases(60, seed)), cases(200, 50 + seed)) for seed in range(5)])
-    assert told == pytest.approx(true, abs=0.025)
+    assert found == pytest.approx(true, abs=0.025)
 
 
-def test_the_patients_of_the_reference_are_inside_and_far_ones_are_not():
+def test_patients_of_the_reference_are_inside_and_far_ones_outside():
     own = cases(40)
     reference = input_reference(own)
     assert alarms(reference, own) == 0
     assert alarms(reference, [ReferenceCase("x", {"f0": Fact(30.0, WIDE, "far")})]) == 1
 
 
-def test_many_facts_widen_the_ranges_rather_than_alarm():
+def test_many_facts_widen_the_ranges():
     few, many = (input_reference(cases(100, facts=facts))["facts"]["f0"] for facts in (1, 60))
     assert many["high"] - many["low"] > few["high"] - few["low"]
     assert FALSE_ALARMS <= 0.01
 
 
-def test_facts_that_are_always_the_same_get_their_tolerance():
+def test_constant_facts_get_their_tolerance():
     same = [
         ReferenceCase(f"p{index}", {"spacing": Fact(1.0, SPACING, ""), "share": Fact(0.0, SHARE, "")})
         for index in range(12)
@@ -85,8 +85,8 @@ def test_ratios_are_widened_by_factors_and_stay_positive():
         ReferenceCase(f"p{i}", {"size": Fact(float(np.exp(generator.normal(0, 1.5))), FIELD, "")})
         for i in range(40)
     ]
-    told = input_reference(sizes)["facts"]["size"]
-    assert 0 < told["low"] < told["seen"][0] < told["seen"][1] < told["high"]
+    found = input_reference(sizes)["facts"]["size"]
+    assert 0 < found["low"] < found["seen"][0] < found["seen"][1] < found["high"]
 
 
 def test_images_of_one_patient_are_left_out_together():
@@ -99,30 +99,30 @@ def test_images_of_one_patient_are_left_out_together():
     assert (reference["cases"], reference["patients"]) == (21, 20)
 
 
-def test_a_fact_that_few_patients_have_is_left_out():
+def test_fact_of_few_patients_is_left_out():
     own = cases(20)
     own[0] = ReferenceCase("p0", {**own[0].facts, "rare": Fact(1.0, WIDE, "")})
     assert "rare" not in input_reference(own)["facts"]
 
 
-def test_a_fact_that_some_patients_lack_has_a_range_of_the_others():
+def test_fact_that_some_patients_lack_has_the_range_of_the_others():
     own = cases(30)
     own[3:8] = [ReferenceCase(case.patient, {}) for case in own[3:8]]
-    told = input_reference(own)["facts"]["f0"]
-    assert np.isfinite([told["low"], told["high"], *told["seen"]]).all()
+    found = input_reference(own)["facts"]["f0"]
+    assert np.isfinite([found["low"], found["high"], *found["seen"]]).all()
 
 
-def test_too_few_patients_give_no_reference():
+def test_reference_needs_enough_patients():
     assert input_reference(cases(LEAST_PATIENTS - 1)) is None
     assert input_reference(cases(LEAST_PATIENTS)) is not None
 
 
-def test_it_goes_into_strict_json():
+def test_reference_is_strict_json():
     assert json.loads(json.dumps(input_reference(cases(15)), allow_nan=False))["cases"] == 15
 
 
-def subject(modality: str = "OT", method: str = "zscore") -> SimpleNamespace:
-    """As much of a `judging.Subject` as is read: it needs no network."""
+def evaluated(modality: str = "OT", method: str = "zscore") -> SimpleNamespace:
+    """As much of an `EvaluatedModel` as is read: it needs no network."""
     named = [SimpleNamespace(label=label, name=name) for label, name in ((1, "Left"), (2, "Right"))]
     normalization = Normalization(method, lower=0, upper=9)
     description = SimpleNamespace(
@@ -137,7 +137,7 @@ def subject(modality: str = "OT", method: str = "zscore") -> SimpleNamespace:
 
 
 def test_files_are_measured_with_their_true_labels(dataset):
-    found = reference_cases(subject(), find_cases(dataset))
+    found = reference_cases(evaluated(), find_cases(dataset))
     assert [case.patient for case in found] == [f"case_{index}" for index in range(6)]
     assert 0.1 < found[0].facts["structure_1_volume"].value < 0.6
     assert "dark" in found[0].facts
@@ -145,21 +145,23 @@ def test_files_are_measured_with_their_true_labels(dataset):
 
 @pytest.mark.parametrize(("modality", "method"), [("OT", "window"), ("CT", "zscore")])
 def test_ct_is_measured_in_hu(dataset, modality, method):
-    facts = reference_cases(subject(modality, method), find_cases(dataset)[:1])[0].facts
+    facts = reference_cases(evaluated(modality, method), find_cases(dataset)[:1])[0].facts
     assert "body_50" in facts
     assert "dark" not in facts
 
 
 def test_labels_are_mapped_as_the_model_learned_them(dataset):
-    mapped = subject()
+    mapped = evaluated()
     mapped.label_map = {1: 2, 2: 1}
-    plain, turned = (reference_cases(each, find_cases(dataset)[:1])[0].facts for each in (subject(), mapped))
+    plain, turned = (
+        reference_cases(each, find_cases(dataset)[:1])[0].facts for each in (evaluated(), mapped)
+    )
     assert turned["structure_1_volume"].value == plain["structure_2_volume"].value
 
 
-def test_bad_files_are_all_named(dataset):
+def test_all_unusable_files_are_named(dataset):
     chosen = find_cases(dataset)
     for case in chosen[:2]:
         case.label.write_bytes(b"no image")
     with pytest.raises(DatasetError, match="2 problems"):
-        reference_cases(subject(), chosen)
+        reference_cases(evaluated(), chosen)

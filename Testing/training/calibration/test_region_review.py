@@ -25,7 +25,7 @@ def _box(*sides: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def test_every_voxel_of_a_thick_layer_is_thick_and_none_of_a_thin_one():
+def test_voxels_of_a_thick_layer_are_thick_and_those_of_a_thin_one_are_not():
     whole = (0, SHAPE[0]), (0, SHAPE[1])
     truth = _box(*whole, (4, 12))
     for layers in (1, 2, 3):
@@ -39,7 +39,7 @@ def test_every_voxel_of_a_thick_layer_is_thick_and_none_of_a_thin_one():
             assert ((thickness[wrong] > THICK) == (layers > 1)).all()
 
 
-def test_a_voxel_that_touches_the_right_label_by_an_edge_is_not_thick_yet_and_by_a_corner_it_is():
+def test_edge_contact_is_thin_and_corner_contact_thick():
     truth = _box((4, 8), (4, 8), (4, 8))
     for voxel, thick in (((8, 8, 7), False), ((8, 8, 8), True)):
         prediction = truth.copy()
@@ -47,14 +47,14 @@ def test_a_voxel_that_touches_the_right_label_by_an_edge_is_not_thick_yet_and_by
         assert (error_thickness(prediction, truth)[voxel] > THICK) is np.bool_(thick)
 
 
-def test_a_structure_that_is_missed_or_made_up_is_thick_throughout():
+def test_missed_and_invented_structures_are_thick_throughout():
     truth = _box((4, 5), (4, 5), (4, 8))
     nothing = np.zeros_like(truth)
     for prediction, true in ((nothing, truth), (truth, nothing)):
         assert np.isinf(error_thickness(prediction, true)[4, 4, 4:8]).all()
 
 
-def test_two_structures_that_change_places_are_wrong_as_far_as_they_are_thick():
+def test_swapped_structures_are_as_thick_as_they_are_deep():
     truth = _box((4, 10), (4, 10), (4, 10))
     truth[4:10, 4:10, 10:16] = 2
     prediction = truth.copy()
@@ -94,7 +94,7 @@ def test_regions_hold_the_thick_error_where_the_most_uncertain_voxels_are_the_ri
     assert found.in_rim.thick == 0
 
 
-def test_a_rim_that_is_smaller_than_the_regions_is_looked_at_whole():
+def test_rim_smaller_than_the_regions_is_reviewed_whole():
     error, labels, truth = _case()
     speck = np.zeros_like(labels.array)
     speck[0, 2, 2, 2] = 1
@@ -103,7 +103,7 @@ def test_a_rim_that_is_smaller_than_the_regions_is_looked_at_whole():
     assert found.in_rim.wrong == 1
 
 
-def test_without_a_region_nothing_is_looked_at():
+def test_review_without_regions_is_empty():
     error, labels, truth = _case()
     found = review(error.with_array(np.zeros_like(error.array)), labels, truth)
     assert (found.regions, found.voxels, found.in_regions) == (0, 0, Found(0, 0))
@@ -111,17 +111,17 @@ def test_without_a_region_nothing_is_looked_at():
 
 
 class _Answer:
-    """As much of an answer as the figures are of."""
+    """As much of an result as the figures are of."""
 
     def __init__(self, condition: str, looked: Review) -> None:
         self.condition, self.review = condition, looked
 
 
-def test_shares_are_of_all_thick_errors_and_of_all_voxels_looked_at():
+def test_shares_are_of_all_thick_errors_and_of_all_reviewed_voxels():
     nothing = Review(0, 0, Found(10, 4), Found(0, 0), Found(0, 0), 0, Found(0, 0))
     looked = Review(2, 20, Found(30, 12), Found(10, 8), Found(12, 4), 10, Found(5, 0))
-    answers = [_Answer("clean", nothing), _Answer("clean", looked), _Answer("motion-5", looked)]
-    figures = region_figures(answers, np.array([0.5, 0.5, 0.0]))
+    results = [_Answer("clean", nothing), _Answer("clean", looked), _Answer("motion-5", looked)]
+    figures = region_figures(results, np.array([0.5, 0.5, 0.0]))
     assert figures["clean"] == figures["pool"]
     assert figures["clean"]["regions"] == 1
     assert figures["clean"]["voxels"] == 10
@@ -129,7 +129,7 @@ def test_shares_are_of_all_thick_errors_and_of_all_voxels_looked_at():
     assert figures["clean"]["in_regions_thick"] == 8 / 16
     assert figures["clean"]["in_regions_wrong"] == 10 / 20
     assert figures["motion-5"]["most_uncertain_thick"] == 4 / 12
-    assert region_figures(answers[:1], np.ones(1))["clean"]["in_rim_wrong"] is None
+    assert region_figures(results[:1], np.ones(1))["clean"]["in_rim_wrong"] is None
     record = {"data": "d", "patients": 2, "conditions": ["clean", "motion-5"], "cases": 3, "folds": 2}
     text = calibration_section({"record": record}, {"regions": figures})
     assert "| clean | 1.0 | 10 | 50% (50%) | 25% (60%) | 0% (50%) |" in text

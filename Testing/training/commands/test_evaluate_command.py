@@ -117,7 +117,7 @@ def test_fold_is_evaluated_on_its_validation_patients(dataset, tmp_path):
 
 
 def test_regions_and_label_values_of_the_run_are_used(dataset, tmp_path):
-    """Trained on the ball as one structure, whose halves have two values in the files."""
+    """GroupValue on the ball as one structure, whose halves have two values in the files."""
     run = tmp_path / "ball"
     command = ["fit", str(dataset), "-o", str(run), *OPTIONS, "--epochs", "1", "--structures", "Ball"]
     more = ["--set", 'label_map={"1": 1, "2": 1}', "--set", 'regions={"Everything": [0, 1]}']

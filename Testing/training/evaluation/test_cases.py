@@ -1,4 +1,4 @@
-"""No model is judged by a patient who trained it, and models are compared on the same patients."""
+"""No model is evaluated on a patient of its training, and models are compared on the same patients."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def moved(dataset, tmp_path) -> Path:
     return copy
 
 
-def test_moved_data_that_call_trained_patients_validation_are_refused(dataset, moved, tmp_path, capsys):
+def test_moved_data_with_training_patients_in_validation_are_refused(dataset, moved, tmp_path, capsys):
     run = _fit(dataset, tmp_path / "run")
     assert _names(run, moved, "val") == ["case_4", "case_5"]
     _split(moved, case_2="val", case_5="val")
@@ -48,14 +48,14 @@ def test_moved_data_that_call_trained_patients_validation_are_refused(dataset, m
     assert main([*command, "--split", "train"]) == 0  # who asks for these patients knows it
 
 
-def test_other_data_of_another_hospital_may_use_the_same_names(dataset, tmp_path):
+def test_data_of_another_hospital_may_use_the_same_names(dataset, tmp_path):
     run, other = _fit(dataset, tmp_path / "run"), tmp_path / "hospital B"
     shutil.copytree(dataset, other)
     _split(other, case_2="val")
     assert _names(run, other, "val") == ["case_2"]
 
 
-def test_run_of_a_fold_is_judged_on_the_test_set_of_other_data(dataset, tmp_path):
+def test_run_of_a_fold_is_evaluated_on_the_test_set_of_other_data(dataset, tmp_path):
     run, other = _fit(dataset, tmp_path / "run", "--fold", "0", "--folds", "3"), tmp_path / "hospital B"
     shutil.copytree(dataset, other)
     for folder in ("imagesTr", "labelsTr"):
@@ -66,12 +66,12 @@ def test_run_of_a_fold_is_judged_on_the_test_set_of_other_data(dataset, tmp_path
     assert _names(run, other, "test") == ["other_1"]
 
 
-def test_models_of_different_folds_are_not_compared(dataset, tmp_path, capsys):
+def test_comparison_of_models_of_different_folds_is_refused(dataset, tmp_path, capsys):
     (dataset / "splits.csv").unlink()
     folds = [_fit(dataset, tmp_path / f"fold-{n}", "--fold", str(n), "--folds", "3") for n in (0, 1)]
     output = tmp_path / "out"
     command = ["verify", *map(str, folds), "--data", str(dataset), "-o", str(output), "--suite", "quick"]
     assert main(command) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "fold-0 and fold-1 would be judged on different patients: only fold-" in said
+    assert "fold-0 and fold-1 would be evaluated on different patients: only fold-" in said
     assert not output.exists()

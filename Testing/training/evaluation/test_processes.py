@@ -1,4 +1,4 @@
-"""Work over processes, of which one is really killed: nobody waits for it for ever."""
+"""Work in processes, one of which is really killed: nothing waits for it forever."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from trustseg_training.calibration import answers
+from trustseg_training.calibration import results
 from trustseg_training.dataset import Case
 from trustseg_training.evaluation import EvaluatedModel, cost
 from trustseg_training.evaluation.processes import in_processes
 from trustseg_training.robustness import parts
-from trustseg_training.robustness.running import Task, carry_out
-from trustseg_training.robustness.suite import load_suite
+from trustseg_training.robustness.running import Task, run_tasks
+from trustseg_training.robustness.suite import Protocol, load_suite
 from TrustSegLib.errors import BundleError, TrustSegError
 from TrustSegLib.imaging import Volume
 
@@ -58,7 +58,7 @@ def noted(folder: Path, word: str) -> str:
     return word.upper()
 
 
-def test_answers_come_with_their_places_the_first_one_first(tmp_path):
+def test_results_come_with_their_indices_as_they_are_ready(tmp_path):
     found = list(
         in_processes(partial(noted, tmp_path), ["slow", "b", "c"], 2, "", torch.set_num_threads, (1,))
     )
@@ -66,7 +66,7 @@ def test_answers_come_with_their_places_the_first_one_first(tmp_path):
     assert list(in_processes(partial(noted, tmp_path), [], 2, "")) == []
 
 
-def test_a_killed_process_is_an_error_and_nothing_else_begins(tmp_path):
+def test_killed_process_is_an_error_and_stops_the_rest(tmp_path):
     words = ["a", "kill", *(f"later {number}" for number in range(20))]
     found = []
     with pytest.raises(TrustSegError, match="ended by the system, which may have too little memory; wait"):
@@ -74,7 +74,7 @@ def test_a_killed_process_is_an_error_and_nothing_else_begins(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "kill"]
 
 
-def test_an_error_in_a_process_is_that_of_the_user_and_nothing_else_begins(tmp_path):
+def test_error_of_a_process_reaches_the_caller_and_stops_the_rest(tmp_path):
     words = ["fail", *(f"later {number}" for number in range(20))]
     with pytest.raises(BundleError, match="this very model is damaged"):
         list(in_processes(partial(noted, tmp_path), words, 2, ""))
@@ -106,7 +106,7 @@ class Damaged(Deadly):
 
 
 class DeadlyTask(Task):
-    """Of which the parent process needs no model."""
+    """A task whose part needs no model in the parent process."""
 
     @property
     def part(self) -> parts.Part:
@@ -117,11 +117,11 @@ def cases(number: int) -> list[Case]:
     return [Case(f"c{index}", (Path("i.nii.gz"),), Path("l.nii.gz"), "p") for index in range(number)]
 
 
-def test_a_verification_says_that_a_process_was_killed_and_keeps_what_it_has(tmp_path):
-    tasks = [DeadlyTask(Deadly(), case, load_suite("quick"), 0, "cpu", tmp_path) for case in cases(3)]
+def test_verification_reports_a_killed_process_and_keeps_its_parts(tmp_path):
+    tasks = [DeadlyTask(Deadly(), case, Protocol(load_suite("quick"), 0), tmp_path) for case in cases(3)]
     parts.write(tasks[0].part, [], tmp_path)
     with pytest.raises(TrustSegError, match=r"what was measured is kept: .* with fewer --jobs"):
-        carry_out(tasks, jobs=2)
+        run_tasks(tasks, jobs=2)
     assert parts.is_done(tasks[0].part, tmp_path)
 
 
@@ -129,13 +129,13 @@ def test_a_verification_says_that_a_process_was_killed_and_keeps_what_it_has(tmp
     ("model", "error", "said"),
     [(Deadly(), TrustSegError, "with fewer --jobs"), (Damaged(), BundleError, "this very model is damaged")],
 )
-def test_a_calibration_says_what_went_wrong_in_a_process(monkeypatch, tmp_path, model, error, said):
-    monkeypatch.setattr(answers, "choose_cases", lambda *_: cases(3))
+def test_calibration_reports_the_error_of_a_process(monkeypatch, tmp_path, model, error, said):
+    monkeypatch.setattr(results, "choose_cases", lambda *_: cases(3))
     with pytest.raises(error, match=said):
-        answers.collect_answers(EvaluatedModel("large", model, ("a",)), tmp_path, (), jobs=2)
+        results.collect_results(EvaluatedModel("large", model, ("a",)), tmp_path, (), jobs=2)
 
 
-def test_a_model_that_is_too_large_to_be_measured_is_named(monkeypatch):
+def test_error_names_a_model_that_is_too_large_to_measure(monkeypatch):
     monkeypatch.setattr(cost, "_times", lambda *_: {"large": 1.0})
     volume = Volume(np.zeros((1, 2, 2, 2), np.float32), (1, 1, 1), (0, 0, 0), tuple(np.eye(3).flat))
     with pytest.raises(TrustSegError, match="too little memory; make room for large"):

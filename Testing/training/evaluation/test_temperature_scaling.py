@@ -1,4 +1,4 @@
-"""Temperature and variance scale: that they are found, what they are fitted on, and where they go."""
+"""Temperature and variance scale: their fit, the voxels it uses, and their way into run and bundle."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from trustseg_training.cli import main
 from trustseg_training.config import FitConfiguration
 from trustseg_training.data import PatientData
 from trustseg_training.evaluation import near_voxels
-from trustseg_training.evaluation.near_voxels import NearVoxels, collect, near_mask
-from trustseg_training.evaluation.temperature_scaling import LIMITS, fit_scales, scores
+from trustseg_training.evaluation.near_voxels import NearVoxels, collect
+from trustseg_training.evaluation.temperature_scaling import (
+    LIMITS,
+    Calibration,
+    Scores,
+    at_their_limits,
+    fit_scales,
+    scores,
+)
 from trustseg_training.training import load_weights, network_of
 from TrustSegLib.bundle import load_bundle
 from TrustSegLib.inference.sliding_window import sliding_window
@@ -37,7 +43,7 @@ def _drawn(p: torch.Tensor) -> torch.Tensor:
     return torch.multinomial(p, 1, generator=generator)[:, 0]
 
 
-def test_the_temperature_that_made_the_labels_is_found():
+def test_fit_finds_the_temperature_that_made_the_labels():
     logits = 3 * torch.randn(20_000, 1, 3, generator=torch.Generator().manual_seed(0))
     target = _drawn(torch.softmax(logits[:, 0] / 2.5, dim=1))
     found = fit_scales(build(SMALL, "deterministic"), _voxels(logits, target))
@@ -47,7 +53,7 @@ def test_the_temperature_that_made_the_labels_is_found():
     assert found.after.ece < 0.02 < found.before.ece
 
 
-def test_the_variance_scale_that_made_the_labels_is_found():
+def test_fit_finds_the_variance_scale_that_made_the_labels():
     """Voxels whose variances differ: only the scale, not a temperature, can tell them apart."""
     generator = torch.Generator().manual_seed(0)
     count = 60_000
@@ -66,7 +72,7 @@ def test_the_variance_scale_that_made_the_labels_is_found():
     assert found.variance_scale == pytest.approx(4, rel=0.25)
 
 
-def test_what_the_published_readout_ignores_is_not_fitted():
+def test_variance_scale_is_fitted_only_where_the_readout_uses_the_variance():
     logits = LogitMoments(torch.randn(500, 3), torch.eye(3).expand(500, 3, 3))
     found = fit_scales(build(SMALL, "vdp", "taylor"), _voxels(logits, torch.zeros(500, dtype=torch.long)))
     assert found.variance_scale is None
@@ -77,20 +83,6 @@ def test_calibration_error_and_likelihood_of_a_case_worked_out_by_hand():
     measured = scores(p, torch.tensor([0, 1, 1, 1]))
     assert measured.ece == pytest.approx(0.5 * (0.9 - 0.5) + 0.5 * (1.0 - 0.6))
     assert measured.nll == pytest.approx(-np.mean(np.log([0.9, 0.1, 0.6, 0.6])), rel=1e-5)
-
-
-def test_voxels_are_near_truth_or_prediction():
-    truth, prediction = np.zeros((2, 15, 15, 15), np.uint8)
-    truth[7, 7, 3], prediction[7, 7, 11] = 1, 2
-    near = near_mask(truth, prediction)
-    assert near[7, 7, 0]
-    assert near[7, 10, 11]
-    assert not near[7, 11, 11]
-    assert near[9, 9, 4]  # a distance of 3 exactly
-    assert not near[9, 9, 5]
-    ball = binary_dilation((truth + prediction) > 0, generate_binary_structure(3, 1), iterations=3)
-    assert near[ball].all()
-    assert not near_mask(truth * 0, prediction * 0).any()
 
 
 @pytest.mark.parametrize(
@@ -104,28 +96,28 @@ def test_voxels_are_near_truth_or_prediction():
         ("ensemble", {"members": 2}, 0.0),
     ],
 )
-def test_probabilities_are_those_of_inference_at_any_temperature(family, options, dropout, monkeypatch):
+def test_probabilities_equal_those_of_inference_at_any_temperature(family, options, dropout, monkeypatch):
     """Over several patches, against the sliding window with a network that has these options."""
     torch.manual_seed(0)
     spec = NetworkSpec(classes=3, filters=(4, 8), dropout=dropout)
     network = build(spec, family, **options).eval()
     scale = {"variance_scale": 2.0} if family in ("vdp", "variance_head") else {}
-    tempered = build(spec, family, **options, temperature=3.0, **scale).eval()
-    tempered.load_state_dict(network.state_dict())
+    scaled = build(spec, family, **options, temperature=3.0, **scale).eval()
+    scaled.load_state_dict(network.state_dict())
     image = torch.randn(1, 10, 12, 11)
     label = torch.zeros(1, 10, 12, 11, dtype=torch.uint8)
     label[0, 4:7, 5:8, 3:6] = 1
-    monkeypatch.setattr(near_voxels, "near_mask", lambda truth, prediction: truth > 0)
+    monkeypatch.setattr(near_voxels, "near_structures", lambda truth, prediction: truth > 0)
     sample = {"name": "a", "image": image, "label": label}
     voxels = collect(network, [sample, sample], (8, 8, 8))
     assert (voxels.patients, len(voxels.target)) == (2, 54)
     p = voxels.probabilities(network, 3.0, *scale.values())
-    mean, _ = sliding_window(image.numpy(), tempered, (8, 8, 8))
+    mean, _ = sliding_window(image.numpy(), scaled, (8, 8, 8))
     expected = torch.from_numpy(mean[:, label[0].numpy() > 0].T)
     torch.testing.assert_close(p, torch.cat([expected, expected]), atol=2e-5, rtol=0)
 
 
-def test_plane_networks_are_calibrated_too():
+def test_two_dimensional_networks_are_calibrated_too():
     torch.manual_seed(0)
     network = build(NetworkSpec(classes=2, filters=(4, 8), dimensions=2), "deterministic").eval()
     label = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
@@ -142,7 +134,7 @@ def run(dataset, tmp_path) -> Path:
     return tmp_path / "run"
 
 
-def test_calibration_is_written_into_the_run_and_from_there_into_the_bundle(details, run, tmp_path, capsys):
+def test_calibration_goes_into_the_run_and_from_there_into_the_bundle(details, run, tmp_path, capsys):
     assert main(["calibrate", str(run), "--device", "cpu"]) == 0
     assert "temperature " in capsys.readouterr().out
     written = json.loads((run / "calibration.json").read_text())
@@ -164,7 +156,7 @@ def test_calibration_is_written_into_the_run_and_from_there_into_the_bundle(deta
     assert bundle.metrics()["calibration"] == written
 
 
-def test_calibration_of_other_weights_or_a_damaged_one_is_not_exported(details, run, tmp_path, capsys):
+def test_export_of_a_damaged_calibration_or_one_of_other_weights_is_refused(details, run, tmp_path, capsys):
     command = ["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]
     (run / "calibration.json").write_text('{"temperature": 2.0}')
     assert main(command) == 2
@@ -179,15 +171,16 @@ def test_calibration_of_other_weights_or_a_damaged_one_is_not_exported(details, 
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_run_that_is_none_is_named(tmp_path, capsys):
+def test_folder_without_a_run_is_named(tmp_path, capsys):
     assert main(["calibrate", str(tmp_path)]) == 2
     assert "no training run" in capsys.readouterr().err
 
 
-def test_scales_that_the_data_did_not_settle_are_taken_for_a_calibration():
-    from trustseg_training.evaluation.temperature_scaling import Calibration, Scores, at_their_limits
-
-    scores = Scores(1.0, 0.1), Scores(0.9, 0.05)
-    assert at_their_limits(Calibration(19.999999, 0.0100001, *scores)) == ["temperature", "variance scale"]
-    assert at_their_limits(Calibration(0.05, None, *scores)) == ["temperature"]
-    assert at_their_limits(Calibration(1.5, 21.0, *scores)) == []
+def test_scales_at_the_ends_of_their_ranges_are_named():
+    before_after = Scores(1.0, 0.1), Scores(0.9, 0.05)
+    assert at_their_limits(Calibration(19.999999, 0.0100001, *before_after)) == [
+        "temperature",
+        "variance scale",
+    ]
+    assert at_their_limits(Calibration(0.05, None, *before_after)) == ["temperature"]
+    assert at_their_limits(Calibration(1.5, 21.0, *before_after)) == []

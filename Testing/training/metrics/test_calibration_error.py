@@ -69,7 +69,7 @@ def test_parts_that_are_added_are_the_whole():
         assert getattr(added, name) == pytest.approx(getattr(whole, name), rel=1e-12)
 
 
-def test_mean_of_the_parts_errors_would_not_be_the_error_of_the_whole():
+def test_error_of_the_whole_differs_from_the_mean_of_the_parts():
     """Why sums are kept: opposite errors of two halves cancel in a bin."""
     probabilities = np.tile([0.7, 0.3], (10, 1))
     labels = np.array([0] * 7 + [1] * 3)
@@ -85,18 +85,18 @@ def test_sums_survive_json():
     assert (again + sums).voxels == 2 * sums.voxels
 
 
-def test_no_voxel_has_no_value_and_adds_nothing():
+def test_empty_sums_have_undefined_values_and_are_neutral():
     none = reliability(np.zeros((0, 3)), np.zeros(0, int))
     assert (none.ece, none.brier, none.nll, none.voxels) == (None, None, None, 0)
     some = reliability(*_voxels(4))
     assert none + some == some
 
 
-def test_a_probability_of_zero_for_the_truth_is_not_infinitely_bad():
+def test_probability_of_zero_for_the_truth_has_a_finite_likelihood():
     assert reliability(np.array([[1.0, 0.0]]), np.array([1])).nll == pytest.approx(15.94, abs=0.01)
 
 
-def test_large_volumes_of_sure_voxels_do_not_lose_the_brier_score_to_rounding():
+def test_brier_score_of_large_confident_volumes_is_accurate():
     probabilities = np.tile(np.array([[0.999, 0.001]], np.float32), (200_000, 1))
     brier = reliability(probabilities, np.zeros(200_000, np.uint8)).brier
     assert brier == pytest.approx(2e-6, rel=1e-3)
@@ -114,11 +114,11 @@ def test_large_volumes_of_sure_voxels_do_not_lose_the_brier_score_to_rounding():
     ],
     ids=["logits", "sum", "nan", "label too large", "label negative", "other voxels"],
 )
-def test_what_are_no_probabilities_and_labels_is_refused(probabilities, labels):
+def test_invalid_probabilities_and_labels_are_refused(probabilities, labels):
     with pytest.raises(ValueError, match=r"probabilities|labels"):
         reliability(probabilities, labels)
 
 
-def test_tables_of_different_bins_are_not_added():
+def test_adding_tables_of_different_bins_is_refused():
     with pytest.raises(ValueError, match="5 and 15 bins"):
         Reliability.empty(5) + Reliability.empty()

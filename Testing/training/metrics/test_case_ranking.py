@@ -34,7 +34,7 @@ def test_curve_of_four_cases_is_the_one_worked_out_by_hand():
     assert curve.area == pytest.approx((0.2 + 0.25 + 0.2 + 0.35) / 4)
 
 
-def test_excess_is_what_the_best_order_would_save():
+def test_excess_is_the_difference_to_the_best_order():
     uncertainty, risk = np.array([0.1, 0.2, 0.3]), np.array([0.3, 0.1, 0.2])
     best = (0.1 + 0.3 / 2 + 0.6 / 3) / 3
     assert excess_aurc(uncertainty, risk) == pytest.approx((0.3 + 0.4 / 2 + 0.6 / 3) / 3 - best)
@@ -56,7 +56,7 @@ def test_a_score_of_one_value_has_the_mean_risk_of_all_cases():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_useful_score_lies_between_the_best_and_a_random_order(seed):
+def test_useful_score_lies_between_the_best_and_a_random_order(seed):
     uncertainty, dice = _cases(seed)
     risk = 1 - dice
     assert aurc(risk, risk) <= aurc(uncertainty, risk) < risk.mean() < aurc(-uncertainty, risk)
@@ -88,19 +88,19 @@ def test_rank_correlation_is_the_correlation_of_ranks(seed):
     assert rank_correlation(1 - dice**3, dice) == pytest.approx(-1)
 
 
-def test_cases_that_are_all_alike_have_no_rank_correlation():
+def test_constant_cases_have_an_undefined_rank_correlation():
     assert rank_correlation(np.full(3, 0.2), np.array([0.5, 0.6, 0.7])) is None
     assert rank_correlation(np.array([0.5, 0.6, 0.7]), np.full(3, 0.2)) is None
     assert rank_correlation(np.array([0.5]), np.array([0.2])) is None
 
 
-def test_a_chain_grows_only_if_every_step_does():
+def test_chain_grows_if_every_step_does():
     chains = [[0.1, 0.2, 0.3], [0.1, 0.3, 0.29], [0.1, 0.1, 0.2], [0.3, 0.2, 0.1]]
     measured = growth(chains)
     assert (measured.growing, measured.chains, measured.share) == (1, 4, 0.25)
 
 
-def test_a_constant_uncertainty_does_not_grow():
+def test_growth_excludes_a_constant_uncertainty():
     assert growth([[0.5] * 5]).share == 0
 
 
@@ -127,11 +127,11 @@ def test_brightness_control_is_relative():
     ids=["none", "other cases", "uncertainty", "outcome"],
 )
 @pytest.mark.parametrize("measure", [aurc, excess_aurc, failure_auroc, rank_correlation])
-def test_what_cannot_be_ranked_is_refused(measure, uncertainty, outcome):
+def test_invalid_cases_are_refused(measure, uncertainty, outcome):
     with pytest.raises(ValueError, match="case"):
         measure(uncertainty, outcome)
 
 
-def test_a_chain_with_what_is_no_number_is_refused():
+def test_chain_with_an_undefined_value_is_refused():
     with pytest.raises(ValueError, match="finite"):
         growth([[0.1, float("nan")]])

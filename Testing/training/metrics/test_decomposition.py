@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from trustseg_training.metrics.decomposition import (
-    decompose,
     decompose_predicted,
     entropy,
     error_probability,
@@ -26,11 +25,8 @@ def _samples(seed: int, classes: int = 3) -> np.ndarray:
 
 def test_one_voxel_has_the_parts_worked_out_by_hand():
     mean, variance = np.array([[0.7], [0.2], [0.1]]), np.array([[0.02], [0.03], [0.01]])
-    parts = decompose(mean, variance)
-    assert parts.epistemic == pytest.approx(0.06)
-    assert parts.aleatoric == pytest.approx(0.21 + 0.16 + 0.09 - 0.06)
-    own = decompose_predicted(mean, variance)
-    assert (own.epistemic, own.aleatoric) == (pytest.approx(0.02), pytest.approx(0.19))
+    parts = decompose_predicted(mean, variance)
+    assert (parts.epistemic, parts.aleatoric) == (pytest.approx(0.02), pytest.approx(0.19))
     assert error_probability(mean) == pytest.approx(0.3)
     assert entropy(mean) == pytest.approx(-(0.7 * np.log(0.7) + 0.2 * np.log(0.2) + 0.1 * np.log(0.1)))
 
@@ -38,17 +34,20 @@ def test_one_voxel_has_the_parts_worked_out_by_hand():
 def test_parts_are_those_of_samples():
     """Kwon et al.: aleatoric is the mean over passes of p (1 - p), epistemic the variance over passes."""
     passes = _samples(0)
-    parts = decompose(passes.mean(axis=0), passes.var(axis=0))
-    assert parts.aleatoric == pytest.approx((passes * (1 - passes)).mean(axis=0).sum(axis=0))
-    assert parts.epistemic == pytest.approx(passes.var(axis=0).sum(axis=0))
+    label = passes.mean(axis=0).argmax(axis=0)[None]
+
+    def of_label(values: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(values, label, axis=0)[0]
+
+    parts = decompose_predicted(passes.mean(axis=0), passes.var(axis=0))
+    assert parts.aleatoric == pytest.approx(of_label((passes * (1 - passes)).mean(axis=0)))
+    assert parts.epistemic == pytest.approx(of_label(passes.var(axis=0)))
 
 
-def test_measures_agree_with_the_maps_that_a_person_sees_and_with_scipy():
+def test_measures_agree_with_the_uncertainty_maps_and_with_scipy():
     passes = _samples(1)
     mean, variance = passes.mean(axis=0).astype(np.float32), passes.var(axis=0).astype(np.float32)
     both = {
-        "epistemic": decompose(mean, variance).epistemic,
-        "aleatoric": decompose(mean, variance).aleatoric,
         "predictive_variance": decompose_predicted(mean, variance).epistemic,
         "entropy": entropy(mean),
         "error_probability": error_probability(mean),
@@ -58,29 +57,28 @@ def test_measures_agree_with_the_maps_that_a_person_sees_and_with_scipy():
     assert entropy(mean) == pytest.approx(stats.entropy(mean, axis=0), abs=1e-5)
 
 
-def test_a_variance_that_no_probability_can_have_is_counted_and_not_split():
+def test_impossible_variance_is_counted_and_refused():
     mean = np.array([[0.9, 0.5, 0.5, 1.0], [0.1, 0.5, 0.5, 0.0]])
     variance = np.array([[0.05, 0.26, 0.25, 0.0], [0.05, 0.20, 0.25, 0.0]])
     assert share_within_bound(mean, variance) == 0.75
-    for split in (decompose, decompose_predicted):
-        with pytest.raises(ValueError, match=r"25\.00% of the voxels"):
-            split(mean, variance)
+    with pytest.raises(ValueError, match=r"25\.00% of the voxels"):
+        decompose_predicted(mean, variance)
 
 
 @pytest.mark.parametrize("value", [-0.01, np.nan])
-def test_a_variance_that_is_negative_or_no_number_is_outside(value):
+def test_negative_or_undefined_variance_is_outside_the_bound(value):
     assert share_within_bound(np.array([[0.5], [0.5]]), np.array([[0.1], [value]])) == 0
 
 
-def test_rounding_at_the_bound_is_no_violation_and_leaves_nothing_negative():
+def test_rounding_at_the_bound_is_accepted_and_parts_are_not_negative():
     mean = np.full((2, 3), 0.5)
     variance = np.full((2, 3), 0.25) + np.array([1e-7, 0, -1e-7])
     assert share_within_bound(mean, variance) == 1
-    assert (decompose(mean, variance).aleatoric >= 0).all()
-    assert (decompose(mean * 0 + [[1.0], [0.0]], np.full((2, 3), -1e-8)).epistemic >= 0).all()
+    assert (decompose_predicted(mean, variance).aleatoric >= 0).all()
+    assert (decompose_predicted(mean * 0 + [[1.0], [0.0]], np.full((2, 3), -1e-8)).epistemic >= 0).all()
 
 
-def test_certainty_has_no_entropy_and_ignorance_the_most():
+def test_entropy_is_zero_for_certainty_and_largest_for_equal_probabilities():
     certain, equal = np.array([[1.0], [0.0], [-1e-9]]), np.full((3, 1), 1 / 3)
     assert entropy(certain) == 0
     assert entropy(equal) == pytest.approx(np.log(3))

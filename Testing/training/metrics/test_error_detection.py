@@ -52,7 +52,7 @@ def test_best_overlap_is_the_best_dice_of_all_thresholds(seed):
     assert every[threshold] == pytest.approx(overlap)
 
 
-def test_order_of_the_voxels_has_no_influence_on_ties():
+def test_ties_are_independent_of_the_order_of_the_voxels():
     uncertainty, wrong = _voxels(3, steps=3)
     order = np.random.default_rng(0).permutation(len(wrong))
     before, after = error_detection(uncertainty, wrong), error_detection(uncertainty[order], wrong[order])
@@ -61,7 +61,7 @@ def test_order_of_the_voxels_has_no_influence_on_ties():
     assert before.overlap == after.overlap
 
 
-def test_a_map_of_one_value_finds_nothing():
+def test_constant_map_detects_at_chance_level():
     wrong = np.array([True, False, False, False])
     found = error_detection(np.full(4, 0.3), wrong)
     assert found.auroc == 0.5
@@ -76,14 +76,14 @@ def test_only_the_order_of_the_uncertainty_counts():
 
 
 @pytest.mark.parametrize("value", [False, True])
-def test_where_one_class_is_absent_there_is_no_value(value):
+def test_measures_need_both_classes(value):
     found = error_detection(np.array([0.1, 0.4]), np.array([value, value]))
     assert (found.auroc, found.average_precision, found.overlap, found.overlap_threshold) == (None,) * 4
     means = (found.mean_wrong, found.mean_correct) if value else (found.mean_correct, found.mean_wrong)
     assert means == (pytest.approx(0.25), None)
 
 
-def test_no_voxel_has_no_value():
+def test_measures_of_no_voxel_are_undefined():
     found = error_detection(np.zeros(0), np.zeros(0, bool))
     assert (found.voxels, found.auroc, found.mean_correct, found.mean_wrong) == (0, None, None, None)
 
@@ -97,6 +97,6 @@ def test_no_voxel_has_no_value():
         (np.array([0.1, np.nan]), np.array([True, False]), "finite"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(uncertainty, wrong, reason):
+def test_invalid_scores_are_refused(uncertainty, wrong, reason):
     with pytest.raises(ValueError, match=reason):
         error_detection(uncertainty, wrong)

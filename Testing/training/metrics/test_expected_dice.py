@@ -68,7 +68,7 @@ def test_expected_dice_of_an_empty_mask_is_defined():
         (np.full((2, 2, 2), np.nan), "outside"),
     ],
 )
-def test_what_is_no_probability_of_the_mask_is_refused(probability, reason):
+def test_invalid_probability_of_the_mask_is_refused(probability, reason):
     with pytest.raises(ValueError, match=reason):
         expected_dice(probability, np.ones((2, 2, 2), bool))
 
@@ -90,7 +90,7 @@ def test_pairwise_dice_agrees_with_simpleitk():
     assert pairwise_dice(masks) == pytest.approx(np.mean(expected))
 
 
-def test_members_that_all_find_nothing_agree_and_one_member_is_none():
+def test_empty_members_agree_and_a_single_member_is_refused():
     empty = np.zeros((2, 2, 2), bool)
     assert pairwise_dice([empty, empty]) == 1
     assert pairwise_dice([empty, ~empty]) == 0

@@ -13,9 +13,9 @@ from trustseg_training.metrics.filtering import (
     delta_dice,
     filtering_curves,
     most_uncertain,
-    prediction_band,
     removal_threshold,
 )
+from trustseg_training.metrics.neighborhood import within
 
 LINE = (1, 1, 8)
 
@@ -33,31 +33,19 @@ def _blob(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return prediction, truth, np.exp(-np.abs(distance - 4.75)) * generator.uniform(0.8, 1, distance.shape)
 
 
-def test_band_is_what_is_within_three_voxels_of_the_prediction():
-    foreground = np.zeros((12, 12, 12), bool)
-    foreground[6, 6, 6] = True
-    band = prediction_band(foreground)
-    assert band[6, 6, 6]
-    assert band[6, 6, 9]
-    assert not band[6, 6, 10]
-    assert not band[6, 8, 9]  # sqrt(13) voxels away
-    grid = np.stack(np.meshgrid(*(np.arange(12),) * 3, indexing="ij"))
-    assert band.sum() == (((grid - 6) ** 2).sum(0) <= 9).sum()
-
-
-def test_nothing_predicted_has_no_band_and_sets_nothing_aside():
+def test_empty_prediction_has_an_empty_band():
     nothing = np.zeros((4, 4, 4), bool)
-    assert not prediction_band(nothing).any()
+    assert not within(nothing).any()
     assert not most_uncertain(np.ones((4, 4, 4)), nothing, 0.1).any()
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.02, 0.05, 0.1, 0.29])
-def test_as_many_voxels_lie_above_the_threshold_as_the_fraction_says(fraction):
+def test_fraction_of_the_voxels_lies_above_the_threshold(fraction):
     values = np.random.default_rng(0).permutation(100) / 100
     assert (values > removal_threshold(values, fraction)).sum() == round(100 * fraction)
 
 
-def test_ties_set_fewer_voxels_aside_never_more():
+def test_ties_set_fewer_voxels_aside():
     values = np.array([0.1, 0.2, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 1.0])
     assert (values > removal_threshold(values, 0.3)).sum() == 1
     assert (values > removal_threshold(np.full(10, 0.5), 0.3)).sum() == 8
@@ -65,9 +53,9 @@ def test_ties_set_fewer_voxels_aside_never_more():
     assert not most_uncertain(constant, np.ones((2, 2, 2), bool), 0.3).any()
 
 
-def test_the_fraction_is_one_of_the_band_and_not_of_the_image():
+def test_fraction_is_that_of_the_band():
     prediction, _, uncertainty = _blob(0)
-    band = prediction_band(prediction)
+    band = within(prediction)
     uncertainty[~band] = 2
     removed = most_uncertain(uncertainty, band, 0.1)
     assert removed.sum() == int(0.1 * band.sum())
@@ -75,7 +63,7 @@ def test_the_fraction_is_one_of_the_band_and_not_of_the_image():
     assert uncertainty[removed].min() > uncertainty[band & ~removed].max()
 
 
-def test_a_threshold_from_elsewhere_sets_aside_what_is_above_it_in_the_band():
+def test_fixed_threshold_sets_aside_the_voxels_above_it_in_the_band():
     band = _line(1, 1, 1, 0).astype(bool)
     removed = above_threshold(_line(0.2, 0.5, 0.7, 0.9), band, 0.5)
     assert removed.ravel().tolist() == [False, False, True, False]
@@ -92,7 +80,7 @@ def test_voxels_set_aside_are_left_out_of_both_masks():
     assert delta_dice(prediction, truth, _line(0, 1, 0, 0, 0, 0) > 0).delta == pytest.approx(2 / 4 - 4 / 6)
 
 
-def test_a_structure_that_is_set_aside_as_a_whole_is_not_a_perfect_one():
+def test_structure_set_aside_as_a_whole_has_an_undefined_dice():
     prediction, truth = _line(1, 0, 0) > 0, _line(0, 1, 0) > 0
     measured = delta_dice(prediction, truth, _line(1, 1, 0) > 0)
     assert (measured.before, measured.after, measured.delta) == (0, None, None)
@@ -104,7 +92,7 @@ def test_a_structure_that_is_set_aside_as_a_whole_is_not_a_perfect_one():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_uncertainty_at_the_border_raises_dice_and_its_opposite_lowers_it(seed):
     prediction, truth, uncertainty = _blob(seed)
-    band = prediction_band(prediction)
+    band = within(prediction)
     for fraction in (0.05, 0.1):
         useful = delta_dice(prediction, truth, most_uncertain(uncertainty, band, fraction))
         harmful = delta_dice(prediction, truth, most_uncertain(-uncertainty, prediction, fraction))
@@ -112,7 +100,7 @@ def test_uncertainty_at_the_border_raises_dice_and_its_opposite_lowers_it(seed):
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 5, np.nan])
-def test_what_is_no_fraction_is_refused(fraction):
+def test_fraction_outside_0_and_1_is_refused(fraction):
     with pytest.raises(ValueError, match="fraction"):
         removal_threshold(np.arange(10.0), fraction)
 
@@ -155,7 +143,7 @@ def _confusion(prediction: np.ndarray, truth: np.ndarray) -> list[list[int]]:
     return binary_confusion_matrix(torch.from_numpy(prediction).int(), torch.from_numpy(truth).int()).tolist()
 
 
-def test_the_score_rewards_doubt_where_it_is_wrong_only():
+def test_score_rewards_uncertainty_at_errors():
     prediction, truth, _ = _blob(2)
     wrong = (prediction != truth).astype(float)
     right, all_doubt, opposite = (
@@ -166,7 +154,7 @@ def test_the_score_rewards_doubt_where_it_is_wrong_only():
     assert without > all_doubt
 
 
-def test_a_structure_that_nobody_drew_has_curves():
+def test_absent_structure_has_curves():
     nothing = np.zeros((2, 2, 2), bool)
     curves = filtering_curves(nothing, nothing, np.full((2, 2, 2), 0.3))
     assert (curves.dice == 1).all()

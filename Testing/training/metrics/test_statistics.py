@@ -28,14 +28,14 @@ def test_interval_has_the_width_that_theory_gives_and_repeats_with_its_seed():
     assert bootstrap_mean(values, seed=4) != mean
 
 
-def test_interval_covers_the_true_mean_about_as_often_as_it_says():
+def test_interval_of_the_mean_has_its_nominal_coverage():
     generator = np.random.default_rng(1)
     intervals = [bootstrap_mean(generator.normal(0, 1, 40), seed, resamples=400) for seed in range(200)]
     covered = sum(interval.low <= 0 <= interval.high for interval in intervals)
     assert 178 <= covered <= 198
 
 
-def test_one_patient_has_a_mean_but_no_interval_and_no_test():
+def test_one_patient_has_only_a_mean():
     assert bootstrap_mean(np.array([0.7])).low is None
     assert paired_difference(np.array([0.7]), np.array([0.6])).p_value is None
 
@@ -55,7 +55,7 @@ def test_signed_rank_test_is_the_share_of_sign_patterns_that_are_as_extreme():
     assert measured.mean.value == pytest.approx(difference.mean())
 
 
-def test_models_that_agree_everywhere_do_not_differ():
+def test_equal_models_have_a_difference_of_zero_and_a_p_value_of_one():
     same = paired_difference(np.array([0.5, 0.6, 0.7]), np.array([0.5, 0.6, 0.7]))
     assert (same.mean.value, same.mean.low, same.mean.high, same.p_value) == (0, 0, 0, 1)
 
@@ -97,7 +97,7 @@ def test_interval_of_a_mean_is_that_of_the_mean_and_of_scipy():
     assert (median.low, median.high) == pytest.approx((expected.low, expected.high), abs=0.15)
 
 
-def test_more_cases_of_the_same_patients_do_not_narrow_the_interval():
+def test_interval_depends_on_the_patients_rather_than_the_cases():
     """Cases drawn one by one would give an interval a third as wide."""
     once = {name: values[:1] for name, values in _patients(30).items()}
     often = {name: np.repeat(values, 9) for name, values in once.items()}
@@ -105,7 +105,7 @@ def test_more_cases_of_the_same_patients_do_not_narrow_the_interval():
     assert (many.low, many.high) == pytest.approx((few.low, few.high))
 
 
-def test_seed_decides_and_the_order_of_patients_does_not():
+def test_interval_depends_on_the_seed_alone():
     patients = _patients(20)
     measured = bootstrap_statistic(patients, _mean, seed=5, resamples=200)
     assert bootstrap_statistic(dict(reversed(patients.items())), _mean, seed=5, resamples=200) == measured
@@ -121,7 +121,7 @@ def test_strata_keep_their_sizes_in_every_draw():
     assert free.low < 0.2 < free.high
 
 
-def test_draws_without_a_value_are_counted_and_left_out():
+def test_undefined_draws_are_counted_and_left_out():
     patients = {f"p{i}": np.array([[i / 10, float(i == 9)]]) for i in range(10)}
     measured = bootstrap_statistic(patients, _failure, seed=0)
     assert measured.value == 1
@@ -131,7 +131,7 @@ def test_draws_without_a_value_are_counted_and_left_out():
     assert bootstrap_statistic(patients, _failure, strata=strata, resamples=50).undefined == 0
 
 
-def test_mostly_undefined_draws_give_no_interval():
+def test_interval_needs_mostly_defined_draws():
     patients = {"a": np.array([[0.1, 0.0]]), "b": np.array([[0.2, 1.0]])}
     calls = itertools.count()
     measured = bootstrap_statistic(
@@ -141,7 +141,7 @@ def test_mostly_undefined_draws_give_no_interval():
     assert measured.undefined == pytest.approx(2 / 3, abs=0.02)
 
 
-def test_a_statistic_without_a_value_or_of_one_patient_has_no_interval():
+def test_interval_needs_a_value_and_two_patients():
     absent = bootstrap_statistic({"a": np.array([[0.1, 0.0]]), "b": np.array([[0.2, 0.0]])}, _failure)
     assert (absent.value, absent.low, absent.high) == (None, None, None)
     alone = bootstrap_statistic({"a": np.array([0.1, 0.3])}, _mean)
@@ -150,7 +150,7 @@ def test_a_statistic_without_a_value_or_of_one_patient_has_no_interval():
         bootstrap_statistic({}, _mean)
 
 
-def test_interval_covers_the_true_value_about_as_often_as_it_says():
+def test_interval_of_a_statistic_has_its_nominal_coverage():
     generator = np.random.default_rng(1)
     covered = 0
     for seed in range(100):
@@ -165,13 +165,13 @@ def test_four_tests_are_corrected_as_worked_out_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
-def test_what_was_not_tested_is_none_and_counts_as_no_test():
+def test_missing_tests_stay_none_and_are_left_out_of_the_number():
     assert holm([None, 0.02, None, 0.04]) == [None, pytest.approx(0.04), None, pytest.approx(0.04)]
     assert holm([None]) == [None]
     assert holm([]) == []
 
 
-def test_a_corrected_value_is_at_most_one_and_never_below_its_own():
+def test_corrected_value_is_at_least_its_own_and_at_most_one():
     values = np.random.default_rng(0).random(20).tolist()
     corrected = holm(values)
     assert max(corrected) == 1
@@ -190,20 +190,20 @@ def test_decisions_are_those_of_holms_step_down_procedure():
         assert {place for place, p in enumerate(holm(values)) if p <= level} == rejected
 
 
-def test_a_correction_never_rejects_less_than_that_of_bonferroni():
+def test_correction_rejects_at_least_as_much_as_that_of_bonferroni():
     values = [0.001, 0.2, 0.013, 0.04]
     assert all(a <= min(1, 4 * p) for a, p in zip(holm(values), values, strict=True))
 
 
 @pytest.mark.parametrize("value", [1.2, -0.1, float("nan")])
-def test_what_is_no_p_value_is_refused(value):
+def test_values_outside_0_and_1_are_refused(value):
     with pytest.raises(ValueError, match="p-value"):
         holm([0.5, value])
 
 
-def _networks(generator: np.random.Generator, number: int, luck: float, patients: int = 20) -> np.ndarray:
+def _networks(generator: np.random.Generator, number: int, spread: float, patients: int = 20) -> np.ndarray:
     """(networks, patients, 1): what a training is worth, and by how much it is off in each patient."""
-    own = generator.normal(0, luck, (number, 1))
+    own = generator.normal(0, spread, (number, 1))
     return (own + generator.normal(0, 0.015, (number, patients)))[..., None]
 
 
@@ -221,7 +221,7 @@ def test_one_network_on_each_side_has_the_interval_of_paired_patients():
     assert (found.low, found.high) == pytest.approx((paired.low, paired.high), abs=0.004)
 
 
-def test_what_all_networks_share_of_a_patient_widens_nothing():
+def test_patient_effects_shared_by_all_networks_cancel():
     """Other patients for the other group would make hard patients look like a difference of methods."""
     generator = np.random.default_rng(1)
     hard = generator.normal(0.7, 0.2, (1, 25, 1))
@@ -229,7 +229,7 @@ def test_what_all_networks_share_of_a_patient_widens_nothing():
     assert (found.value, found.low, found.high) == pytest.approx((-0.01,) * 3)
 
 
-def test_both_sides_have_their_own_luck_of_training():
+def test_interval_includes_seed_variation_of_both_sides():
     """Drawn together, two alike groups would never differ."""
     values = np.tile(np.array([0.8, 0.9])[:, None, None], (1, 5, 1))
     found = difference_over_seeds(values, values)
@@ -244,7 +244,7 @@ def test_one_training_less_than_there_are_is_drawn():
 
 
 @pytest.mark.parametrize("trainings", [3, 5])
-def test_interval_covers_a_difference_of_none_about_as_often_as_it_says(trainings):
+def test_interval_of_a_zero_difference_has_its_nominal_coverage(trainings):
     """Patients alone would hold it in 70 % of the cases."""
     generator = np.random.default_rng(2)
     covered = 0
@@ -255,7 +255,7 @@ def test_interval_covers_a_difference_of_none_about_as_often_as_it_says(training
     assert 0.86 * 150 <= covered <= 0.995 * 150
 
 
-def test_statistic_is_of_the_means_of_drawn_patients_and_not_a_mean_of_patients():
+def test_statistic_is_computed_from_the_means_of_drawn_patients():
     values = np.array([[[1.0, 2.0], [3.0, 2.0], [0.0, 8.0]]])
     found = difference_over_seeds(
         values, np.array([[[0.0, 1.0]] * 3]), lambda means: means[..., 0] / means[..., 1]
@@ -264,7 +264,7 @@ def test_statistic_is_of_the_means_of_drawn_patients_and_not_a_mean_of_patients(
     assert 0 <= found.low < 4 / 12 < found.high <= 1.5
 
 
-def test_seed_decides_and_one_patient_has_no_interval():
+def test_seed_determines_the_interval_which_needs_two_patients():
     generator = np.random.default_rng(3)
     sides = [_networks(generator, 3, 0.02) for _ in range(2)]
     assert difference_over_seeds(*sides, seed=4) == difference_over_seeds(*sides, seed=4)

@@ -11,13 +11,13 @@ import numpy as np
 import pandas
 import pytest
 
-from trustseg_training import attacks, corruptions
+from trustseg_training import attacks, corruptions, formatting
 from trustseg_training.metrics.calibration_error import reliability
 from trustseg_training.metrics.statistics import bootstrap_statistic
-from trustseg_training.report import Example, Shown, numbers, write_report
+from trustseg_training.report import Example, PredictedSlice, write_report
 from trustseg_training.report.condition_plots import positions
 from trustseg_training.report.drawing import new_figure, panels, styles_of, svg
-from trustseg_training.report.example_pictures import display
+from trustseg_training.report.examples import display
 from trustseg_training.report.named_conditions import families, named_conditions
 from trustseg_training.robustness.suite import Suite
 from trustseg_training.robustness.summary import summarize
@@ -72,7 +72,7 @@ def example(condition: str) -> Example:
     labels = np.zeros((9, 7), int)
     labels[3:6, 2:4], labels[3:6, 4:6] = 1, 2
     answers = [
-        Shown(model, labels * 10.0, labels, labels, labels / 4, (9.0, 7.0), (0.0, 20.0), 0.9)
+        PredictedSlice(model, labels * 10.0, labels, labels, labels / 4, (9.0, 7.0), (0.0, 20.0), 0.9)
         for model in MODELS
     ]
     return Example("p2", condition, "axial", STRUCTURES, tuple(answers))
@@ -89,7 +89,7 @@ def summary_of(tables: Tables) -> dict:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory) -> tuple[dict, str]:
+def rendered(tmp_path_factory) -> tuple[dict, str]:
     """A summary and its report."""
     tables = tables_of(MODELS)
     summary = summary_of(tables)
@@ -132,30 +132,30 @@ class _Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(told) -> _Page:
+def page(rendered) -> _Page:
     parser = _Page()
-    parser.feed(told[1])
+    parser.feed(rendered[1])
     parser.close()
     return parser
 
 
-def test_every_tag_is_closed_and_no_id_is_there_twice(page):
+def test_every_tag_is_closed_and_every_id_is_unique(page):
     assert not page.open
     assert len(page.ids) == len(set(page.ids))
     used = {value[1:] for _, name, value in page.attributes if name == "href"}
     assert used <= set(page.ids), "a plot refers to what is not there"
 
 
-def test_report_loads_nothing(told, page):
+def test_report_is_self_contained(rendered, page):
     loading = {"src", "href", "srcset", "data", "poster", "action"}
     loaded = [value for _, name, value in page.attributes if name in loading]
     assert loaded
     assert all(value.startswith(("#", "data:image/png;base64,")) for value in loaded)
-    assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe", told[1])
+    assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe", rendered[1])
 
 
-def test_plots_are_whole_drawings(told):
-    drawings = re.findall(r"<svg.*?</svg>", told[1], re.S)
+def test_plots_are_well_formed(rendered):
+    drawings = re.findall(r"<svg.*?</svg>", rendered[1], re.S)
     assert len(drawings) > 20
     for text in drawings:
         ElementTree.fromstring(text)
@@ -163,8 +163,8 @@ def test_plots_are_whole_drawings(told):
         assert "#010203" not in text
 
 
-def test_names_are_escaped_and_every_model_structure_and_condition_is_there(told, page):
-    summary, text = told
+def test_names_are_escaped_and_every_model_structure_and_condition_is_shown(rendered, page):
+    summary, text = rendered
     assert "a<b>" not in text
     assert "<own>" not in text
     for name in (*MODELS, *STRUCTURES, SUITE.title, *summary["models"].values()):
@@ -173,8 +173,8 @@ def test_names_are_escaped_and_every_model_structure_and_condition_is_there(told
         assert any(condition.title in row[:1] for row in page.rows), condition.key
 
 
-def test_numbers_of_the_table_are_those_of_the_summary(told, page):
-    summary, _ = told
+def test_values_of_the_table_equal_those_of_the_summary(rendered, page):
+    summary, _ = rendered
     shown = [row for row in page.rows if any(cell.endswith(" of 3") for cell in row[-1:])]
     assert len(shown) == len(MODELS) * len(SUITE.conditions)
     expected = iter(shown)
@@ -185,34 +185,34 @@ def test_numbers_of_the_table_are_those_of_the_summary(told, page):
             for index, name in enumerate(STRUCTURES):
                 found = summary["conditions"][model][condition]["structures"][name]
                 difference = (found["difference"] or {"mean": {"value": None}})["mean"]["value"]
-                wanted = (numbers.share(found["dice"]["value"]), numbers.difference(difference))
+                wanted = (formatting.share(found["dice"]["value"]), formatting.difference(difference))
                 assert tuple(cells[4 * index : 4 * index + 2]) == wanted
-                assert cells[4 * index + 3] == numbers.length(found["hd95_mm"]["value"])
-                assert f"[{numbers.share(found['dice']['low'])}, " in page.text
-    assert any("\N{EN DASH}" in row for row in shown), "a missing HD95 is to be told as missing"
+                assert cells[4 * index + 3] == formatting.length(found["hd95_mm"]["value"])
+                assert f"[{formatting.share(found['dice']['low'])}, " in page.text
+    assert any("\N{EN DASH}" in row for row in shown), "a missing HD95 must be shown as missing"
 
 
-def test_pool_table_has_every_score_of_every_model(told, page):
-    summary, _ = told
+def test_pool_table_has_every_score_of_every_model(rendered, page):
+    summary, _ = rendered
     for model in MODELS:
         for score in summary["pool"][model].values():
-            assert any(model in row and numbers.share(score["aurc"]["value"]) in row for row in page.rows), (
-                f"{model}: AURC is not that of the summary"
-            )
+            assert any(
+                model in row and formatting.share(score["aurc"]["value"]) in row for row in page.rows
+            ), f"{model}: AURC is not that of the summary"
 
 
-def test_images_that_could_not_have_a_condition_are_told(page):
+def test_skipped_images_are_listed_with_their_reason(page):
     assert "Gain (brightness), severity 2: not measured on 1 image (p4: not in reach <at all>)" in page.text
 
 
-def test_research_use_is_said_first_and_the_seed_and_hashes_last(page):
+def test_research_use_comes_first_and_seed_and_hashes_last(page):
     assert page.text.index("Research use only") < page.text.index("1. Summary")
     assert "hash of sure" in page.text[page.text.index("6. Provenance") :]
     assert "seed 3" in page.text
 
 
-def test_examples_are_pictures_with_their_case_and_dice(told, page):
-    assert told[1].count("data:image/png;base64,") == 2
+def test_examples_are_pictures_with_their_case_and_dice(rendered, page):
+    assert rendered[1].count("data:image/png;base64,") == 2
     assert "FGSM attack, epsilon 2 %, axial slice" in page.text
     assert "sure .900" in page.text
 
@@ -222,7 +222,7 @@ def test_scale_of_the_pictures_is_fixed():
     assert (shown.low, shown.high * shown.factor, shown.unit) == (0, 50, "%")
 
 
-def test_one_model_alone_has_a_report_without_comparisons_and_without_examples(tmp_path):
+def test_report_of_one_model_has_no_comparisons(tmp_path):
     tables = tables_of(("sure",))
     text = write_report(tmp_path, tables, summary_of(tables), SUITE).read_text(encoding="utf-8")
     assert "No examples were drawn" in text
@@ -231,7 +231,7 @@ def test_one_model_alone_has_a_report_without_comparisons_and_without_examples(t
     assert "None" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.S)
 
 
-def test_plots_have_coordinates_to_a_hundredth_and_names_and_scales_as_they_are():
+def test_plots_round_coordinates_but_keep_names_and_scales():
     figure = new_figure(2.0)
     panels(figure, 1, 1)[0][0].plot([0, 1 / 3, 2 / 3], [0.123456, 1 / 7, 0.2])
     drawn = svg(figure, 1, "run-0.123456")
@@ -242,7 +242,7 @@ def test_plots_have_coordinates_to_a_hundredth_and_names_and_scales_as_they_are(
     assert ElementTree.fromstring(drawn).tag == "svg"
 
 
-def test_two_models_never_look_alike():
+def test_every_model_has_its_own_look():
     styles = styles_of([str(index) for index in range(20)])
     assert len({(style.color, style.dashes) for style in styles.values()}) == 20
 

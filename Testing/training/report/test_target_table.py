@@ -1,4 +1,4 @@
-"""Targets beside what was measured, groups of seeds, and the verdict for a bundle."""
+"""Targets beside the measured values, groups of seeds, and the robustness record for a bundle."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import json
 
 import pytest
 
-from trustseg_training.report.readings import measured
+from trustseg_training.report.readings import look_up
 from trustseg_training.report.target_table import COLUMNS, check, load_targets, markdown, names
-from trustseg_training.robustness.model_record import read_summary, robustness_markdown, robustness_record
+from trustseg_training.robustness.model_record import robustness_markdown, robustness_record
 from trustseg_training.robustness.seed_variation import check_groups, over_seeds
 from trustseg_training.robustness.suite import load_suite
+from trustseg_training.robustness.summary import read_summary
 from TrustSegLib.errors import OptionError
 
 
@@ -92,23 +93,23 @@ def test_target_can_be_another_model_and_its_own_score(summary, tmp_path):
     )
     checked = check(found, summary, "a")
     assert [each.met for each in checked] == [True, False, None]
-    assert [each.wanted for each in checked] == [0.88, 0.08, None]
+    assert [each.threshold for each in checked] == [0.88, 0.08, None]
 
 
-def test_worst_condition_is_the_worst_for_the_sense_and_is_named(summary):
-    assert measured(summary, "a", "ece", "worst", "", low_is_good=True).condition == "blur-3"
-    assert measured(summary, "a", "dice", "worst", "Left").value == 0.70
-    gap = measured(summary, "a", "expected_dice_gap", "worst", "Left", low_is_good=True)
+def test_worst_condition_depends_on_the_sense_and_is_named(summary):
+    assert look_up(summary, "a", "ece", "worst", "", low_is_good=True).condition == "blur-3"
+    assert look_up(summary, "a", "dice", "worst", "Left").value == 0.70
+    gap = look_up(summary, "a", "expected_dice_gap", "worst", "Left", low_is_good=True)
     assert (gap.value, gap.condition) == (pytest.approx(0.1), "blur-3")
 
 
 def test_brightness_counts_in_both_directions_and_growth_as_a_share(summary):
-    assert measured(summary, "a", "brightness", "gain-2", "expected_dice").value == 0.04
-    assert measured(summary, "a", "growth", "pool", "expected_dice").value == 0.95
-    assert measured(summary, "a", "failure_auroc", "pool", "mean_entropy") is None
+    assert look_up(summary, "a", "brightness", "gain-2", "expected_dice").value == 0.04
+    assert look_up(summary, "a", "growth", "pool", "expected_dice").value == 0.95
+    assert look_up(summary, "a", "failure_auroc", "pool", "mean_entropy") is None
 
 
-def test_table_says_what_was_published_wanted_and_measured(summary, tmp_path):
+def test_table_has_published_target_and_measured_values(summary, tmp_path):
     found = targets(
         tmp_path,
         ("dice", "clean", "Left", "at least", ".95", ".79"),
@@ -120,7 +121,7 @@ def test_table_says_what_was_published_wanted_and_measured(summary, tmp_path):
     assert text.endswith("a: 1 of 2 targets are met; 1 not measured.\n")
 
 
-def test_targets_of_the_hippocampus_are_of_conditions_that_a_suite_has():
+def test_targets_of_the_hippocampus_have_conditions_of_a_suite():
     known = {key for suite in ("noise", "artifacts") for key in load_suite(suite).conditions}
     found = load_targets("hippocampus")
     assert "hippocampus" in names()
@@ -133,7 +134,7 @@ def test_targets_of_the_hippocampus_are_of_conditions_that_a_suite_has():
     )
 
 
-def test_targets_of_the_published_levels_are_of_their_suite_and_above_every_published_value():
+def test_published_levels_have_conditions_of_their_suite_and_targets_above_every_published_value():
     found = load_targets("hippocampus-published")
     assert {each.condition for each in found} == set(load_suite("published").conditions) - {"clean"}
     for each in found:
@@ -147,7 +148,7 @@ def test_targets_of_the_published_levels_are_of_their_suite_and_above_every_publ
         (",".join(COLUMNS) + "\na,b,dice,clean,Left,more than,.9,c\n", "line 2: sense 'more than'"),
     ],
 )
-def test_mistake_in_targets_is_named(tmp_path, text, said):
+def test_error_names_the_invalid_line_of_targets(tmp_path, text, said):
     path = tmp_path / "own.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(OptionError, match=said):
@@ -170,14 +171,14 @@ def test_seeds_have_mean_and_range(summary):
         check_groups({"both": ["a", "c"]}, ["a", "b"])
 
 
-def test_verdict_is_of_the_model_and_its_weights(summary, tmp_path):
+def test_robustness_record_is_that_of_the_model_and_its_weights(summary, tmp_path):
     (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     found = robustness_record(tmp_path, "a", "aa")
     assert found["conditions"]["clean"]["structures"]["Left"]["dice"]["value"] == 0.90
     assert found["network"] == {"family": "vdp"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     text = robustness_markdown(found)
-    assert "| clean | 0.900 (0.890 to 0.900) | 1.50 (1.49 to 1.50) | 0.020 (0.010 to 0.020) |" in text
+    assert "| clean | 0.900 [0.890, 0.900] | 1.50 [1.49, 1.50] | 0.020 [0.010, 0.020] |" in text
     assert "best is `expected_dice`: AUROC 0.950" in text
     assert "before any temperature or calibration" in text
     scaled = {**found, "network": {"family": "vdp", "options": {"temperature": 1.5}}}

@@ -1,4 +1,4 @@
-"""An ensemble and its members of one pass, against a pass of each."""
+"""An ensemble and its members in one pass, against a separate pass of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from trustseg_training.robustness.conditions import Together, disagreement, has_members, passed
+from trustseg_training.robustness.conditions import (
+    EnsembleWithMembers,
+    disagreement,
+    has_members,
+    member_moments,
+)
 from TrustSegLib.inference import sliding_window
 from TrustSegLib.networks import NetworkSpec, build
 
@@ -24,9 +29,9 @@ def image() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(1, 12, 10, 9)).astype(np.float32)
 
 
-def test_one_pass_answers_as_the_ensemble_and_as_each_member(ensemble, image):
+def test_one_pass_equals_separate_passes_of_the_ensemble_and_each_member(ensemble, image):
     """Of several patches, whose blending is not linear in the variance."""
-    (mean, variance), *members = passed(image, ensemble, (8, 8, 8), "cpu")
+    (mean, variance), *members = member_moments(image, ensemble, (8, 8, 8), "cpu")
     own = sliding_window(image, ensemble, (8, 8, 8))
     np.testing.assert_allclose(mean, own[0], atol=1e-6)
     np.testing.assert_allclose(variance, own[1], atol=1e-7)
@@ -36,18 +41,18 @@ def test_one_pass_answers_as_the_ensemble_and_as_each_member(ensemble, image):
         assert not certain.any()
 
 
-def test_pass_leaves_no_hook_behind(ensemble, image):
-    passed(image, ensemble, (8, 8, 8), "cpu")
+def test_pass_removes_its_hooks(ensemble, image):
+    member_moments(image, ensemble, (8, 8, 8), "cpu")
     assert not any(member._forward_hooks for member in ensemble.members)
 
 
-def test_one_network_has_no_members(ensemble):
+def test_only_an_ensemble_has_members(ensemble):
     assert has_members(ensemble)
     assert not has_members(ensemble.members[0])
-    assert Together(ensemble).size_divisor == ensemble.size_divisor
+    assert EnsembleWithMembers(ensemble).size_divisor == ensemble.size_divisor
 
 
-def test_members_that_agree_have_no_disagreement_and_others_that_of_their_masks():
+def test_disagreement_is_that_of_the_members_masks_and_zero_for_equal_ones():
     labels = np.zeros((4, 4, 4), int)
     labels[0], labels[1] = 1, 2
     moved = np.roll(labels, 1, axis=0)

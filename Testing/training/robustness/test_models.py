@@ -19,11 +19,11 @@ from trustseg_training.evaluation import (
     load_evaluated_model,
     variant_of,
 )
-from trustseg_training.robustness import ModelSelection, command, parse_variant
+from trustseg_training.robustness import ModelSelection, VerificationPlan, command, parse_variant
 from trustseg_training.robustness import summary as summary_module
 from trustseg_training.robustness.models import cross_fitted, halves
 from trustseg_training.robustness.running import Task, _Key
-from trustseg_training.robustness.suite import load_suite
+from trustseg_training.robustness.suite import Protocol, load_suite
 from TrustSegLib.errors import OptionError
 
 NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "--patch", "18", "18", "18"]
@@ -41,7 +41,7 @@ def runs(dataset, tmp_path) -> dict[str, Path]:
     return found
 
 
-def test_every_kind_of_subject_is_judged_by_one_command(runs, dataset, tmp_path, monkeypatch):
+def test_one_command_evaluates_runs_ensembles_variants_and_temperatures(runs, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(summary_module, "RESAMPLES", 20)
     monkeypatch.setattr(report, "report_of", lambda verified, output, device: output)
     suite, out = tmp_path / "own.yaml", tmp_path / "out"
@@ -61,10 +61,10 @@ def test_every_kind_of_subject_is_judged_by_one_command(runs, dataset, tmp_path,
     found = json.loads((out / "summary.json").read_text())
     assert list(found["conditions"]) == ["d1", "both", "corr", "first", "d1+T", "both+T"]
     assert [found["networks"][name]["propagation"] for name in ("corr", "first")] == ["correlated", "taylor"]
-    told = (
+    words = (
         "d1 --ensemble both d1 d2 --variant corr=v:correlated --variant first=v:taylor --temperature d1 both"
     )
-    assert f"verify {told} --checkpoint last --data" in found["command"]
+    assert f"verify {words} --checkpoint last --data" in found["command"]
 
     def records(model: str) -> list[dict]:
         parts = sorted((out / "parts" / model).glob("*.json"))
@@ -86,64 +86,64 @@ def test_every_kind_of_subject_is_judged_by_one_command(runs, dataset, tmp_path,
     assert [each["second"] for each in found["seed_differences"]] == ["corr", "first"]
 
 
-def test_no_patient_has_a_part_in_its_own_temperature(runs, dataset):
-    subject = load_evaluated_model(runs["d1"])
+def test_temperature_of_a_patient_is_fitted_on_the_other_half(runs, dataset):
+    evaluated = load_evaluated_model(runs["d1"])
     cases = find_cases(dataset)
     patients = [case.patient for case in cases]
     first, second = halves(patients, 3)
     assert sorted(first + second) == sorted(patients)
     assert halves(patients, 4) != (first, second)
-    before = temperatures(subject, cases)
+    before = temperatures(evaluated, cases)
     for case in cases:
         if case.patient in first:
             sitk.WriteImage(sitk.ReadImage(str(case.label)) * 0, str(case.label))
-    after = temperatures(subject, cases)
+    after = temperatures(evaluated, cases)
     assert len({before[patient] for patient in first}) == 1
     assert {patient: after[patient] for patient in first} == {patient: before[patient] for patient in first}
     assert all(after[patient] != before[patient] for patient in second), "fitted on the first half's labels"
 
 
-def temperatures(subject: EvaluatedModel, cases: list[Case]) -> dict[str, float]:
-    """That each patient is judged with."""
-    fitted = cross_fitted(subject, cases, seed=3)
+def temperatures(evaluated: EvaluatedModel, cases: list[Case]) -> dict[str, float]:
+    """That each patient is evaluated with."""
+    fitted = cross_fitted(evaluated, cases, seed=3)
     options = {
         case.patient: fitted.of_patient(case.patient).model.description.family_options for case in cases
     }
     return {patient: each["temperature"] for patient, each in options.items()}
 
 
-def test_bundle_and_unknown_name_can_get_no_temperature(runs, dataset, tmp_path):
-    subject = replace(load_evaluated_model(runs["d1"]), run=None)
+def test_temperature_of_a_bundle_or_an_unknown_name_is_refused(runs, dataset, tmp_path):
+    evaluated = replace(load_evaluated_model(runs["d1"]), run=None)
     with pytest.raises(OptionError, match="only runs and ensembles"):
-        cross_fitted(subject, find_cases(dataset), 0)
+        cross_fitted(evaluated, find_cases(dataset), 0)
+    selection = ModelSelection([runs["d1"]], temperature_scaled=["d3"])
     with pytest.raises(OptionError, match="temperature d3: no such model; name one of d1"):
-        command.verify(ModelSelection([runs["d1"]], tempered=["d3"]), dataset, ["quick"], tmp_path / "o")
+        command.verify(selection, VerificationPlan(dataset, load_suite("quick")), tmp_path / "o")
     with pytest.raises(OptionError, match="two patients"):
         halves(["a", "a"], 0)
 
 
-def test_transfer_needs_a_model_that_is_there_and_that_sees_the_same(runs, dataset, tmp_path):
+def test_transfer_from_a_missing_or_differently_prepared_model_is_refused(runs, dataset, tmp_path):
     suite = tmp_path / "own.yaml"
     suite.write_text("title: Own\nattacks: [fgsm-0.05-from-d2]\n", encoding="utf-8")
+    plan = VerificationPlan(dataset, load_suite(str(suite)))
     with pytest.raises(OptionError, match="from d2, which is not verified"):
-        command.verify([runs["d1"]], dataset, [str(suite)], tmp_path / "o")
+        command.verify(ModelSelection([runs["d1"]]), plan, tmp_path / "o")
     one, other = load_evaluated_model(runs["d1"]), load_evaluated_model(runs["d2"])
     configuration = replace(one.run.configuration, spacing=(2.0, 2.0, 2.0))
     run = replace(one.run, configuration=configuration)
-    with pytest.raises(OptionError, match="d1 knows images in another way than d2"):
-        command.verify_subjects(
-            [replace(one, model=run, run=run), other], dataset, load_suite(str(suite)), tmp_path / "o"
-        )
+    with pytest.raises(OptionError, match="d1 prepares images differently from d2"):
+        command.verify_loaded_models([replace(one, model=run, run=run), other], plan, tmp_path / "o")
 
 
-def test_same_weights_in_another_way_are_another_network_and_another_part(runs, dataset, tmp_path):
+def test_propagation_and_sources_are_part_of_the_keys_of_networks_and_parts(runs, dataset, tmp_path):
     first, second = (variant_of(load_evaluated_model(runs["v"]), "x", way) for way in ("taylor", "exact"))
     assert _Key(first) != _Key(second)
     assert _Key(first) == _Key(variant_of(load_evaluated_model(runs["v"]), "x", "taylor"))
     case = find_cases(dataset)[0]
     suite = load_suite("quick")
     parts = [
-        Task(first, case, suite, 0, "cpu", tmp_path, sources).part.key
+        Task(first, case, Protocol(suite, 0, "cpu", sources), tmp_path).part.key
         for sources in ({}, {"s": load_evaluated_model(runs["d1"])}, {"s": load_evaluated_model(runs["d2"])})
     ]
     assert len(set(parts)) == 3, "a part made with other sources would be kept"
@@ -157,12 +157,12 @@ def test_temperature_of_an_ensemble_reaches_its_network(runs):
 
 
 @pytest.mark.parametrize("text", ["a", "a=b", "=b:exact", "a=:exact", "a=b:"])
-def test_variant_that_is_not_understood_is_refused(text):
+def test_malformed_variant_is_refused(text):
     with pytest.raises(OptionError, match="write it like"):
         parse_variant(text)
 
 
-def test_variant_of_a_place_with_a_colon():
+def test_path_of_a_variant_may_have_a_colon():
     assert parse_variant("a=c:/runs/v:exact") == ("a", (Path("c:/runs/v"), "exact"))
 
 
@@ -179,7 +179,7 @@ def test_mistake_in_the_command_is_named(words, said, tmp_path, capsys):
     assert said in capsys.readouterr().err
 
 
-def test_runs_of_a_group_differ_in_their_seed_only(runs, dataset, tmp_path, capsys):
+def test_group_of_runs_that_differ_in_more_than_their_seed_is_refused(runs, dataset, tmp_path, capsys):
     words = ["verify", *(str(runs[name]) for name in ("d1", "d2", "v")), "--data", str(dataset)]
     words += ["-o", str(tmp_path / "out"), "--suite", "quick", "--seeds", "group"]
     assert main([*words, "d1", "v"]) == 2

@@ -1,4 +1,4 @@
-"""The files of a verification: whose they are, what they are named, and that none is half there."""
+"""The files of a verification: their keys and names, and that each is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pytest
 
 from trustseg_training.dataset import Case, find_cases
 from trustseg_training.robustness import parse_group, parse_variant, parts
-from trustseg_training.robustness.command import _write_summary
-from trustseg_training.robustness.suite import load_suite
+from trustseg_training.robustness.suite import Protocol, load_suite
+from trustseg_training.robustness.summary import write_summary
 from trustseg_training.robustness.tables import Tables, tables_of
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 
 
 @dataclass(frozen=True)
 class Model:
-    """What the key asks of one."""
+    """What the key needs of a model."""
 
     sha256: str = "0"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A subject without a network."""
+class Evaluated:
+    """A model without a network."""
 
     name: str = "m"
     model: Model = Model()
@@ -36,7 +36,7 @@ class Judged:
 
 @pytest.fixture(autouse=True)
 def any_network(monkeypatch):
-    monkeypatch.setattr(parts, "passed_through", lambda subject: {})
+    monkeypatch.setattr(parts, "inference_settings", lambda evaluated: {})
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ def cases(tmp_path) -> list[Case]:
 
 
 def part_of(case: Case, name: str = "m") -> parts.Part:
-    return parts.part_of(Judged(name), case, load_suite("quick"), 0)
+    return parts.part_of(Evaluated(name), case, Protocol(load_suite("quick"), 0))
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_another_image_or_a_mended_label_is_measured_anew(cases, tmp_path, place):
+def test_changed_image_or_label_is_measured_again(cases, tmp_path, place):
     case = cases[0]
     parts.write(part_of(case), [], tmp_path)
     assert parts.is_done(part_of(case), tmp_path)
@@ -70,7 +70,7 @@ def test_another_image_or_a_mended_label_is_measured_anew(cases, tmp_path, place
     assert not parts.is_done(part_of(case), tmp_path)
 
 
-def test_another_size_with_the_old_time_is_measured_anew(cases, tmp_path):
+def test_file_with_another_size_and_the_old_time_is_measured_again(cases, tmp_path):
     label = cases[0].label
     before, key = label.stat(), part_of(cases[0]).key
     label.write_bytes(b"more voxels")
@@ -78,13 +78,13 @@ def test_another_size_with_the_old_time_is_measured_anew(cases, tmp_path):
     assert part_of(cases[0]).key != key
 
 
-def test_a_data_set_that_was_moved_goes_on(dataset, tmp_path):
+def test_moved_data_set_keeps_its_parts(dataset, tmp_path):
     before = part_of(find_cases(dataset)[0]).key
     shutil.move(dataset, tmp_path / "moved")
     assert part_of(find_cases(tmp_path / "moved")[0]).key == before
 
 
-def test_every_slice_of_a_series_counts(tmp_path):
+def test_every_slice_of_a_series_is_part_of_its_identity(tmp_path):
     series = tmp_path / "series"
     series.mkdir()
     for name in ("a.dcm", "b.dcm"):
@@ -95,13 +95,13 @@ def test_every_slice_of_a_series_counts(tmp_path):
     assert case.identity() != before
 
 
-def test_a_file_that_is_gone_is_named(cases):
+def test_missing_file_is_named(cases):
     cases[0].label.unlink()
     with pytest.raises(ImageError, match=r"label\.nii\.gz: cannot be reached \(No such file or directory\)"):
         part_of(cases[0])
 
 
-def test_cases_that_are_named_by_paths_stay_in_the_folder_and_apart(cases, tmp_path):
+def test_cases_named_by_paths_have_separate_files_in_the_folder(cases, tmp_path):
     output = tmp_path / "out"
     assert cases[0].name.startswith("/"), "the test asks for names that are paths"
     before = sorted((tmp_path / "data").rglob("*"))
@@ -120,7 +120,7 @@ def test_plain_names_stay_readable(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["..", ".", ".x", "a/b", "a\\b", "../../x", "c:x", "a/" * 200, "é" * 200])
-def test_no_name_leads_out_of_the_folder_or_is_too_long(name, tmp_path):
+def test_any_name_becomes_a_short_file_name_in_the_folder(name, tmp_path):
     part = parts.Part(name, "", name, "p", "k")
     parts.write(part, [], tmp_path)
     (path,) = tmp_path.glob("parts/*/*.json")
@@ -129,7 +129,7 @@ def test_no_name_leads_out_of_the_folder_or_is_too_long(name, tmp_path):
     assert not path.parent.name.startswith(".")
 
 
-def test_quoted_and_plain_names_are_not_mixed_up(tmp_path):
+def test_quoted_and_plain_names_have_different_files(tmp_path):
     names = ("a/b", "a%2Fb", "a%252Fb", ".a", "%2Ea", "x/" * 200, "x/" * 201)
     paths = {parts.Part("m", "", name, "p", "k").path(tmp_path) for name in names}
     assert len(paths) == len(names)
@@ -143,13 +143,13 @@ def test_name_that_is_a_path_is_refused(name):
         parse_group([name, "runs/a", "runs/b"], "--ensemble")
 
 
-def test_members_of_an_ensemble_are_paths_and_groups_of_seeds_are_no_folders():
+def test_members_of_an_ensemble_and_names_of_groups_may_be_paths():
     assert parse_group(["e", "../a", "runs/b"], "--ensemble") == ("e", ["../a", "runs/b"])
     assert parse_group(["a/b", "x", "y"], "--seeds") == ("a/b", ["x", "y"])
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"key": "another", "records": []}', '{"key": "k"}'])
-def test_a_part_that_cannot_be_read_is_no_empty_row_of_the_tables(text, tmp_path):
+def test_tables_need_every_part(text, tmp_path):
     part = parts.Part("m", "", "c", "p", "k")
     if text is not None:
         part.path(tmp_path).parent.mkdir(parents=True)
@@ -162,19 +162,19 @@ def tables() -> Tables:
     return Tables(pandas.DataFrame({"dice": [0.5]}), pandas.DataFrame({"case": ["é"]}), {}, [])
 
 
-def test_why_the_tables_cannot_be_written_is_said(tmp_path):
+def test_error_on_writing_tables_names_file_and_reason(tmp_path):
     with pytest.raises(
         OutputError, match=r"structures\.csv: cannot be written \(No such file or directory\)"
     ):
         tables().write(tmp_path / "missing")
 
 
-def test_no_file_is_half_written(tmp_path, monkeypatch):
+def test_old_files_are_kept_whole_when_the_disk_is_full(tmp_path, monkeypatch):
     """The disk is full at the last step: what stood there before still stands."""
     write = {
         "structures.csv": lambda: tables().write(tmp_path),
         "cases.csv": lambda: tables().write(tmp_path),
-        "summary.json": lambda: _write_summary(tmp_path / "summary.json", {"a": 1}),
+        "summary.json": lambda: write_summary(tmp_path / "summary.json", {"a": 1}),
         "parts/m/c.json": lambda: parts.write(parts.Part("m", "", "c", "p", "k"), [], tmp_path),
     }
     for each in write.values():

@@ -17,7 +17,7 @@ PATIENTS = ("p1", "p2", "p3", "p4")
 GROUPS = {"ours": ["v1", "v2"], "theirs": ["d1", "d2", "d3"]}
 MODELS = ("v1", "v2", "d1", "d2", "d3", "ensemble")
 
-#: Dice of every model in every patient: one has luck of training, each patient is as hard for all.
+#: Dice of every model in every patient: seeds vary, and each patient is equally hard for all models.
 DICE = {"v1": 0.90, "v2": 0.88, "d1": 0.80, "d2": 0.82, "d3": 0.78, "ensemble": 0.85}
 
 
@@ -81,12 +81,12 @@ def test_every_measure_of_a_condition_has_mean_and_range_over_the_networks(summa
         ({"a": ["a", "b"]}, "seeds a: a model has this name"),
     ],
 )
-def test_group_that_would_count_a_network_twice_or_hide_a_name_is_refused(groups, said):
+def test_invalid_group_is_refused(groups, said):
     with pytest.raises(OptionError, match=said):
         check_groups(groups, ["a", "b"])
 
 
-def test_every_pair_is_compared_once_and_no_group_with_its_own_networks():
+def test_every_pair_of_groups_and_other_models_is_compared_once():
     found = differences(tables(), GROUPS)
     pairs = [(each["first"], each["second"], each["networks"]) for each in found]
     assert pairs == [
@@ -98,16 +98,16 @@ def test_every_pair_is_compared_once_and_no_group_with_its_own_networks():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_models_with_a_temperature_are_compared_with_their_like():
-    tempered = {name: f"{name}+T" for name in ("v1", "v2", "ensemble")}
+def test_models_with_a_temperature_are_compared_with_each_other():
+    scaled = {name: f"{name}+T" for name in ("v1", "v2", "ensemble")}
     plain = tables()
     both = Tables(
         *(
-            pandas.concat([rows, rows[rows["model"].isin(tempered)].replace({"model": tempered})])
+            pandas.concat([rows, rows[rows["model"].isin(scaled)].replace({"model": scaled})])
             for rows in (plain.structures, plain.cases)
         ),
         plain.reliability
-        | {(tempered.get(m, m), *rest): found for (m, *rest), found in plain.reliability.items()},
+        | {(scaled.get(m, m), *rest): found for (m, *rest), found in plain.reliability.items()},
         [],
     )
     found = differences(both, {**GROUPS, "ours+T": ["v1+T", "v2+T"]})
@@ -119,24 +119,24 @@ def test_models_with_a_temperature_are_compared_with_their_like():
     ]
 
 
-def test_dice_is_averaged_over_networks_in_a_patient_and_then_over_patients():
+def test_dice_is_averaged_over_networks_then_over_patients():
     (ours, _, theirs) = differences(tables(), GROUPS)
     dice = ours["conditions"]["clean"]["structures"]["Left"]["dice"]
     assert dice["value"] == pytest.approx(0.89 - 0.80)
-    # Each training is drawn, every patient is alike in all: nothing but luck of training is left.
+    # Each training is drawn, every patient is alike in all: only seed variation is left.
     assert (dice["low"], dice["high"]) == pytest.approx((0.88 - 0.82, 0.90 - 0.78))
     assert dice["patients"] == 4
     alone = theirs["conditions"]["clean"]["structures"]["Left"]["dice"]
     assert (alone["low"], alone["high"]) == pytest.approx((0.78 - 0.85, 0.82 - 0.85))
 
 
-def test_patient_whom_one_network_has_no_value_of_is_left_out_of_both_sides():
+def test_patient_without_a_value_for_every_network_is_left_out():
     found = differences(tables(), GROUPS)[0]["conditions"]["clean"]["detection"]["error_probability"]["auroc"]
     assert found["patients"] == 3
     assert found["value"] == pytest.approx(0.09)
 
 
-def test_calibration_error_is_that_of_all_patients_voxels_together():
+def test_calibration_error_pools_the_voxels_of_all_patients():
     """The mean of the patients' own errors would be larger: their noise does not cancel."""
     measured = tables()
     found = differences(measured, GROUPS)[0]["conditions"]["blur-3"]["calibration"]["ece"]
@@ -153,14 +153,14 @@ def test_calibration_error_is_that_of_all_patients_voxels_together():
     assert found["low"] < found["value"] < found["high"]
 
 
-def test_group_of_one_network_is_drawn_by_patients_alone():
+def test_group_of_one_network_draws_patients_only():
     found = differences(tables(("v1", "ensemble")), {"ours": ["v1"]})
     assert [each["networks"] for each in found] == [[1, 1]]
     dice = found[0]["conditions"]["clean"]["structures"]["Left"]["dice"]
     assert (dice["value"], dice["low"], dice["high"]) == pytest.approx((0.05, 0.05, 0.05))
 
 
-def test_condition_that_one_side_lacks_has_no_difference():
+def test_condition_that_one_side_lacks_has_a_missing_difference():
     measured = tables(("v1", "v2", "ensemble"))
     rows = (measured.structures["model"] == "ensemble") & (measured.structures["condition"] == "blur-3")
     lacking = Tables(measured.structures[~rows], measured.cases, measured.reliability, [])
@@ -170,6 +170,6 @@ def test_condition_that_one_side_lacks_has_no_difference():
     assert found["calibration"]["ece"]["patients"] == 4
 
 
-def test_no_groups_have_no_differences():
+def test_differences_need_groups():
     assert differences(tables(), {}) == []
     assert over_seeds({"conditions": {}, "pool": {}}, {}) == {}

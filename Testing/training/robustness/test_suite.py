@@ -1,12 +1,11 @@
-"""Suites: what ships, what a file may say, and what its mistakes are called."""
+"""Suites: those that ship, the content of a file, and the errors of an invalid one."""
 
 from __future__ import annotations
 
 import pytest
 
 from trustseg_training import suites
-from trustseg_training.robustness.command import joined
-from trustseg_training.robustness.suite import load_suite
+from trustseg_training.robustness.suite import load_suite, load_suites
 from TrustSegLib.errors import OptionError
 
 
@@ -44,13 +43,13 @@ def test_mistake_in_a_suite_is_named(tmp_path, text, said):
     assert said in str(caught.value)
 
 
-def test_unknown_suite_names_those_there_are():
+def test_error_of_an_unknown_suite_names_the_known_ones():
     with pytest.raises(OptionError, match="quick"):
         load_suite("quik")
 
 
-def test_joined_suites_measure_what_they_share_once():
-    both = joined(["quick", "noise"])
+def test_condition_of_two_suites_is_measured_once():
+    both = load_suites(["quick", "noise"])
     assert both.conditions.count("gaussian-8dB") == 1
     assert set(both.conditions) == {*load_suite("quick").conditions, *load_suite("noise").conditions}
     assert both.name == "quick+noise"

@@ -1,4 +1,4 @@
-"""What the pool of cases says, on tables that are made by hand."""
+"""The ranking of the pool of cases, on tables made by hand."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def cases(**scores: dict[str, float]) -> pandas.DataFrame:
     return pandas.DataFrame(rows)
 
 
-def test_ladder_rises_from_clean_to_worst_and_leaves_brightness_out():
+def test_ladder_rises_from_clean_to_worst_without_brightness():
     assert list(_ladders(SUITE)) == [
         ["clean", "gaussian-15dB", "gaussian-4dB"],
         ["clean", "motion-1", "motion-3"],
     ]
 
 
-def test_chain_is_that_of_one_image_in_order_of_severity():
+def test_chain_has_the_scores_of_one_image_in_order_of_severity():
     table = cases(
         a={"gaussian-4dB": 3, "clean": 1, "gaussian-15dB": 2},
         b={"clean": 4, "gaussian-15dB": 6, "gaussian-4dB": 5},
@@ -42,7 +42,7 @@ def test_chain_is_that_of_one_image_in_order_of_severity():
     assert chains(table, "score_x", SUITE) == [[1, 2, 3], [4, 6, 5]]
 
 
-def test_image_with_a_missing_step_is_no_chain():
+def test_image_with_a_missing_step_has_no_chain():
     table = cases(a={"clean": 1, "gaussian-15dB": 2}, b={"clean": 4, "gaussian-15dB": 6, "gaussian-4dB": 5})
     assert chains(table, "score_x", SUITE) == [[4, 6, 5]]
 

@@ -125,6 +125,6 @@ def test_members_are_joined_from_the_requested_checkpoint(dataset, details, tmp_
 def test_last_epoch_of_a_bundle_is_refused(dataset, tmp_path, capsys):
     command = ["evaluate", "hippocampus-t1", "--data", str(dataset), "-o", str(tmp_path / "out")]
     assert main([*command, "--checkpoint", "last"]) == 2
-    assert "a bundle has no last.ckpt; judge it without --checkpoint" in capsys.readouterr().err
+    assert "a bundle has no last.ckpt; evaluate it without --checkpoint" in capsys.readouterr().err
     summary = _evaluate(Path("hippocampus-t1"), dataset, tmp_path / "out")
     assert summary["checkpoint"] is None

@@ -1,15 +1,15 @@
-"""Fit what a bundle's `calibration.json` holds: error probability, volume intervals, case quality, input."""
+"""Calibration of a bundle: error probability, volume intervals, case quality and input reference."""
 
-from .answers import collect_answers
 from .cases import DEFAULT, conditions_of
 from .fitting import Fitted, fit_all
 from .input_reference import with_input
 from .record import lines, write_into_run
+from .results import collect_results
 
 __all__ = [
     "DEFAULT",
     "Fitted",
-    "collect_answers",
+    "collect_results",
     "conditions_of",
     "fit_all",
     "lines",

@@ -5,19 +5,19 @@ A logistic regression for fractions,
 .. math:: \text{DSC} = \\sigma(\\eta), \\quad \\eta = b_0 + \\sum_j b_j (x_j - m_j) / s_j
 
 is fitted by the cross-entropy of true and predicted DSC, which a DSC of 0 or 1 leaves finite, with a ridge
-penalty on the coefficients. Which scores and how much ridge is chosen by cross-validation over patients, the
-fewest scores within two standard errors of the best: more have to earn their place. The interval is that of
-the residuals in the logit on patients that the model was not fitted on: their 5 and 95 % quantiles, moved
-apart as far as the conformal quantile over patients asks (`conformal.patient_quantile`). As with volumes, it
-holds in the mean over clean and corrupted images of a new patient.
+penalty on the coefficients. Scores and penalty are chosen by cross-validation over patients: the fewest
+scores within two standard errors of the best choice. The interval is that of the residuals in the logit on
+patients that the model was not fitted on: their 5 and 95 % quantiles, moved apart by the conformal quantile
+over patients (`conformal.patient_quantile`). As with volumes, it holds on average over clean and corrupted
+images of a new patient.
 
-An empty mask overlaps nothing: it is expected to have a DSC of 0, and teaches the model nothing.
+An empty mask overlaps nothing: its predicted DSC is 0, and it is not used to fit the model.
 
 References
 ----------
 Papke and Wooldridge, "Econometric methods for fractional response variables", Journal of Applied Econometrics
 11, 1996.
-Romano, Patterson and Candes, "Conformalized quantile regression", NeurIPS 2019: quantiles moved apart.
+Romano, Patterson and Candes, "Conformalized quantile regression", NeurIPS 2019.
 """
 
 from __future__ import annotations
@@ -35,11 +35,16 @@ from .conformal import patient_quantile, weighted_quantile
 
 LEVEL = 0.9
 
-#: Scores that are the same for a large and a small structure.
+#: Scores that do not depend on the size of a structure.
 FEATURES = ("expected_dice", "sampled_dice", "boundary_uncertainty", "mean_error")
 MOST_FEATURES = 3
 RIDGES = (1e-4, 1e-2)
 STANDARD_ERRORS = 2
+
+#: DSC are clipped this far from 0 and 1, so that the logit is finite.
+SMALLEST_DSC = 0.005
+
+_STEPS, _ENOUGH = 100, 1e-8
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class CrossValidatedQuality:
     high: np.ndarray
 
     def covered(self, cases: StructureCases) -> np.ndarray:
-        """Whether each interval held the true DSC, bool (n,)."""
+        """Whether each interval contains the true DSC, bool (n,)."""
         true = np.where(cases.is_empty, cases.dsc, expit(logit_of(cases.dsc)))
         return (self.low <= true) & (true <= self.high)
 
@@ -91,7 +96,7 @@ def fit_quality(cases: StructureCases, level: float = LEVEL) -> QualityRule:
 
 
 def cross_validate_quality(cases: StructureCases, level: float = LEVEL) -> CrossValidatedQuality:
-    """Choose, fit and predict on patients that had no part in either."""
+    """Choose, fit and predict on patients that took no part in either."""
     found = np.zeros((3, len(cases)))
     for fit, left_out in folds(cases.patient):
         found[:, left_out] = fit_quality(cases.take(fit), level).predict(cases.take(left_out))
@@ -100,7 +105,7 @@ def cross_validate_quality(cases: StructureCases, level: float = LEVEL) -> Cross
 
 @lru_cache
 def recipes() -> tuple[Recipe, ...]:
-    """All that are tried, those of fewer features first."""
+    """All candidates, those with fewer features first."""
     return tuple(_recipes())
 
 
@@ -147,15 +152,9 @@ def _ends(residuals: np.ndarray, cases: StructureCases, level: float) -> tuple[f
     return min(low - more, 0.0), max(high + more, 0.0)
 
 
-_STEPS, _ENOUGH = 100, 1e-8
-
-#: The logit of a DSC of 0 or 1 is that of this distance from it.
-SMALLEST_DSC = 0.005
-
-
 @dataclass(frozen=True, eq=False)
 class QualityModel:
-    """Features, their means and spreads, coefficients (all of one length) and intercept; see the module."""
+    """Features with their means, spreads and coefficients, and the intercept; see the module."""
 
     features: tuple[str, ...]
     center: np.ndarray
@@ -169,22 +168,22 @@ class QualityModel:
 
 
 def fit_quality_model(cases: StructureCases, features: Sequence[str], ridge: float) -> QualityModel:
-    """Newton's method on a convex loss.
+    """Fit by Newton's method on a convex loss.
 
     Parameters
     ----------
     cases : StructureCases
-        To fit on; every patient counts once.
+        To fit on; every patient has the same weight.
     features : sequence of str
         Names of scores.
     ridge : float
-        Penalty ``ridge / 2 |b|^2`` beside the mean cross-entropy; positive.
+        Penalty ``ridge / 2 |b|^2`` added to the mean cross-entropy; positive.
     """
     matrix = np.stack([cases.scores[name] for name in features], axis=1)
     weight = cases.weight / cases.weight.sum()
     center = weight @ matrix
     scale = np.sqrt(weight @ (matrix - center) ** 2)
-    scale[scale < 1e-12] = 1.0  # a score that never changes
+    scale[scale < 1e-12] = 1.0  # a constant score
     x = np.column_stack([np.ones(len(cases)), (matrix - center) / scale])
     penalty = np.append(0.0, np.full(len(features), ridge))
     mean = np.clip(weight @ cases.dsc, SMALLEST_DSC, 1 - SMALLEST_DSC)
@@ -206,7 +205,7 @@ def _scaled(
 def _newton(
     x: np.ndarray, y: np.ndarray, weight: np.ndarray, penalty: np.ndarray, b: np.ndarray
 ) -> np.ndarray:
-    """Steps are halved until the loss falls: far from the optimum a whole one can be too long."""
+    """Steps are halved until the loss decreases: far from the optimum a full one can be too long."""
 
     def loss(b: np.ndarray) -> float:
         eta = x @ b

@@ -1,4 +1,4 @@
-"""The cases of a calibration: images under conditions, weighted and dealt to folds by patient."""
+"""The cases of a calibration: images under conditions, weighted and split into folds by patient."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trustseg_training.corruptions import Corruption, parse
+from trustseg_training.corruptions import CLEAN, Corruption, parse
+from trustseg_training.metrics.case_ranking import FAILURE_DICE
 
 if TYPE_CHECKING:
-    from .answers import ImageAnswer
+    from .results import ImageResult
 
-
-CLEAN = "clean"
-
-#: Eight ways in which scans go wrong, from hardly visible to failed. Half of them are noises; none is the
-#: gain, which has to change nothing.
+#: Eight typical degradations of scans, from barely visible to failed. Half of them are noise; none is the
+#: gain, which must not change anything.
 DEFAULT = (
     "gaussian-6dB",
     "gaussian-2dB",
@@ -29,36 +27,42 @@ DEFAULT = (
     "ghosting-5",
 )
 
-#: Share of every patient's images without corruption: the scans that a model is made for are mostly such.
+#: Weight of the clean images of every patient: most scans that a model is made for are clean.
 CLEAN_SHARE = 0.5
+
+#: Ten folds leave nine tenths of the patients for fitting: just enough for a 90 % quantile with ten patients.
+FOLDS = 10
+
+#: For choices among the patients of a fold.
+INNER_FOLDS = 5
 
 
 def conditions_of(texts: Sequence[str]) -> tuple[Corruption, ...]:
-    """Read corruptions from their texts; `CLEAN` may be among them and is always done.
+    """Parse corruptions; `CLEAN` may be among them and is always included.
 
     Raises
     ------
     OptionError
-        One is not known.
+        A corruption is unknown.
     """
     return tuple(parse(text) for text in dict.fromkeys(texts) if text != CLEAN)
 
 
 def weights(patient: np.ndarray, condition: np.ndarray) -> np.ndarray:
-    """What each case counts: every patient 1, of which the clean images have `CLEAN_SHARE` together.
+    """Weight of each case: 1 for every patient, of which the clean images share `CLEAN_SHARE`.
 
-    Corrupted copies of an image are not independent of it, so that more copies must not look like more
-    patients. Where a patient has images of one kind only, these have the whole 1.
+    Corrupted copies of an image are not independent of it, so more copies must not look like more patients.
+    Where a patient has only clean or only corrupted images, these share the whole 1.
 
     Parameters
     ----------
     patient, condition : np.ndarray
-        (n,) names, of every case.
+        (n,) names, one for every case.
 
     Returns
     -------
     np.ndarray
-        (n,) positive, with sum 1 over each patient.
+        (n,) positive, summing to 1 over each patient.
     """
     clean = condition == CLEAN
     found = np.zeros(len(patient))
@@ -70,16 +74,8 @@ def weights(patient: np.ndarray, condition: np.ndarray) -> np.ndarray:
     return found
 
 
-#: Ten leave nine tenths of the patients for fitting, which with ten patients is just enough for a quantile of
-#: 90 %.
-FOLDS = 10
-
-#: For choices within the patients of a fold.
-INNER_FOLDS = 5
-
-
 def folds(patient: np.ndarray, count: int = FOLDS, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Deal the patients to folds at random.
+    """Split the patients into folds at random.
 
     Parameters
     ----------
@@ -93,7 +89,7 @@ def folds(patient: np.ndarray, count: int = FOLDS, seed: int = 0) -> Iterator[tu
     Yields
     ------
     tuple of np.ndarray
-        bool (n,): cases to fit on, and the cases left out. Every case is left out once.
+        bool (n,): cases to fit on, and cases left out. Every case is left out once.
     """
     names = np.unique(patient)
     order = np.random.default_rng(seed).permutation(names)
@@ -102,20 +98,16 @@ def folds(patient: np.ndarray, count: int = FOLDS, seed: int = 0) -> Iterator[tu
         yield ~left_out, left_out
 
 
-#: A case has failed if its DSC is below.
-FAIL_BELOW = 0.8
-
-
 @dataclass(frozen=True, eq=False)
 class StructureCases:
-    """Arrays (n,) of one structure's cases, an image under a condition each.
+    """Arrays (n,) of one structure's cases, each an image under a condition.
 
     Attributes
     ----------
     patient, condition : np.ndarray
         Names.
     weight : np.ndarray
-        See `conditions.weights`.
+        See `weights`.
     true_volume_ml, dsc : np.ndarray
         The truth's volume, and the Dice of mask and truth.
     scores : mapping of str to np.ndarray
@@ -130,11 +122,11 @@ class StructureCases:
     scores: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, answers: Sequence[ImageAnswer], label: int) -> StructureCases:
-        """Gather a structure from all images."""
-        known = [answer.structures[label] for answer in answers]
-        patient = np.array([answer.patient for answer in answers])
-        condition = np.array([answer.condition for answer in answers])
+    def of(cls, results: Sequence[ImageResult], label: int) -> StructureCases:
+        """Collect a structure from all images."""
+        known = [result.structures[label] for result in results]
+        patient = np.array([result.patient for result in results])
+        condition = np.array([result.condition for result in results])
         names = known[0].scores
         return cls(
             patient,
@@ -150,8 +142,8 @@ class StructureCases:
 
     @property
     def failed(self) -> np.ndarray:
-        """Bool (n,)."""
-        return self.dsc < FAIL_BELOW
+        """Bool (n,): the DSC is below `FAILURE_DICE`."""
+        return self.dsc < FAILURE_DICE
 
     @property
     def is_empty(self) -> np.ndarray:
@@ -159,7 +151,7 @@ class StructureCases:
         return self.scores["volume_ml"] == 0
 
     def masks(self) -> StructureCases:
-        """The cases in which something was segmented, weighted anew."""
+        """The cases in which something was segmented, with new weights."""
         found = self.take(~self.is_empty)
         return replace(found, weight=weights(found.patient, found.condition))
 

@@ -1,10 +1,10 @@
-"""The quantile that makes an interval hold for a new patient, from patients with several images each."""
+"""Conformal quantiles over patients with several images each."""
 
 from __future__ import annotations
 
 import numpy as np
 
-#: Rounding of sums of weights.
+#: Rounding error of sums of weights.
 _ROUNDING = 1e-9
 
 
@@ -15,19 +15,19 @@ def patient_quantile(values: np.ndarray, patient: np.ndarray, weight: np.ndarray
 
     .. math:: \sum_{i:\, s_i \le q} w_i / (K + 1) \ge \text{level}
 
-    for K patients whose weights sum up to 1 each. With one image per patient that is the value of rank
+    for K patients whose weights sum to 1 each. With one image per patient it is the value of rank
     ``ceil((K + 1) level)``, the usual finite-sample correction. With several, a case of a new patient, under
-    a condition drawn as the weights say, is below q with at least this probability, if patients are
+    a condition drawn according to the weights, is below q with at least this probability if patients are
     exchangeable; images of one patient need not be independent.
 
     Parameters
     ----------
     values : np.ndarray
-        (n,); infinite where no width is enough.
+        (n,); infinite where no width suffices.
     patient : np.ndarray
         (n,) names.
     weight : np.ndarray
-        (n,) with sum 1 over each patient.
+        (n,) summing to 1 over each patient.
     level : float
         0 to 1.
 
@@ -47,7 +47,7 @@ def patient_quantile(values: np.ndarray, patient: np.ndarray, weight: np.ndarray
 
 
 def weighted_quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
-    """The smallest value with at least this share of the weight at or below it; no correction."""
+    """The smallest value with at least this share of the weight at or below it, without a correction."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weight[order]) / weight.sum()
     return float(values[order][min(int(np.searchsorted(reached, level - _ROUNDING)), len(order) - 1)])

@@ -1,11 +1,11 @@
-"""From raw error probabilities to how often voxels of that probability are wrong: an isotonic curve.
+"""Calibration of error probabilities by an isotonic curve: from raw values to observed error rates.
 
-It never falls, so that it never turns round which of two voxels is the more doubtful. Every calibration
-measures it against other curves (`OTHERS`), by cross-validation over patients.
+The curve never decreases, so it never reverses which of two voxels is more uncertain. Every calibration
+compares it with other curves (`OTHERS`) by cross-validation over patients.
 
-It is fitted on all voxels, not only on those near a structure, although errors are there only: where a
-structure truly is, the reader does not know. Fitted on the near ones, the curve claimed 3 % of error for
-every voxel of certain background (hippocampus, 40 patients), and so liters of it in a large image.
+It is fitted on all voxels, not only on those near a structure, although errors occur only there: the reader
+does not know where a structure truly is. Fitted on near voxels, the curve assigned 3 % of error probability
+to every voxel of certain background (hippocampus, 40 patients), which adds up to liters in a large image.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ import numpy as np
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
-#: Bins of the calibration error, over confidences 0 to 1: those of `measures.calibration_error`.
-ECE_BINS = 15
+from trustseg_training.metrics.calibration_error import BINS, expected_calibration_error
 
-#: Fine bins, narrow where most voxels are; none lies across the border of two bins of the calibration error.
-EDGES = np.union1d(np.linspace(0, 1, 1001) ** 2, 1 - np.linspace(0, 1, ECE_BINS + 1))
+#: Fine bins, narrow where most voxels are; none crosses an edge of the calibration error's bins.
+EDGES = np.union1d(np.linspace(0, 1, 1001) ** 2, 1 - np.linspace(0, 1, BINS + 1))
+
+#: Points of the curve; its bins hold about equally many wrong voxels.
+KNOTS = 48
+
+_SMALLEST = 1e-7
 
 Curve = Callable[[np.ndarray], np.ndarray]
-"""From raw to calibrated error probabilities."""
+"""Maps raw to calibrated error probabilities."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +38,11 @@ class VoxelTable:
     Attributes
     ----------
     count : np.ndarray
-        (bins,) voxels, or a weight of them.
+        (bins,) voxels, possibly weighted.
     raw_sum : np.ndarray
         (bins,) sum of their raw error probabilities.
     wrong : np.ndarray
-        (bins,) how many have another label than the truth.
+        (bins,) voxels with a wrong label.
     """
 
     count: np.ndarray
@@ -55,7 +59,7 @@ class VoxelTable:
 
     @classmethod
     def empty(cls) -> VoxelTable:
-        """No voxel: what a sum starts with."""
+        """Sums over no voxel, to start from."""
         return cls(*np.zeros((3, len(EDGES) - 1)))
 
     def __add__(self, other: VoxelTable) -> VoxelTable:
@@ -65,37 +69,32 @@ class VoxelTable:
         return VoxelTable(self.count * factor, self.raw_sum * factor, self.wrong * factor)
 
     def calibration_sums(self, curve: Curve | None = None) -> np.ndarray:
-        """Sums (3, `ECE_BINS`) of voxels, of their error probabilities and of wrong ones.
+        """Sums (3, `BINS`): voxels, their error probabilities, and wrong voxels.
 
-        A fine bin is moved as a whole to where the curve puts its mean: exact without a curve.
+        A fine bin moves as a whole to where the curve maps its mean, which is exact without a curve.
         """
         filled = self.count > 0
         count, wrong = self.count[filled], self.wrong[filled]
         mean = self.raw_sum[filled] / count
         given = mean if curve is None else curve(mean)
         # Confidences of [low, high) share a bin; in error probabilities that is (low, high].
-        place = np.clip(np.floor((1 - given) * ECE_BINS + 1e-9), 0, ECE_BINS - 1).astype(int)
+        place = np.clip(np.floor((1 - given) * BINS + 1e-9), 0, BINS - 1).astype(int)
         sums = (count, given * count, wrong)
-        return np.stack([np.bincount(place, each, ECE_BINS) for each in sums])
+        return np.stack([np.bincount(place, each, BINS) for each in sums])
 
 
 def ece(sums: np.ndarray) -> float | None:
-    """Expected calibration error of `VoxelTable.calibration_sums`, added up; None without a voxel.
+    """Expected calibration error of added `VoxelTable.calibration_sums`; None without a voxel.
 
-    ``sum_b n_b / n |share wrong_b - mean error probability_b|``: top-label calibration, as in
-    `measures.calibration_error`.
+    That of error probabilities equals that of confidences, see `expected_calibration_error`.
     """
     total = sums[0].sum()
-    return float(np.abs(sums[2] - sums[1]).sum() / total) if total else None
-
-
-#: Points of the curve; its bins hold about equally many wrong voxels each.
-KNOTS = 48
+    return float(expected_calibration_error(sums[2] - sums[1], total)) if total else None
 
 
 @dataclass(frozen=True, eq=False)
 class ErrorCurve:
-    """Linear between points: ``raw`` (n,) strictly rises from 0 to 1, ``calibrated`` (n,) does not fall."""
+    """Piecewise linear: ``raw`` (n,) increases from 0 to 1, ``calibrated`` (n,) does not decrease."""
 
     raw: np.ndarray
     calibrated: np.ndarray
@@ -106,17 +105,17 @@ class ErrorCurve:
 
 
 def fit_error_curve(table: VoxelTable, knots: int = KNOTS) -> ErrorCurve:
-    """Isotonic regression of being wrong on the raw error probability.
+    """Isotonic regression of errors on the raw error probability.
 
-    The voxels are first put into bins with about equally many wrong ones, so that no point of the curve hangs
-    on a few voxels.
+    The voxels are first binned so that each bin holds about equally many wrong ones and no point of the curve
+    depends on a few voxels.
 
     Parameters
     ----------
     table : VoxelTable
-        Of the voxels to fit on, at least one of them wrong.
+        Of the voxels to fit on, of which at least one is wrong.
     knots : int
-        Most bins, and so points, without the two ends.
+        Largest number of bins, and so of points between the two ends.
 
     References
     ----------
@@ -135,7 +134,7 @@ def fit_error_curve(table: VoxelTable, knots: int = KNOTS) -> ErrorCurve:
 
 
 def equal_error_bins(table: VoxelTable, bins: int) -> np.ndarray:
-    """Voxels, sum of raw values and wrong ones (3, at most ``bins``), with equally many wrong ones each."""
+    """Voxels, raw sums and wrong voxels (3, at most ``bins``), with equally many wrong voxels in each bin."""
     filled = table.count > 0
     sums = np.stack([table.count[filled], table.raw_sum[filled], table.wrong[filled]])
     share = np.cumsum(sums[2]) / sums[2].sum()
@@ -144,16 +143,13 @@ def equal_error_bins(table: VoxelTable, bins: int) -> np.ndarray:
     return joined[:, joined[0] > 0]
 
 
-_SMALLEST = 1e-7
-
-
 def unchanged(table: VoxelTable) -> Curve:
     """The raw error probability."""
     return lambda raw: raw
 
 
 def temperature(table: VoxelTable) -> Curve:
-    """``sigmoid(logit(x) / T)``, Guo et al., ICML 2017, of two classes: right and wrong."""
+    """``sigmoid(logit(x) / T)``, Guo et al., ICML 2017, for the two classes right and wrong."""
     (scale,) = _fit(table, lambda x: [logit(x)], [1.0])
     return lambda raw: expit(scale * logit(_inside(raw)))
 
@@ -164,8 +160,8 @@ def beta(table: VoxelTable) -> Curve:
     return lambda raw: expit(np.tensordot(found, _beta_terms(_inside(raw)), 1))
 
 
-def histogram_binning(table: VoxelTable, bins: int = 15) -> Curve:
-    """Share of wrong voxels in each of some bins, Zadrozny and Elkan, ICML 2001."""
+def histogram_binning(table: VoxelTable, bins: int = BINS) -> Curve:
+    """Share of wrong voxels in each bin, Zadrozny and Elkan, ICML 2001."""
     count, raw, wrong = equal_error_bins(table, bins)
     mean = raw / count
     edges = (mean[1:] + mean[:-1]) / 2
@@ -189,7 +185,7 @@ def _inside(raw: np.ndarray) -> np.ndarray:
 
 
 def _fit(table: VoxelTable, terms: Callable, start: list[float]) -> np.ndarray:
-    """Weighted logistic regression of being wrong on some terms of the raw error probability."""
+    """Weighted logistic regression of errors on terms of the raw error probability."""
     filled = table.count > 0
     count, wrong = table.count[filled], table.wrong[filled]
     columns = np.stack(terms(_inside(table.raw_sum[filled] / count)))

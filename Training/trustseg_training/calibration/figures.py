@@ -1,4 +1,4 @@
-"""How well each part of a calibration does, by cross-validation over patients, beside simpler ways."""
+"""Performance of each part of a calibration in cross-validation over patients, beside simpler methods."""
 
 from __future__ import annotations
 
@@ -7,44 +7,54 @@ from typing import Any
 
 import numpy as np
 
+from trustseg_training.metrics.calibration_error import BINS
 from trustseg_training.metrics.case_ranking import rank_correlation
 from trustseg_training.metrics.error_detection import auroc
 
-from .answers import ImageAnswer
 from .case_quality import cross_validate_quality
 from .cases import StructureCases, folds
-from .error_curve import ECE_BINS, OTHERS, VoxelTable, ece, fit_error_curve
+from .error_curve import OTHERS, VoxelTable, ece, fit_error_curve
 from .region_review import Found, Review
+from .results import ImageResult
 from .volume_intervals import cross_validate_intervals, without_uncertainty
 
 POOL = "pool"
 CURVES: dict[str, Callable] = {**OTHERS, "isotonic": fit_error_curve}
 
+#: Scores that rank cases by themselves, and whether they increase with the quality.
+SINGLE_SCORES = {
+    "expected_dice": True,
+    "sampled_dice": True,
+    "boundary_uncertainty": False,
+    "mean_error": False,
+}
+
+PLACES = ("in_regions", "most_uncertain", "in_rim")
+
 CurveFigures = dict[str, dict[str, dict[str, float | None]]]
+VolumeFigures = dict[str, dict[str, float]]
+RegionFigures = dict[str, dict[str, float | None]]
 
 
 def joined(tables: Sequence[VoxelTable], weight: np.ndarray, chosen: np.ndarray | None = None) -> VoxelTable:
-    """Sum of (some) images' tables, each with its weight."""
+    """Weighted sum of the tables of all, or of the chosen, images."""
     used = range(len(tables)) if chosen is None else np.flatnonzero(chosen)
     return sum((tables[i] * weight[i] for i in used), VoxelTable.empty())
 
 
-def curve_figures(answers: Sequence[ImageAnswer], weight: np.ndarray) -> CurveFigures:
+def curve_figures(results: Sequence[ImageResult], weight: np.ndarray) -> CurveFigures:
     """Calibration errors: near the structures and in the whole image, by condition, by curve.
 
-    The curves are fitted on all voxels of the other patients, as `fitting` does. ``pool`` is over all
-    conditions, weighted as `conditions.weights` does; within a condition all images count the same.
+    The curves are fitted on all voxels of the other patients, as in `fitting`. ``pool`` covers all conditions
+    with `cases.weights`; within a condition all images count the same.
     """
-    patient = np.array([answer.patient for answer in answers])
-    condition = np.array([answer.condition for answer in answers])
-    tables = {where: [getattr(answer, where) for answer in answers] for where in ("near", "image")}
-    groups = {name: (condition == name, np.ones(len(answers))) for name in dict.fromkeys(condition.tolist())}
-    groups[POOL] = np.ones(len(answers), bool), weight
+    patient = np.array([result.patient for result in results])
+    condition = np.array([result.condition for result in results])
+    tables = {where: [getattr(result, where) for result in results] for where in ("near", "image")}
+    groups = {name: (condition == name, np.ones(len(results))) for name in dict.fromkeys(condition.tolist())}
+    groups[POOL] = np.ones(len(results), bool), weight
     sums = {
-        (where, group, name): np.zeros((3, ECE_BINS))
-        for where in tables
-        for group in groups
-        for name in CURVES
+        (where, group, name): np.zeros((3, BINS)) for where in tables for group in groups for name in CURVES
     }
     for fit, left_out in folds(patient):
         curves = {name: make(joined(tables["image"], weight, fit)) for name, make in CURVES.items()}
@@ -58,11 +68,8 @@ def curve_figures(answers: Sequence[ImageAnswer], weight: np.ndarray) -> CurveFi
     }
 
 
-VolumeFigures = dict[str, dict[str, float]]
-
-
 def volume_figures(cases: StructureCases) -> VolumeFigures:
-    """Coverage and mean width in ml: of the pool, weighted as `conditions.weights` does, and by condition."""
+    """Coverage and mean width in ml: of the pool, with `cases.weights`, and by condition."""
     own, plain = cross_validate_intervals(cases), cross_validate_intervals(cases, without_uncertainty)
 
     def figures(weight: np.ndarray) -> dict[str, float]:
@@ -76,29 +83,20 @@ def volume_figures(cases: StructureCases) -> VolumeFigures:
 
     groups = dict.fromkeys(cases.condition.tolist())
     return {
-        "pool": figures(cases.weight),
+        POOL: figures(cases.weight),
         **{name: figures((cases.condition == name).astype(float)) for name in groups},
     }
 
 
-#: Scores that rank cases by themselves, and whether they rise with the quality.
-SINGLE_SCORES = {
-    "expected_dice": True,
-    "sampled_dice": True,
-    "boundary_uncertainty": False,
-    "mean_error": False,
-}
-
-
 def quality_figures(cases: StructureCases) -> dict[str, Any]:
-    """Error and coverage, of the pool and by condition; and how well cases are ranked by several scores.
+    """Error and coverage of the predicted DSC, pooled and by condition, and the ranking by several scores.
 
-    ``pool`` is weighted as `conditions.weights` does. In ``ranking`` all cases count the same, failed ones
-    are those below `structure_cases.FAIL_BELOW`, and an empty mask is the worst of all.
+    ``pool`` has `cases.weights`. In ``ranking`` all cases count the same, and an empty mask ranks as the
+    worst of all.
     """
-    judged = cross_validate_quality(cases)
-    error, covered = np.abs(judged.predicted - cases.dsc), judged.covered(cases)
-    # Beside the expected Dice taken at its word.
+    validated = cross_validate_quality(cases)
+    error, covered = np.abs(validated.predicted - cases.dsc), validated.covered(cases)
+    # For comparison: the expected Dice as the prediction.
     plain = np.abs(cases.scores["expected_dice"] - cases.dsc)
 
     def figures(weight: np.ndarray) -> dict[str, float]:
@@ -107,14 +105,14 @@ def quality_figures(cases: StructureCases) -> dict[str, Any]:
             "mean_absolute_error_of_expected_dice": plain,
             "coverage": covered,
             "true_dsc": cases.dsc,
-            "predicted_dsc": judged.predicted,
+            "predicted_dsc": validated.predicted,
         }
         return {name: float(np.average(each, weights=weight)) for name, each in values.items()}
 
     groups = dict.fromkeys(cases.condition.tolist())
-    found: dict[str, Any] = {"pool": figures(cases.weight)}
+    found: dict[str, Any] = {POOL: figures(cases.weight)}
     found |= {name: figures((cases.condition == name).astype(float)) for name in groups}
-    return found | {"ranking": _rankings(cases, judged.predicted)}
+    return found | {"ranking": _rankings(cases, validated.predicted)}
 
 
 def _rankings(cases: StructureCases, predicted: np.ndarray) -> dict[str, dict[str, float | None]]:
@@ -128,23 +126,18 @@ def _rankings(cases: StructureCases, predicted: np.ndarray) -> dict[str, dict[st
     }
 
 
-PLACES = ("in_regions", "most_uncertain", "in_rim")
-
-RegionFigures = dict[str, dict[str, float | None]]
-
-
-def region_figures(answers: Sequence[ImageAnswer], weight: np.ndarray) -> RegionFigures:
-    """Sums over the images of each condition, and over all of them with their weights as `pool`.
+def region_figures(results: Sequence[ImageResult], weight: np.ndarray) -> RegionFigures:
+    """Reviews summed over the images of each condition, and over all of them, weighted, as ``pool``.
 
     Returns
     -------
     dict
-        By condition ``regions`` and ``voxels``, means over the images; ``thick``, mean number of voxels of
+        By condition: ``regions`` and ``voxels``, means over the images; ``thick``, mean number of voxels of
         thick errors; and for each of `PLACES` ``<place>_wrong``, the share of its voxels that are wrong, and
-        ``<place>_thick``, the share of all thick errors that lie in it. None where nothing is to be shared.
+        ``<place>_thick``, the share of all thick errors that lie in it. None where the denominator is 0.
     """
-    condition = np.array([answer.condition for answer in answers])
-    reviews = [answer.review for answer in answers]
+    condition = np.array([result.condition for result in results])
+    reviews = [result.review for result in results]
     groups = {name: (condition == name).astype(float) for name in dict.fromkeys(condition.tolist())}
     return {name: _of_reviews(reviews, own) for name, own in {**groups, POOL: weight}.items()}
 
@@ -160,8 +153,8 @@ def _of_reviews(reviews: Sequence[Review], weight: np.ndarray) -> dict[str, floa
     }
     for place in PLACES:
         parts: list[Found] = [getattr(each, place) for each in reviews]
-        looked = rim if place == "in_rim" else voxels
-        found[f"{place}_wrong"] = _share(_sum([part.wrong for part in parts], weight), looked)
+        reviewed = rim if place == "in_rim" else voxels
+        found[f"{place}_wrong"] = _share(_sum([part.wrong for part in parts], weight), reviewed)
         found[f"{place}_thick"] = _share(_sum([part.thick for part in parts], weight), thick)
     return found
 

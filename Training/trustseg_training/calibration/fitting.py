@@ -1,4 +1,4 @@
-"""All parts of a calibration, from a model's answers."""
+"""Fit all parts of a calibration to a model's results."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from typing import Any
 
 import numpy as np
 
-from .answers import ImageAnswer
+from trustseg_training.metrics.case_ranking import FAILURE_DICE
+from TrustSegLib.contract import CALIBRATION_SCHEMA, DEFAULT_MAP
+
 from .case_quality import fit_quality
-from .cases import FAIL_BELOW, FOLDS, StructureCases, folds, weights
+from .cases import FOLDS, StructureCases, folds, weights
 from .error_curve import fit_error_curve
-from .figures import curve_figures, joined, quality_figures, region_figures, volume_figures
+from .figures import POOL, curve_figures, joined, quality_figures, region_figures, volume_figures
+from .results import ImageResult
 from .volume_intervals import LEVEL, fit_volume_rule
 
-SCHEMA = "trustseg-calibration/1"
-
-#: With fewer, no nine tenths of them are enough for a quantile of 90 %.
+#: With fewer, nine tenths of them are not enough for a 90 % quantile.
 LEAST_PATIENTS = 10
 
-#: The curve is of voxels, of which a few patients have many; but they have to differ.
+#: The curve needs voxels, of which few patients have many; but the patients must differ.
 LEAST_PATIENTS_OF_CURVE = 5
+
+Part = tuple[Any, dict[str, Any], list[str]]
+"""Content, figures and the reasons for what is left out."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was fitted.
+    """A fitted calibration.
 
     Attributes
     ----------
@@ -36,7 +40,7 @@ class Fitted:
     content : dict or None
         Of a bundle's `calibration.json`; None if no part could be fitted.
     figures : dict
-        More of how it did in cross-validation, for the model card: by condition, and beside other ways.
+        Performance in cross-validation for the model card: by condition, and beside other methods.
     left_out : tuple of str
         Sentences: which part is missing, and why.
     """
@@ -47,58 +51,55 @@ class Fitted:
     left_out: tuple[str, ...]
 
 
-def fit_all(answers: Sequence[ImageAnswer], data: str, structures: Mapping[int, str]) -> Fitted:
-    """Fit every part that there are enough patients for.
+def fit_all(results: Sequence[ImageResult], data: str, structures: Mapping[int, str]) -> Fitted:
+    """Fit every part for which there are enough patients.
 
     Parameters
     ----------
-    answers : sequence of ImageAnswer
+    results : sequence of ImageResult
         Of validation patients.
     data : str
         Name of the data set, for the record.
     structures : mapping of int to str
         Names by label.
     """
-    patients = len({answer.patient for answer in answers})
+    patients = len({result.patient for result in results})
     record = {
         "data": data,
         "patients": patients,
-        "conditions": list(dict.fromkeys(answer.condition for answer in answers)),
-        "cases": len(answers),
+        "conditions": list(dict.fromkeys(result.condition for result in results)),
+        "cases": len(results),
         "folds": min(FOLDS, patients),
     }
     parts: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     left_out: list[str] = []
     for part, least, fit in (
-        ("error_probability", LEAST_PATIENTS_OF_CURVE, _curve),
+        (DEFAULT_MAP, LEAST_PATIENTS_OF_CURVE, _curve),
         ("volumes", LEAST_PATIENTS, partial(_volumes, structures=structures)),
         ("quality", LEAST_PATIENTS, partial(_quality, structures=structures)),
     ):
         if patients < least:
             left_out.append(f"{part} left out: {patients} validation patients, at least {least} are needed")
             continue
-        parts[part], figures[part], missing = fit(answers)
+        parts[part], figures[part], missing = fit(results)
         left_out += missing
-    figures["regions"] = region_figures(answers, _weights(answers))
+    figures["regions"] = region_figures(results, _weights(results))
     parts = {name: part for name, part in parts.items() if part}
-    content = {"schema": SCHEMA, "record": record, **parts} if parts else None
+    content = {"schema": CALIBRATION_SCHEMA, "record": record, **parts} if parts else None
     return Fitted(record, content, figures, tuple(left_out))
 
 
-Part = tuple[Any, dict[str, Any], list[str]]
-
-
-def _curve(answers: Sequence[ImageAnswer]) -> Part:
-    patient = np.array([answer.patient for answer in answers])
-    tables = [answer.image for answer in answers]
-    weight = _weights(answers)
+def _curve(results: Sequence[ImageResult]) -> Part:
+    patient = np.array([result.patient for result in results])
+    tables = [result.image for result in results]
+    weight = _weights(results)
     for fit, _ in folds(patient):
         if not joined(tables, weight, fit).wrong.any():
-            return None, {}, ["error_probability left out: hardly any voxel is wrong"]
+            return None, {}, [f"{DEFAULT_MAP} left out: hardly any voxel is wrong"]
     curve = fit_error_curve(joined(tables, weight))
-    figures = curve_figures(answers, weight)
-    near = figures["near"]["pool"]
+    figures = curve_figures(results, weight)
+    near = figures["near"][POOL]
     part = {
         "raw": curve.raw.tolist(),
         "calibrated": curve.calibrated.tolist(),
@@ -108,17 +109,17 @@ def _curve(answers: Sequence[ImageAnswer]) -> Part:
     return part, figures, []
 
 
-def _weights(answers: Sequence[ImageAnswer]) -> np.ndarray:
-    patient, condition = (np.array([getattr(a, name) for a in answers]) for name in ("patient", "condition"))
+def _weights(results: Sequence[ImageResult]) -> np.ndarray:
+    patient, condition = (np.array([getattr(a, name) for a in results]) for name in ("patient", "condition"))
     return weights(patient, condition)
 
 
-def _volumes(answers: Sequence[ImageAnswer], structures: Mapping[int, str]) -> Part:
+def _volumes(results: Sequence[ImageResult], structures: Mapping[int, str]) -> Part:
     parts, figures = [], {}
     for label, name in structures.items():
-        cases = StructureCases.of(answers, label)
+        cases = StructureCases.of(results, label)
         rule, figures[name] = fit_volume_rule(cases), volume_figures(cases)
-        pool = figures[name]["pool"]
+        pool = figures[name][POOL]
         parts.append(
             {
                 "label": label,
@@ -135,10 +136,10 @@ def _volumes(answers: Sequence[ImageAnswer], structures: Mapping[int, str]) -> P
     return parts, figures, []
 
 
-def _quality(answers: Sequence[ImageAnswer], structures: Mapping[int, str]) -> Part:
+def _quality(results: Sequence[ImageResult], structures: Mapping[int, str]) -> Part:
     parts, figures, left_out = [], {}, []
     for label, name in structures.items():
-        cases = StructureCases.of(answers, label)
+        cases = StructureCases.of(results, label)
         found = len(np.unique(cases.masks().patient))
         if found < LEAST_PATIENTS:
             left_out.append(f"quality of {name} left out: segmented in {found} patients only")
@@ -160,9 +161,9 @@ def _quality_part(label: int, rule: Any, cases: StructureCases, figures: Mapping
         "low": rule.low,
         "high": rule.high,
         "level": LEVEL,
-        "fail_below": FAIL_BELOW,
+        "fail_below": FAILURE_DICE,
         "cases": len(cases),
-        "coverage": figures["pool"]["coverage"],
-        "mean_absolute_error": figures["pool"]["mean_absolute_error"],
+        "coverage": figures[POOL]["coverage"],
+        "mean_absolute_error": figures[POOL]["mean_absolute_error"],
         "failure_auroc": figures["ranking"]["predicted"]["failure_auroc"],
     }

@@ -1,7 +1,7 @@
-"""What the images were like that a model was trained on: the part `input` of a `calibration.json`.
+"""Reference for the input check: the images a model was trained on, part `input` of a `calibration.json`.
 
-For each fact the range over all patients, widened. How much is found by leaving patients out, for all facts
-together: so much that at most one patient in a hundred would be called unlike the others.
+For each fact it has the range over all patients, widened by a margin. The margin is found by leaving patients
+out, for all facts together: at most one patient in a hundred would be called unlike the others.
 """
 
 from __future__ import annotations
@@ -14,75 +14,76 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from trustseg_training.dataset import Case, DatasetError, Inspector, known_values, remap
-from trustseg_training.evaluation import EvaluatedModel, choose_cases
+from trustseg_training.dataset import Case, DatasetError, remap
+from trustseg_training.evaluation import EvaluatedModel, choose_cases, inspector_of
 from TrustSegLib.bundle import ModelDescription
+from TrustSegLib.contract import CALIBRATION_SCHEMA
 from TrustSegLib.errors import ImageError
 from TrustSegLib.uncertainty.image_features import Fact, Kind, input_facts, shape_facts
 
 from .cases import folds
-from .fitting import SCHEMA, Fitted
+from .fitting import Fitted
 
 #: Share of the patients that may be called unlike the others.
 FALSE_ALARMS = 0.01
 
-#: The least margin, in units of how far a twentieth of the cases is from the median; also with few patients.
+#: Smallest margin, in units of the distance from the median to the 5 or 95 % quantile.
 LEAST_MARGIN = 0.5
 
-#: So many parts of the patients are left out in turn to find the margin.
+#: Parts into which the patients are split to find the margin; each is left out once.
 PARTS = 20
 
-#: With fewer, the range of anything is a guess.
+#: With fewer, any range is a guess.
 LEAST_PATIENTS = 10
 
 
 @dataclass(frozen=True)
 class ReferenceCase:
-    """One image of the training: its patient and its facts, those of the true labels among them."""
+    """One image of the training: its patient and its facts, including those of the true labels."""
 
     patient: str
     facts: Mapping[str, Fact]
 
 
 def reference_cases(
-    subject: EvaluatedModel, cases: Sequence[Case], modality: str | None = None
+    evaluated: EvaluatedModel, cases: Sequence[Case], modality: str | None = None
 ) -> list[ReferenceCase]:
     """Read images and labels and measure them.
 
     Parameters
     ----------
-    subject : Subject
+    evaluated : EvaluatedModel
         The model, for its channels and structures.
     cases : sequence of Case
-        The patients of training and validation.
+        Of training and validation.
     modality : str, optional
         DICOM's; default: `modality_of` the model.
 
     Raises
     ------
     DatasetError
-        Images or labels cannot be used: every one.
+        Naming every image and label that cannot be used.
     """
-    description = subject.model.description
+    description = evaluated.model.description
     modality = modality or modality_of(description)
-    checks = Inspector(description.channels, known_values(subject.label_map, len(subject.structures) + 1))
+    inspector = inspector_of(evaluated)
     found = []
     for case in tqdm(cases, desc="measuring images", unit="image", disable=None):
-        volumes = checks.read(case)
+        volumes = inspector.read(case)
         if volumes is not None:
             image, label = volumes
-            truth = label.with_array(remap(label.array, subject.label_map))
+            truth = label.with_array(remap(label.array, evaluated.label_map))
             facts = input_facts(image, modality) | shape_facts(truth, description.structures)
             found.append(ReferenceCase(case.patient, facts))
-    if checks.problems:
-        raise DatasetError(cases[0].images[0].parent, checks.problems)
+    if inspector.problems:
+        raise DatasetError(cases[0].images[0].parent, inspector.problems)
     return found
 
 
 def modality_of(description: ModelDescription) -> str:
-    """The model's; of a run, which does not know it, CT if a window normalizes it, else OT (other).
+    """The model's modality; for a run, which does not know it, CT if a window normalizes it, else OT (other).
 
-    The facts of OT are those of all modalities but CT.
+    The facts of OT are those of all modalities except CT.
     """
     if description.modality == "OT" and description.input.normalization.method == "window":
         return "CT"
@@ -90,12 +91,12 @@ def modality_of(description: ModelDescription) -> str:
 
 
 def input_reference(cases: Sequence[ReferenceCase]) -> dict[str, Any] | None:
-    """Fit the ranges and measure, by cross-validation over patients, how often they are wrong.
+    """Fit the ranges and measure their false alarms by cross-validation over patients.
 
     Parameters
     ----------
     cases : sequence of ReferenceCase
-        All that the model was trained and chosen on.
+        All images of the model's training and validation.
 
     Returns
     -------
@@ -116,7 +117,7 @@ def input_reference(cases: Sequence[ReferenceCase]) -> dict[str, Any] | None:
         "cases": len(cases),
         "patients": len(np.unique(patient)),
         "facts": {
-            name: table.told(index, float(low[index]), float(high[index]))
+            name: table.content(index, float(low[index]), float(high[index]))
             for index, name in enumerate(table.names)
         },
         "false_alarms": float(np.mean([alarmed[patient == name].any() for name in np.unique(patient)])),
@@ -125,7 +126,7 @@ def input_reference(cases: Sequence[ReferenceCase]) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """All facts of all cases, `values` (n, f), logarithms of ratios; NaN where a case does not have one."""
+    """All facts of all cases: `values` (n, f), logarithms of ratios, NaN where a case lacks a fact."""
 
     patient: np.ndarray
     names: tuple[str, ...]
@@ -147,7 +148,7 @@ class _Table:
         return _Table(self.patient[chosen], self.names, self.kinds, self.values[chosen])
 
     def outside(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """Bool (n,): any fact is outside of its limits (f,)."""
+        """Bool (n,): any fact is outside its limits (f,)."""
         return ((self.values < low) | (self.values > high)).any(axis=1)
 
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +156,7 @@ class _Table:
         return self._widened(*self._range(), self._margin())
 
     def _range(self) -> tuple[np.ndarray, ...]:
-        """Least and most of each fact, and how far its 5 % and 95 % quantiles are from the median."""
+        """Range of each fact, and the distances from the median to its 5 and 95 % quantiles."""
         low, q5, middle, q95, high = _quantiles(self.values, np.array([0, 0.05, 0.5, 0.95, 1]))
         return low, high, middle - q5, q95 - middle
 
@@ -166,7 +167,7 @@ class _Table:
         return low - np.maximum(margin * below, tolerance), high + np.maximum(margin * above, tolerance)
 
     def _margin(self) -> float:
-        """As much as all patients but one in a hundred need to be inside of the others' limits."""
+        """The margin that all patients but one in a hundred need to be within the others' limits."""
         needed = []
         for rest, own in folds(self.patient, PARTS):
             low, high, below, above = self.take(rest)._range()
@@ -181,8 +182,8 @@ class _Table:
             needed += np.max(margins, axis=1, initial=0.0, where=np.isfinite(margins)).tolist()
         return max(LEAST_MARGIN, float(np.quantile(needed, 1 - FALSE_ALARMS, method="higher")))
 
-    def told(self, index: int, low: float, high: float) -> dict[str, Any]:
-        """A fact's part of the file, in its own unit: the limits, and what was seen."""
+    def content(self, index: int, low: float, high: float) -> dict[str, Any]:
+        """Content of the file for a fact, in its own unit: the limits, and the range that was seen."""
         kind, values = self.kinds[index], self.values[:, index]
         numbers = np.array([low, high, np.nanmin(values), np.nanmax(values)])
         low, high, least, most = (np.exp(numbers) if kind.is_ratio else numbers).tolist()
@@ -205,14 +206,14 @@ def _scaled(fact: Fact | None) -> float:
     return np.log(fact.value) if fact.kind.is_ratio else fact.value
 
 
-def with_input(fitted: Fitted, subject: EvaluatedModel, data: Path, modality: str | None = None) -> Fitted:
-    """Add what the images of training and validation were like.
+def with_input(fitted: Fitted, evaluated: EvaluatedModel, data: Path, modality: str | None = None) -> Fitted:
+    """Add the reference for the input check, from the images of training and validation.
 
     Parameters
     ----------
     fitted : Fitted
-        The other parts.
-    subject : Subject
+        The other parts of the calibration.
+    evaluated : EvaluatedModel
         Run or bundle.
     data : Path
         Data set.
@@ -222,22 +223,22 @@ def with_input(fitted: Fitted, subject: EvaluatedModel, data: Path, modality: st
     Returns
     -------
     Fitted
-        With the reason in `left_out` if there are too few patients, or none for training.
+        With the reason in `left_out` if there are too few patients, or no training set.
 
     Raises
     ------
     DatasetError
-        Images or labels cannot be used: every one.
+        Naming every image and label that cannot be used.
     """
     try:
-        cases = [case for split in ("train", "val") for case in choose_cases(subject, data, split)]
-    except ImageError as error:  # a bundle may be calibrated on data that it was not trained on
+        cases = [case for split in ("train", "val") for case in choose_cases(evaluated, data, split)]
+    except ImageError as error:  # a bundle may be calibrated on other data than it was trained on
         return replace(fitted, left_out=(*fitted.left_out, f"input left out: {error}"))
-    modality = modality or modality_of(subject.model.description)
-    reference = input_reference(reference_cases(subject, cases, modality))
+    modality = modality or modality_of(evaluated.model.description)
+    reference = input_reference(reference_cases(evaluated, cases, modality))
     if reference is None:
         found = len({case.patient for case in cases})
         reason = f"input left out: {found} patients, at least {LEAST_PATIENTS} are needed"
         return replace(fitted, left_out=(*fitted.left_out, reason))
-    content = fitted.content or {"schema": SCHEMA, "record": fitted.record}
+    content = fitted.content or {"schema": CALIBRATION_SCHEMA, "record": fitted.record}
     return replace(fitted, content={**content, "input": {"modality": modality, **reference}})

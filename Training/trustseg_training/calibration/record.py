@@ -1,4 +1,4 @@
-"""A calibration's record: into the run, and in a few lines for the person who fitted it."""
+"""Output of a calibration: into the run, and as a summary in a few lines."""
 
 from __future__ import annotations
 
@@ -8,25 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.evaluation import read_fit
 from trustseg_training.evaluation.temperature_scaling import FILES
+from trustseg_training.formatting import MISSING, decimal
+from trustseg_training.metrics.neighborhood import MARGIN
+from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.errors import OutputError
 
+from .figures import POOL
 from .fitting import Fitted
 
-#: Keys of a run's calibration, beside those of `judging.calibrate`.
+#: Keys of a run's calibration, in addition to those of `evaluation.calibrate`.
 CONTENT, FIGURES = "calibration", "figures"
 
 
 def write_into_run(run: Path, checkpoint: str, fitted: Fitted) -> None:
-    """Add to the file that `judging.calibrate` wrote; a bundle's `calibration.json` is made of it.
+    """Add the calibration to the file that `evaluation.calibrate` wrote; `export` takes it from there.
 
     Raises
     ------
     OptionError
         The run has no calibration of these weights.
     OutputError
-        It cannot be written; the file stays as it was.
+        The file cannot be written; it stays as it was.
     """
     content = {**(read_fit(run, checkpoint) or {}), CONTENT: fitted.content, FIGURES: fitted.figures}
     path = run / FILES[checkpoint]
@@ -39,14 +44,14 @@ def write_into_run(run: Path, checkpoint: str, fitted: Fitted) -> None:
 
 
 def lines(fitted: Fitted) -> Iterator[str]:
-    """Say what was found, in cross-validation over patients."""
+    """Summarize the performance in cross-validation over patients."""
     record, figures = fitted.record, fitted.figures
     yield (
         f"{record['cases']} images of {record['patients']} patients under {len(record['conditions'])} "
         f"conditions, {record['folds']}-fold cross-validation over patients; pool: half of it clean"
     )
-    if figures.get("error_probability"):
-        yield from _curve_lines(figures["error_probability"])
+    if figures.get(DEFAULT_MAP):
+        yield from _curve_lines(figures[DEFAULT_MAP])
     for name, found in figures.get("volumes", {}).items():
         yield f"{name}: 90 % volume interval covers {_both(found, 'coverage', '.0%')}"
         yield (
@@ -58,7 +63,7 @@ def lines(fitted: Fitted) -> Iterator[str]:
         yield f"  its 90 % interval covers {_both(found, 'coverage', '.0%')}"
         yield f"  {'score':<22}{'failure AUROC':>15}{'Spearman':>10}"
         for score, row in found["ranking"].items():
-            yield f"  {score:<22}{_number(row['failure_auroc']):>15}{_number(row['spearman']):>10}"
+            yield f"  {score:<22}{decimal(row['failure_auroc']):>15}{decimal(row['spearman']):>10}"
     if figures.get("regions"):
         yield _region_line(figures["regions"])
     reference = (fitted.content or {}).get("input")
@@ -67,18 +72,18 @@ def lines(fitted: Fitted) -> Iterator[str]:
 
 
 def _curve_lines(figures: dict[str, Any]) -> Iterator[str]:
-    for where, title in (("near", "within 3 voxels of a structure"), ("image", "in the whole image")):
+    for where, title in (("near", f"within {MARGIN} voxels of a structure"), ("image", "in the whole image")):
         yield f"ECE {title}, by curve:"
-        names = list(figures[where]["pool"])
+        names = list(figures[where][POOL])
         yield "  " + f"{'':<16}" + "".join(f"{name:>19}" for name in names)
-        for group in figures[where] if where == "near" else ("clean", "pool"):
+        for group in figures[where] if where == "near" else (CLEAN, POOL):
             yield f"  {group:<16}" + "".join(
-                f"{_number(figures[where][group][name], 4):>19}" for name in names
+                f"{decimal(figures[where][group][name], 4):>19}" for name in names
             )
 
 
 def _region_line(figures: dict[str, Any]) -> str:
-    pool = figures["pool"]
+    pool = figures[POOL]
     shares = [_percent(pool[f"{place}_thick"]) for place in ("in_regions", "most_uncertain", "in_rim")]
     return (
         f"regions: {pool['regions']:.1f} an image; of the errors thicker than a voxel they hold {shares[0]}, "
@@ -87,13 +92,9 @@ def _region_line(figures: dict[str, Any]) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"
+    return MISSING if value is None else f"{value:.0%}"
 
 
 def _both(found: dict[str, Any], name: str, form: str) -> str:
-    """Clean and pool."""
-    return f"{found['clean'][name]:{form}} clean, {found['pool'][name]:{form}} pool"
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    """Value of the clean images and of the pool."""
+    return f"{found[CLEAN][name]:{form}} clean, {found[POOL][name]:{form}} pool"

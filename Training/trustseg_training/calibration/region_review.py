@@ -1,7 +1,7 @@
-"""What a look at the regions finds, against as much looking elsewhere.
+"""Review of the marked regions: the errors found there, against reviewing as many voxels elsewhere.
 
 A mask's boundary is wrong by a voxel nearly everywhere, which changes little and which no list of places can
-fix. What matters is where an error is thick; regions are there to lead to it.
+fix. What matters are thick errors; the regions are meant to lead to them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from scipy.ndimage import distance_transform_edt
 from TrustSegLib.imaging import Volume
 from TrustSegLib.uncertainty.regions import boundary_voxels, mark_regions
 
-#: Errors of this thickness, in voxels, are no matter of the boundary's last voxel: 1.41 is an edge neighbor.
+#: Errors above this thickness, in voxels, exceed the boundary's last voxel: 1.41 is an edge neighbor.
 THICK = 1.5
 
 
 @dataclass(frozen=True)
 class Found:
-    """Wrong voxels in a place, and those of thick errors among them."""
+    """Wrong voxels in a place, and how many of them belong to thick errors."""
 
     wrong: float
     thick: float
@@ -28,7 +28,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Review:
-    """Of one image.
+    """Review of one image.
 
     Attributes
     ----------
@@ -39,11 +39,11 @@ class Review:
     in_regions : Found
         In the regions.
     most_uncertain : Found
-        In as many voxels, those of highest error probability.
+        In as many voxels: those with the highest error probability.
     rim_voxels : int
-        As many as in the regions, or all on both sides of the mask's surface if these are fewer.
+        As many as in the regions, or all voxels on both sides of the mask's surface if these are fewer.
     in_rim : Found
-        In so many voxels of the rim, in the mean over a random choice.
+        In that many voxels of the rim, in expectation over a random choice.
     """
 
     regions: int
@@ -56,7 +56,7 @@ class Review:
 
 
 def review(error: Volume, labels: Volume, truth: np.ndarray) -> Review:
-    """Look at the regions of a segmentation, and at as many voxels elsewhere.
+    """Review the regions of a segmentation, and as many voxels elsewhere.
 
     Parameters
     ----------
@@ -72,25 +72,25 @@ def review(error: Volume, labels: Volume, truth: np.ndarray) -> Review:
     highest = np.zeros(truth.size, dtype=bool)
     highest[np.argsort(-error.array[0], axis=None, kind="stable")[:count]] = True
     rim = boundary_voxels(prediction)
-    looked = min(count, int(rim.sum()))
-    share = looked / max(int(rim.sum()), 1)
+    rim_voxels = min(count, int(rim.sum()))
+    share = rim_voxels / max(int(rim.sum()), 1)
     return Review(
         int(marked.max(initial=0)),
         count,
         _found(thickness, np.ones(truth.shape, dtype=bool)),
         _found(thickness, marked > 0),
         _found(thickness, highest.reshape(truth.shape)),
-        looked,
+        rim_voxels,
         _found(thickness, rim, share),
     )
 
 
 def error_thickness(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """How thick the error is that a voxel belongs to, in voxels (D, H, W); 0 where the label is right.
+    """Thickness of the error that each voxel belongs to, in voxels (D, H, W); 0 where the label is right.
 
-    The larger of the distances to the nearest voxel that has truly the label that was found here, and to the
-    nearest where the label that is true here was found: in a layer of n wrong voxels both run from 1 to n, in
-    opposite directions. Infinite where there is no such voxel.
+    The larger of two distances: to the nearest voxel whose true label is the one predicted here, and to the
+    nearest voxel predicted as the label that is true here. In a layer of n wrong voxels both run from 1 to n,
+    in opposite directions. Infinite where there is no such voxel.
     """
     thickness = np.zeros(truth.shape)
     wrong = prediction != truth

@@ -3,11 +3,10 @@ r"""Intervals for a structure's volume, by conformal prediction normalized with 
 .. math:: c \pm q (s + f)
 
 with the volume c of the mask or of the probabilities, its spread s and a floor f in ml. For every case
-``|truth - c| / (s + f)`` says how wide the interval would have had to be; q is its conformal quantile over
-patients, `conformal.patient_quantile`, on clean and corrupted images as `cases.weights` counts them. So
-the level holds for an image of a new patient that is as often clean or corrupted as the weights say, and it
-holds in the mean over such images: not for every condition by itself, and not for a kind of scan that is
-unlike all of these.
+``|truth - c| / (s + f)`` is the width that the interval would have needed; q is its conformal quantile over
+patients, `conformal.patient_quantile`, on clean and corrupted images with `cases.weights`. So the level holds
+for an image of a new patient that is clean or corrupted as often as the weights say, on average over such
+images: not under every condition by itself, and not for scans that are unlike all of these.
 
 References
 ----------
@@ -26,7 +25,7 @@ from .conformal import patient_quantile, weighted_quantile
 LEVEL = 0.9
 CENTERS = {"mask": "volume_ml", "expected": "expected_volume_ml"}
 
-#: Floors that are tried, in medians of the volume's error: 0 trusts the spread alone, 30 hardly at all.
+#: Candidate floors, in medians of the volume's error: 0 relies on the spread alone, 30 hardly at all.
 FLOORS = (0.03, 0.1, 0.3, 1.0, 3.0, 30.0)
 
 
@@ -43,7 +42,7 @@ class VolumeRule:
         return cases.scores[CENTERS[self.center]]
 
     def half_widths(self, cases: StructureCases) -> np.ndarray:
-        """(n,) ml, without the factor."""
+        """(n,) ml, without the quantile."""
         return cases.scores["volume_spread_ml"] + self.floor_ml
 
     def intervals(self, cases: StructureCases) -> tuple[np.ndarray, np.ndarray]:
@@ -52,46 +51,46 @@ class VolumeRule:
         return np.maximum(center - half, 0), center + half
 
     def needed(self, cases: StructureCases) -> np.ndarray:
-        """The factor that would just have held each truth, (n,)."""
+        """(n,) smallest quantile whose interval contains the truth."""
         return np.abs(cases.true_volume_ml - self.centers(cases)) / self.half_widths(cases)
 
     def fitted(self, cases: StructureCases, level: float) -> VolumeRule:
-        """With the quantile that these cases ask for."""
+        """The rule with the quantile of these cases."""
         quantile = patient_quantile(self.needed(cases), cases.patient, cases.weight, level)
         return replace(self, quantile=quantile)
 
 
 class RelativeRule(VolumeRule):
-    """Without uncertainty: the interval is a share of the volume itself."""
+    """Without uncertainty: the width is proportional to the volume."""
 
     def half_widths(self, cases: StructureCases) -> np.ndarray:
-        """(n,) ml; never 0, or no factor would reach the truth of a missed structure."""
+        """(n,) ml; never 0, or no quantile would reach the truth of a missed structure."""
         return np.maximum(self.centers(cases), self.floor_ml)
 
 
 class ConstantRule(VolumeRule):
-    """Without uncertainty: the interval is equally wide for all cases."""
+    """Without uncertainty: the same width for all cases."""
 
     def half_widths(self, cases: StructureCases) -> np.ndarray:
-        """(n,) of 1 ml."""
+        """(n,) ones, in ml."""
         return np.ones(len(cases))
 
 
 @dataclass(frozen=True, eq=False)
 class CrossValidatedIntervals:
-    """Cross-validated intervals: whether each held the truth, and its width in ml, both (n,)."""
+    """Cross-validated intervals: whether each contains the truth, and its width in ml, both (n,)."""
 
     covered: np.ndarray
     width_ml: np.ndarray
 
 
 def fit_volume_rule(cases: StructureCases, level: float = LEVEL) -> VolumeRule:
-    """Choose center and floor by the cross-validated interval score; the quantile is over all cases."""
+    """Choose center and floor by the cross-validated interval score; fit the quantile on all cases."""
     return best_rule(candidates(cases), cases, level).fitted(cases, level)
 
 
 def candidates(cases: StructureCases) -> list[VolumeRule]:
-    """Rules with the propagated spread."""
+    """Rules that use the propagated spread."""
     rules = []
     for center, name in CENTERS.items():
         unit = _unit(cases, name)
@@ -100,7 +99,7 @@ def candidates(cases: StructureCases) -> list[VolumeRule]:
 
 
 def without_uncertainty(cases: StructureCases) -> list[VolumeRule]:
-    """Rules that know the volume only: constant and relative widths."""
+    """Rules that use only the volume: constant and relative widths."""
     return [
         kind(center, _unit(cases, name))
         for center, name in CENTERS.items()
@@ -109,7 +108,7 @@ def without_uncertainty(cases: StructureCases) -> list[VolumeRule]:
 
 
 def best_rule(rules: list[VolumeRule], cases: StructureCases, level: float) -> VolumeRule:
-    """The rule whose intervals score best on patients that it was not fitted on."""
+    """The rule with the best interval score on patients that it was not fitted on."""
     scores = [cases.mean(_cross_fitted_scores(rule, cases, level)) for rule in rules]
     return rules[int(np.argmin(scores))]
 
@@ -117,20 +116,20 @@ def best_rule(rules: list[VolumeRule], cases: StructureCases, level: float) -> V
 def cross_validate_intervals(
     cases: StructureCases, make=candidates, level: float = LEVEL
 ) -> CrossValidatedIntervals:
-    """Choose, fit and try intervals on patients that had no part in either."""
+    """Choose, fit and evaluate intervals on patients that took no part in either."""
     covered, width = np.zeros(len(cases), bool), np.zeros(len(cases))
     for fit, left_out in folds(cases.patient):
         train, test = cases.take(fit), cases.take(left_out)
         rule = best_rule(make(train), train, level).fitted(train, level)
-        covered[left_out], width[left_out] = _tried(rule, test)
+        covered[left_out], width[left_out] = _evaluated(rule, test)
     return CrossValidatedIntervals(covered, width)
 
 
 def _cross_fitted_scores(rule: VolumeRule, cases: StructureCases, level: float) -> np.ndarray:
     """Interval score in ml, (n,): width, and distance of the truth from it times 2 / (1 - level).
 
-    The width alone would favor a constant one, which fails where the spread is large. Rules are compared, so
-    that no correction for few patients is made.
+    The width alone would favor constant intervals, which fail where the spread is large. Rules are only
+    compared, so there is no correction for few patients.
 
     References
     ----------
@@ -146,13 +145,13 @@ def _cross_fitted_scores(rule: VolumeRule, cases: StructureCases, level: float) 
     return score
 
 
-def _tried(rule: VolumeRule, cases: StructureCases) -> tuple[np.ndarray, np.ndarray]:
+def _evaluated(rule: VolumeRule, cases: StructureCases) -> tuple[np.ndarray, np.ndarray]:
     low, high = rule.intervals(cases)
     inside = (low <= cases.true_volume_ml) & (cases.true_volume_ml <= high)
     return inside, high - low
 
 
 def _unit(cases: StructureCases, name: str) -> float:
-    """Median error of a center in ml; where most are exact, a thousandth of the structure."""
+    """Median error of a center in ml; where most are exact, a thousandth of the largest true volume."""
     median = float(np.median(np.abs(cases.true_volume_ml - cases.scores[name])))
     return max(median, 1e-3 * float(cases.true_volume_ml.max()), 1e-6)

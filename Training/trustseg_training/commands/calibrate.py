@@ -88,7 +88,7 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
 def _fitted(model, data: Path, options: argparse.Namespace):
     from trustseg_training.calibration import (
         DEFAULT,
-        collect_answers,
+        collect_results,
         conditions_of,
         fit_all,
         lines,
@@ -96,8 +96,8 @@ def _fitted(model, data: Path, options: argparse.Namespace):
     )
 
     corruptions = conditions_of(DEFAULT if options.conditions is None else options.conditions)
-    answers = collect_answers(model, data, corruptions, options.cases, options.jobs, options.device)
-    fitted = fit_all(answers, data.resolve().name, dict(enumerate(model.structures, start=1)))
+    results = collect_results(model, data, corruptions, options.cases, options.jobs, options.device)
+    fitted = fit_all(results, data.resolve().name, dict(enumerate(model.structures, start=1)))
     fitted = with_input(fitted, model, data, options.modality)
     for line in lines(fitted):
         print(line)

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the tables as Markdown."""
-    from trustseg_training.robustness.model_record import read_summary
+    from trustseg_training.robustness.summary import read_summary
 
     if (options.targets is None) != (options.model is None):
         raise OptionError("--targets and --model: give both, or neither for every model's table")

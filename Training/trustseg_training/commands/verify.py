@@ -43,7 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Verify, and print where the report is."""
     from trustseg_training.report import report_of
-    from trustseg_training.robustness import ModelSelection, parse_group, parse_variant, verify
+    from trustseg_training.robustness import (
+        ModelSelection,
+        VerificationPlan,
+        load_suites,
+        parse_group,
+        parse_variant,
+        verify,
+    )
     from trustseg_training.training import CHECKPOINTS
 
     for name in ("jobs", "cases"):
@@ -58,18 +65,15 @@ def run(options: argparse.Namespace) -> None:
     )
     if not (selection.models or selection.ensembles or selection.variants):
         raise OptionError("no model is given; name a run, a bundle or an --ensemble of runs")
-    done = verify(
-        selection,
+    plan = VerificationPlan(
         options.data,
-        options.suite,
-        options.output,
-        split=options.split,
-        jobs=options.jobs,
-        seed=options.seed,
-        device=options.device,
-        most=options.cases,
-        seeds=dict(_groups(options, "seeds", parse_group)),
+        load_suites(options.suite),
+        options.split,
+        options.seed,
+        options.cases,
+        dict(_groups(options, "seeds", parse_group)),
     )
+    done = verify(selection, plan, options.output, options.jobs, options.device)
     if done is None:
         print("this share is done; other ranks still measure theirs")
     else:

@@ -1,5 +1,5 @@
 """Corruptions of a scan: noises and artifacts that change the image, never its geometry or labels."""
 
-from .corruption import ARTIFACTS, NAMES, NOISES, Corrupted, Corruption, corrupt, parse
+from .corruption import ARTIFACTS, CLEAN, NAMES, NOISES, Corrupted, Corruption, corrupt, parse
 
-__all__ = ["ARTIFACTS", "NAMES", "NOISES", "Corrupted", "Corruption", "corrupt", "parse"]
+__all__ = ["ARTIFACTS", "CLEAN", "NAMES", "NOISES", "Corrupted", "Corruption", "corrupt", "parse"]

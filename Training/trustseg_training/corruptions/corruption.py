@@ -19,6 +19,9 @@ ARTIFACT: dict[str, Artifact] = {**RESOLUTION_ARTIFACTS, **INTENSITY_ARTIFACTS, 
 NOISES, ARTIFACTS = tuple(NOISE), tuple(ARTIFACT)
 NAMES = NOISES + ARTIFACTS
 
+#: Key of the condition without a corruption.
+CLEAN = "clean"
+
 _SEVERITIES = range(1, 6)
 _SNR_DB = (-30.0, 100.0)
 _LABELS = range(1, 256)

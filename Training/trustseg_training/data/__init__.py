@@ -1,7 +1,7 @@
 """Patients as a network sees them: who trains, on which grid and in which patches."""
 
 from .cache import cache_at_hand, disk_is_full
-from .leakage import check_leakage
+from .leakage import check_leakage, trained_patients
 from .patients import PatientData
 from .preprocessing import Sample
 from .splits import apply_saved, assign
@@ -14,4 +14,5 @@ __all__ = [
     "cache_at_hand",
     "check_leakage",
     "disk_is_full",
+    "trained_patients",
 ]

@@ -37,12 +37,24 @@ def check_leakage(origin: Path, configuration: FitConfiguration, cases: Sequence
     for run in _ancestry(origin):
         if Path(FitConfiguration.load(run).data).name != Path(configuration.data).name:
             continue
-        known = sorted(held_out & _trained(run))
+        trained = trained_patients(run)
+        if trained is None:
+            rank_zero_info(f"note: {run} does not say which patients trained it")
+            continue
+        known = sorted(held_out & trained)
         if known:
             raise OptionError(
                 f"{run}: was trained with {len(known)} of the patients that this run is evaluated on, such "
                 f"as {known[0]}; use the same split (split-seed, fold, folds, validation-fraction)"
             )
+
+
+def trained_patients(run: Path) -> set[str] | None:
+    """Patients that a run was trained on; None for a run from before the table of its split was written."""
+    table = run / SPLIT_TABLE
+    if not table.is_file():
+        return None
+    return {row["patient"] for row in read_table(table, ("patient", "split")) if row["split"] == "train"}
 
 
 def _ancestry(run: Path) -> Iterator[Path]:
@@ -59,11 +71,3 @@ def _ancestry(run: Path) -> Iterator[Path]:
         rank_zero_info(
             f"note: {run}, the start of the weights, is no run on this computer: its patients are not known"
         )
-
-
-def _trained(run: Path) -> set[str]:
-    table = run / SPLIT_TABLE
-    if not table.is_file():  # runs from before there was one
-        rank_zero_info(f"note: {run} does not say which patients trained it")
-        return set()
-    return {row["patient"] for row in read_table(table, ("patient", "split")) if row["split"] == "train"}

@@ -1,10 +1,17 @@
-"""How good a trained model is: scale its temperature, evaluate it, compare it, and measure what it costs."""
+"""Evaluation of trained models: temperature scaling, agreement with the truth, comparison and cost."""
 
-from .cases import check_same_cases, choose_cases
+from .cases import check_same_cases, choose_cases, inspector_of, on_model_grid, read_case
 from .comparison import compare
 from .cost import Cost, costs
 from .ensemble import EnsembleModel, check_alike, check_members, load_evaluated_ensemble
-from .evaluated_model import EvaluatedModel, LoadedModel, inference_settings, load_evaluated_model, variant_of
+from .evaluated_model import (
+    EvaluatedModel,
+    LoadedModel,
+    check_distinct_names,
+    inference_settings,
+    load_evaluated_model,
+    variant_of,
+)
 from .evaluation import MEASURES, TABLE, evaluate_loaded_models, evaluate_models
 from .temperature_scaling import calibrate, calibrated, read_fit
 
@@ -18,6 +25,7 @@ __all__ = [
     "calibrate",
     "calibrated",
     "check_alike",
+    "check_distinct_names",
     "check_members",
     "check_same_cases",
     "choose_cases",
@@ -26,8 +34,11 @@ __all__ = [
     "evaluate_loaded_models",
     "evaluate_models",
     "inference_settings",
+    "inspector_of",
     "load_evaluated_ensemble",
     "load_evaluated_model",
+    "on_model_grid",
+    "read_case",
     "read_fit",
     "variant_of",
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from trustseg_training.formatting import decimal, markdown_table, with_interval
 from trustseg_training.metrics.statistics import (
     CONFIDENCE,
     RESAMPLES,
@@ -19,10 +21,13 @@ from trustseg_training.metrics.statistics import (
 )
 from TrustSegLib.errors import OptionError, OutputError
 
+from .evaluated_model import check_distinct_names
 from .evaluation import MEASURES, TABLE
 
-#: What the table compares; volumes themselves say nothing of a model.
+#: Measures that are compared; the volumes themselves say nothing about a model.
 COMPARED = tuple(name for name in MEASURES if name not in ("volume_ml", "true_volume_ml"))
+
+_HEADS = ("model", "patients", "mean", "difference", "p (Holm)")
 
 CSV_COLUMNS = ("model", "structure", "measure", "patients", "mean", "low", "high")
 CSV_COLUMNS += ("difference", "difference_low", "difference_high", "p_value", "p_value_holm")
@@ -35,11 +40,11 @@ class Evaluation:
     Attributes
     ----------
     name : str
-        Of the model.
+        Name of the model.
     values : dict
-        The value of (case, structure, measure), None where it is not defined.
+        Value by (case, structure, measure), None where it is undefined.
     patients : dict
-        Whose image a case is.
+        Patient by case.
     """
 
     name: str
@@ -51,7 +56,7 @@ class Evaluation:
         return list(dict.fromkeys(key[:2] for key in self.values))
 
     def column(self, structure: str, measure: str) -> np.ndarray:
-        """Value of every patient, the mean over the patient's images; NaN where there is none."""
+        """Value of every patient, the mean over their images; NaN where there is none."""
         own: dict[str, list[float]] = {}
         for (case, named, measured), value in self.values.items():
             if (named, measured) == (structure, measure):
@@ -64,7 +69,7 @@ class Line:
     """One row of the comparison.
 
     ``difference`` is None for the first model; ``corrected`` is its p-value, corrected for the number of
-    models that are compared to the first one by the same structure and measure.
+    models that are compared with the first one in the same structure and measure.
     """
 
     model: str
@@ -82,7 +87,7 @@ def compare(paths: list[Path], output: Path, seed: int = 0) -> list[Line]:
     Parameters
     ----------
     paths : list of Path
-        Tables that `evaluate` wrote, or folders of them; the first one is what the others are compared to.
+        Tables written by `evaluate`, or folders of them; the others are compared with the first.
     output : Path
         Folder to write into.
     seed : int
@@ -95,7 +100,7 @@ def compare(paths: list[Path], output: Path, seed: int = 0) -> list[Line]:
     Raises
     ------
     OptionError
-        A table is missing, damaged, or of other patients or structures than the first.
+        A table is missing or damaged, or has other patients or structures than the first.
     OutputError
         The folder cannot be written.
     """
@@ -112,7 +117,7 @@ def compare(paths: list[Path], output: Path, seed: int = 0) -> list[Line]:
 
 
 def comparison(evaluations: list[Evaluation], seed: int = 0) -> list[Line]:
-    """Every structure, measure and model, in this order."""
+    """Compare every structure, measure and model, in this order."""
     first = evaluations[0]
     structures = dict.fromkeys(structure for _, structure in first.rows())
     lines = []
@@ -123,7 +128,7 @@ def comparison(evaluations: list[Evaluation], seed: int = 0) -> list[Line]:
 
 
 def markdown(lines: list[Line], seed: int) -> str:
-    """The comparison for people."""
+    """The comparison as Markdown, a table for each structure and measure."""
     percent = round(100 * CONFIDENCE)
     parts = [
         "# Comparison\n\n"
@@ -135,13 +140,13 @@ def markdown(lines: list[Line], seed: int) -> str:
     ]
     for structure, measure in dict.fromkeys((line.structure, line.measure) for line in lines):
         rows = [line for line in lines if (line.structure, line.measure) == (structure, measure)]
-        header = "| model | patients | mean | difference | p (Holm) |\n|---|---|---|---|---|"
-        parts.append("\n".join([f"## {structure}: {measure}\n", header, *map(_markdown_row, rows)]))
+        table = markdown_table(_HEADS, [_cells(line) for line in rows])
+        parts.append(f"## {structure}: {measure}\n\n{table}")
     return "\n\n".join(parts) + "\n"
 
 
 def _tables(paths: list[Path]) -> list[Path]:
-    """The CSV files of the arguments: a folder's own, or those of its subfolders."""
+    """The CSV files of the arguments: that of a folder itself, or those of its subfolders."""
     tables: list[Path] = []
     for path in paths:
         own = [path] if path.is_file() else [path / TABLE] if (path / TABLE).is_file() else []
@@ -183,10 +188,7 @@ def _check_same(evaluations: list[Evaluation]) -> None:
                 f"{first.name} and {other.name} were evaluated on different patients or structures: only "
                 f"{owner.name} has {case}, {structure}; evaluate both with the same --data and --split"
             )
-    names = [each.name for each in evaluations]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise OptionError(f"two evaluations are of a model named {repeated[0]}; rename one run or bundle")
+    check_distinct_names([each.name for each in evaluations])
 
 
 def _line(evaluation: Evaluation, first: Evaluation, structure: str, measure: str, seed: int) -> Line:
@@ -207,17 +209,16 @@ def _corrected(lines: list[Line]) -> list[Line]:
     return [replace(line, corrected=p) for line, p in zip(lines, holm(p_values), strict=True)]
 
 
-def _markdown_row(line: Line) -> str:
+def _cells(line: Line) -> list[str]:
     cells = [line.model, str(line.patients), _interval(line.mean), "", ""]
     if line.difference is not None:
         p = line.corrected
         cells[3:] = [_interval(line.difference.mean, "+"), "" if p is None else f"{p:.3g}"]
-    return "| " + " | ".join(cells) + " |"
+    return cells
 
 
 def _interval(mean: Mean, sign: str = "") -> str:
-    text = f"{mean.value:{sign}.4f}"
-    return text if mean.low is None else f"{text} [{mean.low:{sign}.4f}, {mean.high:{sign}.4f}]"
+    return with_interval(vars(mean), partial(decimal, digits=4, sign=sign))
 
 
 def _write_csv(lines: list[Line], path: Path) -> None:

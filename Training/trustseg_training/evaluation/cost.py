@@ -1,4 +1,4 @@
-"""What a model costs: parameters, time and memory of one volume."""
+"""The cost of a model: its parameters, and time and memory for segmenting a volume."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from TrustSegLib.inference.prediction import Model
 from .evaluated_model import EvaluatedModel, LoadedModel
 from .processes import in_processes
 
-#: Timed segmentations of each image, of which the best counts.
+#: Timed segmentations of each image; the fastest counts.
 ROUNDS = 3
 
-#: Where Linux tells the memory of a process (`getrusage` would tell the parent's peak).
+#: Where Linux reports the memory of a process (`getrusage` would report the parent's peak).
 _STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of segmenting one volume.
+    """Cost of segmenting one volume.
 
     Attributes
     ----------
     parameters : int
-        Numbers that were learned.
+        Number of learned parameters.
     seconds : float
-        Of the network's passes over a volume, without preparing it; the best of `ROUNDS`, with the models in
-        turn so that a slow moment hits all, and the mean over the volumes.
+        Of the network's passes over a volume, without preparing it: the fastest of `ROUNDS`, with the models
+        in turn so that a slow moment affects all, averaged over the volumes.
     memory_mb : float or None
-        Peak memory of segmenting a volume above what stood before, in a process of its own; None where the
-        system does not tell.
+        Peak memory of segmenting a volume in its own process, above that before; None where the system does
+        not report it.
     """
 
     parameters: int
@@ -42,20 +42,20 @@ class Cost:
     memory_mb: float | None
 
 
-def costs(subjects: Sequence[EvaluatedModel], volumes: Sequence[Volume]) -> dict[str, Cost]:
-    """Measure models side by side on the CPU, by the subject's name; ``volumes`` is not empty.
+def costs(models: Sequence[EvaluatedModel], volumes: Sequence[Volume]) -> dict[str, Cost]:
+    """Measure models side by side on the CPU; by name. ``volumes`` is not empty.
 
     Raises
     ------
     TrustSegError
-        The system has ended the process of a model.
+        The system killed the process of a model.
     """
-    times = _times(subjects, volumes)
+    times = _times(models, volumes)
     found = {}
-    for subject in subjects:
-        remedy = f"make room for {subject.name}, then give the same command again"
-        ((_, memory),) = in_processes(partial(_memory_mb, subject.model), volumes[:1], 1, remedy)
-        found[subject.name] = Cost(_parameters(subject.model), times[subject.name], memory)
+    for evaluated in models:
+        remedy = f"make room for {evaluated.name}, then give the same command again"
+        ((_, memory),) = in_processes(partial(_memory_mb, evaluated.model), volumes[:1], 1, remedy)
+        found[evaluated.name] = Cost(_parameters(evaluated.model), times[evaluated.name], memory)
     return found
 
 
@@ -63,12 +63,12 @@ def _parameters(model: Model) -> int:
     return sum(parameter.numel() for parameter in model.network().parameters())
 
 
-def _times(subjects: Sequence[EvaluatedModel], volumes: Sequence[Volume]) -> dict[str, float]:
-    models = {subject.name: LoadedModel(subject.model) for subject in subjects}
-    best = {name: [float("inf")] * len(volumes) for name in models}
+def _times(models: Sequence[EvaluatedModel], volumes: Sequence[Volume]) -> dict[str, float]:
+    loaded = {evaluated.name: LoadedModel(evaluated.model) for evaluated in models}
+    best = {name: [float("inf")] * len(volumes) for name in loaded}
     for place, volume in enumerate(volumes):
-        for name in [*models] * (ROUNDS + 1):  # a first round to warm up: it is never the best
-            best[name][place] = min(best[name][place], _seconds(models[name], volume))
+        for name in [*loaded] * (ROUNDS + 1):  # the first round warms up: it is never the fastest
+            best[name][place] = min(best[name][place], _seconds(loaded[name], volume))
     return {name: sum(seconds) / len(seconds) for name, seconds in best.items()}
 
 

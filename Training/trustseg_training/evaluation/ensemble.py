@@ -1,4 +1,4 @@
-"""Runs that differ in their seed only: several deterministic ones, evaluated as one ensemble."""
+"""Runs that differ only in their seed, and deterministic ones evaluated as one ensemble."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from .evaluated_model import EvaluatedModel, RunModel, load_evaluated_model
 
 MEMBER_FAMILY = "deterministic"
 
+#: Settings in which runs of one group may differ: where training starts, and the computer.
+_OWN = ("seed", "data", "initialize_from", "precision", "devices", "num_nodes", "strategy", "cache")
+
 
 @dataclass(frozen=True)
 class EnsembleModel:
-    """Runs as the members of one ensemble; their own calibrations are left out.
+    """Runs as members of one ensemble, without their own calibrations.
 
-    ``options`` are those of the ensemble beside its members, such as its temperature.
+    ``options`` are the ensemble's own, such as its temperature.
     """
 
     name: str
@@ -37,12 +40,12 @@ class EnsembleModel:
 
     @property
     def sha256(self) -> str:
-        """Of the members' hashes, in their order."""
+        """Hash of the members' hashes, in their order."""
         return hashlib.sha256("".join(member.sha256 for member in self.members).encode()).hexdigest()
 
     @property
     def description(self) -> ModelDescription:
-        """What a bundle of this ensemble would say, as far as the network and its input go."""
+        """Description as in a bundle, as far as the network and its input go."""
         options = {"members": len(self.members), **self.options}
         return replace(self.members[0].description, name=self.name, family="ensemble", family_options=options)
 
@@ -56,12 +59,12 @@ class EnsembleModel:
         return network
 
     def calibration(self) -> Mapping[str, Any] | None:
-        """None: what `segment` returns is raw."""
+        """None: `segment` returns uncalibrated results."""
         return None
 
 
 def load_evaluated_ensemble(name: str, runs: Sequence[Path], checkpoint: str = BEST) -> EvaluatedModel:
-    """Load runs as one subject.
+    """Load runs as one ensemble to evaluate.
 
     Raises
     ------
@@ -69,13 +72,13 @@ def load_evaluated_ensemble(name: str, runs: Sequence[Path], checkpoint: str = B
         A run has no usable checkpoint, or the runs cannot be members of one ensemble.
     """
     check_members(runs, [FitConfiguration.load(run) for run in runs])
-    subjects = [load_evaluated_model(run, checkpoint) for run in runs]
-    model = EnsembleModel(name, tuple(subject.run for subject in subjects), checkpoint)
-    return replace(subjects[0], name=name, model=model)
+    models = [load_evaluated_model(run, checkpoint) for run in runs]
+    model = EnsembleModel(name, tuple(evaluated.run for evaluated in models), checkpoint)
+    return replace(models[0], name=name, model=model)
 
 
 def check_members(runs: Sequence[Path], configurations: Sequence[FitConfiguration]) -> None:
-    """Refuse runs that differ in more than their seed: those of the table were seen by none.
+    """Refuse runs that cannot be members: of another family, or different in more than their seed.
 
     Raises
     ------
@@ -88,12 +91,8 @@ def check_members(runs: Sequence[Path], configurations: Sequence[FitConfiguratio
     check_alike(runs, configurations)
 
 
-#: In what they may differ: where they start, and the computer.
-_OWN = ("seed", "data", "initialize_from", "precision", "devices", "num_nodes", "strategy", "cache")
-
-
 def check_alike(runs: Sequence[Path], configurations: Sequence[FitConfiguration]) -> None:
-    """Refuse runs that differ in more than their seed, or not even in that.
+    """Refuse runs that differ in more than their seed, or not even in it.
 
     Raises
     ------
@@ -106,8 +105,8 @@ def check_alike(runs: Sequence[Path], configurations: Sequence[FitConfiguration]
         for name in names:
             if concerns(name, first.family) and getattr(first, name) != getattr(other, name):
                 raise OptionError(
-                    f"{run}: has another {name.replace('_', '-')} than {runs[0].name}; runs that are taken "
-                    "together differ in their seed only"
+                    f"{run}: has another {name.replace('_', '-')} than {runs[0].name}; runs of one group may "
+                    "differ only in their seed"
                 )
         if _split(run) != _split(runs[0]):
             raise OptionError(f"{run}: trained on other patients than {runs[0].name}; use one split for all")
@@ -117,6 +116,6 @@ def check_alike(runs: Sequence[Path], configurations: Sequence[FitConfiguration]
 
 
 def _split(run: Path) -> bytes | None:
-    """The table of who trained; runs from before there was one have None."""
+    """Content of the split table; None for runs from before it was written."""
     table = run / SPLIT_TABLE
     return table.read_bytes() if table.is_file() else None

@@ -1,6 +1,6 @@
-"""A model to evaluate: a run or a bundle that `TrustSegLib.inference.segment` takes, or a variant of a run.
+"""A model to evaluate: a run, a bundle, or a variant of a run.
 
-A variant has the same weights, passed through the network in another way.
+A variant has the same weights, propagated through the network in another way.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RunModel:
 
     @property
     def description(self) -> ModelDescription:
-        """What a bundle of this run would say, as far as the network and its input go."""
+        """Description as in a bundle, as far as the network and its input go."""
         c = self.configuration
         named = enumerate(c.structures, start=1)
         structures = (Structure(label, name, (255, 255, 255), _ANYTHING) for label, name in named)
@@ -66,30 +66,30 @@ class RunModel:
         return network
 
     def calibration(self) -> Mapping[str, Any] | None:
-        """None: what `segment` returns is raw. Temperature and variance scale are part of the network."""
+        """None: `segment` returns uncalibrated results. Temperature and variance scale are in the network."""
         return None
 
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """A model under judgment.
+    """A model with what its evaluation needs to know.
 
     Attributes
     ----------
     name : str
-        Of its folder.
+        That of its folder.
     model : Model
-        For `segment`.
+        What `segment` takes.
     structures : tuple of str
         Names of labels 1, 2, ...
     regions : mapping of str to sequence of int
-        Unions of labels that are judged too.
+        Unions of labels that are evaluated as well.
     label_map : mapping of int to int
         From the values in label files to the model's labels.
     run : RunModel or None
-        If it is a run.
+        None for a bundle.
     models : mapping of str to Model
-        Of single patients, where the model was calibrated on the others; see `of_patient`.
+        By patient, where each was calibrated on other patients; see `of_patient`.
     """
 
     name: str
@@ -100,8 +100,14 @@ class EvaluatedModel:
     run: RunModel | None = None
     models: Mapping[str, Model] = field(default_factory=dict)
 
+    @property
+    def unions(self) -> dict[str, Sequence[int]]:
+        """Labels of every structure and region, by name."""
+        structures = {name: (index,) for index, name in enumerate(self.structures, start=1)}
+        return {**structures, **self.regions}
+
     def of_patient(self, patient: str) -> EvaluatedModel:
-        """With the model that this patient had no part in."""
+        """With the model that was not calibrated on this patient."""
         return replace(self, model=self.models.get(patient, self.model), models={})
 
 
@@ -111,26 +117,26 @@ def load_evaluated_model(path: Path, checkpoint: str = BEST) -> EvaluatedModel:
     Parameters
     ----------
     path : Path
-        Of it.
+        Folder, archive or name.
     checkpoint : str
-        Of a run, `run.BEST` or `run.LAST`.
+        Of a run: `BEST` or `LAST`.
 
     Raises
     ------
     OptionError
-        The last checkpoint is asked for, of a bundle: it has one set of weights only.
+        The last checkpoint of a bundle was asked for: a bundle has only one set of weights.
     TrustSegError
-        It is neither, or damaged.
+        It is neither a run nor a bundle, or it is damaged.
     """
     if not is_run(path):
         path = find_bundle(path).absolute()
         if checkpoint != BEST:
-            raise OptionError(f"{path}: a bundle has no {checkpoint}; judge it without --checkpoint")
+            raise OptionError(f"{path}: a bundle has no {checkpoint}; evaluate it without --checkpoint")
         bundle = load_bundle(path)
         names = tuple(structure.name for structure in bundle.description.structures)
         return EvaluatedModel(path.stem if path.is_file() else path.name, bundle, names)
     path = path.absolute()
-    load_weights(path, checkpoint)  # says what is wrong with the checkpoint before anything else is read
+    load_weights(path, checkpoint)  # reports a damaged checkpoint before anything else is read
     configuration = calibrated(FitConfiguration.load(path), path, checkpoint)
     run = RunModel(path, configuration, sha256_of(path / checkpoint), checkpoint)
     return EvaluatedModel(
@@ -139,7 +145,7 @@ def load_evaluated_model(path: Path, checkpoint: str = BEST) -> EvaluatedModel:
 
 
 def variant_of(
-    subject: EvaluatedModel,
+    evaluated: EvaluatedModel,
     name: str,
     propagation: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -148,23 +154,23 @@ def variant_of(
 
     Parameters
     ----------
-    subject : Subject
-        A run.
+    evaluated : EvaluatedModel
+        Of a run.
     name : str
         Of the variant.
     propagation : str, optional
         For the family ``vdp``: ``taylor``, ``exact`` or ``correlated``.
     options : mapping, optional
-        Of the family, such as ``passes``; those that are not named stay.
+        Of the family, such as ``passes``; the others stay.
 
     Raises
     ------
     OptionError
-        The subject is no run, or the family does not have such a variant.
+        The model is no run, or its family has no such variant.
     """
-    if subject.run is None:
-        raise OptionError(f"{subject.name}: only a run has variants; name one")
-    configuration = subject.run.configuration
+    if evaluated.run is None:
+        raise OptionError(f"{evaluated.name}: only a run has variants; name one")
+    configuration = evaluated.run.configuration
     fixed = not FAMILIES[configuration.family].propagations
     if fixed and propagation not in (None, configuration.propagation):
         raise OptionError(f"{name}: family {configuration.family} has one propagation only; leave it out")
@@ -173,14 +179,14 @@ def variant_of(
         propagation=propagation or configuration.propagation,
         family_options={**configuration.family_options, **(options or {})},
     )
-    run = replace(subject.run, configuration=changed)
-    run.network()  # says what is wrong with an option before anything is judged
-    return replace(subject, name=name, model=run, run=run)
+    run = replace(evaluated.run, configuration=changed)
+    run.network()  # reports a wrong option before anything is evaluated
+    return replace(evaluated, name=name, model=run, run=run)
 
 
-def inference_settings(subject: EvaluatedModel) -> dict[str, Any]:
-    """How the weights are used, which their hash does not tell."""
-    known = subject.model.description
+def inference_settings(evaluated: EvaluatedModel) -> dict[str, Any]:
+    """How the weights are used, which is not part of their hash."""
+    known = evaluated.model.description
     return {
         "family": known.family,
         "propagation": known.propagation,
@@ -189,7 +195,7 @@ def inference_settings(subject: EvaluatedModel) -> dict[str, Any]:
 
 
 class LoadedModel:
-    """Another model's description and hash, with the network kept in memory.
+    """A model whose network is kept in memory.
 
     Parameters
     ----------
@@ -203,9 +209,22 @@ class LoadedModel:
         self._calibration = model.calibration()
 
     def network(self) -> nn.Module:
-        """The same each time."""
+        """The same network each time."""
         return self._network
 
     def calibration(self) -> Mapping[str, Any] | None:
-        """The other model's."""
+        """That of the model."""
         return self._calibration
+
+
+def check_distinct_names(names: Sequence[str]) -> None:
+    """Check that no two models have the same name.
+
+    Raises
+    ------
+    OptionError
+        Naming the first repeated name.
+    """
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise OptionError(f"two models are named {repeated[0]}; rename one run or bundle")

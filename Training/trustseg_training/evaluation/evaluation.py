@@ -1,6 +1,6 @@
-"""`trustseg-train evaluate`: how well models segment the patients of a data set, as a person would get it.
+"""`trustseg-train evaluate`: segment the patients of a data set and measure the agreement with the truth.
 
-Every image is segmented by `TrustSegLib.inference.segment`, and evaluated on its own grid.
+Every image is segmented by `TrustSegLib.inference.segment`, as for a user, and evaluated on its own grid.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from trustseg_training.dataset import Case, DatasetError, Inspector, known_values, region_masks, remap
+from trustseg_training.dataset import Case, DatasetError, region_masks, remap
 from trustseg_training.metrics import Agreement, agreement
 from trustseg_training.training import BEST
 from TrustSegLib.errors import ImageError, OptionError, OutputError
@@ -24,8 +24,13 @@ from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentOptions, segment
 from TrustSegLib.report.files import write_atomically
 
-from .cases import choose_cases
-from .evaluated_model import EvaluatedModel, inference_settings, load_evaluated_model
+from .cases import choose_cases, inspector_of
+from .evaluated_model import (
+    EvaluatedModel,
+    check_distinct_names,
+    inference_settings,
+    load_evaluated_model,
+)
 
 TABLE, SUMMARY = "evaluation.csv", "evaluation.json"
 MEASURES = tuple(field.name for field in fields(Agreement))
@@ -43,7 +48,7 @@ def evaluate_models(
     device: str = "auto",
     checkpoint: str = BEST,
 ) -> dict[str, dict]:
-    """Judge runs and bundles and write a table and a summary of each.
+    """Evaluate runs and bundles and write a table and a summary of each.
 
     Parameters
     ----------
@@ -58,17 +63,17 @@ def evaluate_models(
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     checkpoint : str
-        Of the runs, `run.BEST` or `run.LAST`.
+        Of the runs: `BEST` or `LAST`.
 
     Returns
     -------
     dict
-        By model name, what `summarize` says.
+        The result of `summarize` by model name.
 
     Raises
     ------
     OptionError
-        Two models have one name, or the output folder holds an evaluation already.
+        Two models have the same name, or the output folder already holds an evaluation.
     TrustSegError
         A model or the data cannot be used.
     OutputError
@@ -80,39 +85,40 @@ def evaluate_models(
 
 
 def evaluate_loaded_models(
-    subjects: Sequence[EvaluatedModel], data: Path, split: str, output: Path, device: str = "auto"
+    models: Sequence[EvaluatedModel], data: Path, split: str, output: Path, device: str = "auto"
 ) -> dict[str, dict]:
-    """As `evaluate_models`, of what is loaded already."""
-    folders = _folders(subjects, output)
-    told = {}
-    for subject in subjects:
-        rows = evaluate_cases(subject, choose_cases(subject, data, split), data, device)
-        told[subject.name] = summarize(rows)
-        header = {"model": subject.name, "sha256": subject.model.sha256, "data": data.name, "split": split}
-        header["checkpoint"] = None if subject.run is None else subject.run.checkpoint
-        header["network"] = inference_settings(subject)
-        _write(folders[subject.name], rows, {**header, "summary": told[subject.name], "cases": rows})
-    return told
+    """As `evaluate_models`, for models that are loaded already."""
+    folders = _folders(models, output)
+    summaries = {}
+    for evaluated in models:
+        rows = evaluate_cases(evaluated, choose_cases(evaluated, data, split), data, device)
+        summaries[evaluated.name] = summarize(rows)
+        header = {"model": evaluated.name, "sha256": evaluated.model.sha256}
+        header |= {"data": data.name, "split": split}
+        header["checkpoint"] = None if evaluated.run is None else evaluated.run.checkpoint
+        header["network"] = inference_settings(evaluated)
+        _write(folders[evaluated.name], rows, {**header, "summary": summaries[evaluated.name], "cases": rows})
+    return summaries
 
 
-def evaluate_cases(subject: EvaluatedModel, cases: list[Case], data: Path, device: str = "auto") -> list[Row]:
+def evaluate_cases(
+    evaluated: EvaluatedModel, cases: list[Case], data: Path, device: str = "auto"
+) -> list[Row]:
     """Segment and measure every case.
 
     Raises
     ------
     DatasetError
-        Images or labels cannot be used: every one.
+        Naming every image and label that cannot be used.
     """
-    checks = Inspector(
-        subject.model.description.channels, known_values(subject.label_map, len(subject.structures) + 1)
-    )
+    inspector = inspector_of(evaluated)
     rows: list[Row] = []
-    for case in tqdm(cases, desc=f"evaluating {subject.name}", unit="image", disable=None):
-        volumes = checks.read(case)
+    for case in tqdm(cases, desc=f"evaluating {evaluated.name}", unit="image", disable=None):
+        volumes = inspector.read(case)
         if volumes is not None:
-            rows += _evaluate_case(subject, case, *volumes, device)
-    if checks.problems:
-        raise DatasetError(data, checks.problems)
+            rows += _evaluate_case(evaluated, case, *volumes, device)
+    if inspector.problems:
+        raise DatasetError(data, inspector.problems)
     return rows
 
 
@@ -133,20 +139,18 @@ def summarize(rows: list[Row]) -> dict[str, dict[str, dict[str, float | int | No
 
 
 def _evaluate_case(
-    subject: EvaluatedModel, case: Case, image: Volume, label: Volume, device: str
+    evaluated: EvaluatedModel, case: Case, image: Volume, label: Volume, device: str
 ) -> list[Row]:
     try:
-        answer = segment(image, subject.model, SegmentOptions(device=device)).labels.array[0]
-    except ImageError as error:  # of the voxels, which have no file's name
+        predicted = segment(image, evaluated.model, SegmentOptions(device=device)).labels.array[0]
+    except ImageError as error:  # about voxels: it lacks the file name
         raise ImageError(f"{case.images[0]}: {error}") from error
-    truth = remap(label.array, subject.label_map)[0]
-    structures = {name: (index,) for index, name in enumerate(subject.structures, start=1)}
-    unions = {**structures, **subject.regions}
-    masks, truths = region_masks(answer, unions), region_masks(truth, unions)
-    header = {"model": subject.name, "case": case.name, "patient": case.patient}
+    truth = remap(label.array, evaluated.label_map)[0]
+    masks, truths = region_masks(predicted, evaluated.unions), region_masks(truth, evaluated.unions)
+    header = {"model": evaluated.name, "case": case.name, "patient": case.patient}
     return [
         {**header, "structure": name, **asdict(agreement(masks[name], truths[name], label.spacing))}
-        for name in unions
+        for name in evaluated.unions
     ]
 
 
@@ -163,11 +167,9 @@ def _statistics(patients: list[list[float | None]]) -> dict[str, float | int | N
     }
 
 
-def _folders(subjects: Sequence[EvaluatedModel], output: Path) -> dict[str, Path]:
-    names = [subject.name for subject in subjects]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise OptionError(f"two models are named {repeated[0]}; rename one of the folders")
+def _folders(models: Sequence[EvaluatedModel], output: Path) -> dict[str, Path]:
+    names = [evaluated.name for evaluated in models]
+    check_distinct_names(names)
     folders = {name: output if len(names) == 1 else output / name for name in names}
     for folder in folders.values():
         if (folder / TABLE).exists():
@@ -176,7 +178,7 @@ def _folders(subjects: Sequence[EvaluatedModel], output: Path) -> dict[str, Path
 
 
 def _write(folder: Path, rows: list[Row], content: dict[str, Any]) -> None:
-    """Each file is there whole or not at all, and the summary last: with it, the evaluation is done."""
+    """Each file is written whole or not at all, the summary last: it marks the evaluation as finished."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

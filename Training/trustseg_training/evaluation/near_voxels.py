@@ -1,6 +1,6 @@
-"""A network's logits at the voxels near the structures, which is where it can be wrong.
+"""A network's logits at the voxels near the structures, where it can be wrong.
 
-Kept per patch, so that probabilities at any temperature are blended over patches exactly as inference does.
+They are kept per patch, so that probabilities at any temperature are blended over patches as in inference.
 """
 
 from __future__ import annotations
@@ -10,19 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
 from trustseg_training.data import Sample
+from trustseg_training.metrics.neighborhood import near_structures
 from trustseg_training.training import objective, volume_network
 from TrustSegLib.inference.blending import gaussian_weight
 from TrustSegLib.inference.sliding_window import Window, pad_to_patch, patch_starts, sliding_window
 from TrustSegLib.moments import LogitMoments
 
-#: Voxels from truth or prediction that count as near.
-MARGIN = 3
-
-#: At most so many voxels of each patient, drawn at random: large organs shall not drown the others.
+#: Most voxels of a patient, drawn at random, so that large organs do not dominate.
 VOXELS_PER_PATIENT = 10_000
 
 OVERLAP = 0.5
@@ -35,15 +32,15 @@ class NearVoxels:
     Attributes
     ----------
     logits : LogitMoments or Tensor
-        Of the entries: moments (entries, K) and (entries, K, K), or passes (entries, passes, K).
+        Moments (entries, K) and (entries, K, K), or passes (entries, passes, K).
     voxel : Tensor
-        (entries,) which voxel an entry belongs to.
+        (entries,) index of the voxel that an entry belongs to.
     weight : Tensor
-        (entries,) in the blending; those of a voxel sum up to 1.
+        (entries,) blending weight; those of a voxel sum to 1.
     target : Tensor
         (voxels,) true label.
     patients : int
-        How many have a voxel here.
+        Number of patients with a voxel.
     """
 
     logits: LogitMoments | Tensor
@@ -67,14 +64,6 @@ class NearVoxels:
         return objective.readout(network, scaled).mean
 
 
-def near_mask(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Voxels (D, H, W) within `MARGIN` voxels of a structure of truth or prediction, or in one."""
-    inside = (truth > 0) | (prediction > 0)
-    if not inside.any():
-        return inside
-    return distance_transform_edt(~inside) <= MARGIN
-
-
 def collect(
     network: nn.Module,
     samples: Iterable[Sample],
@@ -89,18 +78,18 @@ def collect(
     network : nn.Module
         In evaluation mode, on the device.
     samples : iterable of Sample
-        Patients that trained nothing.
+        Patients of whom none was in the training set.
     patch_shape : tuple of int
         (D, H, W).
     device : torch.device or str
         Where the network is.
     seed : int
-        Of the choice among a patient's voxels.
+        Of the random choice among a patient's voxels.
 
     Returns
     -------
     NearVoxels or None
-        None if no patient has a structure, nor is given one.
+        None if no patient has a structure in truth or prediction.
     """
     generator = np.random.default_rng(seed)
     parts = []
@@ -123,7 +112,7 @@ def _choose(
     mean, _ = sliding_window(
         image, volume_network(network), patch_shape, window=Window(OVERLAP), device=device
     )
-    chosen = np.argwhere(near_mask(sample["label"][0].numpy(), mean.argmax(axis=0)))
+    chosen = np.argwhere(near_structures(sample["label"][0].numpy(), mean.argmax(axis=0)))
     if len(chosen) > VOXELS_PER_PATIENT:
         chosen = generator.permutation(chosen)[:VOXELS_PER_PATIENT]
     return chosen
@@ -175,20 +164,20 @@ def patch_logits(network: nn.Module, patch: Tensor, device: torch.device | str) 
 
 
 def _passes(network: nn.Module, batch: Tensor) -> list[Tensor | LogitMoments]:
-    """What the class moments of any family are made of: one answer, or that of every member or pass."""
-    answers: list[Tensor | LogitMoments] = []
+    """Logits behind the class moments of any family: one output, or one per member or pass."""
+    outputs: list[Tensor | LogitMoments] = []
     networks = [module for module in network.modules() if hasattr(module, "class_moments")]
-    hooks = [each.register_forward_hook(lambda _, __, answer: answers.append(answer)) for each in networks]
+    hooks = [each.register_forward_hook(lambda _, __, output: outputs.append(output)) for each in networks]
     try:
         network.class_moments(batch)
     finally:
         for hook in hooks:
             hook.remove()
-    return answers
+    return outputs
 
 
 def _joined(parts: list[NearVoxels]) -> NearVoxels:
-    """Several patients as one; the voxels of each are numbered on."""
+    """Several patients as one, with voxels numbered consecutively."""
     firsts = np.cumsum([0, *(len(part.target) for part in parts)])
     voxel = torch.cat([part.voxel + int(first) for part, first in zip(parts, firsts, strict=False)])
     logits = [part.logits for part in parts]

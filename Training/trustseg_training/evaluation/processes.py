@@ -1,4 +1,4 @@
-"""Work over several processes of this machine, any of which the system may end."""
+"""Work in several processes of this machine, any of which the system may kill."""
 
 from __future__ import annotations
 
@@ -21,34 +21,35 @@ def in_processes(
     start: Callable[..., None] | None = None,
     arguments: tuple[Any, ...] = (),
 ) -> Iterator[tuple[int, Any]]:
-    """Do the work in new processes, and answer what is ready first.
+    """Work in new processes and yield each result as soon as it is ready.
 
     Parameters
     ----------
     work : callable
-        Of one item; it and the items are pickled.
+        Takes one item; it and the items are pickled.
     items : sequence
-        No more of them than there are processes are under way, so that after an error nothing else begins.
+        Only as many as there are processes are submitted at a time, so that nothing else starts after an
+        error.
     jobs : int
         Processes at a time.
     remedy : str
-        What to do when the system ends a process, for the message.
+        What to do when the system kills a process, for the error message.
     start : callable, optional
-        Called once in each process; it should not fail, for its error would not be seen.
+        Called once in each process; it must not fail, as its error would be lost.
     arguments : tuple
         Of ``start``.
 
     Yields
     ------
     tuple of int and object
-        Place of an item, and what came of it.
+        Index of an item and its result.
 
     Raises
     ------
     TrustSegError
-        The system has ended a process; a pool of `multiprocessing` would wait for it for ever.
+        The system killed a process; a pool of `multiprocessing` would wait for it forever.
     Exception
-        As an item's work raised it; those that are under way are done first.
+        The error of an item; those that are running finish first.
     """
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(max(min(jobs, len(items)), 1), context, _begin, (start, arguments))
@@ -62,7 +63,7 @@ def in_processes(
 
 
 def _begin(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C reaches every process of the terminal: it should end this one at once, without a traceback.
+    # Ctrl-C reaches every process of the terminal: end this one at once, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if start is not None:
         start(*arguments)

@@ -1,10 +1,13 @@
-"""`trustseg-train calibrate`: a temperature, and a scale of the variance, from the validation patients.
+"""Temperature scaling (`trustseg-train calibrate`): temperature and variance scale from validation patients.
 
-The two minimize the negative log-likelihood of the true labels at the voxels within `near_voxels.MARGIN`
-voxels of truth or prediction: far from every structure all probabilities are 0 or 1, and would hide the
-rest. The temperature divides the logits, ``mu / T`` and ``Sigma / T^2``; the scale multiplies their
-covariance. They are written into the run, from where `evaluate` and `export` take them: a file for each of
-its checkpoints, whose weights they were fitted to.
+Both minimize the negative log-likelihood of the true labels at the voxels near the structures
+(`metrics.neighborhood`): far from them all probabilities are 0 or 1 and would hide the rest. The temperature
+divides the logits, ``mu / T`` and ``Sigma / T^2``; the scale multiplies their covariance. They are written
+into the run, where `evaluate` and `export` read them: one file for each checkpoint that they were fitted to.
+
+References
+----------
+Guo et al., "On calibration of modern neural networks", ICML 2017.
 """
 
 from __future__ import annotations
@@ -18,23 +21,23 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Tensor, nn
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from trustseg_training.config import FitConfiguration
 from trustseg_training.data import PatientData, cache_at_hand
+from trustseg_training.metrics.calibration_error import BINS, reliability
+from trustseg_training.metrics.neighborhood import MARGIN
 from trustseg_training.training import BEST, LAST, load_weights, network_of
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.errors import OptionError, OutputError
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.moments import LogitMoments
 
-from .near_voxels import MARGIN, NearVoxels, collect
+from .near_voxels import NearVoxels, collect
 
 FILES = {BEST: "calibration.json", LAST: "calibration-last.json"}
-BINS = 15
 LIMITS = {"temperature": (0.05, 20.0), "variance_scale": (0.01, 100.0)}
 
-#: A probability this close to 0 counts as this, so that one voxel cannot make the likelihood infinite.
+#: Lower limit of a probability, so that one voxel cannot make the likelihood infinite.
 SMALLEST_PROBABILITY = 1e-7
 
 
@@ -48,7 +51,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted; ``variance_scale`` is None where the probabilities do not depend on the variance."""
+    """The fitted scales; ``variance_scale`` is None where the probabilities do not depend on the variance."""
 
     temperature: float
     variance_scale: float | None
@@ -66,16 +69,16 @@ def calibrate(
     run : Path
         Folder that `fit` wrote.
     data : Path, optional
-        Data set, if it is not where it was when the run began.
+        Data set, if it has moved since the training.
     device : str
-        Of the passes.
+        Where the network runs.
     checkpoint : str
-        `run.BEST` or `run.LAST`.
+        `BEST` or `LAST`.
 
     Raises
     ------
     OptionError
-        The folder holds no run, or nothing can be fitted.
+        The folder is no run, or no validation patient has a structure.
     ImageError
         The data cannot be used.
     OutputError
@@ -98,7 +101,7 @@ def calibrate(
 
 
 def at_their_limits(calibration: Calibration) -> list[str]:
-    """Names of the scales that stopped at the end of their range: the data did not settle them."""
+    """Names of the scales that stopped at a limit of their range: the data do not determine them."""
     found = {name: getattr(calibration, name) for name in LIMITS}
     return [
         name.replace("_", " ")
@@ -127,18 +130,17 @@ def fit_scales(network: nn.Module, voxels: NearVoxels) -> Calibration:
 
 
 def scores(p: Tensor, target: Tensor) -> Scores:
-    """Judge probabilities (voxels, K) by the true labels (voxels,)."""
-    error = multiclass_calibration_error(p, target, num_classes=p.shape[1], n_bins=BINS, norm="l1")
-    return Scores(_nll(p, target), float(error))
+    """Evaluate probabilities (voxels, K) by the true labels (voxels,), at least one."""
+    return Scores(_nll(p, target), reliability(p.numpy(), target.numpy()).ece)
 
 
 def read_fit(run: Path, checkpoint: str = BEST) -> dict[str, Any] | None:
-    """Content of a run's calibration of a checkpoint; None if it has none.
+    """Content of the calibration of a run's checkpoint; None if it has none.
 
     Raises
     ------
     OptionError
-        The file is damaged, or was fitted to other weights than those of the run now.
+        The file is damaged, or was fitted to other weights than the checkpoint has now.
     """
     path = run / FILES[checkpoint]
     if not path.is_file():
@@ -177,7 +179,7 @@ def _nll(p: Tensor, target: Tensor) -> float:
 
 
 def _depends_on_variance(network: nn.Module, voxels: NearVoxels) -> bool:
-    """Whether the scale can be fitted: the published read-out's probabilities ignore the variance."""
+    """Whether the scale can be fitted: the published readout ignores the variance."""
     if not isinstance(voxels.logits, LogitMoments):
         return False
     few, many = (voxels.probabilities(network, 1.0, scale) for scale in (0.5, 2.0))
@@ -185,7 +187,7 @@ def _depends_on_variance(network: nn.Module, voxels: NearVoxels) -> bool:
 
 
 def _simplex(dimensions: int) -> np.ndarray:
-    """Start of the search, at 1 and half a logarithm from it."""
+    """Initial simplex of the search: scales of 1, and half a unit of the logarithm from there."""
     return np.vstack([np.zeros(dimensions), 0.5 * np.eye(dimensions)])
 
 

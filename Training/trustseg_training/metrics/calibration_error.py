@@ -1,8 +1,8 @@
-"""How far a probability is from how often it is right: ECE, Brier score and negative log-likelihood.
+"""Calibration of class probabilities: ECE, reliability table, Brier score and negative log-likelihood.
 
-Volumes are large and runs are parallel, so that everything is kept as sums that can be added: of patches, of
-images, of processes. What is calibrated is the confidence of the predicted class (top-label calibration); the
-class-wise error of some packages is another number.
+Volumes are large and runs are parallel, so everything is kept as sums that can be added over patches, images
+and processes. Calibration is that of the predicted class's confidence (top-label calibration); the class-wise
+error of some packages is a different number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BINS = 15
 #: cannot tell a confidence from 1, and one voxel would make the mean infinite.
 LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
-#: How far a probability may stand off its range, and a row's sum off 1, by rounding.
+#: Rounding: how far a probability may leave [0, 1], and a row's sum may differ from 1.
 ROUNDING = 1e-3
 
 
@@ -37,9 +37,9 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Sums from which calibration is read; ``first + second`` is that of all voxels of both.
+    """Sums over voxels from which calibration is computed; ``first + second`` covers the voxels of both.
 
-    ``Reliability(**dataclasses.asdict(it))`` is the same again, also by way of JSON.
+    ``Reliability(**dataclasses.asdict(sums))`` restores it, also from JSON.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Reliability:
 
     @classmethod
     def empty(cls, bins: int = BINS) -> Reliability:
-        """Sums of no voxel: what a sum starts with, as in ``sum(parts, Reliability.empty())``."""
+        """Sums over no voxel, to start from: ``sum(parts, Reliability.empty())``."""
         return cls((0,) * bins, (0.0,) * bins, (0,) * bins, 0.0, 0.0)
 
     def __add__(self, other: Reliability) -> Reliability:
@@ -85,19 +85,20 @@ class Reliability:
 
     @property
     def voxels(self) -> int:
-        """How many voxels the sums are of."""
+        """Number of voxels."""
         return sum(self.counts)
 
     @property
     def ece(self) -> float | None:
-        """Expected calibration error, ``sum_b n_b / n |accuracy_b - confidence_b|``; None without a voxel.
+        """Expected calibration error, see `expected_calibration_error`; None without a voxel."""
+        if not self.voxels:
+            return None
+        return float(expected_calibration_error(np.array(self.gaps), np.array(self.voxels)))
 
-        References
-        ----------
-        Guo et al., "On calibration of modern neural networks", ICML 2017.
-        """
-        pairs = zip(self.correct, self.confidence_sums, strict=True)
-        return self._mean(float(sum(abs(right - confidence) for right, confidence in pairs)))
+    @property
+    def gaps(self) -> list[float]:
+        """Correct voxels less the sum of confidences, by bin."""
+        return np.subtract(self.correct, self.confidence_sums).tolist()
 
     @property
     def brier(self) -> float | None:
@@ -126,6 +127,24 @@ class Reliability:
 
     def _mean(self, total: float) -> float | None:
         return total / self.voxels if self.voxels else None
+
+
+def expected_calibration_error(gaps: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    """ECE, ``sum_b n_b / n |accuracy_b - confidence_b|``, from sums over voxels or from means of such sums.
+
+    Parameters
+    ----------
+    gaps : np.ndarray
+        (..., bins) correct voxels less the sum of their confidences, or wrong voxels less the sum of their
+        error probabilities: only the absolute value counts.
+    voxels : np.ndarray
+        (...,) voxels in all bins together, not 0.
+
+    References
+    ----------
+    Guo et al., "On calibration of modern neural networks", ICML 2017.
+    """
+    return np.abs(gaps).sum(axis=-1) / voxels
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:

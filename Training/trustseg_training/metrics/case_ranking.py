@@ -1,7 +1,7 @@
-"""Whether one number per case says how far the case can be trusted.
+"""Ranking of cases by an uncertainty score: failure detection, risk-coverage and monotonicity.
 
-A case is one segmented image; its risk is ``1 - DSC``, and its uncertainty any score that is higher the less
-the case is trusted. Only the order of the scores counts, but for the brightness control.
+A case is one segmented image; its risk is ``1 - DSC``, and its uncertainty any score that is higher for
+cases to be trusted less. Only the order of the scores matters, except in the brightness control.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from scipy import stats
 
 from .error_detection import auroc
 
-#: Below it a segmentation has failed.
+#: A segmentation with a lower DSC has failed.
 FAILURE_DICE = 0.8
 
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """Mean risk of the cases that are kept, when the most uncertain ones are given to a person.
+    """Mean risk of the cases that are kept when the most uncertain ones are referred to a person.
 
     Attributes
     ----------
@@ -35,29 +35,29 @@ class RiskCoverage:
 
     @property
     def area(self) -> float:
-        """AURC: mean of the risk over coverages 1/n to 1; random scores give the mean risk of all cases.
+        """AURC: mean risk over the coverages 1/n to 1; random scores give the mean risk of all cases.
 
-        The trapezoidal rule of some packages counts the first and the last coverage half: with few cases its
-        values differ from these.
+        The trapezoidal rule of some packages weights the first and the last coverage by half and differs
+        with few cases.
         """
         return float(self.risk.mean())
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How many chains of rising severity have a rising uncertainty; ``share`` is None without a chain."""
+    """Number of chains of rising severity along which the uncertainty rises too."""
 
     growing: int
     chains: int
 
     @property
     def share(self) -> float | None:
-        """Growing chains over all chains."""
+        """Growing chains over all chains; None without a chain."""
         return self.growing / self.chains if self.chains else None
 
 
 def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> RiskCoverage:
-    """Risk-coverage curve; cases of equal uncertainty are kept in random order, and its mean is taken.
+    """Risk-coverage curve, averaged over the random order of cases with equal uncertainty.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> RiskCoverage:
     Raises
     ------
     ValueError
-        There is no case, or the arrays are not of the same cases, or hold what is not a number.
+        There is no case, the arrays differ in shape, or a value is not finite.
 
     References
     ----------
@@ -96,7 +96,7 @@ def excess_aurc(uncertainty: np.ndarray, risk: np.ndarray) -> float:
 def failure_auroc(
     uncertainty: np.ndarray, dice: np.ndarray, failure_dice: float = FAILURE_DICE
 ) -> float | None:
-    """AUROC of finding failed cases; None unless some fail and some do not.
+    """AUROC of detecting failed cases; None unless some fail and some do not.
 
     Parameters
     ----------
@@ -105,14 +105,14 @@ def failure_auroc(
     dice : np.ndarray
         (n,) true DSC of each case.
     failure_dice : float
-        A case has failed if its DSC is below.
+        A case with a lower DSC has failed.
     """
     _check(uncertainty, dice)
     return auroc(uncertainty, dice < failure_dice)
 
 
 def rank_correlation(uncertainty: np.ndarray, dice: np.ndarray) -> float | None:
-    """Spearman's correlation of uncertainty and true DSC, -1 at best; None if all cases are alike in either.
+    """Spearman's rank correlation of uncertainty and true DSC, -1 at best; None if either is constant.
 
     Parameters
     ----------
@@ -126,10 +126,10 @@ def rank_correlation(uncertainty: np.ndarray, dice: np.ndarray) -> float | None:
 
 
 def growth(chains: Sequence[Sequence[float | None]]) -> Growth:
-    """How many chains have an uncertainty that grows with every step of severity.
+    """Count the chains along which the uncertainty grows with every step of severity.
 
-    The tolerance is zero: a step that stays the same is no growth, or a constant would pass. Severities
-    without a value (None) are left out; a chain of fewer than two values is not counted.
+    The tolerance is zero: an equal step is no growth, or a constant would pass. Severities without a value
+    (None) are left out; a chain of fewer than two values is not counted.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def growth(chains: Sequence[Sequence[float | None]]) -> Growth:
 def relative_change(clean: float, changed: float) -> float | None:
     """``(changed - clean) / clean`` of a mean uncertainty; None if the clean one is 0.
 
-    The brightness control: a gain changes nothing of what is to be seen, so that the uncertainty should stay.
+    For the brightness control: a gain changes nothing that is visible, so the uncertainty should not change.
     """
     return (changed - clean) / clean if clean else None
 

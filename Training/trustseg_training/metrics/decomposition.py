@@ -1,9 +1,9 @@
-"""How much of a label's variance is noise of the data, and how much the model's own doubt.
+"""Split of a label's variance into aleatoric (noise of the data) and epistemic (uncertainty of the model).
 
-A label is 0 or 1 with mean p, so that its whole variance is ``p (1 - p)``. Of it, the variance v of p under
-the weights is epistemic and the rest, ``E[p (1 - p)] = p (1 - p) - v``, aleatoric. That needs ``0 <= v <= p
-(1 - p)``, which the first-order softmax of the published method does not keep: such moments cannot be split,
-and `share_within_bound` says how many voxels can.
+A label is 0 or 1 with mean p, so its total variance is ``p (1 - p)``. Of it, the variance v of p under the
+weights is epistemic and the rest, ``E[p (1 - p)] = p (1 - p) - v``, aleatoric. This requires ``0 <= v <= p
+(1 - p)``, which the first-order softmax of the published method can violate: such moments cannot be split,
+and `share_within_bound` is the share of voxels that can.
 
 References
 ----------
@@ -49,25 +49,10 @@ def share_within_bound(mean: np.ndarray, variance: np.ndarray) -> float:
     return float(within.all(axis=0).mean())
 
 
-def decompose(mean: np.ndarray, variance: np.ndarray) -> Decomposition:
-    """Epistemic ``sum_c v_c`` and aleatoric ``sum_c p_c (1 - p_c) - v_c``, over all classes.
-
-    Parameters
-    ----------
-    mean, variance : np.ndarray
-        (K, ...) class probabilities and their variances.
-
-    Raises
-    ------
-    ValueError
-        A variance is outside of ``[0, p (1 - p)]``.
-    """
-    _check(mean, variance)
-    return _parts((mean * (1 - mean)).sum(axis=0), variance.sum(axis=0))
-
-
 def decompose_predicted(mean: np.ndarray, variance: np.ndarray) -> Decomposition:
-    """The same for the predicted class l: ``v_l``, which SUPER-Net shows, and ``p_l (1 - p_l) - v_l``.
+    """Split the variance of the predicted class l: epistemic ``v_l``, aleatoric ``p_l (1 - p_l) - v_l``.
+
+    The epistemic part is what SUPER-Net displays.
 
     Parameters
     ----------
@@ -82,7 +67,8 @@ def decompose_predicted(mean: np.ndarray, variance: np.ndarray) -> Decomposition
     _check(mean, variance)
     label = mean.argmax(axis=0)[None]
     p, v = (np.take_along_axis(moment, label, axis=0)[0] for moment in (mean, variance))
-    return _parts(p * (1 - p), v)
+    # Within the bound up to rounding: what is below 0 is rounding.
+    return Decomposition(np.maximum(v, 0), np.maximum(p * (1 - p) - v, 0))
 
 
 def entropy(mean: np.ndarray) -> np.ndarray:
@@ -94,11 +80,6 @@ def entropy(mean: np.ndarray) -> np.ndarray:
 def error_probability(mean: np.ndarray) -> np.ndarray:
     """One less the largest class probability of (K, ...), 0 to 1 - 1/K; ``(...)``."""
     return 1 - mean.max(axis=0)
-
-
-def _parts(total: np.ndarray, epistemic: np.ndarray) -> Decomposition:
-    # Within the bound up to rounding: what is below 0 is rounding.
-    return Decomposition(np.maximum(epistemic, 0), np.maximum(total - epistemic, 0))
 
 
 def _check(mean: np.ndarray, variance: np.ndarray) -> None:

@@ -1,7 +1,7 @@
-"""Whether uncertainty finds what is wrong: voxels with a wrong label, or cases that failed.
+"""Detection of errors by uncertainty: of wrong voxels, or of failed cases.
 
-Nothing here depends on the scale of the uncertainty, only on its order, so that models whose maps have
-different units can be compared. A measure that needs both right and wrong voxels is None where one is absent.
+Only the order of the uncertainty matters, not its scale, so models whose maps have different units can be
+compared. A measure that needs both right and wrong voxels is None where one of them is absent.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class ErrorDetection:
     Attributes
     ----------
     voxels, errors : int
-        How many there are, and how many of them are wrong. ``errors / voxels`` is the average precision of an
-        uninformative map: it has to be told with the average precision.
+        Number of voxels and of wrong ones. ``errors / voxels`` is the average precision of an uninformative
+        map: state it with the average precision.
     auroc : float or None
-        Chance that a wrong voxel is more uncertain than a right one, ties counted as half.
+        Probability that a wrong voxel is more uncertain than a right one; ties count half.
     average_precision : float or None
         Area under precision and recall of wrong voxels.
     overlap : float or None
@@ -55,7 +55,7 @@ def error_detection(uncertainty: np.ndarray, wrong: np.ndarray) -> ErrorDetectio
     Raises
     ------
     ValueError
-        The arrays are not of the same voxels, or an uncertainty is not a number.
+        The arrays differ in shape, or an uncertainty is not finite.
     """
     ranked = _ranked(uncertainty, wrong)
     overlap, threshold = (None, None) if ranked is None else ranked.best_overlap
@@ -74,7 +74,7 @@ def error_detection(uncertainty: np.ndarray, wrong: np.ndarray) -> ErrorDetectio
 def auroc(scores: np.ndarray, positive: np.ndarray) -> float | None:
     """Area under the receiver operating characteristic; None unless there are both positives and negatives.
 
-    The chance that a positive scores above a negative, a tie counted as half (Mann and Whitney's U).
+    Probability that a positive scores above a negative; ties count half (Mann-Whitney U).
 
     Parameters
     ----------
@@ -88,10 +88,10 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> float | None:
 
 
 def average_precision(scores: np.ndarray, positive: np.ndarray) -> float | None:
-    """Average precision, ``sum_t (recall_t - recall_t-1) precision_t``; None unless both classes are there.
+    """Average precision, ``sum_t (recall_t - recall_t-1) precision_t``; None unless both classes occur.
 
-    The area under the precision-recall curve without the interpolation that makes it too good (Davis and
-    Goadrich, ICML 2006). Equal scores are one threshold.
+    Area under the precision-recall curve without the optimistic interpolation (Davis and Goadrich, ICML
+    2006). Equal scores are one threshold.
 
     Parameters
     ----------
@@ -107,8 +107,7 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float | None:
 def best_overlap(uncertainty: np.ndarray, wrong: np.ndarray) -> tuple[float | None, float | None]:
     """Largest Dice of ``uncertainty >= threshold`` and ``wrong`` over all thresholds, and the threshold.
 
-    The higher threshold where two are equally good; (None, None) unless both right and wrong voxels are
-    there.
+    The higher threshold where two are equally good; (None, None) unless both right and wrong voxels occur.
 
     Parameters
     ----------
@@ -123,14 +122,14 @@ def best_overlap(uncertainty: np.ndarray, wrong: np.ndarray) -> tuple[float | No
 
 @dataclass(frozen=True, eq=False)
 class _Ranked:
-    """Voxels sorted once, for every measure.
+    """Voxels sorted once for all measures.
 
     Attributes
     ----------
     thresholds : np.ndarray
         Distinct scores from high to low.
     hits, selected : np.ndarray
-        How many positives and how many voxels score at least so.
+        Positives and voxels that score at least the threshold.
     """
 
     thresholds: np.ndarray
@@ -156,7 +155,7 @@ class _Ranked:
 
 
 def _ranked(scores: np.ndarray, positive: np.ndarray) -> _Ranked | None:
-    """None unless both positives and negatives are there."""
+    """None unless both positives and negatives occur."""
     _check(scores, positive)
     if positive.all() or not positive.any():
         return None
@@ -175,7 +174,7 @@ def _check(scores: np.ndarray, positive: np.ndarray) -> None:
         raise ValueError(f"two arrays (N,) are needed, not {scores.shape} and {positive.shape}")
     if positive.dtype != bool:
         raise ValueError(
-            f"what is wrong is to be bool, not {positive.dtype}: as an index it would be a number"
+            f"the mask of wrong voxels must be bool, not {positive.dtype}: integers would be indices"
         )
     if not np.isfinite(scores).all():
         raise ValueError("a score is not a finite number")

@@ -1,4 +1,4 @@
-"""Dice without the truth: expected under class probabilities, or between masks of several models."""
+"""Dice without the truth: expected under the class probabilities, or between the masks of several models."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def expected_dice(probability: np.ndarray, mask: np.ndarray) -> float:
     .. math:: E\left[\frac{2 \sum_i m_i y_i}{\sum_i m_i + \sum_i y_i}\right]
               \approx \frac{2 \sum_i m_i p_i}{\sum_i m_i + \sum_i p_i}
 
-    The ratio of the expectations: it uses the probabilities alone, whatever their correlation, and is good as
-    far as the true volume varies little around its mean. An empty mask without any probability is right: 1;
-    an empty mask is otherwise expected to be wrong: 0.
+    The ratio of the expectations: it needs the probabilities only, not their correlation, and is accurate as
+    long as the true volume varies little around its mean. An empty mask has an expected Dice of 1 if all
+    probabilities are 0, and of 0 otherwise.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def expected_dice(probability: np.ndarray, mask: np.ndarray) -> float:
     Raises
     ------
     ValueError
-        They are not on the same grid, or these are no probabilities.
+        The shapes differ, or a probability is outside [0, 1].
     """
     if probability.shape != mask.shape:
         raise ValueError(f"probability {probability.shape} and mask {mask.shape} differ in shape")
@@ -42,8 +42,8 @@ def expected_dice(probability: np.ndarray, mask: np.ndarray) -> float:
 def pairwise_dice(masks: Sequence[np.ndarray]) -> float:
     """Mean Dice over all pairs of masks; two empty masks agree: 1.
 
-    Of the members of an ensemble, or of passes with dropout: the case score to beat in Zenk et al.,
-    "Comparative benchmarking of failure detection methods in medical image segmentation", MedIA 101, 2025.
+    For members of an ensemble or passes with dropout: the strongest case score in Zenk et al., "Comparative
+    benchmarking of failure detection methods in medical image segmentation", MedIA 101, 2025.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
-"""What is left when the most uncertain voxels are set aside for a person to look at: Delta-DSC and QU-BraTS.
+"""Dice when the most uncertain voxels are set aside for a person to review: Delta-DSC and QU-BraTS.
 
-Delta-DSC sets aside a share of the voxels *near the prediction*: of those within `MARGIN` voxels of a
-predicted structure, or in one. The truth is not known when a model is used, so that it has no part in the
-choice; and a share of the whole image would say how much air there is around the patient. A voxel that is set
-aside is left out of both masks: it is neither right nor wrong any more. One set of voxels is set aside per
-image, and every structure is measured on what is left. If nothing was predicted, nothing is set aside.
+Delta-DSC sets aside a share of the voxels *near the prediction*: those in, or within `neighborhood.MARGIN`
+voxels of, any predicted structure. The truth is unknown when a model is used, so it plays no part in the
+choice; and a share of the whole image would depend on how much air surrounds the patient. A voxel that is set
+aside is left out of both masks: it no longer counts as right or wrong. One set of voxels is set aside per
+image, and every structure is measured on the rest. If nothing was predicted, nothing is set aside.
 
-The score of the QU-BraTS challenge filters by every threshold, and counts what was filtered for nothing.
+The QU-BraTS score filters at every threshold and penalizes filtering of right voxels.
 
 References
 ----------
@@ -21,13 +21,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import trapezoid
 
-from .mask_agreement import dice, within
+from .mask_agreement import dice
 
-#: Voxels from a predicted structure that count as near it.
-MARGIN = 3
-
-#: Shares of the voxels near the prediction that are set aside.
+#: Shares of the voxels near the prediction that are set aside for Delta-DSC.
 FRACTIONS = (0.01, 0.02, 0.05, 0.10)
+
+#: Steps of the challenge's evaluation code.
+THRESHOLDS = np.linspace(0, 1, 41)
+
+#: An entropy over ln K may come out just above 1.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class DeltaDice:
     before : float
         On all voxels.
     after : float or None
-        On the voxels that are left; None if nothing of a structure that was there is left in either mask,
-        which would otherwise count as two empty masks that agree.
+        On the remaining voxels; None if both masks become empty although one was not, which would otherwise
+        count as perfect agreement.
     delta : float or None
         ``after - before``.
     """
@@ -50,34 +53,23 @@ class DeltaDice:
     delta: float | None
 
 
-def prediction_band(foreground: np.ndarray) -> np.ndarray:
-    """Voxels in, or within `MARGIN` voxels of, any predicted structure.
-
-    Parameters
-    ----------
-    foreground : np.ndarray
-        bool (D, H, W), all predicted structures together.
-    """
-    return within(foreground, MARGIN)
-
-
 def removal_threshold(uncertainty: np.ndarray, fraction: float) -> float:
-    """Uncertainty above which at most a fraction of the voxels lies: as many as possible, but not more.
+    """Lowest threshold that at most a fraction of the voxels exceeds.
 
-    With ties it can be fewer: a map of one value sets nothing aside.
+    With ties fewer voxels exceed it: a constant map sets nothing aside.
 
     Parameters
     ----------
     uncertainty : np.ndarray
-        (N,) near the predictions, of one image, or of all validation images together for a threshold that is
-        fixed before the test.
+        (N,) near the predictions: of one image, or of all validation images together for a threshold that is
+        fixed before testing.
     fraction : float
         Between 0 and 1.
 
     Raises
     ------
     ValueError
-        There is no voxel, or no such fraction, or an uncertainty is not a number.
+        There are no voxels, the fraction is out of range, or an uncertainty is not finite.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"a fraction of voxels is between 0 and 1, not {fraction}")
@@ -91,21 +83,21 @@ def removal_threshold(uncertainty: np.ndarray, fraction: float) -> float:
 
 
 def above_threshold(uncertainty: np.ndarray, band: np.ndarray, threshold: float) -> np.ndarray:
-    """Voxels of the band that are more uncertain than a threshold from elsewhere, such as validation.
+    """Voxels of the band above a threshold that was fixed elsewhere, such as on validation images.
 
     Parameters
     ----------
     uncertainty : np.ndarray
         (D, H, W).
     band : np.ndarray
-        bool (D, H, W), see `prediction_band`.
+        bool (D, H, W), the voxels near the prediction, see `neighborhood.within`.
     threshold : float
         See `removal_threshold`.
 
     Returns
     -------
     np.ndarray
-        bool (D, H, W), what is set aside.
+        bool (D, H, W), the voxels that are set aside.
     """
     return band & (uncertainty > threshold)
 
@@ -118,14 +110,14 @@ def most_uncertain(uncertainty: np.ndarray, band: np.ndarray, fraction: float) -
     uncertainty : np.ndarray
         (D, H, W).
     band : np.ndarray
-        bool (D, H, W), see `prediction_band`; nothing is chosen from an empty one.
+        bool (D, H, W), the voxels near the prediction; nothing is chosen from an empty band.
     fraction : float
         Between 0 and 1.
 
     Returns
     -------
     np.ndarray
-        bool (D, H, W), what is set aside.
+        bool (D, H, W), the voxels that are set aside.
     """
     if not band.any():
         return np.zeros_like(band)
@@ -150,27 +142,20 @@ def delta_dice(prediction: np.ndarray, truth: np.ndarray, removed: np.ndarray) -
     return DeltaDice(before, after, after - before)
 
 
-#: As many steps as the challenge's program takes.
-THRESHOLDS = np.linspace(0, 1, 41)
-
-#: An entropy over ln K may come out just above 1.
-ROUNDING = 1e-6
-
-
 @dataclass(frozen=True)
 class FilteringCurves:
-    """What is left, and what was filtered, at every threshold t: filtered is an uncertainty above t.
+    """Dice of the remaining voxels and filtered shares at every threshold t: voxels above t are filtered.
 
     Attributes
     ----------
     thresholds : np.ndarray
         (T,) rising from 0 to 1, the challenge's 0 to 100.
     dice : np.ndarray
-        (T,) Dice of the voxels that are left; 1 where nothing of the structure is left in either mask, as in
-        the challenge: what stands against filtering everything are the other two curves.
+        (T,) Dice of the remaining voxels; 1 where both masks are empty, as in the challenge: the other two
+        curves penalize filtering everything.
     filtered_true_positives, filtered_true_negatives : np.ndarray
-        (T,) share of the right voxels of the structure, and of the background, that is filtered:
-        ``(TP_1 - TP_t) / TP_1``; 0 where there is none to filter.
+        (T,) share of the true-positive and true-negative voxels that is filtered:
+        ``(TP_1 - TP_t) / TP_1``; 0 where there are none.
     """
 
     thresholds: np.ndarray
@@ -200,9 +185,9 @@ def filtering_curves(
 ) -> FilteringCurves:
     """QU-BraTS curves of one structure of one patient.
 
-    The score depends on the scale of the uncertainty, not only on its order: scale every map by what it can
-    be at most (entropy by ln K, a variance by 1/4, an error probability by 1 - 1/K), never by the image's own
-    range.
+    The score depends on the scale of the uncertainty, not only on its order: divide every map by its largest
+    possible value (entropy by ln K, a variance by 1/4, an error probability by 1 - 1/K), never by the image's
+    own range.
 
     Parameters
     ----------
@@ -211,15 +196,15 @@ def filtering_curves(
     uncertainty : np.ndarray
         (D, H, W), in [0, 1].
     region : np.ndarray, optional
-        bool (D, H, W), the voxels that count, such as the brain; without it, the whole image, in which the
-        share of filtered background is smaller the more air there is.
+        bool (D, H, W), the voxels that are evaluated, such as the brain; by default the whole image, where
+        more air makes the share of filtered background smaller.
     thresholds : np.ndarray
         (T,) rising, the first 0 and the last 1.
 
     Raises
     ------
     ValueError
-        The uncertainty leaves [0, 1] or is not a number, or the thresholds do not span it.
+        The uncertainty leaves [0, 1] or is NaN, or the thresholds do not span [0, 1].
     """
     _check(uncertainty, thresholds)
     uncertainty = np.clip(uncertainty, 0, 1)
@@ -238,7 +223,7 @@ def filtering_curves(
 
 
 def _kept(uncertainty: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many voxels are left at each threshold; the last one, 1, leaves all."""
+    """Number of voxels that remain at each threshold; the last threshold, 1, keeps all."""
     return np.searchsorted(np.sort(uncertainty), thresholds, side="right")
 
 

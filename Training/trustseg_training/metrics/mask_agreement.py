@@ -1,9 +1,9 @@
-"""How well a mask agrees with the truth: one structure of one patient at a time.
+"""Agreement of a mask with the truth: Dice, IoU, HD95, surface Dice and volumes of one structure.
 
-Empty structures: two empty masks agree fully (Dice and IoU 1, no over- or under-segmentation); if one is
+Empty structures: two empty masks agree fully (Dice and IoU 1, no over- or under-segmentation); if only one is
 empty, Dice and IoU are 0. A surface distance needs two surfaces: it is None otherwise, and a summary says how
-many patients it leaves out. Surface Dice is a share, not a distance: 1 and 0 as Dice. The distances between
-two surfaces are measured once for all that is read from them.
+many patients it leaves out. Surface Dice is a share, not a distance: 1 and 0, as Dice. The distances between
+two surfaces are measured once for all measures that are computed from them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.ndimage import binary_erosion
 from scipy.spatial import cKDTree
 
-#: A surface Dice says nothing without its tolerance: name it beside every value.
+from TrustSegLib.uncertainty.bounding_box import bounding_box
+
+PERCENTILE = 95
+
+#: A surface Dice means nothing without its tolerance: state it beside every value.
 SURFACE_TOLERANCE_MM = 1.0
 
 
@@ -61,7 +65,7 @@ def agreement(
     spacing : tuple of float
         (x, y, z) mm.
     surfaces : SurfaceDistances, optional
-        Of these masks, if they are known already.
+        Of these masks, if already computed.
     """
     surfaces = surfaces or surface_distances(prediction, truth, spacing)
     union = max(int((prediction | truth).sum()), 1)
@@ -118,7 +122,7 @@ def surface_dice(
     tolerance_mm : float
         A distance up to this one is no error.
     surfaces : SurfaceDistances, optional
-        Of these masks, if they are known already.
+        Of these masks, if already computed.
 
     References
     ----------
@@ -128,9 +132,6 @@ def surface_dice(
     if surfaces is None:
         return float(prediction.any() == truth.any())
     return surfaces.share_within(tolerance_mm)
-
-
-PERCENTILE = 95
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,35 +189,3 @@ def _border(mask: np.ndarray) -> np.ndarray:
 def _nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     # Single precision, so that 10 voxels of 0.1 mm are not farther than 1 mm.
     return cKDTree(others).query(points)[0].astype(np.float32)
-
-
-def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
-    """Smallest box around a mask, so many voxels larger on each side, within the image.
-
-    Parameters
-    ----------
-    mask : np.ndarray
-        bool (D, H, W), at least one voxel.
-    margin : int
-        Voxels.
-    """
-    axes = range(mask.ndim)
-    profiles = (np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != a))) for a in axes)
-    return tuple(slice(max(int(found[0]) - margin, 0), int(found[-1]) + 1 + margin) for found in profiles)
-
-
-def within(mask: np.ndarray, distance: int) -> np.ndarray:
-    """Voxels of a mask, and those at most so many voxels from it; none of an empty mask.
-
-    Parameters
-    ----------
-    mask : np.ndarray
-        bool (D, H, W).
-    distance : int
-        Voxels.
-    """
-    near = np.zeros_like(mask)
-    if mask.any():
-        box = bounding_box(mask, distance)
-        near[box] = distance_transform_edt(~mask[box]) <= distance
-    return near

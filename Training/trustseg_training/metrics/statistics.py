@@ -1,4 +1,4 @@
-"""What a difference between two models is worth: intervals over patients and a paired test."""
+"""Statistics over patients: bootstrap intervals, paired differences, seed variation and Holm's correction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy import stats
 
 RESAMPLES = 10_000
 
-#: A statistic of all cases is called once for each draw, which for an area under a curve takes a while.
+#: A statistic of all cases is computed once for each draw, which is slow for an area under a curve.
 STATISTIC_RESAMPLES = 2000
 
 CONFIDENCE = 0.95
@@ -18,7 +18,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over patients with its bootstrap interval; without an interval for fewer than two patients."""
+    """A mean over patients with its bootstrap interval; no interval for fewer than two patients."""
 
     value: float
     low: float | None
@@ -29,7 +29,7 @@ class Mean:
 class Difference:
     """Mean of paired differences with its interval, and the p-value of Wilcoxon's signed-rank test.
 
-    Without a p-value for fewer than two patients; it is 1 where no patient differs.
+    No p-value for fewer than two patients; it is 1 where no patient differs.
     """
 
     mean: Mean
@@ -47,8 +47,8 @@ class Statistic:
     low, high : float or None
         None without a value, for fewer than two patients, or if most draws are undefined.
     undefined : float
-        Share of the draws in which the statistic is not defined, such as an AUROC without a failure. The
-        interval leaves them out: it is that of the statistic where there is one.
+        Share of the draws in which the statistic is not defined, such as an AUROC without a failure; the
+        interval leaves them out.
     """
 
     value: float | None
@@ -104,12 +104,12 @@ def bootstrap_statistic(
 ) -> Statistic:
     """Any statistic of cases with its percentile interval; patients are drawn, each with all of its cases.
 
-    Cases of one patient are alike: were they drawn one by one, the interval would come out too narrow.
+    Cases of one patient are correlated: drawn one by one, they would make the interval too narrow.
 
     Parameters
     ----------
     values_by_patient : mapping of str to np.ndarray
-        (cases,) or (cases, columns) of every patient. Its order has no influence.
+        (cases,) or (cases, columns) of every patient; the order has no influence.
     statistic : callable
         Takes the cases of all drawn patients, joined along the first axis; None where it is not defined.
     seed : int
@@ -117,7 +117,7 @@ def bootstrap_statistic(
     resamples : int
         Number of draws.
     strata : mapping of str to hashable, optional
-        The stratum of every patient, such as its data set: as many are drawn of each as there are.
+        Stratum of every patient, such as its data set; each draw keeps the sizes of the strata.
 
     Raises
     ------
@@ -151,19 +151,20 @@ def difference_over_seeds(
     seed: int = 0,
     resamples: int = STATISTIC_RESAMPLES,
 ) -> Mean:
-    """Mean over some networks less that over others; the interval is for luck of patients and of training.
+    """Mean over some networks less that over others, with an interval for patients and seed variation.
 
-    Each draw takes patients with replacement, the same ones for every network, and of S networks that differ
-    in their seed S - 1 with replacement, of both sides apart. S of them would make the interval too narrow,
-    for two networks by the factor 1 / sqrt(2). A network alone is in every draw: its luck is not told.
+    Each draw takes patients with replacement, the same ones for every network, and S - 1 of S networks that
+    differ in their seed with replacement, separately for both sides. Drawing S would make the interval too
+    narrow, for two networks by the factor 1 / sqrt(2). A single network is in every draw: its seed variation
+    is unknown.
 
     Parameters
     ----------
     values, reference : np.ndarray
         (networks, patients, columns) of the same patients in the same order.
     statistic : callable
-        Takes the columns' means over patients, (..., columns), and gives a number for each network, (...);
-        the first column itself by default.
+        Takes the columns' means over patients, (..., columns), and returns a number for each network, (...);
+        by default the first column.
     seed : int
         The same seed gives the same interval.
     resamples : int
@@ -191,15 +192,15 @@ def difference_over_seeds(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """P-values of several tests, corrected for their number (Holm).
+    """Correct the p-values of several tests for their number by Holm's method.
 
-    Any false finding among them stays as rare as one p-value says. The k-th smallest of n is multiplied by n
-    - k + 1, and none may be below a smaller one's.
+    It controls the family-wise error rate. The k-th smallest of n is multiplied by n - k + 1, and none may
+    fall below that of a smaller one.
 
     Parameters
     ----------
     p_values : sequence of float or None
-        Of the tests that answer one question together; None where there was no test, which counts as none.
+        Of one family of tests; None where there was no test, which does not count.
 
     Returns
     -------
@@ -241,5 +242,5 @@ def _draw(groups: Sequence[np.ndarray], generator: np.random.Generator) -> np.nd
 
 
 def _weights(number: int, drawn: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """(resamples, number): the share that each of them has in a draw with replacement."""
+    """(resamples, number) share of each in a draw with replacement."""
     return generator.multinomial(drawn, [1 / number] * number, resamples) / drawn

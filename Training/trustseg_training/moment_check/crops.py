@@ -11,15 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trustseg_training.corruptions import corrupt, parse
+from trustseg_training.corruptions import CLEAN, corrupt, parse
 from trustseg_training.dataset import Case, DatasetError, Inspector, known_values, remap
 from trustseg_training.evaluation import EvaluatedModel
 from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging import Volume, orient, resample
 from TrustSegLib.inference.prediction import prepare_image
 from TrustSegLib.inference.sliding_window import pad_to_patch
-
-CLEAN = "clean"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Plots by condition: measures against strength, and measures with a row for every condition.
+"""Plots by condition: measures against strength, and measures with a row for each condition.
 
 Against strength there is a panel for each kind of noise, artifact or attack and a line for each model. The
 rows show right and wrong voxels, Delta-DSC and the QU-BraTS score.
@@ -18,18 +18,19 @@ from matplotlib.lines import Line2D
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
 from trustseg_training.metrics.filtering import FRACTIONS
 from trustseg_training.robustness.assessment import UNCERTAINTIES
-from trustseg_training.robustness.tables import Tables
+from trustseg_training.robustness.tables import Tables, selected
+from TrustSegLib.contract import map_title
 
 from .drawing import Style, axis_label, legend, new_figure, panels, reference, title
 from .named_conditions import SNR, NamedCondition, families
-from .readings import Reading, Summary, mask_reading, selected, structures_of, table_reading
+from .readings import ERROR, Reading, Summary, look_up, mask_reading, structures_of, table_reading
 
 _COLUMNS = 4
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What is plotted upwards."""
+    """A measure on the vertical axis; ``limit`` is marked by a line."""
 
     name: str
     title: str
@@ -57,7 +58,7 @@ def mask_curves(
     measure: Measure,
     styles: dict[str, Style],
 ) -> Figure:
-    """A measure of masks, structure by structure."""
+    """A measure of masks against strength, structure by structure."""
     readers = {
         structure: lambda model, key, structure=structure: mask_reading(
             summary, model, key, structure, measure.name
@@ -74,7 +75,7 @@ def case_curves(
     measure: Measure,
     styles: dict[str, Style],
 ) -> Figure:
-    """A number per case."""
+    """A number per case against strength."""
 
     def read(model: str, key: str) -> Reading:
         return table_reading(selected(tables.cases, model, key), measure.name, measure.factor)
@@ -93,17 +94,17 @@ def curve_figure(
     Parameters
     ----------
     readers : dict
-        By name, such as a structure: takes a name of ``styles`` and a condition's key.
+        By name, such as that of a structure: takes a name of ``styles`` and a condition's key.
     shown : dict
         Conditions by family, see `families`.
     measure : Measure
-        What is read.
+        That is plotted.
     styles : dict of str to Style
-        Of everything that is read.
+        Of each line.
     """
     columns = min(len(shown), _COLUMNS)
     rows = -(-len(shown) // columns)
-    # A panel alone is no wider than half a page.
+    # A single panel is no wider than half a page.
     figure = new_figure(0.45 + 1.55 * rows * len(readers), width=1.2 + 1.5 * max(columns, 2))
     grid = panels(figure, rows * len(readers), columns, sharey=True)
     for block, (name, read) in enumerate(readers.items()):
@@ -154,23 +155,16 @@ def _panel(axes: Axes, conditions: list[NamedCondition], read: Read, styles: dic
 
 
 def positions(conditions: Sequence[NamedCondition]) -> list[float]:
-    """Where conditions stand: to scale, worse to the right; the clean image one step before the first.
+    """Positions of conditions: to scale, worse to the right; the clean image one step before the first.
 
-    The clean image has no SNR (it is infinite), so that its step is no distance: the smallest one between
-    two others, or 1.
+    The SNR of the clean image is infinite, so its step is no distance: it is the smallest step between two
+    others (or half the largest, if that is larger), or 1.
     """
     strengths = [each.strength for each in conditions[1:]]
     rising = [-value for value in strengths] if conditions[-1].axis == SNR else strengths
     steps = [after - before for before, after in pairwise(rising)]
     step = max(max(steps) / 2, min(steps)) if steps else 1.0
     return [rising[0] - step, *rising]
-
-
-UNCERTAINTY_TITLES = {
-    "error_probability": "Error probability",
-    "predictive_variance": "Predictive variance",
-    "entropy": "Entropy",
-}
 
 
 def correct_and_wrong(
@@ -201,7 +195,7 @@ def correct_and_wrong(
 
 
 def delta_dice_bars(tables: Tables, conditions: Sequence[NamedCondition], styles: dict[str, Style]) -> Figure:
-    """What setting the most uncertain voxels aside does to the Dice, a panel for each share."""
+    """Change of the Dice when the most uncertain voxels are set aside, a panel for each share."""
     figure = new_figure(0.8 + len(conditions) * (0.07 + 0.075 * len(styles)))
     (grid,) = panels(figure, 1, len(FRACTIONS), sharex=True, sharey=True)
     for axes, fraction in zip(grid, FRACTIONS, strict=True):
@@ -220,7 +214,7 @@ def delta_dice_bars(tables: Tables, conditions: Sequence[NamedCondition], styles
 
 
 def qu_brats_scores(tables: Tables, conditions: Sequence[NamedCondition], styles: dict[str, Style]) -> Figure:
-    """QU-BraTS score of each uncertainty, mean over structures and patients."""
+    """QU-BraTS score of each uncertainty, averaged over structures and patients."""
     figure = new_figure(0.8 + 0.16 * len(conditions))
     (grid,) = panels(figure, 1, len(UNCERTAINTIES), sharex=True, sharey=True)
     for axes, uncertainty in zip(grid, UNCERTAINTIES, strict=True):
@@ -230,7 +224,7 @@ def qu_brats_scores(tables: Tables, conditions: Sequence[NamedCondition], styles
                 table_reading(selected(tables.structures, model, each.key), column) for each in conditions
             ]
             _dots(axes, points, np.arange(len(points)) + offset, style, True)
-        title(axes, UNCERTAINTY_TITLES.get(uncertainty, uncertainty))
+        title(axes, map_title(uncertainty))
         axis_label(axes, "QU-BraTS score")
     _name_rows(grid[0], conditions)
     legend(figure, styles)
@@ -238,14 +232,14 @@ def qu_brats_scores(tables: Tables, conditions: Sequence[NamedCondition], styles
 
 
 def _offsets(models: int, height: float = 0.8) -> list[float]:
-    """Where the models stand in a row, from its upper end."""
+    """Vertical offsets of the models within a row, from its upper end."""
     return [height * ((index + 0.5) / models - 0.5) for index in range(models)]
 
 
 def _detected(summary: Summary, model: str, condition: str, name: str) -> Reading:
-    rows = summary["conditions"][model].get(condition, {})
-    found = rows.get("detection", {}).get("error_probability", {}).get(name) or {}
-    values = (found.get(part) for part in ("value", "low", "high"))
+    """In percent."""
+    found = look_up(summary, model, name, condition, ERROR) or Reading(None)
+    values = (found.value, found.low, found.high)
     return Reading(*(None if value is None else 100 * value for value in values))
 
 

@@ -1,4 +1,4 @@
-"""What every number of the report means, in one sentence, and where it comes from."""
+"""Definitions of all measures in the report, one sentence each, with their sources."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from trustseg_training.metrics.calibration_error import BINS
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
-from trustseg_training.metrics.filtering import MARGIN
 from trustseg_training.metrics.mask_agreement import SURFACE_TOLERANCE_MM
+from trustseg_training.metrics.neighborhood import MARGIN
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A measure, what it is and its source."""
+    """A measure, its definition and its source."""
 
     name: str
     text: str
@@ -26,8 +26,7 @@ DEFINITIONS = (
     Definition(
         "Dice (DSC)",
         "Twice the voxels that mask and truth share over the sum of both, per structure and volume; 1 if "
-        "both "
-        "are empty, 0 if one is.",
+        "both are empty, 0 if one is.",
         "Dice, Ecology 26, 1945",
     ),
     Definition(
@@ -44,8 +43,7 @@ DEFINITIONS = (
     Definition(
         "Os, Us",
         "Over-segmentation |P \\ G| / |P \N{UNION} G| and under-segmentation |G \\ P| / |P \N{UNION} G| of "
-        "mask P and truth G; "
-        "IoU is 1 \N{MINUS SIGN} Os \N{MINUS SIGN} Us.",
+        "mask P and truth G; IoU is 1 \N{MINUS SIGN} Os \N{MINUS SIGN} Us.",
         "Mou et al., Medical Image Analysis 67, 2021",
     ),
     Definition(
@@ -57,8 +55,7 @@ DEFINITIONS = (
     Definition(
         "SNR",
         "10 log10 of the sum of x² over the sum of (x\N{PRIME} \N{MINUS SIGN} x)², on the image scaled to "
-        "[0, 1], after clipping; a "
-        "noise is scaled for each image until it is met.",
+        "[0, 1], after clipping; a noise is scaled for each image until it is met.",
         _OURS,
     ),
     Definition(
@@ -89,26 +86,24 @@ DEFINITIONS = (
     ),
     Definition(
         "Mean uncertainty of a case",
-        f"Mean of a map over the voxels within {MARGIN} voxels of what was predicted: the truth has no part "
-        "in it.",
+        f"Mean of a map over the voxels within {MARGIN} voxels of the prediction; the truth plays no part.",
         _OURS,
     ),
     Definition(
         "Right and wrong voxels",
         f"Mean error probability of voxels with the right and the wrong label, within {MARGIN} voxels of "
-        "mask "
-        "or truth.",
+        "mask or truth.",
         _OURS,
     ),
     Definition(
         "Delta-DSC",
         "Change of the Dice when the 1, 2, 5 or 10 % most uncertain voxels near the prediction (by error "
-        "probability) are left out of mask and truth; above 0, the uncertainty points at errors.",
+        "probability) are left out of mask and truth; above 0, the uncertainty indicates errors.",
         _OURS,
     ),
     Definition(
         "Expected Dice",
-        "Dice that the class probabilities themselves promise for a mask, to first order.",
+        "Dice of a mask that is expected under the class probabilities, to first order.",
         _OURS,
     ),
     Definition(
@@ -119,15 +114,14 @@ DEFINITIONS = (
     Definition(
         "Failure AUROC",
         "Chance that a failed case is less trusted than a good one, over all cases under all conditions; 1 "
-        "is "
-        "best, 1/2 is chance.",
+        "is best, 1/2 is chance.",
         "Hanley and McNeil, Radiology 143, 1982",
     ),
     Definition(
         "Risk-coverage, AURC, E-AURC",
-        "Mean risk (1 \N{MINUS SIGN} Dice) of the cases that are kept when the least trusted ones are given "
-        "to a person; its "
-        "mean over all coverages; the same less that of the best possible order; 0 is best.",
+        "Mean risk (1 \N{MINUS SIGN} Dice) of the cases that are kept when the least trusted ones are "
+        "referred to a person; its mean over all coverages; the same less that of the best possible order; "
+        "0 is best.",
         "Geifman et al., ICLR 2019",
     ),
     Definition(
@@ -142,29 +136,26 @@ DEFINITIONS = (
     ),
     Definition(
         "Brightness",
-        "Relative change of the mean score under a gain, which changes nothing that is to be seen; 0 is "
-        "best, "
-        "the largest change is told.",
+        "Relative change of the mean score under a gain, which changes nothing that is visible; 0 is best, "
+        "and the largest change is reported.",
         _OURS,
     ),
     Definition(
         "Reliability, ECE",
-        f"Share of right labels against the confidence of the label in {BINS} bins, and the mean distance of "
-        "the "
-        f"two, within {MARGIN} voxels of mask or truth.",
+        f"Share of right labels against the confidence of the label in {BINS} bins, and the mean distance "
+        f"of the two, within {MARGIN} voxels of mask or truth.",
         "Guo et al., ICML 2017",
     ),
     Definition(
         "Brier score, NLL",
         "Mean squared distance of the class probabilities from the label, over all classes (0 to 2), and "
-        "mean "
-        "\N{MINUS SIGN}ln of the true label's probability, in nat.",
+        "mean \N{MINUS SIGN}ln of the true label's probability, in nat.",
         "Brier, Monthly Weather Review 78, 1950",
     ),
     Definition(
         "QU-BraTS score",
-        "Mean of three areas over all thresholds of the uncertainty: Dice of what is left, and what was not "
-        "filtered of right voxels in the structure and outside; 1 is best.",
+        "Mean of three areas over all thresholds of the uncertainty: Dice of what is left, and what was "
+        "not filtered of right voxels in the structure and outside; 1 is best.",
         "Mehta et al., MELBA 2022:026",
     ),
     Definition(
@@ -174,23 +165,23 @@ DEFINITIONS = (
     ),
     Definition(
         "p",
-        "Wilcoxon's signed-rank test of the differences patient by patient, corrected for the number of all "
-        "comparisons in the table (Holm).",
+        "Wilcoxon's signed-rank test of the differences patient by patient, corrected for the number of "
+        "all comparisons in the table (Holm).",
         "Wilcoxon, Biometrics Bulletin 1, 1945; Holm, Scandinavian Journal of Statistics 6, 1979",
     ),
 )
 
 SEVERAL_TRAININGS = Definition(
     "Several trainings",
-    "Networks that differ in nothing but the random numbers of their training. A difference of two groups "
-    "has a 95 % interval of draws with replacement: of patients, the same ones for all networks, and of each "
-    "group's trainings, one less than there are (as many would make it too narrow). Patients count who have "
-    "a value of every network.",
+    "Networks that differ only in the seed of their training. The difference of two groups has a 95 % "
+    "bootstrap interval: patients are drawn with replacement, the same ones for all networks, and of each "
+    "group's trainings one less than there are (as many would make it too narrow). Only patients with a "
+    "value for every network count.",
     "Owen, Annals of Applied Statistics 1, 2007; McCarthy and Snowden, Vital and Health Statistics 2-95, "
     "1985",
 )
 
 
 def definitions(several_trainings: bool) -> tuple[Definition, ...]:
-    """Those of all reports, and that of several trainings where there are any."""
+    """Definitions of all reports, and that of several trainings if the report has any."""
     return (*DEFINITIONS, SEVERAL_TRAININGS) if several_trainings else DEFINITIONS

@@ -1,6 +1,6 @@
-"""How every plot of the report looks: sizes for a page, one color and marker per model, and SVG for HTML.
+"""The look of all plots in the report: sizes for a page, a color and marker for each model, SVG for HTML.
 
-The ink of axes and letters becomes ``currentColor``, so that a plot is readable on light and on dark ground.
+Axes and text are drawn in ``currentColor``, so that a plot is readable on light and dark backgrounds.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from matplotlib.text import Text
 
 from TrustSegLib.report.page import families, printable, shorten
 
-#: Inches; A4 and Letter have this much between their margins.
+#: Inches between the margins of A4 and Letter.
 PAGE_WIDTH = 7.2
 
-#: Letters above the narrowest panel.
+#: Characters above the narrowest panel.
 _TITLE_WIDTH = 25
 
-_INK = "#010203"  # no color that is used otherwise
+_INK = "#010203"  # a color that is not used otherwise
 
-#: Okabe and Ito's palette, told apart with every common color blindness; without black, the ink, and yellow,
-#: which is lost on white. "How to make figures and presentations that are friendly to color blind people",
-#: 2008.
+#: Okabe and Ito's palette, distinguishable with every common color blindness; without black, the ink, and
+#: yellow, which is invisible on white. "How to make figures and presentations that are friendly to color
+#: blind people", 2008.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = "osD^vP"
 _DASHES = ("-", "--", ":", "-.")
@@ -38,7 +38,7 @@ _DASHES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True)
 class Style:
-    """How a model is drawn in every plot."""
+    """The look of a model in all plots."""
 
     color: str
     marker: str
@@ -46,7 +46,7 @@ class Style:
 
 
 def styles_of(models: Sequence[str]) -> dict[str, Style]:
-    """Color, marker and dashes of every model; with more models than colors, the dashes tell them apart."""
+    """Color, marker and dashes of each model; dashes distinguish models that share a color."""
     rounds = [divmod(index, len(_COLORS)) for index in range(len(models))]
     return {
         model: Style(_COLORS[place], _MARKERS[(place + turn) % len(_MARKERS)], _DASHES[turn % len(_DASHES)])
@@ -61,9 +61,9 @@ class Picture:
     Attributes
     ----------
     html : str
-        ``<svg>`` or ``<img>``, safe to be put into HTML as it is.
+        ``<svg>`` or ``<img>``, safe for insertion into HTML.
     caption : str
-        What it shows, as text.
+        Plain text.
     """
 
     html: str
@@ -71,12 +71,12 @@ class Picture:
 
 
 def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
-    """A figure without ground of its own, in inches."""
+    """A figure with a transparent background; sizes in inches."""
     return Figure(figsize=(width, height), facecolor="none", layout="constrained")
 
 
 def panels(figure: Figure, rows: int, columns: int, **options) -> list[list[Axes]]:
-    """Axes without frame at the top and the right, in rows."""
+    """Axes in rows, without a frame at the top and the right."""
     grid = figure.subplots(rows, columns, squeeze=False, **options).tolist()
     for axes in (each for row in grid for each in row):
         axes.set_facecolor("none")
@@ -88,21 +88,21 @@ def panels(figure: Figure, rows: int, columns: int, **options) -> list[list[Axes
 
 
 def title(axes: Axes, text: str) -> None:
-    """Put the name of a panel above it."""
+    """Set the title of a panel."""
     axes.set_title(
         fill(printable(shorten(text, 60)), _TITLE_WIDTH), fontsize=8.5, loc="left", parse_math=False
     )
 
 
 def axis_label(axes: Axes, x: str = "", y: str = "") -> None:
-    """Name the axes, with units."""
+    """Label the axes, with units."""
     for put, text in ((axes.set_xlabel, x), (axes.set_ylabel, y)):
         if text:
             put(text, fontsize=8, parse_math=False)
 
 
 def legend(figure: Figure, styles: dict[str, Style], more: Sequence[Line2D] = ()) -> None:
-    """Name the models once for all panels, below them."""
+    """Draw one legend for all panels, below them."""
     handles = [
         Line2D([], [], color=style.color, marker=style.marker, linestyle=style.dashes, label=_short(model))
         for model, style in styles.items()
@@ -126,13 +126,13 @@ def svg(figure: Figure, number: int, label: str) -> str:
     number : int
         Of the picture: ids of two pictures in one document must differ.
     label : str
-        Said by a program that reads the page aloud.
+        For screen readers.
     """
     for text in figure.findobj(Text):
         text.set(parse_math=False, family=families())
     _color_ink(figure)
     stream = io.StringIO()
-    # With a fixed salt the same numbers give the same file.
+    # With a fixed salt the same values give the same file.
     with matplotlib.rc_context({"svg.hashsalt": "trustseg", "svg.fonttype": "path"}):
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
     return _for_html(stream.getvalue(), number, label)
@@ -150,9 +150,9 @@ def _for_html(text: str, number: int, label: str) -> str:
 
 
 def _smaller(text: str) -> str:
-    """Coordinates to a hundredth of a point, which nobody sees, and no indents; scales stay as they are.
+    """Round coordinates to a hundredth of a point, which is invisible, but not scales; drop indentation.
 
-    Nor are there names of the smallest groups, to which nothing refers, or spaces in styles.
+    Also drop ids of the smallest groups, to which nothing refers, and spaces in styles.
     """
     text = re.sub(r"scale\([^)]*\)|\d+\.\d{3,}", _to_hundredths, text)
     text = re.sub(r'<g id="[^"]*(?:line2d|tick|patch|text)_\d+"', "<g", text)
@@ -183,7 +183,7 @@ def _escaped(text: str) -> str:
 
 
 def reference(axes: Axes, *, y: float | None = None, x: float | None = None) -> None:
-    """A thin dashed line that marks a value."""
+    """Mark a value with a thin dashed line."""
     style = {"color": _INK, "linewidth": 0.7, "linestyle": (0, (4, 3)), "alpha": 0.6, "zorder": 1}
     if y is not None:
         axes.axhline(y, **style)
@@ -192,7 +192,7 @@ def reference(axes: Axes, *, y: float | None = None, x: float | None = None) -> 
 
 
 def diagonal(axes: Axes) -> None:
-    """The line of what is said and what is so."""
+    """Draw the line of perfect calibration."""
     axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.7, linestyle=(0, (4, 3)), alpha=0.6, zorder=1)
 
 

@@ -1,4 +1,4 @@
-"""All plots of the report, in their order; those of all cases together among them."""
+"""All plots of the report in their order, including those of all cases together."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.metrics.calibration_error import Reliability
 from trustseg_training.metrics.case_ranking import risk_coverage
-from trustseg_training.robustness.suite import CLEAN
 from trustseg_training.robustness.tables import Tables
 
 from .condition_plots import (
@@ -37,11 +37,13 @@ from .drawing import (
     title,
 )
 from .named_conditions import ARTIFACTS, ATTACKS, GROUPS, NOISE, NamedCondition
-from .readings import Summary, has_variance, scores_of, worst_condition
-from .tables import score_title
+from .readings import Summary, has_variance, score_title, scores_of, worst_condition
 
-#: (figure, caption).
 Captioned = tuple[Figure, str]
+"""Figure and caption."""
+
+#: Bins with a smaller share of the voxels are left out: their accuracy is chance.
+LEAST_SHARE = 1e-3
 
 _BAND = "Bands are 95 % intervals over patients."
 _AGAINST = {NOISE: "kind of noise", ARTIFACTS: "artifact", ATTACKS: "attack"}
@@ -50,7 +52,7 @@ _GROUP_TITLES = {NOISE: "Noise", ARTIFACTS: "Image artifacts", ATTACKS: "Attacks
 
 @dataclass(frozen=True)
 class Chapter:
-    """Plots that answer one question."""
+    """Plots of one subject under a common title."""
 
     title: str
     pictures: tuple[Picture, ...]
@@ -68,16 +70,14 @@ def chapters(summary: Summary, tables: Tables, conditions: Sequence[NamedConditi
         (
             correct_and_wrong(summary, conditions, styles),
             "Mean error probability of right (hollow) and wrong (filled) voxels near the structures. The "
-            "farther "
-            "apart, the better the map points at errors. Lines are 95 % intervals over patients.",
+            "farther apart, the better the map indicates errors. Lines are 95 % intervals over patients.",
         )
     ]
     figures["Setting uncertain voxels aside"] = [
         (
             delta_dice_bars(tables, conditions, styles),
             "Delta-DSC, mean over structures and patients. Right of 0: what was set aside was wrong more "
-            "often "
-            "than what was kept. Gray lines are 95 % intervals over patients.",
+            "often than what was kept. Gray lines are 95 % intervals over patients.",
         )
     ]
     figures["All cases under all conditions"] = list(_of_pool(summary, tables, conditions, styles))
@@ -91,9 +91,7 @@ def _curves(
     group: str,
     styles: Mapping,
 ) -> Iterator[Captioned]:
-    worse = (
-        f"for each {_AGAINST[group]}; it gets worse from left to right, the clean image stands at the left"
-    )
+    worse = f"for each {_AGAINST[group]}; it gets worse from left to right, starting with the clean image"
     for measure in MASKS:
         limit = " The dashed line is the limit of failure." if measure.limit else ""
         yield (
@@ -118,16 +116,14 @@ def _of_pool(
 ) -> Iterator[Captioned]:
     yield (
         risk_coverage_curves(summary, tables, styles),
-        "Risk-coverage curves: the least trusted cases are given to a person first. A good score makes the "
-        "curve fall to the left; one that knows nothing leaves it level.",
+        "Risk-coverage curves: the least trusted cases are referred to a person first. A good score makes "
+        "the curve fall to the left; an uninformative one leaves it level.",
     )
     yield (
         reliability_diagrams(summary, tables, conditions, styles),
-        "Reliability: below the dashed line, a model is surer than it is right. All patients together, "
-        "voxels "
-        "near the structures; bins with less than 0.1 % of the voxels are left out. The worst condition is "
-        "that "
-        "with the lowest mean Dice over all models.",
+        "Reliability: below the dashed line, a model is overconfident. All patients together, voxels near "
+        "the structures; bins with less than 0.1 % of the voxels are left out. The worst condition is the "
+        "one with the lowest mean Dice over all models.",
     )
     yield (
         qu_brats_scores(tables, conditions, styles),
@@ -147,12 +143,8 @@ def _numbered(figures: Mapping[str, list[Captioned]]) -> list[Chapter]:
     return found
 
 
-#: Bins with a smaller share of the voxels are left out: their accuracy is chance.
-LEAST_SHARE = 1e-3
-
-
 def risk_coverage_curves(summary: Summary, tables: Tables, styles: dict[str, Style]) -> Figure:
-    """Mean risk of the cases that are kept, a panel for each score."""
+    """Risk-coverage curves, a panel for each score."""
     scores = scores_of(summary)
     columns = min(len(scores), 3)
     rows = -(-len(scores) // columns)
@@ -204,7 +196,7 @@ def reliability_diagrams(
         diagonal(axes)
         title(axes, "Clean images" if condition == CLEAN else f"Worst: {titles[condition]}")
         axes.set(xlim=(0.3, 1), ylim=(0, 1.02))
-        axis_label(axes, "Confidence of the label", "Share that is right" if axes is grid[0] else "")
+        axis_label(axes, "Confidence of the label", "Accuracy" if axes is grid[0] else "")
     legend(figure, styles, [gray_line("calibrated")])
     return figure
 

@@ -1,4 +1,4 @@
-"""What conditions are called in sentences, tables and plots, and which of them belong together."""
+"""Titles of conditions in sentences, tables and plots, and their grouping into families."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trustseg_training.attacks import Attack, Transfer
-from trustseg_training.corruptions import NOISES, Corruption
-from trustseg_training.robustness.suite import CLEAN, Suite
+from trustseg_training.corruptions import CLEAN, NOISES, Corruption
+from trustseg_training.robustness.suite import Suite
 
 CLEAN_GROUP, NOISE, ARTIFACTS, ATTACKS = "clean", "noise", "artifacts", "attacks"
 GROUPS = (NOISE, ARTIFACTS, ATTACKS)
@@ -31,7 +31,7 @@ SNR, SEVERITY, EPSILON = "SNR (dB)", "Severity (1 to 5)", "Epsilon (% of range)"
 
 @dataclass(frozen=True)
 class NamedCondition:
-    """A condition for people.
+    """A condition as it is shown.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class NamedCondition:
     group : str
         `CLEAN_GROUP` or one of `GROUPS`.
     family : str
-        What it is without its strength: conditions of one family share a panel.
+        Its kind without the strength: conditions of one family share a panel.
     strength : float or None
         In the unit of `axis`; None for the clean image.
     axis : str
@@ -58,7 +58,7 @@ class NamedCondition:
 
     @property
     def hardness(self) -> float:
-        """Rises with what the condition does to an image; within a family only."""
+        """Increases with the degradation of the image; comparable within a family only."""
         if self.strength is None:
             return float("-inf")
         return -self.strength if self.axis == SNR else self.strength
@@ -116,7 +116,7 @@ def _of_attack(named: Attack | Transfer) -> NamedCondition:
     )
     steps = "" if attack.steps == 1 else f", {attack.steps} steps"
     classes = f", label {attack.source} to {attack.target}" if attack.targeted else ""
-    # A step size of one's own is another attack, but for its epsilon.
+    # Apart from its epsilon, an attack with another step size is another attack.
     default = Attack(attack.name, attack.epsilon, attack.steps).step_size
     share = (
         "" if attack.step_size == default else f", steps of {attack.step_size / attack.epsilon:.2g} epsilon"

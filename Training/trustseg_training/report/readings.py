@@ -1,4 +1,4 @@
-"""Numbers that several sections read from the summary and the tables, also by name."""
+"""Values that the report's sections read from the summary and the tables, and what measures are called."""
 
 from __future__ import annotations
 
@@ -9,23 +9,66 @@ from typing import Any
 import numpy as np
 import pandas
 
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.metrics.statistics import bootstrap_mean
-from trustseg_training.robustness.suite import CLEAN
-from trustseg_training.robustness.tables import Tables
+from trustseg_training.robustness.summary import DETECTION_MEASURES
+from trustseg_training.robustness.tables import CALIBRATION_MEASURES, Tables, patient_means
+from TrustSegLib.contract import DEFAULT_MAP
 
-#: Of the bands in plots; the tables have the summary's own intervals.
+#: Bootstrap draws for the bands in plots; the tables have the summary's own intervals.
 RESAMPLES = 1000
+
+#: Instead of a condition: the one with the worst value.
+WORST = "worst"
+
+#: Instead of a condition: all cases under all conditions.
+POOL = "pool"
+
+#: The uncertainty that detects wrong voxels in tables and sentences: the map that people see first.
+ERROR = DEFAULT_MAP
+
+#: What measures are called in heads of tables.
+TITLES = {
+    "dice": "Dice",
+    "hd95_mm": "HD95 (mm)",
+    "ece": "ECE",
+    "brier": "Brier",
+    "nll": "NLL",
+    "auroc": "AUROC",
+    "average_precision": "AUPR",
+    "overlap": "Overlap",
+    "failure_auroc": "Failure AUROC",
+    "aurc": "AURC",
+    "excess_aurc": "E-AURC",
+    "spearman": "Spearman",
+}
+
+_SCORE_TITLES = {
+    "expected_dice": "1 \N{MINUS SIGN} expected Dice",
+    "pairwise_dice": "1 \N{MINUS SIGN} pairwise Dice of the members",
+}
 
 Summary = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A mean over patients with its 95 % interval; None where there is none."""
+    """A value with its 95 % interval over patients.
+
+    Attributes
+    ----------
+    value : float or None
+        None where it is undefined.
+    low, high : float or None
+        None without an interval.
+    condition : str
+        The condition of the worst value, where that was asked for.
+    """
 
     value: float | None
     low: float | None = None
     high: float | None = None
+    condition: str = ""
 
 
 def structures_of(summary: Summary) -> list[str]:
@@ -36,9 +79,7 @@ def structures_of(summary: Summary) -> list[str]:
 
 def mask_reading(summary: Summary, model: str, condition: str, structure: str, measure: str) -> Reading:
     """A measure of masks, from the summary."""
-    structures = summary["conditions"][model].get(condition, {}).get("structures", {})
-    found = structures.get(structure, {}).get(measure) or {}
-    return Reading(found.get("value"), found.get("low"), found.get("high"))
+    return look_up(summary, model, measure, condition, structure) or Reading(None)
 
 
 def mean_dice(summary: Summary, model: str, condition: str) -> float | None:
@@ -49,7 +90,7 @@ def mean_dice(summary: Summary, model: str, condition: str) -> float | None:
 
 
 def worst_condition(summary: Summary, conditions: Sequence[str]) -> str | None:
-    """The condition, other than clean, with the lowest mean Dice over all models."""
+    """The condition, except clean, with the lowest mean Dice over all models."""
     means = {
         condition: [mean_dice(summary, model, condition) for model in summary["conditions"]]
         for condition in conditions
@@ -60,33 +101,33 @@ def worst_condition(summary: Summary, conditions: Sequence[str]) -> str | None:
 
 
 def table_reading(rows: pandas.DataFrame, column: str, scale: float = 1.0) -> Reading:
-    """Mean over patients of a column, each patient's rows taken together."""
+    """Mean over patients of a column, averaged within each patient first."""
     if column not in rows or rows.empty:
         return Reading(None)
-    values = rows.assign(value=rows[column].astype(float)).groupby("patient")["value"].mean().dropna()
+    values = patient_means(rows, column)
     if values.empty:
         return Reading(None)
     found = bootstrap_mean(scale * values.to_numpy(), resamples=RESAMPLES)
     return Reading(found.value, found.low, found.high)
 
 
-def selected(table: pandas.DataFrame, model: str, condition: str) -> pandas.DataFrame:
-    """Rows of one model under one condition."""
-    return table[(table["model"] == model) & (table["condition"] == condition)]
-
-
 def patients(tables: Tables) -> int:
-    """How many patients were measured."""
+    """Number of measured patients."""
     return int(tables.cases["patient"].nunique())
 
 
 def scores_of(summary: Summary) -> list[str]:
-    """Every score per case that a model has."""
+    """All case scores that any model has."""
     return list(dict.fromkeys(score for pool in summary["pool"].values() for score in pool))
 
 
+def score_title(score: str) -> str:
+    """What a case score is called."""
+    return _SCORE_TITLES.get(score, score.replace("_", " "))
+
+
 def has_variance(summary: Summary, model: str) -> bool | None:
-    """Whether a model's class probabilities have any variance; None if that was not measured."""
+    """Whether a model's class probabilities have any variance; None if it was not measured."""
     found = [
         rows.get("detection", {}).get("predictive_variance", {}).get(name, {}).get("value")
         for rows in summary["conditions"][model].values()
@@ -96,30 +137,10 @@ def has_variance(summary: Summary, model: str) -> bool | None:
     return any(value > 0 for value in known) if known else None
 
 
-#: Instead of a condition: the one in which the value is worst.
-WORST = "worst"
-
-#: Instead of a condition: all cases under all conditions.
-POOL = "pool"
-
-_CALIBRATION = ("ece", "brier", "nll")
-_DETECTION = ("auroc", "average_precision", "overlap", "mean_correct", "mean_wrong")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A value, its 95 % interval where there is one, and the condition if it is the worst of all."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    condition: str = ""
-
-
-def measured(
+def look_up(
     summary: Summary, model: str, measure: str, condition: str, of: str = "", low_is_good: bool = False
-) -> Measured | None:
-    """Look one number up; None if it was not measured.
+) -> Reading | None:
+    """Look up one value; None if it was not measured.
 
     Parameters
     ----------
@@ -128,16 +149,16 @@ def measured(
     model : str
         Its name there.
     measure : str
-        Of a structure (``dice``, ``hd95_mm``, ``delta_dice_5`` ..., or ``expected_dice_gap``: how far the
-        mean expected Dice is from the mean Dice), of voxels (``ece``, ``auroc`` ...), or of the pool
+        Of a structure (``dice``, ``hd95_mm``, ``delta_dice_5`` ..., or ``expected_dice_gap``: the absolute
+        difference of mean expected and mean Dice), of voxels (``ece``, ``auroc`` ...), or of the pool
         (``failure_auroc``, ``aurc``, ``spearman``, ``growth``: the share of growing chains, ``brightness``:
-        the size of the relative change under the gain that is the condition).
+        the absolute relative change under the gain that is the condition).
     condition : str
         Its key, `WORST` or `POOL`.
     of : str
         Structure, uncertainty or score.
     low_is_good : bool
-        Which value is the worst one.
+        Whether the worst value is the largest.
     """
     if condition == POOL or measure == "brightness":
         return _of_pool(summary["pool"].get(model, {}).get(of), measure, condition)
@@ -148,42 +169,42 @@ def measured(
     return (max if low_is_good else min)(values, key=lambda each: each.value) if values else None
 
 
-def _named(conditions: Mapping[str, Any], measure: str, of: str) -> Iterator[Measured]:
+def _named(conditions: Mapping[str, Any], measure: str, of: str) -> Iterator[Reading]:
     for key, found in conditions.items():
         if (value := _of_condition(found, measure, of)) is not None:
-            yield Measured(value.value, value.low, value.high, key)
+            yield Reading(value.value, value.low, value.high, key)
 
 
-def _of_condition(found: Mapping[str, Any] | None, measure: str, of: str) -> Measured | None:
+def _of_condition(found: Mapping[str, Any] | None, measure: str, of: str) -> Reading | None:
     if found is None:
         return None
-    if measure in _CALIBRATION:
-        return _interval(found["calibration"].get(measure))
-    if measure in _DETECTION:
-        return _interval(found["detection"].get(of, {}).get(measure))
-    structure = found["structures"].get(of, {})
+    if measure in CALIBRATION_MEASURES:
+        return _interval(found.get("calibration", {}).get(measure))
+    if measure in DETECTION_MEASURES:
+        return _interval(found.get("detection", {}).get(of, {}).get(measure))
+    structure = found.get("structures", {}).get(of, {})
     if measure == "expected_dice_gap":
         return _gap(_interval(structure.get("expected_dice")), _interval(structure.get("dice")))
     return _interval(structure.get(measure))
 
 
-def _gap(expected: Measured | None, true: Measured | None) -> Measured | None:
-    return None if expected is None or true is None else Measured(abs(expected.value - true.value))
+def _gap(expected: Reading | None, true: Reading | None) -> Reading | None:
+    return None if expected is None or true is None else Reading(abs(expected.value - true.value))
 
 
-def _of_pool(found: Mapping[str, Any] | None, measure: str, condition: str) -> Measured | None:
+def _of_pool(found: Mapping[str, Any] | None, measure: str, condition: str) -> Reading | None:
     if found is None:
         return None
     if measure == "growth":
         chains = found["growth"]["chains"]
-        return Measured(found["growth"]["growing"] / chains) if chains else None
+        return Reading(found["growth"]["growing"] / chains) if chains else None
     if measure == "brightness":
         change = found["brightness"].get(condition)
-        return None if change is None else Measured(abs(change))
+        return None if change is None else Reading(abs(change))
     return _interval(found.get(measure))
 
 
-def _interval(found: Mapping[str, Any] | None) -> Measured | None:
+def _interval(found: Mapping[str, Any] | None) -> Reading | None:
     if found is None or found["value"] is None:
         return None
-    return Measured(found["value"], found.get("low"), found.get("high"))
+    return Reading(found["value"], found.get("low"), found.get("high"))

@@ -1,4 +1,4 @@
-"""`report.html`: one file that needs nothing else, for the screen and for paper, and how to make it again."""
+"""`report.html`: one self-contained file for screen and paper, with what is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from markupsafe import Markup
 
 from trustseg_training.robustness import Suite, Verified
 from trustseg_training.robustness.tables import Tables
-from TrustSegLib.contract import INTENDED_USE
+from TrustSegLib.contract import HTML_FILE, INTENDED_USE
 from TrustSegLib.report.files import write_atomically
 from TrustSegLib.version import __version__ as library_version
 
 from . import sentences
 from .definitions import definitions
 from .drawing import Picture
-from .example_pictures import example_picture
-from .examples import Example, choose_examples, examples_of
+from .examples import Example, choose_examples, example_picture, examples_of
 from .gallery import chapters
 from .named_conditions import ARTIFACTS, ATTACKS, CLEAN_GROUP, NOISE, NamedCondition, named_conditions
 from .readings import Summary, patients, structures_of
@@ -36,7 +35,8 @@ from .tables import (
 from .trainings import groups_of
 from .trainings_page import trainings_section
 
-REPORT = "report.html"
+_PACKAGES = ("torch", "monai", "torchio", "numpy", "scipy", "SimpleITK", "pandas", "matplotlib")
+NOT_RECORDED = "not recorded"
 
 
 def report_of(verified: Verified, output: Path, device: str = "cpu") -> Path:
@@ -45,11 +45,11 @@ def report_of(verified: Verified, output: Path, device: str = "cpu") -> Path:
     Raises
     ------
     TrustSegError
-        A case cannot be read any more, or the file cannot be written.
+        A case cannot be read anymore, or the file cannot be written.
     """
     names, shown = choose_examples(verified.tables, verified.suite)
     cases = [case for case in verified.cases if case.name in names]
-    examples = examples_of(verified.subjects, cases, shown, verified.seed, device)
+    examples = examples_of(verified.models, cases, shown, verified.seed, device)
     return write_report(output, verified.tables, verified.summary, verified.suite, examples)
 
 
@@ -61,17 +61,17 @@ def write_report(
     Parameters
     ----------
     output : Path
-        Folder that it goes to.
+        Folder to write into.
     tables : Tables
         Everything that was measured.
     summary : mapping
-        As ``summary.json`` has it: what `verification.summary.summarize` says, with ``models``
-        (their SHA-256), ``suite``, ``title``, ``seed`` and ``cases``; ``command``, ``data``, ``split`` and
-        ``versions`` are shown if they are there, and ``seeds`` with ``seed_differences`` if there are groups.
+        Content of ``summary.json``: the result of `robustness.summary.summarize` with ``models`` (their
+        SHA-256), ``suite``, ``title``, ``seed`` and ``cases``; optional are ``command``, ``data``, ``split``
+        and ``versions``, and ``seeds`` with ``seed_differences`` for groups.
     suite : Suite
         The conditions.
     examples : sequence of Example
-        From `examples_of`; without any, the report says so.
+        From `examples_of`.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def write_report(
         definitions=definitions(bool(groups_of(summary))),
         provenance=provenance(summary),
     )
-    path = output / REPORT
+    path = output / HTML_FILE
     write_atomically(path, text.encode("utf-8"))
     return path
 
@@ -116,7 +116,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Of our own making; names are escaped where they are drawn.
+    # Our own drawings; names are escaped where they are drawn.
     environment.filters["drawn"] = lambda picture: Markup(picture.html)
     return environment.get_template("report.html.jinja")
 
@@ -127,19 +127,19 @@ def _sentences(
     conditions: Sequence[NamedCondition],
     comparisons: Sequence[Comparison],
 ) -> dict[str, Any]:
-    """The physician's summary, part by part."""
+    """The parts of the physician's summary."""
     models, number = list(summary["conditions"]), patients(tables)
     groups = (CLEAN_GROUP, NOISE, ARTIFACTS, ATTACKS)
-    told = {
+    lists = {
         "best": [sentences.best(summary, conditions, group) for group in groups],
-        "proven": [sentences.proven(comparisons, model, models[0]) for model in models[1:]],
+        "significant": [sentences.significant(comparisons, model, models[0]) for model in models[1:]],
         "failures": [sentences.failures(summary, conditions, model) for model in models],
         "warnings": [_warning(summary, conditions, model) for model in models],
     }
     return {
         "measured": sentences.measured(summary, conditions, number, summary["title"], summary.get("split")),
         "caution": " ".join(filter(None, (sentences.caution(number), sentences.fitted_here(summary)))),
-        **{name: [each for each in lines if each] for name, lines in told.items()},
+        **{name: [each for each in lines if each] for name, lines in lists.items()},
     }
 
 
@@ -168,12 +168,8 @@ def _pictures(
     ]
 
 
-_PACKAGES = ("torch", "monai", "torchio", "numpy", "scipy", "SimpleITK", "pandas", "matplotlib")
-NOT_RECORDED = "not recorded"
-
-
 def provenance(summary: Summary) -> list[tuple[str, str]]:
-    """Names and values; ``command``, ``data``, ``split`` and ``versions`` as far as the summary has them."""
+    """Names and values of what is needed to reproduce the report, as far as the summary has them."""
     models = [(f"Model {name}, SHA-256", digest) for name, digest in summary.get("models", {}).items()]
     return [
         *models,
@@ -188,9 +184,9 @@ def provenance(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _versions(summary: Summary) -> list[tuple[str, str]]:
-    told = summary.get("versions")
-    if told:
-        return [("Measured with", _joined(told))]
+    recorded = summary.get("versions")
+    if recorded:
+        return [("Measured with", _joined(recorded))]
     ours = {"trustseg-training": _version("trustseg-training"), "trustseg": library_version}
     return [("This report written with", _joined(ours | {name: _version(name) for name in _PACKAGES}))]
 

@@ -1,13 +1,13 @@
-"""The summary that a physician can read: plain sentences, each from the summary's numbers by a written rule.
+"""A summary for physicians: plain sentences, each derived from the summary's numbers by a fixed rule.
 
-Nothing is said that was not measured; what could not be measured is said to be so. The rules:
+They state only what was measured, and what could not be measured. The rules:
 
 - The best of a group of conditions is the model with the highest mean Dice over conditions and structures;
-  models within `LEVEL` of it are level with it, and no one is named before the other.
+  models within `LEVEL` of it are level with it and are not ranked.
 - A structure fails under a condition if its mean Dice over patients is below `FAILURE_DICE`.
 - A difference counts only if its p-value, corrected for all comparisons, is below `SIGNIFICANT`.
-- Whether uncertainty warns of failed cases is judged by its AUROC over all cases under all conditions, in the
-  words of `_WARNS`; if the interval's low end is not above 1/2, it is said that chance explains it.
+- Whether uncertainty warns of failed cases is graded by its AUROC over all cases under all conditions, in the
+  words of `_WARNS`; if the interval includes 1/2, the sentence says that chance could explain it.
 """
 
 from __future__ import annotations
@@ -16,25 +16,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trustseg_training.corruptions import CLEAN
+from trustseg_training.formatting import count, listed, percent, share
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
-from trustseg_training.robustness.models import tempered
-from trustseg_training.robustness.suite import CLEAN
+from trustseg_training.robustness.models import temperature_scaled
 
 from .named_conditions import ARTIFACTS, ATTACKS, CLEAN_GROUP, NOISE, NamedCondition
-from .numbers import count, listed, percent, share
-from .readings import Summary, has_variance, mask_reading, mean_dice, structures_of, worst_condition
+from .readings import (
+    ERROR,
+    Summary,
+    has_variance,
+    look_up,
+    mask_reading,
+    mean_dice,
+    structures_of,
+    worst_condition,
+)
 from .tables import Comparison
 
 LEVEL = 0.005
 SIGNIFICANT = 0.05
 
-#: Fewer patients than this make intervals that miss the truth more often than they say.
+#: With fewer patients, intervals miss the truth more often than their level says.
 FEW_PATIENTS = 20
 
-#: At most so many failures are listed one by one.
+#: Largest number of failures that are listed one by one.
 MOST_LISTED = 4
 
-#: The case score of the sentences: expected Dice, which is what the software shows of a case.
+#: The case score of the sentences: expected Dice, which the software shows for every case.
 SCORE = "expected_dice"
 
 _KINDS = {NOISE: "noise", ARTIFACTS: "image artifacts", ATTACKS: "attack"}
@@ -57,7 +66,7 @@ def measured(
     suite: str,
     split: str | None = None,
 ) -> str:
-    """What was measured on how many patients."""
+    """What was measured, on how many patients."""
     groups = [each.group for each in conditions]
     parts = [f"{groups.count(group)} under {kind}" for group, kind in _KINDS.items() if group in groups]
     models = listed(list(summary["conditions"]))
@@ -70,31 +79,31 @@ def measured(
 
 
 def caution(patients: int) -> str | None:
-    """What few patients mean; nothing where there are enough."""
+    """A caution if there are few patients; None if there are enough."""
     if patients >= FEW_PATIENTS:
         return None
     return (
-        f"With only {count(patients, 'patient')}, the intervals are rough and most differences cannot be "
-        f"proven: use at least {FEW_PATIENTS} before a model is chosen by this report."
+        f"With only {count(patients, 'patient')}, the intervals are rough and most differences will not be "
+        f"significant: use at least {FEW_PATIENTS} before choosing a model by this report."
     )
 
 
 def fitted_here(summary: Summary) -> str | None:
-    """Which models carry a temperature that may have been fitted on these very patients."""
+    """Which models have a temperature that may have been fitted on these patients."""
     options = {model: known.get("options", {}) for model, known in summary.get("networks", {}).items()}
     scaled = [model for model, found in options.items() if found.get("temperature", 1.0) != 1.0]
-    scaled = [model for model in scaled if not tempered([model])]
+    scaled = [model for model in scaled if not temperature_scaled([model])]
     if not scaled:
         return None
-    carry = "carries a temperature that was" if len(scaled) == 1 else "carry temperatures that were"
+    have = "has a temperature that was" if len(scaled) == 1 else "have temperatures that were"
     return (
-        f"{listed(scaled)} {carry} fitted on validation patients: where these are the same, ECE, Brier score "
-        "and likelihood come out too good."
+        f"{listed(scaled)} {have} fitted on validation patients: if these are the same, ECE, Brier score and "
+        "likelihood are too optimistic."
     )
 
 
 def best(summary: Summary, conditions: Sequence[NamedCondition], group: str) -> str | None:
-    """Which model holds up best under a group of conditions; None if there are none."""
+    """Which model performs best under a group of conditions; None if there are none."""
     keys = [each.key for each in conditions if each.group == group]
     if not keys:
         return None
@@ -124,8 +133,8 @@ def _ranking(known: list[tuple[float, str]]) -> str:
     return f"{known[0][1]} has the highest mean Dice: {share(known[0][0])}, {against}"
 
 
-def proven(comparisons: Sequence[Comparison], model: str, first: str) -> str | None:
-    """In how many comparisons a model is proven to be better or worse than the first one."""
+def significant(comparisons: Sequence[Comparison], model: str, first: str) -> str | None:
+    """In how many comparisons a model is significantly better or worse than the first one."""
     own = [each for each in comparisons if each.model == model and each.corrected is not None]
     if not own:
         return None
@@ -133,15 +142,17 @@ def proven(comparisons: Sequence[Comparison], model: str, first: str) -> str | N
     better = sum(each.mean > 0 for each in sure)
     worse = len(sure) - better
     if not sure:
-        return f"No difference of {model} to {first} is proven in any of {count(len(own), 'comparison')}."
+        return (
+            f"{model} does not differ significantly from {first} in any of {count(len(own), 'comparison')}."
+        )
     return (
-        f"Against {first}, {model} is proven to be better in {better} and worse in {worse} of "
+        f"Against {first}, {model} is significantly better in {better} and significantly worse in {worse} of "
         f"{count(len(own), 'comparison')} (one structure under one condition each)."
     )
 
 
 def failures(summary: Summary, conditions: Sequence[NamedCondition], model: str) -> str:
-    """Where a model fails."""
+    """Under which conditions a model fails."""
     found, unknown = [], 0
     for each in conditions:
         values = {
@@ -172,13 +183,13 @@ def _named(low: dict[str, float]) -> str:
 
 
 def warns(summary: Summary, model: str) -> str:
-    """Whether a model's uncertainty tells failed cases from good ones."""
+    """Whether a model's uncertainty distinguishes failed cases from good ones."""
     found = summary["pool"].get(model, {}).get(SCORE, {}).get("failure_auroc", {})
     value, low = found.get("value"), found.get("low")
     if value is None:
         return (
-            f"Whether the uncertainty of {model} warns of failed cases cannot be judged: that needs both "
-            "failed and good cases, and only one kind was seen."
+            f"Whether the uncertainty of {model} warns of failed cases cannot be evaluated: that needs both "
+            "failed and good cases, and only one kind occurred."
         )
     word = next((word for least, word in _WARNS if value >= least), _DOES_NOT)
     chance = "" if low is None or low > 0.5 else ", which chance could explain"
@@ -205,12 +216,12 @@ def wrong_voxels(summary: Summary, conditions: Sequence[NamedCondition], model: 
 
 
 def _detected(summary: Summary, model: str, key: str | None, name: str) -> float | None:
-    rows = summary["conditions"][model].get(key, {})
-    return rows.get("detection", {}).get("error_probability", {}).get(name, {}).get("value")
+    found = None if key is None else look_up(summary, model, name, key, ERROR)
+    return None if found is None else found.value
 
 
 def no_variance(summary: Summary, model: str) -> str | None:
-    """That a model has no variance of its own."""
+    """That a model has no predictive variance."""
     if has_variance(summary, model) is not False:
         return None
     return f"{model} gives no variance: its uncertainty comes from its class probabilities alone."

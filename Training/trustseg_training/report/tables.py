@@ -1,4 +1,4 @@
-"""The tables of the report: masks with their tests, voxels, scores of all cases, and conditions left out."""
+"""The tables of the report: masks with their tests, voxels, case scores, and skipped conditions."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trustseg_training import formatting
+from trustseg_training.formatting import count
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
 from trustseg_training.metrics.statistics import holm
-from trustseg_training.robustness.tables import Tables
+from trustseg_training.robustness.tables import CALIBRATION_MEASURES, Tables, selected
 
-from . import numbers
 from .named_conditions import NamedCondition
-from .numbers import count
-from .readings import Summary, mask_reading, scores_of, selected, structures_of
+from .readings import ERROR, TITLES, Summary, mask_reading, score_title, scores_of, structures_of
+
+#: Measures of detection, and of ranking cases, that the tables show.
+_DETECTION = ("auroc", "average_precision", "overlap")
+_RANKING = ("failure_auroc", "aurc", "excess_aurc", "spearman")
+
+HEADS = tuple(TITLES[name] for name in (*CALIBRATION_MEASURES, *_DETECTION))
+
+VoxelCells = list[tuple[str, str]]
+"""(value, interval) of each measure."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model against the first one: one structure under one condition.
+    """A model compared with the first one: one structure under one condition.
 
     Attributes
     ----------
@@ -62,16 +71,16 @@ class Row:
 
 
 def comparisons_of(summary: Summary) -> list[Comparison]:
-    """Every comparison that the summary has; all of them are one family of tests."""
+    """All comparisons of the summary, corrected together as one family of tests."""
     found, p_values = [], []
     for model, conditions in summary["conditions"].items():
         for condition, rows in conditions.items():
             for structure, measures in rows["structures"].items():
-                if (told := measures.get("difference")) is not None:
-                    mean = told["mean"]
+                if (difference := measures.get("difference")) is not None:
+                    mean = difference["mean"]
                     values = (mean["value"], mean["low"], mean["high"])
                     found.append(Comparison(model, condition, structure, *values, None))
-                    p_values.append(told["p_value"])
+                    p_values.append(difference["p_value"])
     return [replace(each, corrected=p) for each, p in zip(found, holm(p_values), strict=True)]
 
 
@@ -111,26 +120,19 @@ def _mask_cell(
     dice = mask_reading(summary, model, condition, structure, "dice")
     hd95 = mask_reading(summary, model, condition, structure, "hd95_mm")
     return Cell(
-        dice=numbers.share(dice.value),
-        dice_interval=numbers.interval(vars(dice)),
-        difference=numbers.difference(compared.mean if compared else None),
-        difference_interval=numbers.interval(vars(compared), numbers.difference) if compared else "",
-        p=numbers.p_value(compared.corrected if compared else None),
-        hd95=numbers.length(hd95.value),
+        dice=formatting.share(dice.value),
+        dice_interval=formatting.interval(vars(dice)),
+        difference=formatting.difference(compared.mean if compared else None),
+        difference_interval=formatting.interval(vars(compared), formatting.difference) if compared else "",
+        p=formatting.p_value(compared.corrected if compared else None),
+        hd95=formatting.length(hd95.value),
         fails=dice.value is not None and dice.value < FAILURE_DICE,
     )
 
 
 def _failed(tables: Tables, model: str, condition: str) -> str:
     dice = selected(tables.cases, model, condition)["dice"]
-    return f"{int((dice < FAILURE_DICE).sum())} of {len(dice)}" if len(dice) else numbers.MISSING
-
-
-CALIBRATION = (("ece", "ECE"), ("brier", "Brier"), ("nll", "NLL"))
-DETECTION = (("auroc", "AUROC"), ("average_precision", "AUPR"), ("overlap", "Overlap"))
-HEADS = tuple(head for _, head in (*CALIBRATION, *DETECTION))
-
-VoxelCells = list[tuple[str, str]]
+    return f"{int((dice < FAILURE_DICE).sum())} of {len(dice)}" if len(dice) else formatting.MISSING
 
 
 def voxel_table(
@@ -148,19 +150,10 @@ def voxel_table(
 
 def _voxel_cells(found: Mapping[str, Any]) -> VoxelCells:
     calibration = found.get("calibration", {})
-    detection = found.get("detection", {}).get("error_probability", {})
-    means = [calibration.get(name, {}) for name, _ in CALIBRATION]
-    means += [detection.get(name, {}) for name, _ in DETECTION]
-    return [(numbers.share(mean.get("value")), numbers.interval(mean)) for mean in means]
-
-
-SCORE_TITLES = {
-    "mean_error_probability": "mean error probability",
-    "mean_predictive_variance": "mean predictive variance",
-    "mean_entropy": "mean entropy",
-    "expected_dice": "1 \N{MINUS SIGN} expected Dice",
-    "pairwise_dice": "1 \N{MINUS SIGN} pairwise Dice of the members",
-}
+    detection = found.get("detection", {}).get(ERROR, {})
+    means = [calibration.get(name, {}) for name in CALIBRATION_MEASURES]
+    means += [detection.get(name, {}) for name in _DETECTION]
+    return [(formatting.share(mean.get("value")), formatting.interval(mean)) for mean in means]
 
 
 @dataclass(frozen=True)
@@ -172,13 +165,8 @@ class PoolRow:
     cells: tuple[tuple[str, str], ...]
 
 
-def score_title(score: str) -> str:
-    """What a score is called."""
-    return SCORE_TITLES.get(score, score.replace("_", " "))
-
-
 def pool_table(summary: Summary) -> list[PoolRow]:
-    """A row for each score and model that has it, score by score."""
+    """A row for each score and model that has it, ordered by score."""
     return [
         PoolRow(model, score_title(score), _pool_cells(pool[score]))
         for score in scores_of(summary)
@@ -188,28 +176,27 @@ def pool_table(summary: Summary) -> list[PoolRow]:
 
 
 def _pool_cells(found: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    measures = ("failure_auroc", "aurc", "excess_aurc", "spearman")
     grown = found["growth"]
-    growth = f"{grown['growing']} of {grown['chains']}" if grown["chains"] else numbers.MISSING
-    part = numbers.percent(grown["growing"] / grown["chains"]) if grown["chains"] else ""
+    growth = f"{grown['growing']} of {grown['chains']}" if grown["chains"] else formatting.MISSING
+    part = formatting.percent(grown["growing"] / grown["chains"]) if grown["chains"] else ""
     return (
-        *((numbers.share(found[name]["value"]), numbers.interval(found[name])) for name in measures),
+        *((formatting.share(found[name]["value"]), formatting.interval(found[name])) for name in _RANKING),
         (growth, part),
         _brightness(found["brightness"]),
     )
 
 
 def _brightness(found: Mapping[str, float | None]) -> tuple[str, str]:
-    """The largest change under a gain, and under which."""
+    """The largest change under a gain, and the gain."""
     known = {key: value for key, value in found.items() if value is not None}
     if not known:
-        return numbers.MISSING, ""
+        return formatting.MISSING, ""
     key = max(known, key=lambda one: abs(known[one]))
-    return numbers.change(known[key]), key
+    return formatting.change(known[key]), key
 
 
 def skipped_lines(tables: Tables, conditions: Sequence[NamedCondition]) -> list[str]:
-    """One line for each condition that was not measured on every image, with the first image's reason."""
+    """A line for each condition that was not measured on every image, with the first reason."""
     found: dict[str, dict[str, str]] = {}
     for each in tables.skipped:
         found.setdefault(each["condition"], {}).setdefault(each["case"], each["reason"])

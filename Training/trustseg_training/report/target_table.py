@@ -1,7 +1,7 @@
-"""Targets of a data set beside what a verification measured: published, wanted, ours, met or missed.
+"""Targets of a data set beside the results of a verification: published, target, ours, met or missed.
 
-What is wanted is data: a CSV file of a line for each number, with its source. Its columns are `COLUMNS`;
-every further one is a model with its published values.
+Targets are data: a CSV file with a line for each value and its source. Its columns are `COLUMNS`; each
+further column is a model with its published values.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trustseg_training import formatting
 from TrustSegLib.errors import OptionError
 
-from . import numbers
-from .readings import Measured, Summary, measured
+from .readings import TITLES, Reading, Summary, look_up
 
 COLUMNS = ("section", "what", "measure", "condition", "of", "sense", "target", "source")
 SENSES = ("at least", "above", "at most", "below")
 
 _FOLDER = Path(__file__).parent / "targets"
-_TITLES = {
-    "dice": "Dice",
-    "hd95_mm": "HD95 (mm)",
-}
+_MASKS = ("dice", "hd95_mm")
 
 
 @dataclass(frozen=True)
@@ -33,16 +30,16 @@ class Target:
     Attributes
     ----------
     section, what, source : str
-        For people.
+        For the reader.
     measure, condition, of : str
-        What is looked up, see `measured_values.measured`.
+        What is compared, see `readings.look_up`.
     sense : str
         One of `SENSES`.
     target : str
-        A number; or the name of a model of the same verification, whose value is to be reached, with
-        ``:score`` behind it for another score than ``of``.
+        A number; or the name of a model of the same verification whose value is the target, followed by
+        ``:score`` for another score than ``of``.
     published : mapping of str to str
-        Values of other models, as they were published.
+        Published values of other models.
     """
 
     section: str
@@ -58,26 +55,26 @@ class Target:
 
 @dataclass(frozen=True)
 class Checked:
-    """A target and what was measured; ``met`` is None where either is missing."""
+    """A target and the measured value; ``met`` is None where either is missing."""
 
     target: Target
-    wanted: float | None
-    ours: Measured | None
+    threshold: float | None
+    ours: Reading | None
     met: bool | None
 
 
 def names() -> list[str]:
-    """Data sets whose targets ship."""
+    """Names of the data sets whose targets ship."""
     return sorted(path.stem for path in _FOLDER.glob("*.csv"))
 
 
 def load_targets(name: str) -> list[Target]:
-    """Targets that ship, by name, or those of a CSV file.
+    """Load targets that ship, by name, or those of a CSV file.
 
     Raises
     ------
     OptionError
-        There are none of this name, or a line of the file is not valid.
+        There are no targets of this name, or a line of the file is invalid.
     """
     path = Path(name) if name.endswith(".csv") else _FOLDER / f"{name}.csv"
     try:
@@ -90,7 +87,7 @@ def load_targets(name: str) -> list[Target]:
 
 
 def check(targets: Sequence[Target], summary: Summary, model: str) -> list[Checked]:
-    """Look every target up.
+    """Compare every target with the measured value.
 
     Raises
     ------
@@ -103,10 +100,10 @@ def check(targets: Sequence[Target], summary: Summary, model: str) -> list[Check
 
 
 def markdown(checked: Sequence[Checked], model: str) -> str:
-    """The targets as Markdown, a table for each section, and how many are met."""
+    """The targets as Markdown: a table for each section, and how many are met."""
     lines = []
     for section in dict.fromkeys(each.target.section for each in checked):
-        lines += [f"## {section}", "", *_table([each for each in checked if each.target.section == section])]
+        lines += [f"## {section}", "", _table([each for each in checked if each.target.section == section])]
         lines.append("")
     known = [each.met for each in checked if each.met is not None]
     lines.append(
@@ -125,26 +122,26 @@ def _target(path: Path, number: int, line: Mapping[str, str | None]) -> Target:
 
 
 def _checked(target: Target, summary: Summary, model: str) -> Checked:
-    ours = measured(summary, model, target.measure, target.condition, target.of, _low_is_good(target))
-    wanted = _wanted(target, summary)
-    if ours is None or wanted is None:
-        return Checked(target, wanted, ours, None)
+    ours = look_up(summary, model, target.measure, target.condition, target.of, _low_is_good(target))
+    threshold = _threshold(target, summary)
+    if ours is None or threshold is None:
+        return Checked(target, threshold, ours, None)
     met = {
-        "at least": ours.value >= wanted,
-        "above": ours.value > wanted,
-        "at most": ours.value <= wanted,
-        "below": ours.value < wanted,
+        "at least": ours.value >= threshold,
+        "above": ours.value > threshold,
+        "at most": ours.value <= threshold,
+        "below": ours.value < threshold,
     }
-    return Checked(target, wanted, ours, met[target.sense])
+    return Checked(target, threshold, ours, met[target.sense])
 
 
-def _wanted(target: Target, summary: Summary) -> float | None:
-    """The number, or the value of the model that is named."""
+def _threshold(target: Target, summary: Summary) -> float | None:
+    """The number, or the value of the named model."""
     try:
         return float(target.target)
     except ValueError:
         other, _, score = target.target.partition(":")
-    found = measured(
+    found = look_up(
         summary, other, target.measure, target.condition, score or target.of, _low_is_good(target)
     )
     return None if found is None else found.value
@@ -154,40 +151,31 @@ def _low_is_good(target: Target) -> bool:
     return target.sense in ("at most", "below")
 
 
-def _table(checked: Sequence[Checked]) -> list[str]:
+def _table(checked: Sequence[Checked]) -> str:
     models = [
         name for name in checked[0].target.published if any(each.target.published[name] for each in checked)
     ]
     heads = ["what", "of", *models, "source", "target", "ours", ""]
-    return [_row(heads), _row(["---"] * len(heads)), *(_row(_cells(each, models)) for each in checked)]
+    return formatting.markdown_table(heads, [_cells(each, models) for each in checked])
 
 
 def _cells(each: Checked, models: Sequence[str]) -> list[str]:
     target = each.target
-    title = _TITLES.get(target.measure)
-    named = target.what if title is None else f"{target.what}: {title}"
-    wanted = f"{target.sense} {target.target}"
-    if each.wanted is not None and not _is_number(target.target):
-        wanted += f" ({_number(each.wanted)})"
+    named = f"{target.what}: {TITLES[target.measure]}" if target.measure in _MASKS else target.what
+    threshold = f"{target.sense} {target.target}"
+    if each.threshold is not None and not _is_number(target.target):
+        threshold += f" ({formatting.decimal(each.threshold)})"
     met = {True: "met", False: "**missed**", None: "not measured"}[each.met]
-    published = [target.published[name] or numbers.MISSING for name in models]
-    return [named, target.of.replace("_", " "), *published, target.source, wanted, _ours(each.ours), met]
+    published = [target.published[name] or formatting.MISSING for name in models]
+    return [named, target.of.replace("_", " "), *published, target.source, threshold, _ours(each.ours), met]
 
 
-def _ours(ours: Measured | None) -> str:
+def _ours(ours: Reading | None) -> str:
     if ours is None:
-        return numbers.MISSING
-    interval = "" if ours.low is None else f" [{_number(ours.low)}, {_number(ours.high)}]"
-    return _number(ours.value) + interval + (f" ({ours.condition})" if ours.condition else "")
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}"
+        return formatting.MISSING
+    text = formatting.with_interval(vars(ours), formatting.decimal)
+    return text + (f" ({ours.condition})" if ours.condition else "")
 
 
 def _is_number(text: str) -> bool:
     return text.lstrip("-").replace(".", "", 1).isdecimal()
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

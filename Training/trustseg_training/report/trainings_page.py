@@ -5,42 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from trustseg_training import formatting
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
+from trustseg_training.robustness.summary import RANKING_MEASURES
 
-from . import numbers
 from .condition_plots import MASKS, Measure, curve_figure
 from .drawing import Picture, styles_of, svg
-from .markdown_tables import ERROR
 from .named_conditions import GROUPS, SNR, NamedCondition, families
-from .readings import POOL, Measured, Reading, Summary, scores_of, structures_of
-from .tables import score_title
+from .readings import ERROR, POOL, TITLES, Reading, Summary, score_title, scores_of, structures_of
 from .trainings import (
+    GroupValue,
     Pair,
-    Trained,
     columns_of,
     difference,
     drawn,
     groups_of,
     head,
+    interval_caution,
     pairs_of,
     reading,
-    rough,
     span,
     training_sentences,
-    uncompared,
+    why_no_differences,
 )
 
-_VOXELS = (("ece", "", "ECE"), ("auroc", ERROR, "AUROC"), ("average_precision", ERROR, "AUPR"))
-_COMPARED = (("ece", "", "Δ ECE"), ("auroc", ERROR, "Δ AUROC"))
-_POOL = (("failure_auroc", "Failure AUROC"), ("aurc", "AURC"), ("spearman", "Spearman"))
+#: Measures of the voxels near the structures, and what they are of; the first two are also compared.
+_VOXELS = (("ece", ""), ("auroc", ERROR), ("average_precision", ERROR))
+_COMPARED = _VOXELS[:2]
 _DICE: Measure = MASKS[0]
 
 
 @dataclass(frozen=True)
 class SpanCell:
-    """A value and what is below it, as text; ``fails`` for a mean Dice that counts as failure.
+    """A value and the text below it; ``fails`` marks a mean Dice that counts as failure.
 
-    ``decided`` is a difference whose interval leaves 0 out.
+    ``decided`` marks a difference whose interval excludes 0.
     """
 
     value: str
@@ -59,13 +58,13 @@ class SpanRow:
 
 @dataclass(frozen=True)
 class Trainings:
-    """Everything that the section shows.
+    """Content of the section.
 
     Attributes
     ----------
     sentences : tuple of str
         For a physician.
-    rough : str
+    caution : str
         How many trainings there are, and what that means for the intervals.
     rows : tuple of (NamedCondition, tuple of SpanRow)
         By condition: for each structure Dice and HD95, then ECE, AUROC and AUPR.
@@ -74,37 +73,37 @@ class Trainings:
     pool : tuple of (str, tuple of SpanRow)
         By score.
     compared : tuple of (str, str, tuple of SpanRow)
-        Title of a pair, whose luck is drawn, and a row for each condition.
-    uncompared : str
-        Why there is none.
+        Title of a pair, what was drawn for its intervals, and a row for each condition.
+    why_no_differences : str
+        Shown if ``compared`` is empty.
     pictures : tuple of Picture
         Dice against strength.
     """
 
     sentences: tuple[str, ...]
-    rough: str
+    caution: str
     rows: tuple[tuple[NamedCondition, tuple[SpanRow, ...]], ...]
     pool_heads: tuple[str, ...]
     pool: tuple[tuple[str, tuple[SpanRow, ...]], ...]
     compared_heads: tuple[str, ...]
     compared: tuple[tuple[str, str, tuple[SpanRow, ...]], ...]
-    uncompared: str
+    why_no_differences: str
     pictures: tuple[Picture, ...]
 
 
 def trainings_section(
     summary: Summary, conditions: Sequence[NamedCondition], first_number: int
 ) -> Trainings | None:
-    """What groups of networks show; None if there are none.
+    """The section on groups of networks; None if there are none.
 
     Parameters
     ----------
     summary : mapping
-        As ``summary.json`` has it.
+        Content of ``summary.json``.
     conditions : sequence of NamedCondition
         All of the suite.
     first_number : int
-        Of its pictures in the document.
+        Number of its first picture in the document.
     """
     if not groups_of(summary):
         return None
@@ -112,13 +111,13 @@ def trainings_section(
     pairs = pairs_of(summary, columns)
     return Trainings(
         sentences=tuple(training_sentences(summary, conditions, columns, pairs)),
-        rough=rough(summary, columns),
+        caution=interval_caution(summary, columns),
         rows=tuple((each, _means(summary, columns, structures, each.key)) for each in conditions),
-        pool_heads=tuple(title for _, title in _POOL),
+        pool_heads=tuple(TITLES[measure] for measure in RANKING_MEASURES),
         pool=tuple(_ranked(summary, columns)),
-        compared_heads=tuple(title for _, _, title in _COMPARED),
+        compared_heads=tuple(f"Δ {TITLES[measure]}" for measure, _ in _COMPARED),
         compared=tuple(_compared(pair, structures, conditions) for pair in pairs),
-        uncompared=uncompared(summary, columns),
+        why_no_differences=why_no_differences(summary, columns),
         pictures=tuple(_pictures(summary, columns, conditions, first_number)),
     )
 
@@ -130,8 +129,8 @@ def _means(
         for structure in structures:
             dice = reading(summary, name, "dice", condition, structure)
             yield _spanned(dice, fails=dice is not None and dice.value < FAILURE_DICE)
-            yield _spanned(reading(summary, name, "hd95_mm", condition, structure), numbers.length)
-        for measure, of, _ in _VOXELS:
+            yield _spanned(reading(summary, name, "hd95_mm", condition, structure), formatting.length)
+        for measure, of in _VOXELS:
             yield _spanned(reading(summary, name, measure, condition, of))
 
     return tuple(SpanRow(head(summary, name), tuple(cells(name))) for name in columns)
@@ -140,7 +139,8 @@ def _means(
 def _ranked(summary: Summary, columns: Sequence[str]) -> Iterator[tuple[str, tuple[SpanRow, ...]]]:
     for score in scores_of(summary):
         found = {
-            name: [reading(summary, name, measure, POOL, score) for measure, _ in _POOL] for name in columns
+            name: [reading(summary, name, measure, POOL, score) for measure in RANKING_MEASURES]
+            for name in columns
         }
         rows = tuple(
             SpanRow(head(summary, name), tuple(map(_spanned, values)))
@@ -154,10 +154,10 @@ def _ranked(summary: Summary, columns: Sequence[str]) -> Iterator[tuple[str, tup
 def _compared(
     pair: Pair, structures: Sequence[str], conditions: Sequence[NamedCondition]
 ) -> tuple[str, str, tuple[SpanRow, ...]]:
-    looked_up = [*(("dice", name) for name in structures), *((measure, of) for measure, of, _ in _COMPARED)]
+    measures = [*(("dice", name) for name in structures), *_COMPARED]
     rows = tuple(
         SpanRow(
-            each.title, tuple(_decided(difference(pair, measure, each.key, of)) for measure, of in looked_up)
+            each.title, tuple(_decided(difference(pair, measure, each.key, of)) for measure, of in measures)
         )
         for each in conditions
     )
@@ -165,17 +165,17 @@ def _compared(
 
 
 def _spanned(
-    found: Trained | None, write: Callable[[float | None], str] = numbers.share, fails: bool = False
+    found: GroupValue | None, write: Callable[[float | None], str] = formatting.share, fails: bool = False
 ) -> SpanCell:
     return SpanCell(write(found.value if found else None), span(found, write), fails)
 
 
-def _decided(found: Measured | None) -> SpanCell:
+def _decided(found: Reading | None) -> SpanCell:
     if found is None:
-        return SpanCell(numbers.MISSING)
+        return SpanCell(formatting.MISSING)
     outside = found.low is not None and (found.low > 0 or found.high < 0)
-    interval = numbers.interval(vars(found), numbers.difference)
-    return SpanCell(numbers.difference(found.value), interval, decided=outside)
+    interval = formatting.interval(vars(found), formatting.difference)
+    return SpanCell(formatting.difference(found.value), interval, decided=outside)
 
 
 def _pictures(
@@ -199,5 +199,5 @@ def _pictures(
         yield Picture(svg(curve_figure(readers, shown, _DICE, styles), number, caption), caption)
 
 
-def _drawn(found: Trained | None) -> Reading:
+def _drawn(found: GroupValue | None) -> Reading:
     return Reading(None) if found is None else Reading(found.value, found.low, found.high)

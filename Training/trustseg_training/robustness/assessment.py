@@ -1,4 +1,4 @@
-"""All that is measured of one answer: a mask, its class moments and the truth."""
+"""All measures of one prediction: a mask and its class moments against the truth."""
 
 from __future__ import annotations
 
@@ -24,20 +24,15 @@ from trustseg_training.metrics.filtering import (
     delta_dice,
     filtering_curves,
     most_uncertain,
-    prediction_band,
 )
 from trustseg_training.metrics.mask_agreement import surface_dice, surface_distances
+from trustseg_training.metrics.neighborhood import near_structures, within
+from TrustSegLib.contract import map_display
 
 Record = dict[str, Any]
-"""Plain numbers by name, as JSON has them."""
+"""Plain values by name, as in JSON."""
 
-#: Largest value of each uncertainty for K classes, by which QU-BraTS scales a map.
-_LARGEST = {
-    "error_probability": lambda classes: 1 - 1 / classes,
-    "predictive_variance": lambda classes: 0.25,
-    "entropy": lambda classes: float(np.log(classes)),
-}
-UNCERTAINTIES = tuple(_LARGEST)
+UNCERTAINTIES = ("error_probability", "predictive_variance", "entropy")
 
 
 def assess(
@@ -47,7 +42,7 @@ def assess(
     spacing: tuple[float, float, float],
     unions: Mapping[str, Sequence[int]],
 ) -> Record:
-    """Measure one answer.
+    """Measure one prediction.
 
     Parameters
     ----------
@@ -63,16 +58,14 @@ def assess(
     Returns
     -------
     dict
-        ``structures``: a record for each; ``detection``: of wrong voxels, by uncertainty, near the structures
-        and in the whole image; ``scores``: one number per case, higher where it is to be trusted less;
+        ``structures``: a record for each; ``detection`` of wrong voxels by each uncertainty, near the
+        structures and in the whole image; ``scores``: one number per case, higher for less trust;
         ``reliability``: sums near the structures; ``parts``: mean aleatoric and epistemic variance there;
         ``within_bound``: share of all voxels whose variance is possible.
     """
     prediction = mean.argmax(axis=0)
     maps = uncertainties(mean, variance)
-    foreground = prediction > 0
-    band = prediction_band(foreground)
-    near = band | prediction_band(truth > 0)
+    band, near = within(prediction > 0), near_structures(truth, prediction)
     record = {
         "structures": _structures(prediction, truth, mean, maps, spacing, unions, band),
         "detection": _detection(maps, prediction != truth, near),
@@ -84,7 +77,7 @@ def assess(
 
 
 def uncertainties(mean: np.ndarray, variance: np.ndarray) -> dict[str, np.ndarray]:
-    """Every uncertainty of `UNCERTAINTIES` as a map (D, H, W); the variance is of the predicted class."""
+    """All `UNCERTAINTIES` as maps (D, H, W); the variance is that of the predicted class."""
     label = mean.argmax(axis=0)[None]
     return {
         "error_probability": error_probability(mean),
@@ -100,15 +93,15 @@ def scores(
     unions: Mapping[str, Sequence[int]],
     band: np.ndarray,
 ) -> dict[str, float]:
-    """One number per case from what is known without the truth; higher is to be trusted less.
+    """One number per case, computed without the truth; higher for less trust.
 
-    ``mean_<uncertainty>`` near the prediction, the largest value where nothing was predicted, and
-    ``expected_dice``: one less the mean over structures of the Dice that is expected; a structure without a
-    voxel is expected to be missed, for every image of the training has it.
+    ``mean_<uncertainty>`` near the prediction, or the largest possible value where nothing was predicted, and
+    ``expected_dice``: one less the mean expected Dice of the structures. A structure without a voxel counts
+    as missed, as every training image has it.
     """
     classes = len(mean)
     means = {
-        f"mean_{name}": float(values[band].mean()) if band.any() else _LARGEST[name](classes)
+        f"mean_{name}": float(values[band].mean()) if band.any() else map_display(name, classes).largest
         for name, values in maps.items()
     }
     masks = region_masks(prediction, unions)
@@ -120,7 +113,7 @@ def scores(
 
 
 def probability(mean: np.ndarray, labels: Sequence[int]) -> np.ndarray:
-    """(D, H, W) that a voxel has one of the labels."""
+    """(D, H, W) probability that a voxel has one of the labels."""
     return np.clip(mean[list(labels)].sum(axis=0), 0, 1)
 
 
@@ -155,7 +148,7 @@ def _structures(
 def _curve_score(
     mask: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray, name: str, classes: int
 ) -> float:
-    scaled = np.clip(uncertainty / _LARGEST[name](classes), 0, 1)
+    scaled = np.clip(uncertainty / map_display(name, classes).largest, 0, 1)
     return filtering_curves(mask, truth, scaled).score
 
 
@@ -170,7 +163,7 @@ def _detection(maps: Mapping[str, np.ndarray], wrong: np.ndarray, near: np.ndarr
 
 
 def _parts(mean: np.ndarray, variance: np.ndarray) -> dict[str, float | None]:
-    """Mean epistemic and aleatoric variance; None if a variance is impossible, as first-order ones can be."""
+    """Mean epistemic and aleatoric variance; None if a variance is impossible, as of the first-order mode."""
     if mean.size == 0 or share_within_bound(mean, variance) < 1:
         return {"epistemic": None, "aleatoric": None}
     found = decompose_predicted(mean, variance)

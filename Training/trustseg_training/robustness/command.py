@@ -1,50 +1,93 @@
-"""`trustseg-train verify` from models and a data set to tables, a summary and a report."""
+"""`trustseg-train verify`: from models and a data set to tables, a summary and a report."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trustseg_training.dataset import Case
-from trustseg_training.evaluation import EvaluatedModel, check_same_cases, choose_cases, inference_settings
+from trustseg_training.evaluation import (
+    EvaluatedModel,
+    check_distinct_names,
+    check_same_cases,
+    choose_cases,
+    inference_settings,
+)
 from TrustSegLib.errors import OptionError
-from TrustSegLib.report.files import write_atomically
 
 from .models import ModelSelection, with_temperatures
-from .running import Task, carry_out
+from .running import Task, run_tasks
 from .seed_variation import check_groups, check_trained_alike, differences, over_seeds
-from .suite import Suite, load_suite
-from .summary import summarize
+from .suite import Protocol, Suite
+from .summary import SUMMARY_FILE, summarize, write_summary
 from .tables import Tables, tables_of
 
-SUMMARY = "summary.json"
+
+@dataclass(frozen=True)
+class VerificationPlan:
+    """What models are verified on.
+
+    Attributes
+    ----------
+    data : Path
+        Data set with labels.
+    suite : Suite
+        The conditions.
+    split : str
+        Set of the patients.
+    seed : int
+        Of all corruptions and attacks.
+    case_limit : int or None
+        Largest number of cases; the first ones.
+    seeds : mapping of str to sequence of str
+        Names of models that differ only in their seed, by the name of their group.
+    """
+
+    data: Path
+    suite: Suite
+    split: str = "val"
+    seed: int = 0
+    case_limit: int | None = None
+    seeds: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def cases_of(self, evaluated: EvaluatedModel) -> list[Case]:
+        """The cases that a model is verified on."""
+        return choose_cases(evaluated, self.data, self.split)[: self.case_limit]
+
+    def command(self, models: Sequence[str]) -> str:
+        """The command that repeats the verification; paths by their last component."""
+        words = ["trustseg-train", "verify", *models, "--data", self.data.name]
+        for group, names in self.seeds.items():
+            words += ["--seeds", group, *names]
+        words += ["--suite", *self.suite.name.split("+"), "--split", self.split, "--seed", str(self.seed)]
+        words += [] if self.case_limit is None else ["--cases", str(self.case_limit)]
+        return f"{shlex.join(words)} --output DIR"
 
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """A verification that is done.
+    """A finished verification.
 
     Attributes
     ----------
-    subjects : tuple of Subject
-        The models, the first one that to which the others are compared.
+    models : tuple of EvaluatedModel
+        The others are compared with the first.
     cases : tuple of Case
         The images of the first model.
     suite : Suite
         The conditions.
     seed : int
-        Of the whole verification.
+        Of all corruptions and attacks.
     tables : Tables
         Everything that was measured.
     summary : dict
         Content of ``summary.json``.
     """
 
-    subjects: tuple[EvaluatedModel, ...]
+    models: tuple[EvaluatedModel, ...]
     cases: tuple[Case, ...]
     suite: Suite
     seed: int
@@ -53,148 +96,84 @@ class Verified:
 
 
 def verify(
-    models: ModelSelection | Sequence[Path],
-    data: Path,
-    suites: Sequence[str],
-    output: Path,
-    *,
-    split: str = "val",
-    jobs: int = 1,
-    seed: int = 0,
-    device: str = "cpu",
-    most: int | None = None,
-    seeds: Mapping[str, Sequence[str]] | None = None,
+    selection: ModelSelection, plan: VerificationPlan, output: Path, jobs: int = 1, device: str = "cpu"
 ) -> Verified | None:
-    """Put models under every condition of the suites; called again, it goes on where it stopped.
+    """Test models under every condition of a suite; called again, it resumes where it stopped.
 
     Parameters
     ----------
-    models : Roster or sequence of Path
-        Run folders, bundles or names of bundled models; the others are compared with the first.
-    data : Path
-        Data set with labels.
-    suites : sequence of str
-        See `load_suite`; several are joined.
+    selection : ModelSelection
+        The models; the others are compared with the first.
+    plan : VerificationPlan
+        Data and conditions.
     output : Path
         Folder for the parts, ``structures.csv``, ``cases.csv`` and ``summary.json``.
-    split : str
-        The patients to verify on.
     jobs : int
-        Processes at a time.
-    seed : int
-        Of all corruptions and attacks.
+        Number of processes.
     device : str
         ``cpu``, ``cuda`` or ``cuda:N``.
-    most : int, optional
-        At most so many cases, the first ones.
-    seeds : mapping of str to sequence of str, optional
-        Names of models that differ in their seed only, by the name of their group.
 
     Returns
     -------
     Verified or None
-        None while other ranks still have parts to measure.
+        None while other ranks still measure parts.
 
     Raises
     ------
     TrustSegError
-        A model, a suite or the data cannot be used, or the folder cannot be written.
+        A model or the data cannot be used, or the folder cannot be written.
     """
-    roster = models if isinstance(models, ModelSelection) else ModelSelection(models)
-    subjects = roster.load()
-    cases = {subject.name: choose_cases(subject, data, split)[:most] for subject in subjects}
+    models = selection.load()
+    cases = {evaluated.name: plan.cases_of(evaluated) for evaluated in models}
     check_same_cases(cases)  # before anything is fitted
-    subjects = with_temperatures(subjects, roster.tempered, cases, seed, device)
-    return verify_loaded_models(
-        subjects, data, joined(suites), output, split, jobs, seed, device, most, seeds, roster.words
-    )
+    models = with_temperatures(models, selection.temperature_scaled, cases, plan.seed, device)
+    return verify_loaded_models(models, plan, output, jobs, device, selection.words)
 
 
 def verify_loaded_models(
-    subjects: Sequence[EvaluatedModel],
-    data: Path,
-    suite: Suite,
+    models: Sequence[EvaluatedModel],
+    plan: VerificationPlan,
     output: Path,
-    split: str = "val",
     jobs: int = 1,
-    seed: int = 0,
     device: str = "cpu",
-    most: int | None = None,
-    seeds: Mapping[str, Sequence[str]] | None = None,
     words: Sequence[str] = (),
 ) -> Verified | None:
-    """As `verify`, of what is loaded already; ``words`` are what the command says of it."""
-    _check_same(subjects)
-    sources = _sources(subjects, suite)
-    check_groups(seeds or {}, [subject.name for subject in subjects])
-    check_trained_alike(seeds or {}, subjects)
-    cases = {subject.name: choose_cases(subject, data, split)[:most] for subject in subjects}
+    """As `verify`, for loaded models; ``words`` are the arguments of the command that select them."""
+    names = [evaluated.name for evaluated in models]
+    check_distinct_names(names)
+    _check_same_structures(models)
+    protocol = Protocol(plan.suite, plan.seed, device, _sources(models, plan.suite))
+    check_groups(plan.seeds, names)
+    check_trained_alike(plan.seeds, models)
+    cases = {evaluated.name: plan.cases_of(evaluated) for evaluated in models}
     check_same_cases(cases)
-    tasks = [
-        Task(each, case, suite, seed, device, output, sources)
-        for each in subjects
-        for case in cases[each.name]
-    ]
-    if carry_out(tasks, jobs):
+    tasks = [Task(each, case, protocol, output) for each in models for case in cases[each.name]]
+    if run_tasks(tasks, jobs):
         return None
     tables = tables_of([task.part for task in tasks], output)
     tables.write(output)
     header = {
-        "suite": suite.name,
-        "title": suite.title,
-        "data": data.name,
-        "split": split,
-        "seed": seed,
-        "command": _command(words or [each.name for each in subjects], data, suite, split, seed, most, seeds),
-        "models": {subject.name: subject.model.sha256 for subject in subjects},
-        "networks": {subject.name: inference_settings(subject) for subject in subjects},
-        "cases": len(cases[subjects[0].name]),
+        "suite": plan.suite.name,
+        "title": plan.suite.title,
+        "data": plan.data.name,
+        "split": plan.split,
+        "seed": plan.seed,
+        "command": plan.command(words or names),
+        "models": {evaluated.name: evaluated.model.sha256 for evaluated in models},
+        "networks": {evaluated.name: inference_settings(evaluated) for evaluated in models},
+        "cases": len(cases[names[0]]),
     }
-    summary = {**header, **summarize(tables, suite)}
-    summary["seeds"] = over_seeds(summary, seeds or {})
-    summary["seed_differences"] = differences(tables, seeds or {})
-    _write_summary(output / SUMMARY, summary)
-    return Verified(tuple(subjects), tuple(cases[subjects[0].name]), suite, seed, tables, summary)
+    summary = {**header, **summarize(tables, plan.suite)}
+    summary["seeds"] = over_seeds(summary, plan.seeds)
+    summary["seed_differences"] = differences(tables, plan.seeds)
+    write_summary(output / SUMMARY_FILE, summary)
+    return Verified(tuple(models), tuple(cases[names[0]]), plan.suite, plan.seed, tables, summary)
 
 
-def _command(
-    models: Sequence[str],
-    data: Path,
-    suite: Suite,
-    split: str,
-    seed: int,
-    most: int | None,
-    seeds: Mapping[str, Sequence[str]] | None,
-) -> str:
-    """The command that repeats it; places by their last name."""
-    words = ["trustseg-train", "verify", *models, "--data", data.name]
-    for group, names in (seeds or {}).items():
-        words += ["--seeds", group, *names]
-    words += ["--suite", *suite.name.split("+"), "--split", split, "--seed", str(seed)]
-    words += [] if most is None else ["--cases", str(most)]
-    return f"{shlex.join(words)} --output DIR"
-
-
-def joined(names: Sequence[str]) -> Suite:
-    """Several suites as one; what is in two of them is measured once."""
-    found = [load_suite(name) for name in names]
-    if len(found) == 1:
-        return found[0]
-    return Suite(
-        "+".join(suite.name for suite in found),
-        "; ".join(suite.title for suite in found),
-        tuple(dict.fromkeys(each for suite in found for each in suite.corruptions)),
-        tuple(dict.fromkeys(each for suite in found for each in suite.attacks)),
-    )
-
-
-def _check_same(subjects: Sequence[EvaluatedModel]) -> None:
+def _check_same_structures(models: Sequence[EvaluatedModel]) -> None:
     """Models are compared structure by structure."""
-    names = [subject.name for subject in subjects]
-    if repeated := [name for name in names if names.count(name) > 1]:
-        raise OptionError(f"two models are named {repeated[0]}; rename one of the folders")
-    first = subjects[0]
-    for other in subjects[1:]:
+    first = models[0]
+    for other in models[1:]:
         if (other.structures, dict(other.regions)) != (first.structures, dict(first.regions)):
             raise OptionError(
                 f"{other.name} has other structures than {first.name} ({', '.join(other.structures)}); "
@@ -202,22 +181,18 @@ def _check_same(subjects: Sequence[EvaluatedModel]) -> None:
             )
 
 
-def _sources(subjects: Sequence[EvaluatedModel], suite: Suite) -> dict[str, EvaluatedModel]:
-    """The models that attacks are transferred from, which know images as all the others do."""
-    named = {subject.name: subject for subject in subjects}
+def _sources(models: Sequence[EvaluatedModel], suite: Suite) -> dict[str, EvaluatedModel]:
+    """The models that attacks are transferred from, which prepare images as all the others do."""
+    named = {evaluated.name: evaluated for evaluated in models}
     for name in suite.sources:
         if name not in named:
             raise OptionError(
                 f"suite {suite.name}: attacks come from {name}, which is not verified; add it to the models"
             )
-        for subject in subjects:
-            if subject.model.description.input != named[name].model.description.input:
+        for evaluated in models:
+            if evaluated.model.description.input != named[name].model.description.input:
                 raise OptionError(
-                    f"suite {suite.name}: {subject.name} knows images in another way than {name}, so no "
+                    f"suite {suite.name}: {evaluated.name} prepares images differently from {name}, so no "
                     "attack can be transferred; verify it without"
                 )
     return {name: named[name].of_patient("") for name in suite.sources}
-
-
-def _write_summary(path: Path, summary: dict[str, Any]) -> None:
-    write_atomically(path, f"{json.dumps(summary, indent=1, allow_nan=False)}\n".encode())

@@ -1,13 +1,13 @@
-"""What one model, and each member of an ensemble, answers to one image under every condition of a suite.
+"""Predictions of a model, and of each member of an ensemble, for an image under every condition of a suite.
 
-The members' answers come of the same pass as the ensemble's.
+The members' predictions come from the same pass as the ensemble's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from trustseg_training.attacks import Attack, Transfer, attack
-from trustseg_training.corruptions import Corrupted, corrupt
+from trustseg_training.corruptions import CLEAN, Corrupted, corrupt
 from trustseg_training.dataset import remap
-from trustseg_training.evaluation import EvaluatedModel
+from trustseg_training.evaluation import EvaluatedModel, on_model_grid
 from trustseg_training.metrics.expected_dice import pairwise_dice
 from trustseg_training.training import volume_network
 from TrustSegLib.errors import ImageError, OptionError
-from TrustSegLib.imaging import Volume, orient, resample
+from TrustSegLib.imaging import Volume
 from TrustSegLib.imaging.grid import Grid
 from TrustSegLib.inference import SegmentOptions, class_moments, sliding_window
 from TrustSegLib.inference.prediction import Model, prepare_image
@@ -29,34 +29,32 @@ from TrustSegLib.inference.restore import restorer
 from TrustSegLib.moments import ClassMoments
 
 from .assessment import Record, assess
-from .suite import CLEAN, Suite
+from .suite import Protocol
 
-
-def seed_of(case: str, seed: int) -> int:
-    """Seed of one image: the same for every model, other than that of any other image."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {case}".encode()).digest()[:4], "big")
+ModelMoments = tuple[np.ndarray, np.ndarray]
+"""Mean and variance of the class probabilities, each (K, D, H, W)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What a model makes of an image under one condition.
+class Prediction:
+    """A model's prediction for an image under one condition.
 
     Attributes
     ----------
     condition : str
         Its key.
     snr_db : float or None
-        Of what was changed; None where nothing was.
+        Of the changed image; None for an unchanged one.
     strength : float
         Of the corruption or attack, in its own unit.
     image : Volume
-        As the model got it: a corrupted image is on its own grid, an attacked one on the model's.
+        The model's input: a corrupted image is on its own grid, an attacked one on the model's.
     truth : np.ndarray
-        (D, H, W) labels there.
+        (D, H, W) labels on the same grid.
     mean, variance : np.ndarray
-        (K, D, H, W) moments of the class probabilities there.
+        (K, D, H, W) moments of the class probabilities on the same grid.
     seconds : float
-        That the answer took.
+        Time of the prediction.
     members : tuple of np.ndarray
         Class probabilities (K, D, H, W) of each member of an ensemble.
     """
@@ -74,154 +72,138 @@ class Answer:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A condition that an image cannot have, such as an SNR that is out of its reach."""
+    """A condition that cannot be applied to an image, such as an SNR that is out of reach."""
 
     condition: str
     reason: str
 
 
 def verify_case(
-    subject: EvaluatedModel,
-    image: Volume,
-    label: Volume,
-    case: str,
-    suite: Suite,
-    seed: int,
-    device: str = "cpu",
-    sources: Mapping[str, EvaluatedModel] | None = None,
+    evaluated: EvaluatedModel, image: Volume, label: Volume, case: str, protocol: Protocol
 ) -> Iterator[Record]:
-    """Put one image under every condition and measure each answer.
+    """Put one image under every condition and measure each prediction.
 
     Parameters
     ----------
-    subject, image, label, case, suite, seed, device, sources
-        As `answers` takes them.
+    evaluated, image, label, case, protocol
+        As for `predictions`.
 
     Yields
     ------
     dict
-        What `assess` says, with ``condition``, ``snr_db``, ``strength`` and ``seconds``; or ``condition`` and
-        why it was ``skipped``.
+        The record of `assess` with ``condition``, ``snr_db``, ``strength`` and ``seconds``; or ``condition``
+        and why it was ``skipped``.
     """
-    unions = unions_of(subject)
-    for answer in answers(subject, image, label, case, suite, seed, device, sources):
-        if isinstance(answer, Skipped):
-            yield {"condition": answer.condition, "skipped": answer.reason}
+    for prediction in predictions(evaluated, image, label, case, protocol):
+        if isinstance(prediction, Skipped):
+            yield {"condition": prediction.condition, "skipped": prediction.reason}
             continue
-        record = assess(answer.mean, answer.variance, answer.truth, answer.image.spacing, unions)
-        if answer.members:
-            record["scores"]["pairwise_dice"] = disagreement(answer.members)
-        header = {name: getattr(answer, name) for name in ("condition", "snr_db", "strength", "seconds")}
+        record = assess(
+            prediction.mean,
+            prediction.variance,
+            prediction.truth,
+            prediction.image.spacing,
+            evaluated.unions,
+        )
+        if prediction.members:
+            record["scores"]["pairwise_dice"] = disagreement(prediction.members)
+        header = {name: getattr(prediction, name) for name in ("condition", "snr_db", "strength", "seconds")}
         yield {**header, **record}
 
 
-def answers(
-    subject: EvaluatedModel,
-    image: Volume,
-    label: Volume,
-    case: str,
-    suite: Suite,
-    seed: int,
-    device: str = "cpu",
-    sources: Mapping[str, EvaluatedModel] | None = None,
-) -> Iterator[Answer | Skipped]:
-    """What a model makes of one image under every condition.
+def predictions(
+    evaluated: EvaluatedModel, image: Volume, label: Volume, case: str, protocol: Protocol
+) -> Iterator[Prediction | Skipped]:
+    """Predict one image under every condition.
 
     Parameters
     ----------
-    subject : Subject
-        Whose model is a `LoadedModel`, or every condition would load it anew.
+    evaluated : EvaluatedModel
+        Its model, and those of the protocol's sources, are `LoadedModel`, or every condition would load them
+        again.
     image, label : Volume
-        As they are on the disk; the label never changes.
+        As stored; the label never changes.
     case : str
-        The image's name, which its random numbers depend on.
-    suite : Suite
+        The image's name, on which its random numbers depend.
+    protocol : Protocol
         The conditions.
-    seed : int
-        Of the whole verification.
-    device : str
-        Where the network runs.
-    sources : mapping of str to Subject, optional
-        The models that `attacks.Transfer` names, loaded too; they know images as the subject does.
+
+    Raises
+    ------
+    ImageError
+        The clean image cannot be segmented.
     """
-    truth, own = remap(label.array, subject.label_map)[0], seed_of(case, seed)
+    truth, seed = remap(label.array, evaluated.label_map)[0], seed_of(case, protocol.seed)
     try:
-        clean = _answer(subject, Corrupted(image, None, 0.0), CLEAN, truth, device)
+        clean = _predict(evaluated, Corrupted(image, None, 0.0), CLEAN, truth, protocol.device)
     except ImageError as error:
         raise ImageError(f"{case}: {error}") from error
     yield clean
-    for corruption in suite.corruptions:
-        try:  # what an image becomes can be out of reach, or nothing that a model can be given
-            answer = _answer(subject, corrupt(image, corruption, own, truth), corruption.key, truth, device)
+    for corruption in protocol.suite.corruptions:
+        try:  # the corruption can be out of reach, or its result unusable
+            corrupted = corrupt(image, corruption, seed, truth)
+            prediction = _predict(evaluated, corrupted, corruption.key, truth, protocol.device)
         except (OptionError, ImageError) as error:
             yield Skipped(corruption.key, str(error))
             continue
-        yield answer
-    if suite.attacks:
-        yield from _attacked(subject, image, label.with_array(truth[None]), suite, own, device, sources or {})
+        yield prediction
+    if protocol.suite.attacks:
+        yield from _attacked(evaluated, image, label, seed, protocol)
 
 
-def _answer(
-    subject: EvaluatedModel, seen: Corrupted, condition: str, truth: np.ndarray, device: str
-) -> Answer:
+def seed_of(case: str, seed: int) -> int:
+    """Seed of one image: the same for every model, different from that of any other image."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {case}".encode()).digest()[:4], "big")
+
+
+def _predict(
+    evaluated: EvaluatedModel, changed: Corrupted, condition: str, truth: np.ndarray, device: str
+) -> Prediction:
     start = time.perf_counter()
-    if has_members(subject.model.network()):
-        moments, *members = passed_and_back(seen.image, subject.model, device)
+    if has_members(evaluated.model.network()):
+        moments, *members = restored_member_moments(changed.image, evaluated.model, device)
     else:
-        moments, members = class_moments(seen.image, subject.model, SegmentOptions(device=device)), []
+        moments, members = class_moments(changed.image, evaluated.model, SegmentOptions(device=device)), []
     seconds = time.perf_counter() - start
-    own = tuple(mean for mean, _ in members)
-    return Answer(condition, seen.snr_db, seen.strength, seen.image, truth, *moments, seconds, own)
-
-
-def unions_of(subject: EvaluatedModel) -> Mapping[str, Sequence[int]]:
-    """Labels of every structure and region."""
-    structures = {name: (index,) for index, name in enumerate(subject.structures, start=1)}
-    return {**structures, **subject.regions}
+    means = tuple(mean for mean, _ in members)
+    return Prediction(
+        condition, changed.snr_db, changed.strength, changed.image, truth, *moments, seconds, means
+    )
 
 
 def _attacked(
-    subject: EvaluatedModel,
-    image: Volume,
-    label: Volume,
-    suite: Suite,
-    seed: int,
-    device: str,
-    sources: Mapping[str, EvaluatedModel],
-) -> Iterator[Answer | Skipped]:
-    """On the model's grid: the attack changes what the network sees."""
-    patch_shape = subject.model.description.patch_shape
-    clean = prepare_image(image, subject.model.description)
-    truth = orient(label, subject.model.description.input.orientation)
-    if truth.array.shape[1:] != clean.array.shape[1:]:
-        truth = resample(truth, clean.spacing, "nearest")
-    for each in suite.attacks:
-        how, source = _made_with(each, subject, sources)
-        if how.targeted and not (truth.array == how.source).any():
-            yield Skipped(each.key, f"the image has no voxel of label {how.source}")
+    evaluated: EvaluatedModel, image: Volume, label: Volume, seed: int, protocol: Protocol
+) -> Iterator[Prediction | Skipped]:
+    """On the model's grid: an attack changes the network's input."""
+    patch_shape, device = evaluated.model.description.patch_shape, protocol.device
+    clean, truth = on_model_grid(evaluated, image, label)
+    for each in protocol.suite.attacks:
+        made, source = _made_with(each, evaluated, protocol.sources)
+        if made.targeted and not (truth.array == made.source).any():
+            yield Skipped(each.key, f"the image has no voxel of label {made.source}")
             continue
         attacker, window = volume_network(source.model.network()), source.model.description.patch_shape
-        changed = attack(attacker.to(device), clean.array, truth.array, how, window, seed, device)
+        changed = attack(attacker.to(device), clean.array, truth.array, made, window, seed, device)
         start = time.perf_counter()
-        moments, *members = _passed(changed.image, subject, patch_shape, device)
+        moments, *members = _moments(changed.image, evaluated, patch_shape, device)
         seconds = time.perf_counter() - start
         snr_db, seen = _finite(changed.snr_db), clean.with_array(changed.image)
-        own = tuple(mean for mean, _ in members)
-        yield Answer(each.key, snr_db, how.epsilon, seen, truth.array[0], *moments, seconds, own)
+        means = tuple(mean for mean, _ in members)
+        yield Prediction(each.key, snr_db, made.epsilon, seen, truth.array[0], *moments, seconds, means)
 
 
 def _made_with(
-    each: Attack | Transfer, subject: EvaluatedModel, sources: Mapping[str, EvaluatedModel]
+    each: Attack | Transfer, evaluated: EvaluatedModel, sources: Mapping[str, EvaluatedModel]
 ) -> tuple[Attack, EvaluatedModel]:
-    return (each.attack, sources[each.source]) if isinstance(each, Transfer) else (each, subject)
+    return (each.attack, sources[each.source]) if isinstance(each, Transfer) else (each, evaluated)
 
 
-def _passed(
-    array: np.ndarray, subject: EvaluatedModel, patch_shape: tuple[int, int, int], device: str
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    network = subject.model.network()
+def _moments(
+    array: np.ndarray, evaluated: EvaluatedModel, patch_shape: tuple[int, int, int], device: str
+) -> list[ModelMoments]:
+    network = evaluated.model.network()
     if has_members(network):
-        return passed(array, network, patch_shape, device)
+        return member_moments(array, network, patch_shape, device)
     return [sliding_window(array, volume_network(network), patch_shape, device=device)]
 
 
@@ -230,12 +212,12 @@ def _finite(value: float) -> float | None:
 
 
 def has_members(network: nn.Module) -> bool:
-    """Whether it is an ensemble of at least two."""
+    """Whether a network is an ensemble of at least two members."""
     return len(getattr(network, "members", ())) > 1
 
 
-class Together(nn.Module):
-    """An ensemble that tells its members' probabilities behind its own: K classes, then K of each member.
+class EnsembleWithMembers(nn.Module):
+    """An ensemble that returns its members' probabilities after its own: K classes, then K of each member.
 
     Parameters
     ----------
@@ -249,14 +231,14 @@ class Together(nn.Module):
 
     @property
     def size_divisor(self) -> int:
-        """As the ensemble's."""
+        """That of the ensemble."""
         return self.ensemble.size_divisor
 
     def class_moments(self, x: Tensor) -> ClassMoments:
         """Moments (B, K (1 + members), ...); the variance of a member is 0."""
         logits: list[Tensor] = []
         hooks = [
-            member.register_forward_hook(lambda _, __, answer: logits.append(answer))
+            member.register_forward_hook(lambda _, __, output: logits.append(output))
             for member in self.ensemble.members
         ]
         try:
@@ -271,15 +253,15 @@ class Together(nn.Module):
         )
 
 
-def passed(
+def member_moments(
     array: np.ndarray, network: nn.Module, patch_shape: tuple[int, int, int], device: str
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Moments (K, D, H, W) on the model's grid: those of the ensemble first, then those of each member.
+) -> list[ModelMoments]:
+    """Moments on the model's grid: those of the ensemble first, then those of each member.
 
     Parameters
     ----------
     array : np.ndarray
-        (C, D, H, W) as the network knows it.
+        (C, D, H, W), prepared for the network.
     network : nn.Module
         See `has_members`.
     patch_shape : tuple of int
@@ -287,30 +269,32 @@ def passed(
     device : str
         Where it runs.
     """
-    together = volume_network(Together(network))
+    together = volume_network(EnsembleWithMembers(network))
     moments = sliding_window(array, together, patch_shape, device=device)
     return list(zip(*(np.split(each, 1 + len(network.members)) for each in moments), strict=True))
 
 
-def passed_and_back(image: Volume, model: Model, device: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The same of an image as it is on the disk, on its own grid."""
+def restored_member_moments(image: Volume, model: Model, device: str) -> list[ModelMoments]:
+    """`member_moments` of an image as stored, on its own grid."""
     description = model.description
     prepared = prepare_image(image, description)
     own, target = Grid.of(prepared), Grid.of(image)
-    found = passed(prepared.array, model.network(), description.patch_shape, device)
+    found = member_moments(prepared.array, model.network(), description.patch_shape, device)
     return [restorer(*moments, own, target).rows(0, target.shape[0]) for moments in found]
 
 
 def disagreement(probabilities: list[np.ndarray]) -> float:
-    """One less the members' mean pairwise Dice, mean over structures: a score that is hard to beat.
-
-    Zenk et al., "Comparative benchmarking of failure detection methods in medical image segmentation", MedIA
-    101, 2025.
+    """One less the members' mean pairwise Dice, averaged over structures: a score that is hard to beat.
 
     Parameters
     ----------
     probabilities : list of np.ndarray
         (K, D, H, W) of each member.
+
+    References
+    ----------
+    Zenk et al., "Comparative benchmarking of failure detection methods in medical image segmentation", MedIA
+    101, 2025.
     """
     masks = [each.argmax(axis=0) for each in probabilities]
     labels = range(1, len(probabilities[0]))

@@ -1,7 +1,7 @@
 """The models under test: runs, bundles, ensembles and variants, some with a cross-fitted temperature.
 
 For cross-fitting the patients are split in two halves by a seed. The scales for one half are fitted on the
-other, so that no patient has a part in the temperature that it is evaluated with, and all are evaluated.
+other, so that no patient contributes to the temperature that it is evaluated with, and all are evaluated.
 """
 
 from __future__ import annotations
@@ -14,60 +14,63 @@ from typing import Any
 import numpy as np
 import torch
 
-from trustseg_training.dataset import Case, Inspector, known_values, remap
+from trustseg_training.dataset import Case
 from trustseg_training.evaluation import (
     EnsembleModel,
     EvaluatedModel,
     load_evaluated_ensemble,
     load_evaluated_model,
+    on_model_grid,
+    read_case,
     variant_of,
 )
 from trustseg_training.evaluation.near_voxels import collect
 from trustseg_training.evaluation.temperature_scaling import LIMITS, fit_scales
 from trustseg_training.training import BEST
-from TrustSegLib.errors import ImageError, OptionError
-from TrustSegLib.imaging import orient, resample
+from TrustSegLib.errors import OptionError
 from TrustSegLib.inference.device import choose_device
-from TrustSegLib.inference.prediction import prepare_image
+
+#: Ending of the name of a model with a cross-fitted temperature.
+ENDING = "+T"
 
 
 @dataclass(frozen=True)
 class ModelSelection:
-    """Who is judged, by folders and names.
+    """The models to evaluate, by folders and names.
 
     Attributes
     ----------
     models : sequence of Path
         Run folders, bundles or names of bundled models.
     ensembles : mapping of str to sequence of Path
-        Runs that are the members of one ensemble, by its name.
+        Member runs of each ensemble, by its name.
     variants : mapping of str to (Path, str)
-        A run and the propagation it is passed through with, by the variant's name.
-    tempered : sequence of str
-        Names of subjects that are judged with a cross-fitted temperature too.
+        A run and its propagation, by the variant's name.
+    temperature_scaled : sequence of str
+        Names of models that are also evaluated with a cross-fitted temperature.
     checkpoint : str
-        Of all runs, `run.BEST` or `run.LAST`; a bundle has one set of weights.
+        Of all runs: `BEST` or `LAST`; a bundle has only one set of weights.
     """
 
     models: Sequence[Path]
     ensembles: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     variants: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
-    tempered: Sequence[str] = ()
+    temperature_scaled: Sequence[str] = ()
     checkpoint: str = BEST
 
     @property
     def words(self) -> list[str]:
-        """What a command says of them; places by their last name."""
+        """Arguments of the command that selects them; paths by their last component."""
         words = [path.name for path in self.models]
         for name, runs in self.ensembles.items():
             words += ["--ensemble", name, *(run.name for run in runs)]
         for name, (run, propagation) in self.variants.items():
             words += ["--variant", f"{name}={run.name}:{propagation}"]
-        words += ["--temperature", *self.tempered] if self.tempered else []
+        words += ["--temperature", *self.temperature_scaled] if self.temperature_scaled else []
         return words + ([] if self.checkpoint == BEST else ["--checkpoint", Path(self.checkpoint).stem])
 
     def load(self) -> list[EvaluatedModel]:
-        """All but those with a temperature, which needs the data.
+        """Load all models except those with a temperature, which needs the data.
 
         Raises
         ------
@@ -85,24 +88,24 @@ class ModelSelection:
 
 
 def with_temperatures(
-    subjects: Sequence[EvaluatedModel],
+    models: Sequence[EvaluatedModel],
     names: Sequence[str],
     cases: Mapping[str, Sequence[Case]],
     seed: int,
     device: str,
 ) -> list[EvaluatedModel]:
-    """The subjects, and behind them those of these names with a cross-fitted temperature.
+    """The models, followed by those of these names with a cross-fitted temperature.
 
     Raises
     ------
     OptionError
-        There is no subject of a name, or it can have no temperature.
+        There is no model of a name, or it cannot have a temperature.
     """
-    known = {subject.name: subject for subject in subjects}
+    known = {evaluated.name: evaluated for evaluated in models}
     for name in names:
         if name not in known:
             raise OptionError(f"temperature {name}: no such model; name one of {', '.join(known)}")
-    return [*subjects, *(cross_fitted(known[name], cases[name], seed, device) for name in names)]
+    return [*models, *(cross_fitted(known[name], cases[name], seed, device) for name in names)]
 
 
 def parse_variant(text: str) -> tuple[str, tuple[Path, str]]:
@@ -111,7 +114,7 @@ def parse_variant(text: str) -> tuple[str, tuple[Path, str]]:
     Raises
     ------
     OptionError
-        It is not of that form, or the name leads out of a folder.
+        The form is wrong, or the name is no plain folder name.
     """
     name, _, rest = text.partition("=")
     run, _, propagation = rest.rpartition(":")
@@ -122,12 +125,12 @@ def parse_variant(text: str) -> tuple[str, tuple[Path, str]]:
 
 
 def parse_group(words: Sequence[str], option: str) -> tuple[str, list[str]]:
-    """A name and what belongs to it, of an option's words.
+    """Split an option's words into a name and its members.
 
     Raises
     ------
     OptionError
-        Fewer than two things belong to it, or the name of an ensemble leads out of a folder.
+        There are fewer than two members, or the name of an ensemble is no plain folder name.
     """
     if len(words) < 3:
         raise OptionError(f"{option} {' '.join(words)}: give a name and at least two of its members")
@@ -137,17 +140,14 @@ def parse_group(words: Sequence[str], option: str) -> tuple[str, list[str]]:
 
 
 def _check_name(name: str, option: str) -> None:
-    """A folder of the output is named so."""
+    """The name becomes a folder of the output."""
     if not name or name == "." or any(each in name for each in ("/", "\\", "..")):
         raise OptionError(f"{option} {name!r}: no name of a folder; choose one without / and \\ and ..")
 
 
-ENDING = "+T"
-
-
-def tempered(models: Sequence[str]) -> bool:
-    """Whether all of these models, by name, have a temperature from the other half of the patients."""
-    return all(model.endswith(ENDING) for model in models)
+def temperature_scaled(names: Sequence[str]) -> bool:
+    """Whether all models of these names have a temperature from the other half of the patients."""
+    return all(name.endswith(ENDING) for name in names)
 
 
 def halves(patients: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
@@ -156,7 +156,7 @@ def halves(patients: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
     Raises
     ------
     OptionError
-        There is one patient only.
+        There is only one patient.
     """
     named = sorted(set(patients))
     if len(named) < 2:
@@ -166,16 +166,16 @@ def halves(patients: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
 
 
 def cross_fitted(
-    subject: EvaluatedModel, cases: Sequence[Case], seed: int, device: str = "cpu"
+    evaluated: EvaluatedModel, cases: Sequence[Case], seed: int, device: str = "cpu"
 ) -> EvaluatedModel:
-    """The subject with a temperature, and a variance scale where it has one, of the other half's patients.
+    """A model with temperature, and variance scale if it has one, from the other half of the patients.
 
     Parameters
     ----------
-    subject : Subject
-        A run or an ensemble of runs; a calibration that it has already is left out.
+    evaluated : EvaluatedModel
+        A run or an ensemble of runs; its own calibration is left out.
     cases : sequence of Case
-        What it is judged on.
+        That it is evaluated on.
     seed : int
         Of the halves.
     device : str
@@ -183,23 +183,25 @@ def cross_fitted(
 
     Returns
     -------
-    Subject
-        Named like the other, with ``+T``.
+    EvaluatedModel
+        With the same name and ``+T``.
 
     Raises
     ------
     OptionError
         It is neither a run nor an ensemble of runs, or a half has no structure.
     """
-    if subject.run is None:
-        raise OptionError(f"{subject.name}: only runs and ensembles of runs can get a temperature; name one")
-    name, plain = subject.name + ENDING, _with_scales(subject, subject.name, {})
+    if evaluated.run is None:
+        raise OptionError(
+            f"{evaluated.name}: only runs and ensembles of runs can get a temperature; name one"
+        )
+    name, plain = evaluated.name + ENDING, _with_scales(evaluated, evaluated.name, {})
     parts = halves([case.patient for case in cases], seed)
     models = {}
-    for judged, fitted in (parts, parts[::-1]):
+    for tested, fitted in (parts, parts[::-1]):
         found = _scales(plain, [case for case in cases if case.patient in fitted], device)
-        models |= dict.fromkeys(judged, _with_scales(subject, name, found).model)
-    return replace(subject, name=name, model=models[parts[0][0]], models=models)
+        models |= dict.fromkeys(tested, _with_scales(evaluated, name, found).model)
+    return replace(evaluated, name=name, model=models[parts[0][0]], models=models)
 
 
 def _scales(plain: EvaluatedModel, cases: Sequence[Case], device: str) -> dict[str, float]:
@@ -212,31 +214,22 @@ def _scales(plain: EvaluatedModel, cases: Sequence[Case], device: str) -> dict[s
     return {key: getattr(found, key) for key in LIMITS if getattr(found, key) is not None}
 
 
-def _with_scales(subject: EvaluatedModel, name: str, scales: dict[str, Any]) -> EvaluatedModel:
-    """These scales instead of those that it has."""
-    if isinstance(subject.model, EnsembleModel):
-        kept = {key: value for key, value in subject.model.options.items() if key not in LIMITS}
-        return replace(subject, name=name, model=replace(subject.model, options={**kept, **scales}))
-    bare = subject.run.configuration
+def _with_scales(evaluated: EvaluatedModel, name: str, scales: dict[str, Any]) -> EvaluatedModel:
+    """The model with these scales instead of its own."""
+    if isinstance(evaluated.model, EnsembleModel):
+        kept = {key: value for key, value in evaluated.model.options.items() if key not in LIMITS}
+        return replace(evaluated, name=name, model=replace(evaluated.model, options={**kept, **scales}))
+    bare = evaluated.run.configuration
     kept = {key: value for key, value in bare.family_options.items() if key not in LIMITS}
-    run = replace(subject.run, configuration=replace(bare, family_options=kept))
-    return variant_of(replace(subject, run=run), name, options=scales)
+    run = replace(evaluated.run, configuration=replace(bare, family_options=kept))
+    return variant_of(replace(evaluated, run=run), name, options=scales)
 
 
-def _samples(subject: EvaluatedModel, cases: Sequence[Case]) -> Iterator[dict[str, torch.Tensor]]:
-    """Images as the network knows them, (C, D, H, W), and labels (1, D, H, W)."""
-    description = subject.model.description
-    known = known_values(subject.label_map, len(subject.structures) + 1)
+def _samples(evaluated: EvaluatedModel, cases: Sequence[Case]) -> Iterator[dict[str, torch.Tensor]]:
+    """Images prepared for the network, (C, D, H, W), and labels (1, D, H, W)."""
     for case in cases:
-        checks = Inspector(description.channels, known)
-        volumes = checks.read(case)
-        if volumes is None:
-            raise ImageError("; ".join(checks.problems))
-        image, label = (
-            prepare_image(volumes[0], description),
-            orient(volumes[1], description.input.orientation),
-        )
-        if label.array.shape[1:] != image.array.shape[1:]:
-            label = resample(label, image.spacing, "nearest")
-        truth = remap(label.array, subject.label_map)
-        yield {"image": torch.from_numpy(image.array), "label": torch.from_numpy(truth.astype(np.int64))}
+        image, truth = on_model_grid(evaluated, *read_case(evaluated, case))
+        yield {
+            "image": torch.from_numpy(image.array),
+            "label": torch.from_numpy(truth.array.astype(np.int64)),
+        }

@@ -1,4 +1,4 @@
-"""What was measured so far: one file for each model and case, so that a stopped robustness test goes on."""
+"""Measured parts of a robustness test, a file for each model and case: a stopped test resumes from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ from trustseg_training.evaluation import EvaluatedModel, inference_settings
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report.files import write_atomically
 
-from .suite import Suite
+from .suite import Protocol
 
 FOLDER = "parts"
 
-#: Raised when what is measured changes: older parts are made again.
+#: Increased when the measures change: older parts are measured again.
 VERSION = 4
 
-#: What no file name may have, on one system or another, or what stands for such a character already.
+#: Characters that some file system forbids, and the one that quotes them.
 _UNSAFE = re.compile(r"""[\x00-\x1f/\\:*?"<>|%]|^\.""")
 
 #: Bytes of a file name; most systems take 255, with ``.json``.
@@ -40,9 +40,9 @@ class Part:
     model, sha256 : str
         Name and hash of the model.
     case, patient : str
-        Whose image it is.
+        Name of the image and of its patient.
     key : str
-        Of all that the records depend on, the files of the case too.
+        Hash of all that the records depend on, including the files of the case.
     """
 
     model: str
@@ -52,33 +52,27 @@ class Part:
     key: str
 
     def path(self, output: Path) -> Path:
-        """Where its records are."""
+        """File of its records."""
         return output / FOLDER / _safe(self.model) / f"{_safe(self.case)}.json"
 
 
-def part_of(
-    subject: EvaluatedModel,
-    case: Case,
-    suite: Suite,
-    seed: int,
-    sources: Mapping[str, EvaluatedModel] | None = None,
-) -> Part:
-    """The part of a model and a case; ``sources`` are the models that attacks are transferred from.
+def part_of(evaluated: EvaluatedModel, case: Case, protocol: Protocol) -> Part:
+    """The part of a model and a case.
 
     Raises
     ------
     ImageError
-        A file of the case is gone.
+        A file of the case is missing.
     """
-    model = [subject.model.sha256, inference_settings(subject), sorted(subject.label_map.items())]
-    others = [[name, each.model.sha256, inference_settings(each)] for name, each in (sources or {}).items()]
-    measured = [VERSION, *model, suite.conditions, seed, case.identity(), *others]
+    model = [evaluated.model.sha256, inference_settings(evaluated), sorted(evaluated.label_map.items())]
+    others = [[name, each.model.sha256, inference_settings(each)] for name, each in protocol.sources.items()]
+    measured = [VERSION, *model, protocol.suite.conditions, protocol.seed, case.identity(), *others]
     key = hashlib.sha256(json.dumps(measured).encode()).hexdigest()
-    return Part(subject.name, subject.model.sha256, case.name, case.patient, key)
+    return Part(evaluated.name, evaluated.model.sha256, case.name, case.patient, key)
 
 
 def _safe(name: str) -> str:
-    """A name as that of a file: a case may be named by a path, which would lead out of the folder."""
+    """A name as a file name: a case may be named by a path, which would lead out of the folder."""
     plain = name if not _UNSAFE.search(name) else quote(name, safe="", errors="surrogateescape")
     plain = f"%2E{plain[1:]}" if plain.startswith(".") else plain
     if len(os.fsencode(plain)) <= _LONGEST:
@@ -87,16 +81,16 @@ def _safe(name: str) -> str:
 
 
 def is_done(part: Part, output: Path) -> bool:
-    """Whether its records are there and of this very model and suite."""
+    """Whether its records exist and belong to this model and suite."""
     return (found := read(part, output)) is not None and found["key"] == part.key
 
 
 def read(part: Part, output: Path) -> dict[str, Any] | None:
-    """What `write` wrote; None if it is not there, or damaged."""
+    """Content of the file that `write` wrote; None if it is missing or damaged."""
     try:
         found = json.loads(part.path(output).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None  # it is measured again
+        return None  # it will be measured again
     return found if isinstance(found, dict) and {"key", "records"} <= set(found) else None
 
 
@@ -106,7 +100,7 @@ def records_of(part: Part, output: Path) -> list[dict[str, Any]]:
     Raises
     ------
     OutputError
-        They are not there, or damaged, or of something else by now.
+        They are missing or damaged, or belong to something else by now.
     """
     found = read(part, output)
     if found is None or found["key"] != part.key:

@@ -1,7 +1,7 @@
-"""Seed variation: groups of networks that differ in their seed only, alone and against each other.
+"""Seed variation: groups of networks that differ only in their seed, and their differences.
 
 A group has means and ranges over its networks; a difference between groups, or of a group from a single
-model, has an interval for the choice of patients and of trainings.
+model, has an interval for the choice of patients and for seed variation.
 """
 
 from __future__ import annotations
@@ -16,21 +16,28 @@ import pandas
 
 from trustseg_training.config import FitConfiguration
 from trustseg_training.evaluation import EnsembleModel, EvaluatedModel, check_alike
-from trustseg_training.metrics.calibration_error import Reliability
+from trustseg_training.metrics.calibration_error import Reliability, expected_calibration_error
 from trustseg_training.metrics.statistics import difference_over_seeds
+from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.errors import OptionError
 
-from .models import tempered
-from .tables import Tables
+from .assessment import Record
+from .models import temperature_scaled
+from .summary import RANKING_MEASURES
+from .tables import Tables, patient_means
 
-Record = dict[str, Any]
+#: The uncertainty that is to detect wrong voxels.
+UNCERTAINTY = DEFAULT_MAP
 
 _MASKS = ("dice", "hd95_mm")
-_POOLED = ("failure_auroc", "aurc", "spearman")
+_MISSING = {"value": None, "low": None, "high": None, "patients": 0}
+
+_Columns = dict[str, dict[str, np.ndarray]]
+"""The columns of a measure, by model and patient."""
 
 
 def check_groups(groups: Mapping[str, Sequence[str]], models: Sequence[str]) -> None:
-    """Refuse a group of unknown models, one that is named like a model, and a network that is in two places.
+    """Refuse a group of unknown models, one with the name of a model, and a network in two groups.
 
     Raises
     ------
@@ -49,15 +56,15 @@ def check_groups(groups: Mapping[str, Sequence[str]], models: Sequence[str]) -> 
             taken[name] = group
 
 
-def check_trained_alike(groups: Mapping[str, Sequence[str]], subjects: Sequence[EvaluatedModel]) -> None:
-    """Refuse a group of runs that differ in more than their seed; of bundles and ensembles it is not known.
+def check_trained_alike(groups: Mapping[str, Sequence[str]], models: Sequence[EvaluatedModel]) -> None:
+    """Refuse a group of runs that differ in more than their seed; for bundles and ensembles it is unknown.
 
     Raises
     ------
     OptionError
         Naming the group, the run and the difference.
     """
-    named = {subject.name: subject for subject in subjects}
+    named = {evaluated.name: evaluated for evaluated in models}
     for group, names in groups.items():
         found = [named[name] for name in names]
         if any(each.run is None or isinstance(each.model, EnsembleModel) for each in found):
@@ -70,12 +77,12 @@ def check_trained_alike(groups: Mapping[str, Sequence[str]], subjects: Sequence[
 
 
 def over_seeds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Record]:
-    """Mean, least and largest value over the networks of each group.
+    """Mean, smallest and largest value over the networks of each group.
 
     Parameters
     ----------
     summary : mapping
-        What `summary.summarize` says.
+        Result of `summary.summarize`.
     groups : mapping of str to sequence of str
         Names of models, by the name of their group.
 
@@ -85,7 +92,7 @@ def over_seeds(summary: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) 
         By group: ``models``; ``dice[condition][structure]``, ``hd95_mm[condition][structure]``,
         ``calibration[condition][measure]``, ``detection[condition][uncertainty][measure]`` and
         ``pool[score][measure]`` with ``mean``, ``low``, ``high`` and ``seeds``, the number of networks that
-        have a value. What a network lacks, such as a condition, is left out.
+        have a value. What some network lacks, such as a condition, is left out.
     """
     return {group: _of_group(summary, list(names)) for group, names in groups.items()}
 
@@ -108,7 +115,7 @@ def _of_group(summary: Mapping[str, Any], names: list[str]) -> Record:
 def _joined(
     networks: Sequence[Mapping[str, Any]], join: Callable[[list[Mapping[str, Any]]], Record]
 ) -> dict[str, Record]:
-    """What all networks have, key by key."""
+    """Join what all networks have, key by key."""
     shared = [key for key in networks[0] if all(key in each for each in networks)]
     return {key: join([each[key] for each in networks]) for key in shared}
 
@@ -128,7 +135,7 @@ def _detection(networks: Sequence[Mapping[str, Any]]) -> dict[str, Record]:
 
 
 def _ranking(networks: Sequence[Mapping[str, Any]]) -> dict[str, Record]:
-    return {measure: _spread([each.get(measure) or {} for each in networks]) for measure in _POOLED}
+    return {measure: _spread([each.get(measure) or {} for each in networks]) for measure in RANKING_MEASURES}
 
 
 def _spread(found: Sequence[Mapping[str, Any]]) -> Record:
@@ -139,19 +146,10 @@ def _spread(found: Sequence[Mapping[str, Any]]) -> Record:
     return {"mean": float(np.mean(known)), "low": min(known), "high": max(known), "seeds": len(known)}
 
 
-#: Which uncertainty is to find the wrong voxels: that of the pictures.
-UNCERTAINTY = "error_probability"
-
-#: The columns of a measure, by model and patient.
-_Columns = dict[str, dict[str, np.ndarray]]
-
-_MISSING = {"value": None, "low": None, "high": None, "patients": 0}
-
-
 def differences(tables: Tables, groups: Mapping[str, Sequence[str]]) -> list[Record]:
-    """Every group less each later one, and less each model that is in no group.
+    """Each group less each later one, and less each model outside the groups.
 
-    Those with a temperature (``+T``) are compared with each other, and so are those without.
+    Models with a temperature (``+T``) are compared only with each other, and so are those without.
 
     Parameters
     ----------
@@ -163,11 +161,11 @@ def differences(tables: Tables, groups: Mapping[str, Sequence[str]]) -> list[Rec
     Returns
     -------
     list of dict
-        ``first`` and ``second``, what is compared; ``networks``, how many each of them has, so that with 1
-        on a side its training is not drawn; ``conditions[condition]`` with
+        ``first`` and ``second``, what is compared; ``networks``, how many each of them has: with 1 on a side
+        the interval lacks its seed variation; ``conditions[condition]`` with
         ``structures[structure]["dice"]``, ``calibration["ece"]`` and
         ``detection["error_probability"]["auroc"]``, each with ``value``, ``low``, ``high`` and ``patients``:
-        those who have a value of every network on both sides.
+        those who have a value for every network on both sides.
     """
     if not groups:
         return []
@@ -187,17 +185,17 @@ def differences(tables: Tables, groups: Mapping[str, Sequence[str]]) -> list[Rec
 def _pairs(
     models: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[tuple[str, list[str]], tuple[str, list[str]]]]:
-    """(name, networks) of both sides."""
+    """Name and networks of both sides of each difference."""
     members = {name for names in groups.values() for name in names}
     several = [(group, list(names)) for group, names in groups.items()]
     single = [(model, [model]) for model in models if model not in members]
     for first, second in (*combinations(several, 2), *product(several, single)):
-        if tempered(first[1]) == tempered(second[1]):
+        if temperature_scaled(first[1]) == temperature_scaled(second[1]):
             yield first, second
 
 
 def _read(tables: Tables, condition: str) -> Record:
-    """Everything that is compared under one condition."""
+    """All values that are compared under one condition."""
     rows = tables.structures[tables.structures["condition"] == condition]
     cases = tables.cases[tables.cases["condition"] == condition]
     return {
@@ -218,7 +216,7 @@ def _compared(found: Record, ours: list[str], theirs: list[str]) -> Record:
 
 
 def _difference(columns: _Columns, ours: list[str], theirs: list[str], **options) -> Record:
-    """Of the patients whom every network has a value of."""
+    """Difference over the patients for whom every network has a value."""
     known = [set(columns.get(name, ())) for name in (*ours, *theirs)]
     patients = sorted(set.intersection(*known))
     if not patients:
@@ -228,30 +226,28 @@ def _difference(columns: _Columns, ours: list[str], theirs: list[str], **options
 
 
 def _means(rows: pandas.DataFrame, measure: str) -> _Columns:
-    """One column: a patient's mean over cases."""
+    """One column: each patient's mean over cases."""
     if measure not in rows:
         return {}
-    values = rows.assign(value=rows[measure].astype(float)).groupby(["model", "patient"])["value"].mean()
-    found: _Columns = {}
-    for (model, patient), value in values.dropna().items():
-        found.setdefault(model, {})[patient] = np.array([value])
-    return found
+    return {
+        model: {patient: np.array([value]) for patient, value in patient_means(part, measure).items()}
+        for model, part in rows.groupby("model")
+    }
 
 
 def _gaps(cases: pandas.DataFrame, sums: Mapping[tuple[str, str, str], Reliability]) -> _Columns:
-    """A patient's voxels, then by bin how many more of them are right than their confidence says."""
+    """A patient's voxels, then by bin the correct ones less the sum of their confidences."""
     found: _Columns = {}
     for model, condition, case, patient in cases[["model", "condition", "case", "patient"]].itertuples(
         index=False
     ):
         one = sums[model, condition, case]
         if one.voxels:
-            gaps = np.subtract(one.correct, one.confidence_sums)
             of_model = found.setdefault(model, {})
-            of_model[patient] = of_model.get(patient, 0) + np.array([one.voxels, *gaps])
+            of_model[patient] = of_model.get(patient, 0) + np.array([one.voxels, *one.gaps])
     return found
 
 
 def _ece(means: np.ndarray) -> np.ndarray:
-    """`Reliability.ece` of the columns of `_gaps`: adding patients up or averaging them gives the same."""
-    return np.abs(means[..., 1:]).sum(axis=-1) / means[..., 0]
+    """ECE of the columns of `_gaps`; sums and means over patients give the same."""
+    return expected_calibration_error(means[..., 1:], means[..., 0])

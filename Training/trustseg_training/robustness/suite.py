@@ -1,15 +1,15 @@
-"""Which corruptions and attacks a model is put under."""
+"""Suites: the corruptions and attacks that models are tested under, and how they are applied."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trustseg_training import attacks, corruptions, suites
 from trustseg_training.config.yaml_file import opened, settings_of_node
+from trustseg_training.evaluation import EvaluatedModel
 from TrustSegLib.errors import OptionError
-
-CLEAN = "clean"
 
 _KNOWN = {"title": str, "corruptions": tuple[str, ...], "attacks": tuple[str, ...]}
 
@@ -21,12 +21,12 @@ class Suite:
     Attributes
     ----------
     name, title : str
-        Of the file, and for the report's head.
+        Name of the file; title for the report.
     corruptions : tuple of Corruption
-        Of the image as it is on the disk.
+        Of the image as stored.
     attacks : tuple of Attack or Transfer
-        On the image as the network knows it; each model is attacked through its own prediction, but where
-        the attack is a transferred one.
+        On the network's input; each model is attacked through its own prediction, unless the attack is
+        transferred.
     """
 
     name: str
@@ -43,11 +43,34 @@ class Suite:
     @property
     def conditions(self) -> tuple[str, ...]:
         """Keys of all conditions, in their order."""
-        return (CLEAN, *(each.key for each in (*self.corruptions, *self.attacks)))
+        return (corruptions.CLEAN, *(each.key for each in (*self.corruptions, *self.attacks)))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The conditions that images are put under, and how.
+
+    Attributes
+    ----------
+    suite : Suite
+        The conditions.
+    seed : int
+        Of all corruptions and attacks.
+    device : str
+        Where the networks run.
+    sources : mapping of str to EvaluatedModel
+        The models that attacks are transferred from, see `attacks.Transfer`; they prepare images as the
+        evaluated model does.
+    """
+
+    suite: Suite
+    seed: int
+    device: str = "cpu"
+    sources: Mapping[str, EvaluatedModel] = field(default_factory=dict)
 
 
 def load_suite(name: str) -> Suite:
-    """A suite that ships, by name, or one of a YAML file.
+    """Load a suite that ships, by name, or one from a YAML file.
 
     Parameters
     ----------
@@ -57,7 +80,7 @@ def load_suite(name: str) -> Suite:
     Raises
     ------
     OptionError
-        There is none of this name, or something in its file is not valid: with its line.
+        There is no suite of this name, or its file has an invalid line.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else suites.path_of(name)
     with opened(path) as (loader, node):
@@ -76,3 +99,22 @@ def load_suite(name: str) -> Suite:
     if repeated:
         raise OptionError(f"{path}: {repeated[0]} is in it twice; keep one")
     return suite
+
+
+def load_suites(names: Sequence[str]) -> Suite:
+    """Load several suites as one; a condition of several of them is measured once.
+
+    Raises
+    ------
+    OptionError
+        See `load_suite`.
+    """
+    found = [load_suite(name) for name in names]
+    if len(found) == 1:
+        return found[0]
+    return Suite(
+        "+".join(suite.name for suite in found),
+        "; ".join(suite.title for suite in found),
+        tuple(dict.fromkeys(each for suite in found for each in suite.corruptions)),
+        tuple(dict.fromkeys(each for suite in found for each in suite.attacks)),
+    )

@@ -1,4 +1,4 @@
-"""The records of a robustness test as tables, one row per structure and one per case."""
+"""The records of a robustness test as tables: a row for each structure, and one for each case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from TrustSegLib.report.files import write_atomically
 
 from . import parts
 
-_OF = ("model", "condition", "case", "patient")
+#: Calibration measures of `Reliability`.
+CALIBRATION_MEASURES = ("ece", "brier", "nll")
+
+_KEYS = ("model", "condition", "case", "patient")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Tables:
     reliability : dict
         Sums near the structures of each (model, condition, case).
     skipped : list of dict
-        ``model``, ``condition``, ``case``, ``patient`` and why the image cannot have the condition.
+        ``model``, ``condition``, ``case``, ``patient`` and why the condition cannot be applied.
     """
 
     structures: pandas.DataFrame
@@ -40,9 +43,7 @@ class Tables:
     skipped: list[dict[str, str]]
 
     def write(self, folder: Path) -> None:
-        """Write ``structures.csv`` and ``cases.csv``, the latter with the sums of `Reliability`.
-
-        Each is written whole or not at all.
+        """Write ``structures.csv`` and ``cases.csv``, each whole or not at all.
 
         Raises
         ------
@@ -55,12 +56,12 @@ class Tables:
 
 
 def tables_of(measured: Sequence[parts.Part], output: Path) -> Tables:
-    """Read the parts, all of which are there.
+    """Read all parts into tables.
 
     Raises
     ------
     OutputError
-        One is not, or it cannot be read: the tables would lack it without a word.
+        A part is missing or cannot be read: the tables would silently lack it.
     """
     structures: list[dict[str, Any]] = []
     cases: list[dict[str, Any]] = []
@@ -68,7 +69,7 @@ def tables_of(measured: Sequence[parts.Part], output: Path) -> Tables:
     skipped: list[dict[str, str]] = []
     for part in measured:
         for record in parts.records_of(part, output):
-            header = dict(zip(_OF, (part.model, record["condition"], part.case, part.patient), strict=True))
+            header = dict(zip(_KEYS, (part.model, record["condition"], part.case, part.patient), strict=True))
             if "skipped" in record:
                 skipped.append({**header, "reason": record["skipped"]})
                 continue
@@ -76,6 +77,16 @@ def tables_of(measured: Sequence[parts.Part], output: Path) -> Tables:
             cases.append({**header, **_case_row(record)})
             sums[part.model, record["condition"], part.case] = Reliability(**record["reliability"])
     return Tables(pandas.DataFrame(structures), pandas.DataFrame(cases), sums, skipped)
+
+
+def selected(table: pandas.DataFrame, model: str, condition: str) -> pandas.DataFrame:
+    """Rows of one model under one condition."""
+    return table[(table["model"] == model) & (table["condition"] == condition)]
+
+
+def patient_means(rows: pandas.DataFrame, column: str) -> pandas.Series:
+    """Mean of a column over the rows of each patient, by patient; without patients that have no value."""
+    return rows.assign(value=rows[column].astype(float)).groupby("patient")["value"].mean().dropna()
 
 
 def _case_row(record: dict[str, Any]) -> dict[str, Any]:
@@ -88,4 +99,4 @@ def _case_row(record: dict[str, Any]) -> dict[str, Any]:
         for place, measures in places.items():
             row |= {f"{uncertainty}_{place}_{name}": value for name, value in measures.items()}
     calibration = Reliability(**record["reliability"])
-    return row | {name: getattr(calibration, name) for name in ("ece", "brier", "nll")}
+    return row | {name: getattr(calibration, name) for name in CALIBRATION_MEASURES}

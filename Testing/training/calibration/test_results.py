@@ -1,4 +1,4 @@
-"""What is kept of a model's answers, and the way of a calibration into a run and its bundles."""
+"""What is kept of a model's results, and the way of a calibration into a run and its bundles."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from trustseg_training.calibration import Fitted, collect_answers, conditions_of, with_input
-from trustseg_training.calibration import answers as answering
-from trustseg_training.calibration.answers import compare
+from trustseg_training.calibration import Fitted, collect_results, conditions_of, with_input
+from trustseg_training.calibration.results import compare, image_results
 from trustseg_training.cli import main
 from trustseg_training.evaluation import load_evaluated_model, read_fit
-from trustseg_training.evaluation.near_voxels import near_mask
 from trustseg_training.export import recalibrated
 from trustseg_training.export.calibration import TITLE, with_section
+from trustseg_training.metrics.neighborhood import near_structures
 from TrustSegLib.bundle import load_bundle
 from TrustSegLib.imaging import read_labels, read_volume
 from TrustSegLib.inference import SegmentOptions, segment
@@ -74,59 +73,59 @@ def _export(run: Path, bundle: Path, details: Path) -> int:
     return main(["export", str(run), "-o", str(bundle), "--details", str(details)])
 
 
-def test_answer_holds_what_the_segmentation_said_and_what_was_true(many, trained):
-    subject = load_evaluated_model(trained)
-    (clean, noisy) = collect_answers(subject, many, conditions_of(["gaussian-0dB"]), cases=1)
+def test_result_has_the_scores_of_the_segmentation_and_the_truth(many, trained):
+    evaluated = load_evaluated_model(trained)
+    (clean, noisy) = collect_results(evaluated, many, conditions_of(["gaussian-0dB"]), cases=1)
     case = clean.case
     assert (clean.patient, clean.case, clean.condition) == (case, case, "clean")
     assert noisy.condition == "gaussian-0dB"
     image = read_volume(many / "imagesTr" / f"{case}.nii.gz")
     truth = read_labels(many / "labelsTr" / f"{case}.nii.gz").array[0]
-    result = segment(image, subject.model, SegmentOptions(device="cpu"))
-    prediction, raw = result.labels.array[0], result.maps["error_probability"].array[0]
-    for scores in result.scores:
+    segmented = segment(image, evaluated.model, SegmentOptions(device="cpu"))
+    prediction, raw = segmented.labels.array[0], segmented.maps["error_probability"].array[0]
+    for scores in segmented.scores:
         mask, own = prediction == scores.label, truth == scores.label
-        answer = clean.structures[scores.label]
-        assert answer.scores["boundary_uncertainty"] == scores.boundary_uncertainty
-        assert answer.scores["volume_ml"] == pytest.approx(mask.sum() / 1000)
-        assert answer.true_volume_ml == pytest.approx(own.sum() / 1000)
-        assert answer.dsc == pytest.approx(2 * (mask & own).sum() / (mask.sum() + own.sum()))
+        result = clean.structures[scores.label]
+        assert result.scores["boundary_uncertainty"] == scores.boundary_uncertainty
+        assert result.scores["volume_ml"] == pytest.approx(mask.sum() / 1000)
+        assert result.true_volume_ml == pytest.approx(own.sum() / 1000)
+        assert result.dsc == pytest.approx(2 * (mask & own).sum() / (mask.sum() + own.sum()))
     assert clean.image.count.sum() == truth.size
     assert clean.image.wrong.sum() == clean.near.wrong.sum() == (prediction != truth).sum()
     assert clean.image.raw_sum.sum() == pytest.approx(raw.sum(), rel=1e-5)
-    assert clean.near.count.sum() == near_mask(truth, prediction).sum()
+    assert clean.near.count.sum() == near_structures(truth, prediction).sum()
     assert noisy.image.raw_sum.sum() != clean.image.raw_sum.sum()
 
 
-def test_processes_answer_as_one_does(many, trained):
-    subject, corruptions = load_evaluated_model(trained), conditions_of([])
-    alone, shared = (collect_answers(subject, many, corruptions, 2, jobs, "cpu") for jobs in (1, 2))
+def test_results_of_several_processes_equal_those_of_one(many, trained):
+    evaluated, corruptions = load_evaluated_model(trained), conditions_of([])
+    alone, shared = (collect_results(evaluated, many, corruptions, 2, jobs, "cpu") for jobs in (1, 2))
     assert [(a.case, a.condition) for a in alone] == [(a.case, a.condition) for a in shared]
     for one, other in zip(alone, shared, strict=True):
         assert one.structures[1].scores == pytest.approx(other.structures[1].scores, rel=1e-4)
         assert one.structures[1].dsc == other.structures[1].dsc
 
 
-def test_label_files_with_other_values_are_compared_as_the_network_names_them(many, trained):
-    result = segment(
+def test_label_map_is_applied_to_label_files(many, trained):
+    segmented = segment(
         read_volume(many / "imagesTr" / "case_2.nii.gz"),
         load_evaluated_model(trained).model,
         SegmentOptions(device="cpu"),
     )
-    truth = result.labels.array[0]
-    answer = compare(result, truth, ("p", "c"), "clean")
-    assert answer.image.wrong.sum() == 0
+    truth = segmented.labels.array[0]
+    result = compare(segmented, truth, ("p", "c"), "clean")
+    assert result.image.wrong.sum() == 0
     seen = []
-    subject = replace(load_evaluated_model(trained), label_map={1: 2, 2: 1})
-    label = result.labels
-    for each in answering.answers(
-        subject, read_volume(many / "imagesTr" / "case_2.nii.gz"), label, ("p", "c"), ()
+    evaluated = replace(load_evaluated_model(trained), label_map={1: 2, 2: 1})
+    label = segmented.labels
+    for each in image_results(
+        evaluated, read_volume(many / "imagesTr" / "case_2.nii.gz"), label, ("p", "c"), ()
     ):
         seen.append(each)
     assert seen[0].structures[1].true_volume_ml == pytest.approx((truth == 2).sum() / 1000)
 
 
-def test_calibration_goes_into_the_run_and_from_there_into_the_bundle_and_its_card(fitted, details, tmp_path):
+def test_calibration_goes_into_the_run_and_from_there_into_bundle_and_card(fitted, details, tmp_path):
     said = (fitted / "said.txt").read_text(encoding="utf-8")
     assert "20 images of 10 patients under 2 conditions" in said
     assert "input check: 12 cases, false alarms " in said
@@ -148,9 +147,7 @@ def test_calibration_goes_into_the_run_and_from_there_into_the_bundle_and_its_ca
     assert f"{content['error_probability']['ece_after']:.3f}" in card
 
 
-def test_bundle_gets_a_calibrated_copy_that_was_fitted_on_raw_answers(
-    trained, many, details, tmp_path, capsys
-):
+def test_calibrated_copy_of_a_bundle_is_fitted_on_raw_results(trained, many, details, tmp_path, capsys):
     bundle, first, second = (tmp_path / name for name in ("bundle", "first", "second"))
     assert _export(trained, bundle, details) == 0
     assert load_bundle(bundle).calibration() is None
@@ -173,7 +170,7 @@ def test_bundle_gets_a_calibrated_copy_that_was_fitted_on_raw_answers(
     assert 0 <= low < high
 
 
-def test_what_is_missing_for_a_bundle_or_too_much_for_a_run_is_said(tmp_path, many, capsys):
+def test_missing_options_of_a_bundle_and_wrong_ones_of_a_run_are_named(tmp_path, many, capsys):
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "model.json").write_text("{}")
     (tmp_path / "run").mkdir()
@@ -188,9 +185,9 @@ def test_what_is_missing_for_a_bundle_or_too_much_for_a_run_is_said(tmp_path, ma
         assert reason in capsys.readouterr().err
 
 
-def test_calibration_of_a_modality_is_not_exported_as_another(fitted, details, tmp_path, capsys):
-    told = json.loads(details.read_text())
-    details.write_text(json.dumps({**told, "modality": "CT"}))
+def test_export_as_another_modality_than_calibrated_is_refused(fitted, details, tmp_path, capsys):
+    content = json.loads(details.read_text())
+    details.write_text(json.dumps({**content, "modality": "CT"}))
     assert _export(fitted, tmp_path / "ct", details) == 2
     assert "modality CT, but the run was calibrated as MR; repeat" in capsys.readouterr().err
     assert not (tmp_path / "ct").exists()
@@ -199,21 +196,21 @@ def test_calibration_of_a_modality_is_not_exported_as_another(fitted, details, t
     content["calibration"]["input"]["modality"] = "OT"
     (run / "calibration.json").write_text(json.dumps(content))
     assert _export(run, tmp_path / "ct", details) == 2
-    details.write_text(json.dumps({**told, "modality": "PT"}))
+    details.write_text(json.dumps({**content, "modality": "PT"}))
     assert _export(run, tmp_path / "pt", details) == 0
 
 
-def test_image_unlike_the_training_is_told_by_the_exported_bundle(fitted, many, details, tmp_path):
+def test_exported_bundle_warns_of_an_image_unlike_the_training(fitted, many, details, tmp_path):
     assert _export(fitted, tmp_path / "bundle", details) == 0
     bundle, options = load_bundle(tmp_path / "bundle"), SegmentOptions(device="cpu")
     image = read_volume(many / "imagesTr" / "case_0.nii.gz")
     far = replace(image, spacing=(2.0, 2.0, 2.0))
     first = "unlike what this model was trained on: "
     assert first + "spacing 2 x 2 x 2 mm" in " ".join(segment(far, bundle, options).case.warnings)
-    assert not any("spacing" in told for told in segment(image, bundle, options).case.warnings)
+    assert not any("spacing" in warning for warning in segment(image, bundle, options).case.warnings)
 
 
-def test_recalibrated_bundle_tells_nothing_of_its_old_calibration(fitted, details, tmp_path):
+def test_recalibrated_bundle_has_only_its_new_calibration(fitted, details, tmp_path):
     assert _export(fitted, tmp_path / "bundle", details) == 0
     content = {name: load_bundle(tmp_path / "bundle").calibration()[name] for name in ("schema", "record")}
     metrics = recalibrated(tmp_path / "bundle", content, {"new": 1}, tmp_path / "new").metrics()
@@ -223,23 +220,23 @@ def test_recalibrated_bundle_tells_nothing_of_its_old_calibration(fitted, detail
 
 def test_input_is_left_out_with_the_reason(trained, many, tmp_path):
     record = {"data": "d", "patients": 1, "conditions": [], "cases": 1, "folds": 1}
-    nothing, subject = Fitted(record, None, {}, ("a",)), load_evaluated_model(trained)
-    alone = with_input(nothing, subject, many)
+    nothing, evaluated = Fitted(record, None, {}, ("a",)), load_evaluated_model(trained)
+    alone = with_input(nothing, evaluated, many)
     assert set(alone.content) == {"schema", "record", "input"}
     assert alone.content["input"]["modality"] == "OT"
     assert alone.left_out == ("a",)
     few = shutil.copytree(many, tmp_path / "few")
     (few / "splits.csv").write_text("case,split\n" + "".join(f"case_{i},val\n" for i in range(12)))
-    bundle = replace(subject, run=None)
+    bundle = replace(evaluated, run=None)
     for reason in ("no patient has split train", "2 patients, at least 10"):
-        told = with_input(nothing, bundle, few)
-        assert told.content is None
-        assert reason in told.left_out[-1]
+        fitted_again = with_input(nothing, bundle, few)
+        assert fitted_again.content is None
+        assert reason in fitted_again.left_out[-1]
         keep = ["case,split", "case_0,val", "case_1,train", *(f"case_{i},test" for i in range(2, 12))]
         (few / "splits.csv").write_text("\n".join(keep) + "\n")
 
 
-def test_section_takes_the_place_of_the_old_one():
+def test_new_section_replaces_the_old_one():
     card = "# A\n\n## Limits\n\nx\n\n## Calibration\n\nold\n\n## License\n\ny\n"
     new = f"{TITLE}\n\nnew"
     assert with_section(card, new) == card.replace("old", "new")
