@@ -186,8 +186,8 @@ def test_missing_options_of_a_bundle_and_wrong_ones_of_a_run_are_named(tmp_path,
 
 
 def test_export_as_another_modality_than_calibrated_is_refused(fitted, details, tmp_path, capsys):
-    content = json.loads(details.read_text())
-    details.write_text(json.dumps({**content, "modality": "CT"}))
+    described = json.loads(details.read_text())
+    details.write_text(json.dumps({**described, "modality": "CT"}))
     assert _export(fitted, tmp_path / "ct", details) == 2
     assert "modality CT, but the run was calibrated as MR; repeat" in capsys.readouterr().err
     assert not (tmp_path / "ct").exists()
@@ -196,7 +196,7 @@ def test_export_as_another_modality_than_calibrated_is_refused(fitted, details, 
     content["calibration"]["input"]["modality"] = "OT"
     (run / "calibration.json").write_text(json.dumps(content))
     assert _export(run, tmp_path / "ct", details) == 2
-    details.write_text(json.dumps({**content, "modality": "PT"}))
+    details.write_text(json.dumps({**described, "modality": "PT"}))
     assert _export(run, tmp_path / "pt", details) == 0
 
 
