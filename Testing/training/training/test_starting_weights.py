@@ -76,7 +76,11 @@ def test_differences_to_the_starting_run_are_reported(dataset, origin, bundle, t
     for number, start in enumerate((origin, bundle)):
         changed = ("--spacing", "1", "1", "1.2", "--initialize-from", str(start))
         assert _fit(dataset, tmp_path / f"run-{number}", *STILL, *changed) == 0
-        notes = [line for line in (caplog.text + capfd.readouterr().err).splitlines() if " knows " in line]
+        notes = [
+            line
+            for line in (caplog.text + capfd.readouterr().err).splitlines()
+            if " was trained on images " in line
+        ]
         message = (
             f"note: {start} was trained on images with spacing (1.0, 1.0, 1.0), this run has (1.0, 1.0, 1.2)"
         )

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.evaluation import choose_cases, load_evaluated_model
 from trustseg_training.training import BEST
 from TrustSegLib.contract import MOMENTS_SCHEMA
@@ -21,7 +22,7 @@ from TrustSegLib.inference.device import choose_device
 from TrustSegLib.networks import PROPAGATIONS
 
 from .agreement import FEWEST_SAMPLES
-from .crops import CLEAN, Crops, check_shape, read_crops
+from .crops import Crops, check_shape, read_crops
 from .measures import measure_modes
 from .report import band, draw_check, write_tables
 from .sampling import Truth
