@@ -76,7 +76,7 @@ def test_placement_in_pieces_equals_placement_at_once(scene, image):
 
 
 def attributes(node) -> dict[str, str]:
-    """Attributes of a node by name, without the times of the audit log: a second may pass between two runs."""
+    """Attributes of a node by name, without the times of the log: a second may pass between two runs."""
     time = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
     return {name: time.sub("", node.GetAttribute(name)) for name in node.GetAttributeNames()}
 
