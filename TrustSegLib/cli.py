@@ -14,9 +14,10 @@ from types import FrameType
 from typing import NoReturn
 
 from TrustSegLib.commands.console import EXIT_FIXABLE, print_error
-from TrustSegLib.errors import OptionError, TrustSegError
+from TrustSegLib.errors import OptionError, TrustSegError, UnexpectedError
 from TrustSegLib.version import __version__
 
+EXIT_UNEXPECTED = 1
 EXIT_INTERRUPTED = 130
 
 SEGMENT_TEXT = """\
@@ -79,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 2 an error that the user can fix (printed in one line), 130 interrupted.
+        Exit code: 0 done; 2 an error that the user can fix, or an image of a batch that failed; 1 a bug with
+        the only image; 130 interrupted. Each error is one line.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _escape_unprintable()
@@ -90,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(parsed)
     except TrustSegError as error:
         print_error(str(error), as_json="--json" in arguments)
-        return EXIT_FIXABLE
+        return EXIT_UNEXPECTED if isinstance(error, UnexpectedError) else EXIT_FIXABLE
     except KeyboardInterrupt:
         print("trustseg: interrupted; nothing half-written is left", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -25,6 +25,7 @@ DICOM_SEGMENTATION_FILE = "segmentation.dcm"
 DICOM_MAP_FILE = "uncertainty.dcm"
 REVIEW_FILE = "review.json"
 AUDIT_LOG_FILE = "audit_log.csv"
+ERROR_LOG_FILE = "trustseg_errors.log"
 TABLE_FILES = (CASES_CSV_FILE, STRUCTURES_CSV_FILE, CASES_JSON_FILE)
 """The tables of a batch."""
 

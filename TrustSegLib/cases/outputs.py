@@ -24,7 +24,7 @@ from TrustSegLib.contract import (
     REPORT_FILE,
     map_file,
 )
-from TrustSegLib.errors import OutputError
+from TrustSegLib.errors import OutputError, output_error
 from TrustSegLib.report.batch_tables import OVERWRITE_REMEDY
 
 RESULT_FILES = (
@@ -161,5 +161,4 @@ def _remove_if_empty(folder: Path) -> None:
 def _not_writable(
     folder: Path, error: OSError, what: str = "the output folder", remedy: str = "choose another with -o"
 ) -> OutputError:
-    reason = error.strerror or type(error).__name__
-    return OutputError(f"{folder}: {what} cannot be written ({reason}); {remedy}")
+    return output_error(folder, error, remedy, f"{what} cannot be written")

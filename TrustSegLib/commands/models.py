@@ -15,7 +15,7 @@ from TrustSegLib.bundle.registry import added_models, user_models_folder
 from TrustSegLib.cases.outputs import private_folder
 from TrustSegLib.commands.console import EXIT_FIXABLE, print_json
 from TrustSegLib.contract import MODEL_FILE, MODELS_VARIABLE
-from TrustSegLib.errors import BundleError, OptionError, OutputError
+from TrustSegLib.errors import BundleError, OptionError, OutputError, output_error
 
 
 def list_models(arguments: argparse.Namespace) -> int:
@@ -213,8 +213,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _not_done(path: Path, what: str, error: OSError) -> OutputError:
-    reason = error.strerror or type(error).__name__
-    return OutputError(f"{path}: cannot be {what} ({reason}); check its permissions and the free space")
+    return output_error(path, error, "check its permissions", f"cannot be {what}")
 
 
 def _not_added(name: str, models: list[str]) -> OptionError:

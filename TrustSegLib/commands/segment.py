@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
 from TrustSegLib.cases.case_files import write_case
+from TrustSegLib.cases.failures import one_case
 from TrustSegLib.cases.image_folders import may_hold_dicom_images
 from TrustSegLib.cases.outputs import check_targets, private_folder, publish
 from TrustSegLib.cases.targets import Target, check_outside_series
@@ -19,15 +19,13 @@ from TrustSegLib.commands.console import EXIT_FIXABLE, ProgressBar, print_error,
 from TrustSegLib.commands.summary import Batch, print_summary
 from TrustSegLib.contract import DEFAULT_MAP, DICOM_MAP_FILE, DICOM_SEGMENTATION_FILE
 from TrustSegLib.dicom_output import check_dicom_output, write_dicom
-from TrustSegLib.errors import ImageError, OptionError, TrustSegError
+from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume
 from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
 from TrustSegLib.report.batch_tables import check_tables
 
 LARGEST_SEED = 2**63 - 1
 """Largest seed of PyTorch's generator."""
-NO_MEMORY = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
-"""Words of the plain `RuntimeError` of PyTorch when a CPU has run out of memory."""
 DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}
 """Files that `--dicom-seg` adds to a report."""
 
@@ -68,14 +66,15 @@ def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
     Raises
     ------
     TrustSegError
-        Before the work: an option, the model or the output folder is wrong. Or the only image failed.
+        Before the work: an option, the model or the output folder is wrong. Or the only image failed
+        (`UnexpectedError` if that is a bug).
     """
     job = _job(arguments, targets)
     with private_folder(arguments.output) as private:
         check_targets(targets, arguments.overwrite)
         output = Path(arguments.output)
         if targets[0].folder == output:  # A batch has one folder for each image inside it.
-            _segment_image(job, targets[0], private / "0")
+            _segment_image(job, targets[0], private / "0", output)
             return 0
         check_tables(output, arguments.overwrite)
         return _segment_batch(job, targets, private, output)
@@ -101,7 +100,7 @@ def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: P
     batch = Batch(output)
     try:
         for number, target in enumerate(targets):
-            _add_case(batch, job, target, private / str(number))
+            _add_case(batch, job, target, private / str(number), output)
     finally:
         # Whatever stops a batch: the tables list the cases that are done.
         batch.write()
@@ -110,44 +109,26 @@ def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: P
     return EXIT_FIXABLE if batch.failures else 0
 
 
-def _add_case(batch: Batch, job: Job, target: Target, staging: Path) -> None:
+def _add_case(batch: Batch, job: Job, target: Target, staging: Path, output: Path) -> None:
     try:
-        batch.add(_segment_image(job, target, staging), target.folder)
+        batch.add(_segment_image(job, target, staging, output), target.folder)
     except TrustSegError as error:
         batch.add_failure(target.image, str(error))
         print_error(str(error), job.as_json, image=str(target.image))
 
 
-def _segment_image(job: Job, target: Target, staging: Path) -> dict[str, object]:
-    try:
-        with _reporting_out_of_memory():
-            volume = read_volume(target.image)
-            result = _result(job, target, volume)
-            staging.mkdir()
-            report = _write_results(job, target, volume, result, staging)
-            publish(staging, target.folder)
-    except TrustSegError as error:
-        if str(target.image) in str(error):
-            raise
-        raise type(error)(f"{target.image}: {error}") from error
+def _segment_image(job: Job, target: Target, staging: Path, output: Path) -> dict[str, object]:
+    with one_case(target.image, output):
+        volume = read_volume(target.image)
+        result = _result(job, target, volume)
+        staging.mkdir()
+        report = _write_results(job, target, volume, result, staging)
+        publish(staging, target.folder)
     if job.as_json:
         print_json({**report, "folder": str(target.folder)})
     elif not job.quiet:
         print_summary(result, target.image, target.folder, list(job.more_files.values()))
     return report
-
-
-@contextmanager
-def _reporting_out_of_memory() -> Iterator[None]:
-    """Turn running out of memory, but no other error, into an `ImageError`: the next image may fit."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
-            raise
-        raise ImageError(
-            "needs more memory than is free; close other programs, or segment a part with --roi"
-        ) from error
 
 
 def _result(job: Job, target: Target, volume: Volume) -> SegmentationResult:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from TrustSegLib.contract import DEFAULT_MAP, DICOM_MAP_FILE, DICOM_SEGMENTATION_FILE
 from TrustSegLib.dicom_output.requirement import require_highdicom
-from TrustSegLib.errors import ImageError, OptionError, OutputError
+from TrustSegLib.errors import ImageError, OptionError, output_error
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -92,10 +92,8 @@ def _write(objects: Mapping[str, Dataset], folder: Path) -> tuple[Path, ...]:
                 undo.callback((folder / name).unlink, missing_ok=True)
             undo.pop_all()
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(
-            f"{folder}: the DICOM files cannot be written ({reason}); choose another folder"
-        ) from error
+        what = "the DICOM files cannot be written"
+        raise output_error(folder, error, "choose another folder", what) from error
     return tuple(folder / name for name in objects)
 
 

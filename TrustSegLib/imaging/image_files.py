@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from TrustSegLib.errors import ImageError, OutputError
+from TrustSegLib.errors import ImageError, OutputError, disk_full, output_error
 from TrustSegLib.imaging.checks import (
     COPY_AGAIN,
     check_gray,
@@ -118,12 +119,19 @@ def write_volume(volume: Volume, path: str | os.PathLike[str]) -> None:
             _check_header(temporary, suffix)  # on a full disk NIfTI is truncated without an error
             os.replace(temporary, path)
     except OSError as failure:
-        raise OutputError(f"{path}: cannot be written ({failure.strerror}); {_PERMISSION}") from None
+        raise output_error(path, failure, _PERMISSION) from None
     except RuntimeError as failure:
-        raise OutputError(f"{path}: cannot be written ({last_line(failure)}); {_SPACE}") from None
+        raise _not_written(volume, path, last_line(failure)) from None
     except ImageError as failure:
         reason = str(failure).removeprefix(f"{temporary}: ").split(";")[0]
-        raise OutputError(f"{path}: cannot be written ({reason}); {_SPACE}") from None
+        raise _not_written(volume, path, reason) from None
+
+
+def _not_written(volume: Volume, path: Path, reason: str) -> OutputError:
+    """Return the error of a failed ITK writer, which does not tell a full disk from other reasons."""
+    if shutil.disk_usage(path.parent).free < volume.array.nbytes:
+        return disk_full(path)
+    return OutputError(f"{path}: cannot be written ({reason}); {_SPACE}")
 
 
 def suffix_of(path: Path) -> str | None:

@@ -7,7 +7,7 @@ import secrets
 from contextlib import ExitStack
 from pathlib import Path
 
-from TrustSegLib.errors import OutputError
+from TrustSegLib.errors import output_error
 
 
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
@@ -27,5 +27,4 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
                 file.write(data)
             os.replace(temporary, target)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(f"{target}: cannot be written ({reason}); check folder and free space") from error
+        raise output_error(target, error, "check the folder") from error

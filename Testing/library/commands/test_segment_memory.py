@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 
@@ -70,19 +71,59 @@ def test_running_out_of_memory_is_one_line_that_names_the_image(
     assert not output.exists()
 
 
-@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("a bug")])
-def test_unexpected_error_is_raised(error, image, model, output, tmp_path, monkeypatch):
+@pytest.fixture
+def bug(monkeypatch):
+    """Let the first segmentation of a run fail: `bug(KeyError("a bug"))`."""
+
+    def install(error: Exception) -> None:
+        calls = []
+
+        def fails_once(*arguments, **options):
+            calls.append(arguments)
+            if len(calls) == 1:
+                raise error
+            return segment(*arguments, **options)
+
+        monkeypatch.setattr(command, "segment", fails_once)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug\nof two lines"), KeyError("a bug"), ValueError("a bug")]
+)
+def test_batch_goes_on_after_an_unexpected_error_and_logs_it(
+    error, bug, image, model, output, tmp_path, capsys
+):
     second = tmp_path / "second.nii.gz"
     second.write_bytes(image.read_bytes())
-    calls = []
+    bug(error)
+    arguments = ["segment", str(image), str(second), "-o", str(output), "--model", str(model), "--quiet"]
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert f"{image}: unexpected error ({type(error).__name__}: " in printed
+    assert str(output / "trustseg_errors.log") in printed
+    assert "Traceback" in (output / "trustseg_errors.log").read_text()
+    cases = json.loads((output / "cases.json").read_text())["cases"]
+    assert {case["image"]: case["error"] is None for case in cases} == {str(image): False, str(second): True}
+    assert (output / "second" / "report.json").is_file()
 
-    def fails_once(*arguments, **options):
-        calls.append(arguments)
-        if len(calls) == 1:
-            raise error
-        return segment(*arguments, **options)
 
-    monkeypatch.setattr(command, "segment", fails_once)
-    with pytest.raises(type(error), match="a bug"):
-        main(["segment", str(image), str(second), "-o", str(output), "--model", str(model), "--quiet"])
+def test_unexpected_error_of_the_only_image_is_one_line_and_a_log(bug, image, model, output, capsys):
+    bug(KeyError("a bug"))
+    assert main(["segment", str(image), "-o", str(output), "--model", str(model)]) == 1
+    printed = capsys.readouterr()
+    log = output / "trustseg_errors.log"
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert str(log) in printed.err
+    assert log.read_text().startswith(f"{image}\n")
+    assert list(output.iterdir()) == [log]
+
+
+def test_full_disk_is_told_as_a_full_disk(bug, image, model, output, capsys):
+    bug(OSError(errno.ENOSPC, "No space left on device"))
+    assert main(["segment", str(image), "-o", str(output), "--model", str(model)]) == 2
+    assert "the disk is full; make free space" in capsys.readouterr().err
     assert not output.exists()

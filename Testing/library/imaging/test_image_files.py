@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import zlib
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -288,6 +290,15 @@ def test_failed_move_keeps_the_old_file_and_leaves_nothing_else(oblique, tmp_pat
     assert_refused(oblique.with_array(oblique.array + 1), tmp_path / "a.nii.gz", "Permission denied")
     assert (tmp_path / "a.nii.gz").read_bytes() == before
     assert os.listdir(tmp_path) == ["a.nii.gz"]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_full_disk_is_told_as_a_full_disk(oblique, tmp_path, monkeypatch, name):
+    """ITK reports neither the reason nor, for NIfTI, the failure."""
+    monkeypatch.setattr(sitk, "WriteImage", lambda image, path, useCompression: Path(path).write_bytes(b"x"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(100, 90, 10))
+    assert_refused(oblique, tmp_path / name, "the disk is full")
+    assert not os.listdir(tmp_path)
 
 
 @pytest.mark.skipif(

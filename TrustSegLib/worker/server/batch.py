@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
+from TrustSegLib.cases.failures import one_case
 from TrustSegLib.cases.image_folders import IMAGE_EXTENSIONS, files_in, holds_dicom_images
 from TrustSegLib.cases.outputs import check_targets, publish
 from TrustSegLib.cases.targets import plan_targets
 from TrustSegLib.contract import MASK_FILE, REPORT_FILE, CaseRow
-from TrustSegLib.errors import ImageError, OutputError, TrustSegError
+from TrustSegLib.errors import ImageError, output_error
 from TrustSegLib.imaging import Volume, read_labels, read_volume
+from TrustSegLib.inference import Cancelled
 from TrustSegLib.report.batch_tables import case_row, check_tables, worst_first, write_batch_tables
-from TrustSegLib.worker.protocol import Cancelled, CaseOutcome
+from TrustSegLib.worker.protocol import CaseOutcome
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import SegmentOptions
@@ -73,17 +75,12 @@ def segment_file(
     Cancelled
         When `cancelled` returned True.
     TrustSegError
-        One line that names the image.
+        One line that names the image; of a bug (`UnexpectedError`) also the log file with its traceback.
     """
-    try:
+    with one_case(place.image, place.folder.parent):
         volume = read_volume(place.image)
         result = job.segment(volume, model, options, cancelled)
         _write(job, place, volume, result, model, options, cancelled)
-    except TrustSegError as error:
-        if str(place.image) in str(error):
-            raise
-        named = type(error)(f"{place.image}: {error}")
-        raise named from error
 
 
 def write_tables(folder: Path, cases: Sequence[CaseOutcome]) -> list[dict[str, Any]]:
@@ -105,7 +102,7 @@ def write_tables(folder: Path, cases: Sequence[CaseOutcome]) -> list[dict[str, A
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); {REMEDY}") from error
+        raise output_error(folder, error, REMEDY, "cannot be made") from error
     write_batch_tables(folder, rows, reports)
     return [asdict(row) for row in worst_first(rows)]
 
@@ -138,7 +135,7 @@ def _write(job: SegmentJob, place: FilePlace, volume, result, model, options, ca
     try:
         place.staging.mkdir(parents=True)
     except OSError as error:
-        raise OutputError(f"{place.staging}: cannot be made ({error.strerror}); {REMEDY}") from error
+        raise output_error(place.staging, error, REMEDY, "cannot be made") from error
     command = job.command(options)
     write_case(place.staging, volume, result, model.description, image_path=place.image, command=command)
     if cancelled():

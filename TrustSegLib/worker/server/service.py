@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from TrustSegLib.contract import WORKER_PROTOCOL
-from TrustSegLib.errors import TrustSegError
+from TrustSegLib.errors import TrustSegError, output_error
 from TrustSegLib.version import __version__
 from TrustSegLib.worker.folder import PrivateFolder
 from TrustSegLib.worker.protocol import Cancelled, LineSplitter, ProtocolError, decode, encode
@@ -112,7 +112,7 @@ def _do(handlers: JobHandlers, job: dict[str, Any], jobs: Jobs) -> dict[str, Any
         text = "the computer's memory is too small for this image; close other programs"
         return _failed(request_id, "memory", text)
     except OSError as error:
-        text = f"the result cannot be written ({error.strerror or error}); free space on the disk"
+        text = output_error("the result", error, "check the folder for temporary files")
         return _failed(request_id, "input", text)
 
 

@@ -16,6 +16,7 @@ from batch_samples import csv_rows, make_folder, voxels
 from source_tree import ROOT
 from worker_processes import processes_that_name, until
 
+from TrustSegLib.errors import UnexpectedError
 from TrustSegLib.imaging import read_volume
 from TrustSegLib.report import report_schema
 from TrustSegLib.worker import (
@@ -30,6 +31,8 @@ from TrustSegLib.worker import (
     Worker,
     WriteTables,
 )
+from TrustSegLib.worker.server.batch import FilePlace
+from TrustSegLib.worker.server.batch import segment_file as segment_image_file
 
 MODEL = ROOT / "TrustSegLib" / "models" / "hippocampus-t1"
 FILES = ["mask.nii.gz", "overlay.png", "report.html", "report.json", "uncertainty.nii.gz"]
@@ -110,6 +113,25 @@ def test_model_error_names_the_image(worker, images, tmp_path):
     wrong = SegmentFile(image, tmp_path / "a", tmp_path / ".private", MODEL, device="cpu", maps=("x",))
     assert "map 'x'" in refusal(worker, wrong)
     assert not list(tmp_path.iterdir())
+
+
+class BuggyJob:
+    """Stands in for a `SegmentJob` that a bug ends."""
+
+    def segment(self, *arguments):
+        raise KeyError("a bug")
+
+
+def test_unexpected_error_is_one_line_and_a_log_beside_the_results(images, tmp_path):
+    place = FilePlace(images / "a.nii.gz", tmp_path / "a", tmp_path / ".private")
+    with pytest.raises(
+        UnexpectedError, match=r"a\.nii\.gz: unexpected error \(KeyError: 'a bug'\)"
+    ) as caught:
+        segment_image_file(BuggyJob(), place, None, None, lambda: False)
+    log = tmp_path / "trustseg_errors.log"
+    assert str(log) in str(caught.value)
+    assert "Traceback" in log.read_text()
+    assert list(tmp_path.iterdir()) == [log]
 
 
 def test_stopped_file_is_not_published(worker, tmp_path):
