@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -11,30 +10,10 @@ import SimpleITK as sitk
 
 from TrustSegLib.contract import REPORT_FILE, REPORT_SCHEMA, schema_prefix
 from TrustSegLib.errors import ImageError
+from TrustSegLib.imaging.dicom_files import dicom_head, is_image_head
 from TrustSegLib.imaging.image_files import ITK_READERS, quiet_itk
 
 IMAGE_EXTENSIONS = tuple(ITK_READERS)
-_MARK, _MARK_AT = b"DICM", 128
-_HEAD_BYTES = 1024  # enough for the meta information of a file, which follows the mark
-_CLASS = re.compile(rb"\x02\x00\x02\x00UI..([0-9.]+)", re.DOTALL)
-"""Media Storage SOP Class UID (0002,0002); this part of a file is always explicit, little endian (PS3.10)."""
-_STORAGE = "1.2.840.10008.5.1.4.1.1"
-OTHER_OBJECTS = (
-    "1.2.840.10008.1.3.10",  # DICOMDIR, the list of the files of a CD
-    f"{_STORAGE}.4.2",  # spectroscopy
-    f"{_STORAGE}.9",  # waveforms
-    f"{_STORAGE}.11",  # presentation states
-    f"{_STORAGE}.30",  # parametric maps, as `--dicom-seg` writes one
-    f"{_STORAGE}.66",  # raw data, registrations, segmentations
-    f"{_STORAGE}.67",  # real world values
-    f"{_STORAGE}.68",  # surfaces
-    f"{_STORAGE}.88",  # structured reports
-    f"{_STORAGE}.104",  # documents
-    f"{_STORAGE}.200",  # protocols of the scanner
-    f"{_STORAGE}.481",  # radiotherapy: contours, doses, plans
-    "1.3.12.2.1107.5.9.1",  # Siemens' own: spectra, reports and raw data
-)
-"""SOP classes (PS3.6), each with all below it, of objects other than images."""
 
 
 def images_of_batch(folder: Path) -> list[Path]:
@@ -139,7 +118,7 @@ def files_in(folder: Path, besides: Collection[Path] = ()) -> list[Path]:
 
 def is_dicom_image(path: Path) -> bool:
     """Whether a file has the mark of DICOM and may be an image; `OSError` if it cannot be read."""
-    return (head := _head(path)) is not None and _is_image(head)
+    return (head := dicom_head(path)) is not None and is_image_head(head)
 
 
 def unreadable(folder: Path, error: OSError) -> ImageError:
@@ -151,9 +130,9 @@ def unreadable(folder: Path, error: OSError) -> ImageError:
 def _hold_images(folder: Path, files: Sequence[Path]) -> bool:
     unmarked = set()
     for path in files:
-        if (head := _head(path)) is None:
+        if (head := dicom_head(path)) is None:
             unmarked.add(path.name)
-        elif _is_image(head):
+        elif is_image_head(head):
             return True
     # Old exports lack the mark; the reader accepts them, also with a report or a DICOMDIR beside them.
     return bool(unmarked) and not unmarked.isdisjoint(_names_in_series(folder))
@@ -167,20 +146,6 @@ def _names_in_series(folder: Path) -> set[str]:
             reader.GetGDCMSeriesFileNames(str(folder), each) for each in reader.GetGDCMSeriesIDs(str(folder))
         ]
     return {Path(name).name for names in series for name in names}
-
-
-def _head(path: Path) -> bytes | None:
-    """The beginning of a DICOM file; None for any other file."""
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
-    return head if head[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK else None
-
-
-def _is_image(head: bytes) -> bool:
-    """Whether a file may be an image: one without a class may be a damaged slice, and is not skipped."""
-    found = _CLASS.search(head)
-    uid = found[1].decode("ascii") if found else ""
-    return not any(uid == kind or uid.startswith(f"{kind}.") for kind in OTHER_OBJECTS)
 
 
 def _look_into(folder: Path) -> tuple[bool, list[Path]]:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from TrustSegLib.errors import OptionError
+from TrustSegLib.imaging.dicom_files import image_series
 from TrustSegLib.imaging.image_files import quiet_itk
 
 INSTALL = "pip install 'trustseg[dicom]'"
@@ -47,11 +46,10 @@ def series_files(series: Path) -> tuple[Path, ...]:
         There is none.
     """
     with quiet_itk():
-        identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(series)) if series.is_dir() else ()
-        names = identifiers and sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(series), identifiers[0])
-    if not names:
+        found = image_series(series) if series.is_dir() else []
+    if not found:
         raise OptionError(
             f"{series}: is not a folder with a DICOM series, to which --dicom-seg could refer; leave it out "
             "or give the folder of the series"
         )
-    return tuple(Path(name) for name in names)
+    return tuple(Path(name) for name in found[0])

@@ -16,6 +16,8 @@ FIX_GEOMETRY = "open it in 3D Slicer, check its size and its left and right, and
 
 _RIGHT_ANGLE = 1e-3  # of a cosine: 0.06 degrees between two axes, more than headers round by
 _LABEL_MAX = 255
+_LARGEST_VALUE = 1e18  # its square is still a float32
+_SMALLEST_MM, _LARGEST_MM = 0.002, 200.0  # of a voxel: micro-CT, and the gaps of a localizer
 
 
 def image_error(path: Path, wrong: str, remedy: str) -> ImageError:
@@ -33,17 +35,30 @@ def check_dimension(path: Path, dimension: int) -> None:
         raise image_error(path, wrong, remedy)
 
 
-def check_spacing(path: Path, spacing: np.ndarray) -> None:
-    """Refuse a voxel size (mm) that is not positive."""
-    if not (np.isfinite(spacing) & (np.asarray(spacing) > 0)).all():
-        listed = " x ".join(f"{length:g}" for length in spacing)
-        raise image_error(path, f"the header gives a voxel size of {listed} mm", FIX_GEOMETRY)
+def check_spacing(path: Path, spacing: np.ndarray, unit: str = "") -> None:
+    """Refuse a voxel size (mm) that is not positive, or that no image of a patient has.
+
+    `unit` is the header's unit of length, if that is not millimeters.
+    """
+    spacing = np.asarray(spacing, dtype=float)
+    listed = " x ".join(f"{length:.6g}" for length in spacing)
+    wrong = f"the header gives a voxel size of {listed} mm"
+    if not (np.isfinite(spacing) & (spacing > 0)).all():
+        raise image_error(path, wrong, FIX_GEOMETRY)
+    if spacing.min() < _SMALLEST_MM or spacing.max() > _LARGEST_MM:
+        wrong += f" (its unit is {unit})" if unit else ""
+        raise image_error(path, wrong, "check the unit of length, and save it in millimeters")
 
 
 def check_axes(path: Path, cosines: np.ndarray) -> None:
     """Refuse axes, the columns of a (3, 3) array, that are not unit vectors at right angles."""
-    if not np.abs(cosines.T @ cosines - np.eye(3)).max() < _RIGHT_ANGLE:
+    if not shear_of(cosines) < _RIGHT_ANGLE:
         raise sheared(path)
+
+
+def shear_of(cosines: np.ndarray) -> float:
+    """Largest difference from unit vectors at right angles of the columns of a (3, 3) array."""
+    return float(np.abs(cosines.T @ cosines - np.eye(3)).max())
 
 
 def sheared(path: Path) -> ImageError:
@@ -74,8 +89,11 @@ def check_finite(path: Path, bad: int) -> None:
 
 
 def check_intensities(path: Path, volume: Volume) -> None:
-    """Refuse intensities that no model can process: NaN, infinity, or a constant channel."""
+    """Refuse intensities that no model can process: NaN, infinity, huge values, or a constant channel."""
     check_finite(path, volume.array.size - int(np.count_nonzero(np.isfinite(volume.array))))
+    if volume.array.dtype.kind == "f" and (largest := np.abs(volume.array).max()) > _LARGEST_VALUE:
+        wrong = f"values up to {largest:.1e}, beyond what a scanner gives and 32-bit numbers hold"
+        raise image_error(path, wrong, "scale the image, or export it again")
     for index, channel in enumerate(volume.array):
         if channel.min() == channel.max():
             name = "the image" if volume.channels == 1 else f"channel {index + 1}"

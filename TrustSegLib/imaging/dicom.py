@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +11,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from TrustSegLib.imaging.checks import COPY_AGAIN, check_axes, check_spacing, image_error
+from TrustSegLib.imaging.dicom_files import declared_class, dicom_head, image_series, is_uncompressed
 
 _POSITION, _ORIENTATION, _PIXEL_SPACING = "0020|0032", "0020|0037", "0028|0030"
 _SOP_CLASS, _DESCRIPTION = "0008|0016", "0008|103e"
+_PHOTOMETRIC, _MODALITY = "0028|0004", "0008|0060"
+_SIGN, _BITS = "0028|0103", "0028|0101"
+_QUANTITIES = ("CT", "PT")  # modalities whose values have a unit, however they are shown
+INVERTED = "the DICOM slices show low values white (MONOCHROME1): they were inverted"
 _RESCALE = ("0028|1053", "0028|1052")
 _SAME_AXES = 1e-3  # of a cosine or of a mm: what scanners round by between slices
 _SAME_PLACE_MM = 0.01
@@ -28,9 +34,12 @@ class _Slice(NamedTuple):
     pixel_spacing: np.ndarray  # (2,) mm
     size: tuple[int, ...]
     rescale: tuple[str, ...]  # slope and intercept, as written
+    is_inverted: bool  # its lowest values are to be shown white, for which GDCM inverts them
+    is_quantity: bool
+    last_stored: int  # what GDCM takes the stored values from to invert them
 
 
-def read_series(folder: Path) -> sitk.Image:
+def read_series(folder: Path) -> tuple[sitk.Image, tuple[str, ...]]:
     """Read the one DICOM series that lies in a folder.
 
     Parameters
@@ -41,7 +50,11 @@ def read_series(folder: Path) -> sitk.Image:
     Returns
     -------
     sitk.Image
-        In the unit of the modality (HU for CT), with slope and intercept of each slice applied.
+        In the unit of the modality (HU for CT), with slope and intercept of each slice applied. Slices of
+        MONOCHROME1, whose lowest values are to be shown white (PS3.3 C.7.6.3.1.2), are inverted, so that
+        bright is white as in any other image; those of CT and PET are not, as their values are quantities.
+    tuple of str
+        Notes for the reader.
 
     Raises
     ------
@@ -59,16 +72,32 @@ def read_series(folder: Path) -> sitk.Image:
     if len({each.rescale for each in slices}) > 1:
         # The first slice determines the type: integers there would truncate the fractions of the others.
         reader.SetOutputPixelType(sitk.sitkFloat32)
-    return reader.Execute()
+    image = reader.Execute()
+    if not slices[0].is_inverted:
+        return image, ()
+    return (_restored(folder, image, slices), ()) if slices[0].is_quantity else (image, (INVERTED,))
+
+
+def _restored(folder: Path, image: sitk.Image, slices: list[_Slice]) -> sitk.Image:
+    """Undo GDCM's inversion of stored values p: to 2^bits - 1 - p, or to -1 - p if they have a sign."""
+    array = sitk.GetArrayFromImage(image)
+    if array.ndim != 3 or not all(is_uncompressed(each.path) for each in slices):
+        wrong = "compressed DICOM slices of quantities whose low values are white (MONOCHROME1)"
+        raise image_error(folder, wrong, "export the series again as MONOCHROME2")
+    for index, each in enumerate(slices):
+        slope, intercept = (*map(float, each.rescale), 1.0, 0.0)[:2] if len(each.rescale) == 2 else (1.0, 0.0)
+        array[index] = (slope * each.last_stored + 2 * intercept - array[index]).astype(array.dtype)
+    restored = sitk.GetImageFromArray(array)
+    restored.CopyInformation(image)
+    return restored
 
 
 def _series_files(folder: Path) -> tuple[str, ...]:
     """Files of the only series, in the order of their positions."""
-    identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not identifiers:
+    series = image_series(folder)
+    if not series:
         remedy = "give the folder that holds the slices themselves"
         raise image_error(folder, "a folder without a DICOM image series", remedy)
-    series = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), each) for each in identifiers]
     if len(series) > 1:
         listed = ", ".join(f"{_description(names[0])} ({len(names)} files)" for names in series)
         wrong = f"a folder with {len(series)} DICOM series: {listed}"
@@ -91,16 +120,26 @@ def _header(name: str) -> sitk.ImageFileReader:
     return reader
 
 
+def _text(header: sitk.ImageFileReader, tag: str) -> str:
+    return header.GetMetaData(tag).strip("\0 ") if header.HasMetaDataKey(tag) else ""
+
+
+def _bits(header: sitk.ImageFileReader) -> int:
+    """Bits of a stored value; 16 where the header does not say."""
+    text = _text(header, _BITS)
+    return int(text) if text.isdecimal() else 16
+
+
 def _check_none_damaged(folder: Path, names: tuple[str, ...]) -> None:
     """Refuse slices that GDCM cannot read, as it skips them silently."""
     sop_class = _header(names[0]).GetMetaData(_SOP_CLASS).strip("\0 ")
     same_kind = re.compile(re.escape(sop_class.encode()) + rb"[^.0-9]")
     read = {Path(name).name for name in names}
     for path in sorted(folder.iterdir()):
-        if path.name not in read and path.is_file():
-            with path.open("rb") as stream:
-                head = stream.read(1024)
-            if head[128:132] == b"DICM" and same_kind.search(head):
+        if path.name not in read and path.is_file() and (head := dicom_head(path)) is not None:
+            declared = declared_class(head)
+            # A list of files (DICOMDIR) mentions the class of the slices, but declares its own.
+            if declared == sop_class or (not declared and same_kind.search(head)):
                 raise image_error(path, "a damaged or truncated DICOM slice", COPY_AGAIN)
 
 
@@ -112,11 +151,12 @@ def _read_slice(path: Path) -> _Slice:
 
     def numbers(tag: str, count: int) -> np.ndarray:
         text = header.GetMetaData(tag) if header.HasMetaDataKey(tag) else ""
-        values = [float(number) for number in text.split("\\") if number.strip()]
-        if len(values) != count:
-            wrong = f"a DICOM slice without position, orientation or pixel size (tag {tag.replace('|', ',')})"
+        words = [number.strip() for number in text.split("\\") if number.strip()]
+        where = f"tag {tag.replace('|', ',')}"
+        if len(words) != count:
+            wrong = f"a DICOM slice without position, orientation or pixel size ({where})"
             raise image_error(path, wrong, "export the series again")
-        return np.array(values)
+        return np.array([_number(path, word, where) for word in words])
 
     return _Slice(
         path=path,
@@ -125,7 +165,22 @@ def _read_slice(path: Path) -> _Slice:
         pixel_spacing=numbers(_PIXEL_SPACING, 2),
         size=header.GetSize(),
         rescale=tuple(header.GetMetaData(tag).strip() for tag in _RESCALE if header.HasMetaDataKey(tag)),
+        is_inverted=_text(header, _PHOTOMETRIC) == "MONOCHROME1",
+        is_quantity=_text(header, _MODALITY) in _QUANTITIES,
+        last_stored=-1 if _text(header, _SIGN) == "1" else 2 ** _bits(header) - 1,
     )
+
+
+def _number(path: Path, word: str, where: str) -> float:
+    """A number of a header, such as 1.5; some systems write 1,5, which DICOM does not allow."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        wrong = f"its DICOM header has {word[:20]!a} where a number is needed ({where})"
+        raise image_error(path, wrong, "export the series again, with decimal points")
+    return value
 
 
 def _check_alike(folder: Path, slices: list[_Slice]) -> None:
@@ -136,6 +191,7 @@ def _check_alike(folder: Path, slices: list[_Slice]) -> None:
     for each in slices[1:]:
         alike = (
             each.size == first.size
+            and each.is_inverted == first.is_inverted
             and np.allclose(each.pixel_spacing, first.pixel_spacing, atol=_SAME_AXES)
             and np.allclose(each.axes, first.axes, atol=_SAME_AXES)
         )

@@ -7,7 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -24,6 +26,9 @@ from TrustSegLib.imaging.checks import (
 )
 from TrustSegLib.imaging.dicom import read_series
 from TrustSegLib.imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from TrustSegLib.imaging.headers import Reading
 
 ITK_READERS = {
     ".nii.gz": "NiftiImageIO",
@@ -153,7 +158,7 @@ def quiet_itk() -> Iterator[None]:
 def _read(path: Path) -> Volume:
     try:
         with quiet_itk():
-            image = read_series(path) if path.is_dir() else _read_file(path)
+            image, notes = read_series(path) if path.is_dir() else _read_file(path)
     except FileNotFoundError:
         raise image_error(path, "there is no such file or folder", "check the path") from None
     except OSError as failure:
@@ -163,24 +168,34 @@ def _read(path: Path) -> Volume:
             raise sheared(path) from None
         raise image_error(path, f"cannot be read ({last_line(failure)})", COPY_AGAIN) from None
     check_gray(path, image.GetPixelID(), image.GetNumberOfComponentsPerPixel())
-    return Volume.from_sitk(image)
+    return replace(Volume.from_sitk(image), notes=notes)
 
 
-def _read_file(path: Path) -> sitk.Image:
+def _read_file(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
     suffix = suffix_of(path)
     if suffix is None:
         raise _unknown_type(path)
-    _check_header(path, suffix)
+    reading = _check_header(path, suffix)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(ITK_READERS[suffix])
     reader.SetFileName(str(path))
-    return reader.Execute()
+    image = reader.Execute()
+    if image.GetDimension() == 4:  # of one time point, as the header was checked
+        image = image[:, :, :, 0]
+    if reading.unit_mm != 1:
+        image.SetSpacing([length * reading.unit_mm for length in image.GetSpacing()])
+        image.SetOrigin([place * reading.unit_mm for place in image.GetOrigin()])
+    if reading.placement is not None:
+        steps = reading.placement[:3, :3]
+        image.SetDirection((steps / np.linalg.norm(steps, axis=0)).ravel().tolist())
+        image.SetOrigin(reading.placement[:3, 3].tolist())
+    return image, reading.notes
 
 
-def _check_header(path: Path, suffix: str) -> None:
+def _check_header(path: Path, suffix: str) -> Reading:
     from TrustSegLib.imaging.headers import check_header  # needs nibabel, which Slicer does not have
 
-    check_header(path, suffix)
+    return check_header(path, suffix)
 
 
 def _unknown_type(path: Path) -> ImageError:

@@ -30,6 +30,8 @@ class Volume:
         Center of the first voxel in patient coordinates (LPS) in mm.
     direction : tuple of 9 floats
         Direction cosines, row-major, LPS, as in ITK: column i is the direction of index axis i.
+    notes : tuple of str
+        What its reader found that a person should know, such as a position that the file does not give.
 
     Raises
     ------
@@ -41,6 +43,7 @@ class Volume:
     spacing: tuple[float, float, float]
     origin: tuple[float, float, float]
     direction: tuple[float, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4:

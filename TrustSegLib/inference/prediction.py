@@ -14,6 +14,7 @@ from TrustSegLib.imaging import Volume, normalize, orient, resample
 from TrustSegLib.imaging.grid import Box, Grid
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.inference.options import SegmentOptions
+from TrustSegLib.inference.plan import check_plan
 from TrustSegLib.inference.restore import Restorer, restorer
 from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.inference.stages import Stages
@@ -105,6 +106,7 @@ def predict(
     """
     description = bundle.description
     _check_image(volume, description)
+    check_plan(volume, description)
     target = Grid.of(volume).crop(box)
     with stages.stage("prepare"):
         prepared = prepare_image(volume, description)

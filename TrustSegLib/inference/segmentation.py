@@ -120,7 +120,10 @@ def segment(
         model={"name": description.name, "version": description.version, "sha256": bundle.sha256},
         scores=scores,
         regions=regions,
-        case=Case(case_quality(rows), (*unlike, *case_warnings(maps, area.is_whole, calibration))),
+        case=Case(
+            case_quality(rows),
+            (*unlike, *volume.notes, *case_warnings(maps, area.is_whole, calibration)),
+        ),
         calibration=None if calibration is None else calibration.summary(),
         provenance=_provenance(description, options, device, stages, shape),
     )

@@ -41,9 +41,10 @@ def four_dimensional(path: Path, new_volume: VolumeMaker) -> None:
     sitk.WriteImage(sitk.JoinSeries(image, image), str(path))
 
 
-def with_value(value: float) -> Maker:
+def with_value(value: float, kind: type = np.float32) -> Maker:
     def make(path: Path, new_volume: VolumeMaker) -> None:
         volume = new_volume()
+        volume = volume.with_array(volume.array.astype(kind))
         volume.array[0, 3, 4, 5] = value
         sitk.WriteImage(volume.to_sitk(), str(path))
 
@@ -65,6 +66,16 @@ def with_spacing(value: float) -> Maker:
     return make
 
 
+def with_array(array: np.ndarray, length: float) -> Maker:
+    """Voxels with edges of a length in mm."""
+
+    def make(path: Path, new_volume: VolumeMaker) -> None:
+        volume = Volume(array, (length,) * 3, (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        sitk.WriteImage(volume.to_sitk(), str(path))
+
+    return make
+
+
 def two_channels(path: Path, new_volume: VolumeMaker) -> None:
     write_volume(new_volume(channels=2), path)
 
@@ -80,6 +91,12 @@ BAD_IMAGES: dict[str, tuple[Maker, str]] = {
     "constant": (constant, "every voxel is 5"),
     "zero spacing": (with_spacing(0.0), "voxel size"),
     "negative spacing": (with_spacing(-1.0), "voxel size"),
+    "too coarse": (
+        with_array(np.random.default_rng(0).normal(size=(1, 40, 50, 40)), 10.0),
+        "10 x 10 x 10 mm would",
+    ),
+    "a meter": (with_array(np.eye(4).reshape(1, 2, 2, 4), 1000.0), "1000 x 1000 x 1000 mm"),
+    "beyond float32": (with_value(1e39, np.float64), r"1\.0e\+39"),
     "two channels": (two_channels, "2 channels"),
 }
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import MRImageStorage, RTStructureSetStorage, generate_uid
+from pydicom.uid import (
+    MediaStorageDirectoryStorage,
+    MRImageStorage,
+    ParametricMapStorage,
+    RTDoseStorage,
+    RTStructureSetStorage,
+    SegmentationStorage,
+    SurfaceSegmentationStorage,
+    generate_uid,
+)
 from scipy.spatial.transform import Rotation
 
 from TrustSegLib.errors import ImageError
@@ -71,6 +80,61 @@ def test_contours_beside_the_slices_are_ignored(series):
     data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = RTStructureSetStorage
     data.save_as(folder / "contours.dcm")
     assert read_volume(folder).shape == (6, 5, 6)
+
+
+def other_object(folder, name: str, sop_class: str, **fields) -> None:
+    """Write a DICOM file beside the slices that mentions their class, as lists and results do."""
+    data = pydicom.dcmread(folder / "0.dcm")
+    data.ReferencedSOPClassUID = data.SOPClassUID
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = sop_class
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    for key, value in fields.items():
+        setattr(data, key, value)
+    data.save_as(folder / name)
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "DIRFILE", "index.dcm"])
+def test_list_of_the_files_is_ignored_under_any_name(series, name):
+    folder = series(STACK)
+    other_object(folder, name, MediaStorageDirectoryStorage)
+    assert read_volume(folder).shape == (6, 5, 6)
+
+
+@pytest.mark.parametrize(
+    "sop_class", [SegmentationStorage, RTDoseStorage, ParametricMapStorage, SurfaceSegmentationStorage]
+)
+@pytest.mark.parametrize("own_series", [True, False])
+def test_results_beside_the_slices_are_ignored(series, sop_class, own_series):
+    folder = series(STACK)
+    uid = {"SeriesInstanceUID": generate_uid()} if own_series else {}
+    other_object(folder, "result.dcm", sop_class, **uid)
+    assert read_volume(folder).shape == (6, 5, 6)
+
+
+@pytest.mark.parametrize("position", ["1,5\\2\\8", "1\\nan\\8", "1\\x\\8"])
+def test_position_that_is_not_three_numbers_is_refused(series, refused, position):
+    folder = series(STACK)
+    path = folder / "2.dcm"
+    element = b"\x20\x00\x32\x00DS"
+    raw = path.read_bytes()
+    start = raw.index(element)
+    end = start + 8 + int.from_bytes(raw[start + 6 : start + 8], "little")
+    value = position.encode() + b" " * (len(position) % 2)
+    path.write_bytes(raw[:start] + element + len(value).to_bytes(2, "little") + value + raw[end:])
+    with pytest.raises(ImageError, match=r"where a number is needed \(tag 0020,0032\); export") as caught:
+        read_volume(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("modality", "inverted"), [("MR", True), ("CR", True), ("CT", False), ("PT", False)])
+def test_slices_that_show_low_values_white_are_inverted_unless_they_are_quantities(
+    series, modality, inverted
+):
+    folder = series(STACK, Modality=modality, PhotometricInterpretation="MONOCHROME1")
+    volume, values = read_volume(folder), expected_voxels(folder, 6)
+    expected = -1 - 2 * 1024 - values if inverted else values  # the stored values are signed
+    np.testing.assert_array_equal(volume.array[0], expected)
+    assert bool(volume.notes) == inverted
 
 
 def test_folder_without_dicom_is_refused(tmp_path, refused):

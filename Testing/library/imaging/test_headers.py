@@ -97,7 +97,20 @@ def test_nifti_whose_voxels_start_in_the_header_is_refused(nifti, refused, start
 def test_truncated_nrrd_is_refused(nrrd, numbers, refused, encoding):
     voxels = numbers.normal(size=120).astype("<f4").tobytes()
     voxels = gzip.compress(voxels) if encoding == "gzip" else voxels
-    refused(nrrd(voxels=voxels[: len(voxels) // 2], encoding=encoding), "cannot be read")
+    refused(nrrd(voxels=voxels[: len(voxels) // 2], encoding=encoding), "truncated")
+
+
+def test_nrrd_with_a_wrong_crc_is_refused(nrrd, numbers, refused):
+    """SimpleITK reads such voxels, however many of them are changed."""
+    voxels = bytearray(gzip.compress(numbers.normal(size=120).astype("<f4").tobytes(), compresslevel=0))
+    voxels[200] ^= 0xFF
+    refused(nrrd(voxels=bytes(voxels), encoding="gzip"), "damaged")
+
+
+def test_metaimage_with_a_wrong_checksum_is_refused(meta, numbers, refused):
+    voxels = bytearray(zlib.compress(numbers.normal(size=120).astype("<f4").tobytes(), 0))
+    voxels[200] ^= 0xFF
+    refused(meta(voxels=bytes(voxels), CompressedData="True"), "damaged")
 
 
 def test_nrrd_without_its_voxel_file_is_refused(nrrd, refused):
@@ -254,7 +267,7 @@ def test_sform_of_another_voxel_size_is_refused(nifti, refused, forms):
 
 
 @pytest.mark.parametrize("forms", [("sform",), ("qform", "sform")])
-@pytest.mark.parametrize("angle", [0.2, 0.002])
+@pytest.mark.parametrize("angle", [0.2, 0.025])
 def test_sheared_nifti_is_refused(nifti, refused, forms, angle):
     x, y = 2 * np.cos(angle), 2 * np.sin(angle)
     refused(nifti(forms=forms, srow_x=[x, 0, 0, 0], srow_y=[y, 3, 0, 0]), "sheared")
@@ -267,6 +280,32 @@ def test_slight_shear_that_only_itk_detects_is_refused(nifti, refused):
 @pytest.mark.parametrize("change", [{"srow_x": (0, np.nan)}, {"srow_z": (3, np.inf)}, {"qoffset_x": np.nan}])
 def test_nifti_form_that_is_not_finite_is_refused(nifti, refused, change):
     refused(nifti(**change), "NaN or infinity")
+
+
+@pytest.mark.parametrize("value", [1e30, -1e39, 1e300])
+def test_values_beyond_float32_are_refused_with_the_reason(nifti, numbers, refused, recwarn, value):
+    array = numbers.normal(size=(4, 5, 6))
+    array[1, 2, 3] = value
+    refused(nifti(array=array), f"values up to {abs(value):.1e}")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("unit", [1, 3])
+def test_absurd_voxel_size_is_refused_with_the_unit_of_the_header(nifti, refused, unit):
+    affine = np.diag([1.0, 1.0, 1.0, 1.0])
+    size, name = {1: ("1000", "meters"), 3: ("0.001", "micrometers")}[unit]
+    refused(nifti(affine=affine, xyzt_units=unit), f"{size} x {size} x {size} mm (its unit is {name})")
+
+
+def test_voxels_of_a_meter_are_refused_in_every_file_type(nifti, nrrd, meta, refused):
+    refused(nifti(affine=np.diag([1000.0, 1000.0, 1000.0, 1.0])), "1000 x 1000 x 1000 mm")
+    refused(nrrd(space_directions="(1000,0,0) (0,1000,0) (0,0,1000)"), "1000 x 1000 x 1000 mm")
+    refused(meta(ElementSpacing="1000 1000 1000"), "1000 x 1000 x 1000 mm")
+
+
+def test_unit_of_length_that_is_not_known_is_refused(nrrd, refused):
+    refused(nrrd(space_units='"furlong" "furlong" "furlong"'), "furlong", "millimeters")
+    refused(nrrd(space_units='"mm" "mm" "m"'), "unit of length")
 
 
 @pytest.mark.parametrize("directions", ["(0,0,0) (0,3,0) (0,0,4)", "(nan,nan,nan) (0,3,0) (0,0,4)"])

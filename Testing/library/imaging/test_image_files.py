@@ -135,6 +135,87 @@ def test_metaimage_with_compressed_voxels_in_a_separate_file_is_read(meta, tmp_p
     np.testing.assert_array_equal(read_volume(path).array.ravel(), voxels)
 
 
+@pytest.mark.parametrize("true", ["True", "true", "TRUE", "1"])
+def test_metaimage_flags_are_read_in_any_spelling(meta, numbers, true):
+    voxels = numbers.normal(size=120).astype("<f4")
+    path = meta(voxels=voxels.tobytes(), BinaryData=true)
+    np.testing.assert_array_equal(read_volume(path).array.ravel(), voxels)
+
+
+def test_4d_metaimage_of_one_time_point_is_read_as_3d(meta, numbers):
+    voxels = numbers.normal(size=120).astype("<f4")
+    volume = read_volume(
+        meta(
+            voxels=voxels.tobytes(),
+            NDims="4",
+            DimSize="6 5 4 1",
+            ElementSpacing="2 3 4 1",
+            Offset="1 2 3 0",
+            TransformMatrix="0 1 0 0 1 0 0 0 0 0 1 0 0 0 0 1",
+        )
+    )
+    np.testing.assert_array_equal(volume.array.ravel(), voxels)
+    assert (volume.shape, volume.spacing, volume.origin) == ((4, 5, 6), (2, 3, 4), (1, 2, 3))
+    assert volume.direction == (0, 1, 0, 1, 0, 0, 0, 0, 1)
+
+
+def test_missing_origin_is_noted(nrrd, meta):
+    for path in (nrrd(space_origin=None), meta(Offset=None)):
+        volume = read_volume(path)
+        assert volume.origin == (0, 0, 0)
+        assert "no origin" in " ".join(volume.notes)
+    assert read_volume(nrrd()).notes == read_volume(meta()).notes == ()
+
+
+@pytest.mark.parametrize(("unit", "millimeters"), [("mm", 1), ("m", 1000), ("cm", 10), ("microns", 0.001)])
+def test_units_of_nrrd_and_metaimage_become_millimeters(nrrd, meta, unit, millimeters):
+    steps = [number / millimeters for number in (2, 3, 4)]
+    place = [number / millimeters for number in (1, 2, 3)]
+    nrrd_path = nrrd(
+        space_units=f'"{unit}" "{unit}" "{unit}"',
+        space_directions="({},0,0) (0,{},0) (0,0,{})".format(*steps),
+        space_origin="({},{},{})".format(*place),
+    )
+    meta_path = meta(
+        DistanceUnits=unit,
+        ElementSpacing=" ".join(map(str, steps)),
+        Offset=" ".join(map(str, place)),
+    )
+    for path in (nrrd_path, meta_path):
+        volume = read_volume(path)
+        np.testing.assert_allclose(volume.spacing, (2, 3, 4))
+        np.testing.assert_allclose(volume.origin, (1, 2, 3))
+
+
+@pytest.mark.parametrize(("unit", "millimeters"), [(0, 1), (1, 1000), (2, 1), (3, 0.001)])
+def test_unit_of_nifti_becomes_millimeters(nifti, unit, millimeters):
+    affine = np.diag([2.0, 3.0, 4.0, 1.0])
+    affine[:3, 3] = (5, 6, 7)
+    affine[:3] /= millimeters
+    volume = read_volume(nifti(affine=affine, xyzt_units=unit))
+    np.testing.assert_allclose(volume.spacing, (2, 3, 4), rtol=1e-6)
+    np.testing.assert_allclose(volume.origin, (-5, -6, 7), rtol=1e-6)
+
+
+@pytest.mark.parametrize("angle", [0.001, 0.005, 0.015])
+@pytest.mark.parametrize(("unit", "millimeters"), [(2, 1), (1, 1000)])
+def test_nifti_with_a_slightly_sheared_sform_is_placed_by_its_qform(nifti, angle, unit, millimeters):
+    affine = tilted_affine()
+    affine[:3] /= millimeters
+    sheared = affine.copy()
+    sheared[:3, 0] += angle * np.linalg.norm(affine[:3, 0]) / np.linalg.norm(affine[:3, 1]) * affine[:3, 1]
+    fields = {f"srow_{axis}": sheared[row] for row, axis in enumerate("xyz")}
+    volume = read_volume(nifti(affine=affine, xyzt_units=unit, **fields))
+    by_qform = LPS_TO_RAS @ tilted_affine()
+    assert corner_distance(volume.index_to_lps, by_qform, volume.size) < 1e-3
+    assert "sform is sheared" in " ".join(volume.notes)
+
+
+def test_qfac_of_zero_is_one(nifti):
+    expected = read_volume(nifti(affine=tilted_affine(), forms=("qform",)))
+    assert read_volume(nifti(affine=tilted_affine(), forms=("qform",), pixdim=(0, 0))).same_grid(expected)
+
+
 @pytest.mark.parametrize("shown", [True, False])
 def test_reading_restores_the_display_of_itk_warnings(oblique, tmp_path, shown):
     sitk.WriteImage(oblique.to_sitk(), str(tmp_path / "a.nrrd"))
