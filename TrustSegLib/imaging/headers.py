@@ -284,6 +284,9 @@ def _check_meta(path: Path) -> Reading:
     fields = {_META_SYNONYMS.get(key, key): value for key, value in pairs}
     sizes = fields["DimSize"].split()
     dimension = len(sizes)
+    if int(fields["NDims"]) != dimension or len(fields) < len(pairs):
+        # MetaIO makes its own choice of two, and crashes at more dimensions than it has room for.
+        raise image_error(path, "its header is damaged or says a thing twice", COPY_AGAIN)
     check_dimension(path, 3 if dimension == 4 and sizes[3] == "1" else dimension)  # one time point
     if not {"ElementSpacing", "TransformMatrix"} <= set(fields):
         raise _unknown_place(path, "ElementSpacing and TransformMatrix")

@@ -160,6 +160,12 @@ def test_nonsensical_metaimage_header_is_refused(meta, refused, change):
     refused(meta(**change), "header is damaged")
 
 
+@pytest.mark.parametrize("dimensions", ["999999999999", "2", "-1", "x", "3\nDimSize = 6 5 4"])
+def test_metaimage_whose_fields_contradict_each_other_is_refused(meta, refused, dimensions):
+    """MetaIO would crash."""
+    refused(meta(NDims=dimensions), "header is damaged")
+
+
 def test_image_without_voxels_is_refused(meta, refused):
     refused(meta(DimSize="0 5 4"), "no voxels")
 

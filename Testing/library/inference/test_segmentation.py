@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -182,6 +183,13 @@ def test_error_of_a_wrong_channel_count_names_expected_and_found(
 ) -> None:
     with pytest.raises(ImageError, match=r"has 2 channels, model fake expects 1 \(T1\)"):
         segment(make_volume(channels=2), make_model(pointwise))
+
+
+def test_notes_of_the_reader_are_warnings_of_the_case(
+    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
+) -> None:
+    image = replace(make_volume(), notes=("the file gives no origin",))
+    assert "the file gives no origin" in segment(image, make_model(pointwise)).case.warnings
 
 
 def test_image_with_nan_is_refused(
