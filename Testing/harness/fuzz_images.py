@@ -1,8 +1,8 @@
 """Damage small images of one format and read each: a Volume, or a TrustSegError of one line.
 
 Run as a process of its own, since a reader in C++ may end it:
-`python fuzz_images.py FORMAT COUNT FOLDER [SEED]`. What is being read stands in FOLDER/current, so that a file
-that ends the process is there afterwards.
+`python fuzz_images.py FORMAT COUNT FOLDER [SEED]`. What is being read stands in FOLDER/current, so that a
+file that ends the process is there afterwards.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Reading:
     placement: np.ndarray | None = None
 
 
-def check_header(path: Path, suffix: str) -> Reading:
+def check_header(path: Path, suffix: str, fourth_axis_is_channel: bool = False) -> Reading:
     """Refuse a file whose header is wrong or ambiguous, or whose voxels are incomplete.
 
     Parameters
@@ -98,6 +98,8 @@ def check_header(path: Path, suffix: str) -> Reading:
         An existing file.
     suffix : str
         File type, one of ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd".
+    fourth_axis_is_channel : bool
+        Whether NIfTI may have four dimensions.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def check_header(path: Path, suffix: str) -> Reading:
     """
     try:
         if suffix.startswith(".nii"):
-            return _check_nifti(path, compressed=suffix.endswith(".gz"))
+            return _check_nifti(path, suffix.endswith(".gz"), fourth_axis_is_channel)
         return _check_nrrd(path) if suffix in (".nrrd", ".nhdr") else _check_meta(path)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise image_error(path, "truncated or damaged, it cannot be uncompressed", COPY_AGAIN) from None
@@ -119,11 +121,12 @@ def check_header(path: Path, suffix: str) -> Reading:
         raise image_error(path, "its header is damaged", COPY_AGAIN) from None
 
 
-def _check_nifti(path: Path, compressed: bool) -> Reading:
+def _check_nifti(path: Path, compressed: bool, fourth_axis_is_channel: bool) -> Reading:
     with (gzip.open if compressed else open)(path, "rb") as stream:
         header = _nifti_header(path, stream.read(Nifti2Header.sizeof_hdr))
         shape = header["dim"][1 : header["dim"][0] + 1].tolist()
-        check_dimension(path, _nifti_dimension(shape, header["intent_code"]))
+        dimension = _nifti_dimension(shape, header["intent_code"])
+        check_dimension(path, 3 if dimension == 4 and fourth_axis_is_channel else dimension)
         unit, unit_mm = _NIFTI_UNITS.get(int(header["xyzt_units"]) & 7, ("", 1.0))
         check_spacing(path, header["pixdim"][1:4] * unit_mm, unit)
         reading = _check_nifti_forms(path, header, unit_mm)

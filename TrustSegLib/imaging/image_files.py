@@ -43,7 +43,7 @@ _PERMISSION = "check the folder and its permissions"
 _SPACE = "check the free space on the disk, and the voxels"
 
 
-def read_volume(path: str | os.PathLike[str]) -> Volume:
+def read_volume(path: str | os.PathLike[str], *, fourth_axis_is_channel: bool = False) -> Volume:
     """Read an image for a model.
 
     Parameters
@@ -51,6 +51,9 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
     path : path-like
         A NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file, or a folder of exactly
         one DICOM series. A vector image has one channel per component.
+    fourth_axis_is_channel : bool
+        Whether a NIfTI file of four dimensions has channels in the last, as the Medical Segmentation
+        Decathlon keeps them. In the clinic it is time, and such a file is refused.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
         finite or are constant.
     """
     path = Path(path)
-    volume = _read(path)
+    volume = _read(path, fourth_axis_is_channel)
     check_intensities(path, volume)
     return volume
 
@@ -155,10 +158,10 @@ def quiet_itk() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def _read(path: Path) -> Volume:
+def _read(path: Path, fourth_axis_is_channel: bool = False) -> Volume:
     try:
         with quiet_itk():
-            image, notes = read_series(path) if path.is_dir() else _read_file(path)
+            image, notes = _read_folder(path) if path.is_dir() else _read_file(path, fourth_axis_is_channel)
     except FileNotFoundError:
         raise image_error(path, "there is no such file or folder", "check the path") from None
     except OSError as failure:
@@ -167,21 +170,39 @@ def _read(path: Path) -> Volume:
         if "orthonormal" in str(failure):  # ITK allows less shear of a single sform than check_axes
             raise sheared(path) from None
         raise image_error(path, f"cannot be read ({last_line(failure)})", COPY_AGAIN) from None
-    check_gray(path, image.GetPixelID(), image.GetNumberOfComponentsPerPixel())
-    return replace(Volume.from_sitk(image), notes=notes)
+    check_gray(path, image[0].GetPixelID(), image[0].GetNumberOfComponentsPerPixel())
+    volumes = [Volume.from_sitk(channel) for channel in image]
+    if len(volumes) == 1:
+        return replace(volumes[0], notes=notes)
+    return replace(volumes[0], array=np.concatenate([each.array for each in volumes]), notes=notes)
 
 
-def _read_file(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
+def _read_folder(path: Path) -> tuple[list[sitk.Image], tuple[str, ...]]:
+    image, notes = read_series(path)
+    return [image], notes
+
+
+def _read_file(path: Path, fourth_axis_is_channel: bool) -> tuple[list[sitk.Image], tuple[str, ...]]:
+    """Images of the fourth axis, as a rule one, and notes."""
     suffix = suffix_of(path)
     if suffix is None:
         raise _unknown_type(path)
-    reading = _check_header(path, suffix)
+    reading = _check_header(path, suffix, fourth_axis_is_channel)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(ITK_READERS[suffix])
     reader.SetFileName(str(path))
     image = reader.Execute()
-    if image.GetDimension() == 4:  # of one time point, as the header was checked
-        image = image[:, :, :, 0]
+    if image.GetDimension() == 4:
+        images = [image[:, :, :, index] for index in range(image.GetSize()[3])]
+    else:
+        images = [image]
+    for each in images:
+        _place(each, reading)
+    return images, reading.notes
+
+
+def _place(image: sitk.Image, reading: Reading) -> None:
+    """Move an image to where its header puts it, if SimpleITK does not."""
     if reading.unit_mm != 1:
         image.SetSpacing([length * reading.unit_mm for length in image.GetSpacing()])
         image.SetOrigin([place * reading.unit_mm for place in image.GetOrigin()])
@@ -189,13 +210,12 @@ def _read_file(path: Path) -> tuple[sitk.Image, tuple[str, ...]]:
         steps = reading.placement[:3, :3]
         image.SetDirection((steps / np.linalg.norm(steps, axis=0)).ravel().tolist())
         image.SetOrigin(reading.placement[:3, 3].tolist())
-    return image, reading.notes
 
 
-def _check_header(path: Path, suffix: str) -> Reading:
+def _check_header(path: Path, suffix: str, fourth_axis_is_channel: bool = False) -> Reading:
     from TrustSegLib.imaging.headers import check_header  # needs nibabel, which Slicer does not have
 
-    return check_header(path, suffix)
+    return check_header(path, suffix, fourth_axis_is_channel)
 
 
 def _unknown_type(path: Path) -> ImageError:

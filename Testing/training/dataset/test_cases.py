@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from trustseg_training.dataset import DatasetError, find_cases, list_cases
 from trustseg_training.dataset.cases import read_names
-from trustseg_training.dataset.reading import read_image
+from trustseg_training.dataset.reading import read_channels, read_image
 from TrustSegLib.errors import ImageError
 
 
@@ -155,3 +155,22 @@ def test_path_without_a_data_set_is_refused(tmp_path):
         find_cases(tmp_path / "nothing")
     with pytest.raises(ImageError, match=r"imagesTr: not found"):
         find_cases(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.95])
+def test_truncated_file_of_channels_is_refused(tmp_path, kept):
+    path = tmp_path / "a.nii.gz"
+    _write(path, channels=2)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(ImageError, match=r"a\.nii\.gz: truncated or damaged"):
+        read_channels(path)
+
+
+def test_channels_of_an_absurd_voxel_size_are_refused(tmp_path):
+    path = tmp_path / "a.nii.gz"
+    _write(path, channels=2)
+    image = sitk.ReadImage(str(path))
+    image.SetSpacing((1000, 1000, 1000, 1))
+    sitk.WriteImage(image, str(path))
+    with pytest.raises(ImageError, match="1000 x 1000 x 1000 mm"):
+        read_channels(path)

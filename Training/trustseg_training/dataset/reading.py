@@ -12,7 +12,6 @@ import SimpleITK as sitk
 
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume, read_labels, read_volume
-from TrustSegLib.imaging.checks import check_intensities
 
 from .cases import Case
 
@@ -84,27 +83,7 @@ def read_channels(path: Path) -> Volume:
     The Medical Segmentation Decathlon keeps its channels so; in the clinic the fourth dimension is time,
     which is why `read_volume` refuses it.
     """
-    if not path.name.lower().endswith((".nii", ".nii.gz")) or _dimensions(path) != 4:
-        return read_volume(path)
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise ImageError(f"{path}: cannot be read; copy or export it again") from error
-    volumes = [Volume.from_sitk(image[:, :, :, index]) for index in range(image.GetSize()[3])]
-    volume = volumes[0].with_array(np.concatenate([volume.array for volume in volumes]))
-    check_intensities(path, volume)
-    return volume
-
-
-def _dimensions(path: Path) -> int | None:
-    """Number of dimensions that the header says; None if it cannot be read, which `read_volume` explains."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        return None
-    return reader.GetDimension()
+    return read_volume(path, fourth_axis_is_channel=True)
 
 
 @dataclass(frozen=True)
@@ -163,6 +142,7 @@ class Inspector:
             self.problems.append(f"{case.label}: not on the grid of {first}; resample one onto the other")
         if len(self.problems) > before:
             return None
+        self.notes += [f"{case.images[0]}: {note}" for note in image.notes]
         self.findings[case] = Findings(digest, tuple(self.notes[noted:]))
         return image, label
 
