@@ -12,7 +12,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from trustseg_training.config import FitConfiguration, is_run
 from trustseg_training.dataset import SPLIT_TABLE, Case, list_cases
 from trustseg_training.dataset.tables import read_table
-from TrustSegLib.errors import ImageError, OptionError
+from TrustSegLib.bundle import find_bundle, load_bundle
+from TrustSegLib.errors import BundleError, ImageError, OptionError
 from TrustSegLib.imaging import read_labels
 
 #: Key of a bundle's `metrics.json`.
@@ -90,7 +91,11 @@ def training_record(runs: Sequence[Path]) -> dict[str, Any]:
     """
     names, labels = set(), set()
     for run in {each: None for start in runs for each in _ancestry(start)}:
-        data, patients = Path(FitConfiguration.load(run).data), trained_patients(run) or set()
+        configuration = FitConfiguration.load(run)
+        data, patients = Path(configuration.data), trained_patients(run) or set()
+        before = _record_of_bundle(configuration.initialize_from)
+        names |= set(before.get("names", ()))
+        labels |= set(before.get("labels", ()))
         names |= {_name_digest(data, patient) for patient in patients}
         try:
             cases, _ = list_cases(data)
@@ -98,6 +103,17 @@ def training_record(runs: Sequence[Path]) -> dict[str, Any]:
             continue  # gone since the training: the names stay
         labels |= {label_digest(case) for case in cases if case.patient in patients}
     return {"names": sorted(names), "labels": sorted(labels - {None})}
+
+
+def _record_of_bundle(origin: str | None) -> Mapping[str, Any]:
+    """Record of the bundle that a run was started from; empty if it was none, or one without a record."""
+    if origin is None or is_run(Path(origin)):
+        return {}
+    try:
+        metrics = load_bundle(find_bundle(Path(origin))).metrics()
+    except BundleError:
+        return {}  # gone since the training
+    return (metrics or {}).get(TRAINING_RECORD, {})
 
 
 def patients_known_to(record: Mapping[str, Any], cases: Sequence[Case], data: Path) -> list[str]:
