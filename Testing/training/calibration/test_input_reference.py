@@ -165,3 +165,14 @@ def test_all_unusable_files_are_named(dataset):
         case.label.write_bytes(b"no image")
     with pytest.raises(DatasetError, match="2 problems"):
         reference_cases(evaluated(), chosen)
+
+
+def test_margin_goes_by_patient():
+    one = cases(60)
+    middle = {name: Fact(0.0, fact.kind, "") for name, fact in one[0].facts.items()}
+    widths = []
+    for letter in "pq":  # the same images, first of the same patients and then of others
+        both = [*one, *(ReferenceCase(f"{letter}{index}", middle) for index in range(60))]
+        limits = input_reference(both)["facts"]["f0"]
+        widths.append(limits["high"] - limits["low"])
+    assert widths[0] > widths[1]

@@ -103,11 +103,8 @@ def test_command_of_the_card_has_options_of_random_weights_only_for_families_wit
     assert ("--kl-weight 0.5" in command, "--variance-learning-rate none" in command) == (present, present)
 
 
-def _without(key):
-    def change(content):
-        del content[key]
-
-    return change
+def _with_a_key(content):
+    content["licence"] = "MIT"
 
 
 def _without_color(content):
@@ -121,7 +118,7 @@ def _other_structure(content):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_without("license"), "needs exactly the keys"),
+        (_with_a_key, "may have the keys"),
         (_without_color, "structure not complete"),
         (_other_structure, "structures differ from those of the run"),
     ],
@@ -230,3 +227,64 @@ def test_runs_that_are_no_ensemble_are_named(run, dataset, details, tmp_path, ca
         assert main(["export", *words, "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 2
         assert "either one run, or two or more" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
+
+
+def test_without_details_the_bundle_is_that_of_the_run(run, dataset, tmp_path):
+    assert main(["export", str(run), "-o", str(tmp_path / "my model")]) == 0
+    known = load_bundle(tmp_path / "my model").description
+    assert (known.name, known.channels, known.modality) == ("my-model", ("image",), "OT")
+    assert [structure.name for structure in known.structures] == ["Left half", "Right half"]
+    assert {structure.terminology.type.meaning for structure in known.structures} == {"Anatomical Structure"}
+    assert known.training.data == dataset.name
+
+
+def test_details_need_not_be_whole(run, details, tmp_path):
+    details.write_text(json.dumps({"version": "2.0.0", "license": "MIT"}), encoding="utf-8")
+    assert main(["export", str(run), "-o", str(tmp_path / "b"), "--details", str(details)]) == 0
+    known = load_bundle(tmp_path / "b").description
+    assert (known.name, known.version, known.license) == ("b", "2.0.0", "MIT")
+
+
+def _two_images_each(dataset: Path) -> None:
+    """The same six images, of three patients."""
+    rows = (dataset / "splits.csv").read_text().split()[1:]
+    named = [f"{row},p{index // 2}" for index, row in enumerate(rows)]
+    (dataset / "splits.csv").write_text("\n".join(["case,split,patient", *named]))
+
+
+def test_figures_and_counts_go_by_patient(dataset, tmp_path):
+    _two_images_each(dataset)
+    assert main(["fit", str(dataset), "-o", str(tmp_path / "run"), *OPTIONS]) == 0
+    assert main(["calibrate", str(tmp_path / "run"), "--conditions", "clean", "--device", "cpu"]) == 0
+    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "b")]) == 0
+    content = json.loads((tmp_path / "run" / "calibration.json").read_text())
+    assert (content["patients"], content["images"]) == (1, 2)
+    bundle = load_bundle(tmp_path / "b")
+    assert bundle.description.training.patients == {"train": 2, "validation": 1}
+    summary = bundle.metrics()["validation"]["Left half"]
+    assert (summary["patients"], summary["images"], summary["dice_std"]) == (1, 2, 0.0)
+    rows = [row for row in bundle.metrics()["validation_patients"] if row["structure"] == "Left half"]
+    assert {(row["patient"], row["case"]) for row in rows} == {("p2", "case_4"), ("p2", "case_5")}
+    assert summary["dice_mean"] == pytest.approx(np.mean([row["dice"] for row in rows]))
+    assert "1 validation patients (2 images; every patient counts once)" in bundle.card()
+
+
+def test_bundle_knows_who_trained_it_by_name_and_by_label(run, dataset, tmp_path, capsys):
+    assert main(["export", str(run), "-o", str(tmp_path / "b")]) == 0
+    record = load_bundle(tmp_path / "b").metrics()["training_patients"]
+    assert len(record["names"]) == len(record["labels"]) == 4
+    table = dataset / "splits.csv"
+    table.write_text(table.read_text().replace("case_0,train", "case_0,val"))
+    command = ["evaluate", str(tmp_path / "b"), "-o", str(tmp_path / "e"), "--device", "cpu", "--data"]
+    assert main([*command, str(dataset)]) == 2
+    assert "was trained with 1 of the patients" in capsys.readouterr().err
+    renamed = tmp_path / "other"
+    for folder in ("imagesTr", "labelsTr"):
+        (renamed / folder).mkdir(parents=True)
+        for path in (dataset / folder).iterdir():
+            (renamed / folder / f"new_{path.name}").write_bytes(path.read_bytes())
+    (renamed / "splits.csv").write_text(table.read_text().replace("case_", "new_case_"))
+    assert main([*command, str(renamed)]) == 2
+    assert "such as new_case_0" in capsys.readouterr().err
+    table.write_text(table.read_text().replace("case_0,val", "case_0,train"))
+    assert main([*command, str(dataset)]) == 0

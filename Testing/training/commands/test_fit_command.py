@@ -192,3 +192,27 @@ def test_every_family_trains_and_its_bundle_predicts_as_its_run(dataset, tmp_pat
     assert main([*command, "--device", "cpu"]) == 0
     tables = [(tmp_path / "out" / name / "evaluation.csv").read_text() for name in ("run", "bundle")]
     assert tables[0].replace("run,", "bundle,") == tables[1]
+
+
+def test_resume_needs_the_folder_alone(dataset, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert _fit(dataset, run, "--epochs", "1") == 0
+    (run / "last.ckpt").unlink()
+    assert main(["fit", "-o", str(run), "--resume", "--accelerator", "cpu"]) == 0
+    assert (run / "last.ckpt").is_file()
+    assert main(["fit", "-o", str(run), "--resume", "--epochs", "3"]) == 2
+    assert "was started with another epochs, 1; resume with the same" in capsys.readouterr().err
+    assert main(["fit", "-o", str(tmp_path / "none"), "--resume"]) == 2
+    assert "nothing to resume" in capsys.readouterr().err
+
+
+def test_output_has_no_advertisement_and_no_number_of_a_log(dataset, tmp_path):
+    command = [sys.executable, "-m", "trustseg_training", "fit", str(dataset), "-o", str(tmp_path / "run")]
+    finished = subprocess.run(
+        [*command, *OPTIONS, "--epochs", "1"], capture_output=True, text=True, check=False
+    )
+    output = finished.stdout + finished.stderr
+    assert finished.returncode == 0
+    assert "train/loss" in output
+    for word in ("v_num", "Tip", "litlogger", "\N{ELECTRIC LIGHT BULB}"):
+        assert word not in output

@@ -129,3 +129,23 @@ def test_memory_grows_with_voxels_and_counts_what_autograd_keeps():
 def test_place_of_the_data_is_relative_only_below_the_file(tmp_path):
     assert place_of(tmp_path / "a" / "data", tmp_path / "c.yaml") == "a/data"
     assert Path(place_of(tmp_path / "data", tmp_path / "b" / "c.yaml")) == (tmp_path / "data").resolve()
+
+
+def test_small_structures_get_patches_around_them_even_if_a_patch_holds_the_image():
+    fingerprint = _fingerprint((35, 50, 36), (1, 1, 1))
+    fingerprint = replace(fingerprint, volumes_ml={1: np.ones(10), 2: np.full(10, 0.2)})
+    assert fingerprint.smallest == pytest.approx(0.2 / 63)
+    assert choose("d", fingerprint, {}, 8.0).configuration.foreground_share > 0
+
+
+@pytest.mark.parametrize(("patients", "warned"), [(10, True), (100, False)])
+def test_few_validation_patients_are_said(patients, warned):
+    plan = choose("d", _fingerprint((35, 50, 36), (1, 1, 1), images=patients), {}, 8.0)
+    assert any("validation patient" in warning for warning in plan.warnings) == warned
+
+
+def test_epoch_of_few_images_has_enough_steps_before_a_validation():
+    plan = choose("d", _fingerprint((35, 50, 36), (1, 1, 1), images=20), {}, 8.0)
+    configuration = plan.configuration
+    assert 16 * configuration.patches_per_patient // configuration.batch_size >= 25
+    assert "25 steps" in plan.reasons["patches_per_patient"]

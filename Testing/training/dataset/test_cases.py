@@ -174,3 +174,18 @@ def test_channels_of_an_absurd_voxel_size_are_refused(tmp_path):
     sitk.WriteImage(image, str(path))
     with pytest.raises(ImageError, match="1000 x 1000 x 1000 mm"):
         read_channels(path)
+
+
+def test_split_may_be_written_as_a_word(tmp_path):
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / folder).mkdir()
+        for name in "abc":
+            (tmp_path / folder / f"{name}.nii.gz").touch()
+    (tmp_path / "splits.csv").write_text("Case;Split\na;Training\nb;validation\nc;Test\n")
+    assert [case.split for case in find_cases(tmp_path)] == ["train", "val", "test"]
+
+
+def test_dataset_json_with_a_byte_order_mark_is_read(tmp_path):
+    text = json.dumps({"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}})
+    (tmp_path / "dataset.json").write_text(text, encoding="utf-8-sig")
+    assert read_names(tmp_path).structures == {1: "liver"}

@@ -110,7 +110,7 @@ def test_probabilities_equal_those_of_inference_at_any_temperature(family, optio
     monkeypatch.setattr(near_voxels, "near_structures", lambda truth, prediction: truth > 0)
     sample = {"name": "a", "image": image, "label": label}
     voxels = collect(network, [sample, sample], (8, 8, 8))
-    assert (voxels.patients, len(voxels.target)) == (2, 54)
+    assert (voxels.images, len(voxels.target)) == (2, 54)
     p = voxels.probabilities(network, 3.0, *scale.values())
     mean, _ = sliding_window(image.numpy(), scaled, (8, 8, 8))
     expected = torch.from_numpy(mean[:, label[0].numpy() > 0].T)

@@ -13,6 +13,7 @@ import torch
 from trustseg_training.cli import main
 from trustseg_training.config.yaml_file import load
 from trustseg_training.training import lightning_module, load_weights
+from TrustSegLib.bundle import load_bundle
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--epochs", "1"]
@@ -63,13 +64,23 @@ def test_bundle_gives_its_weights_and_the_card_names_it(
     run, tuned = tmp_path / "run", tmp_path / "tuned" / "hippocampus-t1"
     assert _fit(dataset, run, *STILL, "--initialize-from", str(bundle)) == 0
     assert _same(load_weights(origin), load_weights(run))
-    assert "does not say which patients trained it" in caplog.text + capfd.readouterr().err
+    assert "does not say which patients trained it" not in caplog.text + capfd.readouterr().err
     tuned.parent.mkdir()
     assert main(["export", str(run), "-o", str(tuned), "--details", str(details)]) == 0
     card = (tuned / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "1 epochs, started from the weights of hippocampus-t1." in card
     assert re.search(r"--initialize-from hippocampus-t1 .*--output RUN", card)
     assert str(tmp_path) not in card
+    records = [load_bundle(folder).metrics()["training_patients"] for folder in (bundle, tuned)]
+    assert records[0] == records[1]
+
+
+def test_bundle_of_the_patients_to_be_evaluated_on_is_refused(dataset, bundle, tmp_path, capsys):
+    assert (
+        _fit(dataset, tmp_path / "run", "--initialize-from", str(bundle), "--fold", "0", "--folds", "2") == 2
+    )
+    assert "of the patients that this run is evaluated on, such as case_" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_differences_to_the_starting_run_are_reported(dataset, origin, bundle, tmp_path, caplog, capfd):

@@ -179,7 +179,9 @@ class _Table:
                     np.where(values < least, (low - values) / below, 0),
                     np.where(values > most, (values - high) / above, 0),
                 )
-            needed += np.max(margins, axis=1, initial=0.0, where=np.isfinite(margins)).tolist()
+            most_of = np.max(margins, axis=1, initial=0.0, where=np.isfinite(margins))
+            patient = self.patient[own]
+            needed += [float(most_of[patient == name].max()) for name in np.unique(patient)]
         return max(LEAST_MARGIN, float(np.quantile(needed, 1 - FALSE_ALARMS, method="higher")))
 
     def content(self, index: int, low: float, high: float) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("run", type=Path, nargs="?", help="run folder of fit")
     add("--members", type=Path, nargs="+", metavar="RUN", help="instead: runs that become one ensemble")
     add("-o", "--output", type=Path, required=True, help="bundle folder to write")
-    add("--details", type=Path, required=True, help="JSON with name, version, structures, data and licence")
+    text = "JSON with name, version, structures, data and license; what it lacks is that of the run"
+    add("--details", type=Path, help=text)
     add("--verdict", type=Path, nargs="+", default=[], metavar="DIR", help="what verify found, for the card")
     add("--verdict-name", metavar="NAME", help="of the model in --verdict; default: the run's")
     add("--moments", type=Path, metavar="DIR", help="what moments found, for the card")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import types
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "settings, as `init` writes them; options override them"
     add("--config", type=Path, metavar="FILE.yaml", help=text)
     add("-o", "--output", type=Path, required=True, help="run folder")
-    add("--resume", action="store_true", default=False, help="continue the run in the output folder")
+    add(
+        "--resume",
+        action="store_true",
+        default=False,
+        help="continue the run in the output folder, which has its settings",
+    )
     add(
         "--set",
         action="append",
@@ -63,18 +68,25 @@ def run(options: argparse.Namespace) -> None:
 
 
 def configured(options: argparse.Namespace) -> FitConfiguration:
-    """The configuration of a file, changed by the other options; or of the options alone.
+    """The configuration of a file or of the run to resume, changed by the other options; or of these alone.
 
     Raises
     ------
     OptionError
         A value is not valid, or data or structures are named nowhere.
     """
+    from trustseg_training.config.settings import FILE, is_run
     from trustseg_training.config.yaml_file import load
 
     given = settings(options)
     if "config" in options:
         return load(options.config, given)
+    if options.resume:
+        if not is_run(options.output):
+            raise OptionError(
+                f"{options.output}: nothing to resume ({FILE} is missing); start without --resume"
+            )
+        return replace(FitConfiguration.load(options.output), **given)
     for name, field in _FIELDS.items():
         if field.default is field.default_factory is MISSING and name not in given:
             raise OptionError(f"{name}: missing; give it, or a file with --config")

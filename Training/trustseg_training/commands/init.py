@@ -47,4 +47,6 @@ def run(options: argparse.Namespace) -> None:
         output.write_text(to_text(plan, fingerprint, options.preset), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{output}: cannot be written ({error.strerror}); choose another place") from error
+    for warning in plan.warnings:
+        print(f"warning: {warning}")
     print(f"{output}: look through it, then run trustseg-train fit --config {output} -o RUN")

@@ -25,6 +25,13 @@ _MOST_PADDING = 1.1
 _BATCHES = (4, 3, 2, 1)
 _SHORTEST_PATCH = 32  # voxels along its longest side: with less, there is no context
 _STEPS = 5000
+_LEAST_STEPS = 25  # of an epoch: a validation after every few steps takes longer than they do
+#: Structures below this share of an image are missed by most random patches, however large these are.
+_SMALL = 0.004
+
+#: With fewer validation patients, the best epoch is chosen by chance, and no interval can be calibrated.
+_FEW_PATIENTS = 10
+
 _AIR = -500.0  # HU that only CT has
 
 #: Reason of a setting that a preset has.
@@ -45,12 +52,15 @@ class Plan:
         Of `memory.step_memory`.
     image_bytes : int
         Of `memory.prepared_bytes`.
+    warnings : tuple of str
+        What would make the figures of this training wrong or rough.
     """
 
     configuration: FitConfiguration
     reasons: dict[str, str]
     step_bytes: int
     image_bytes: int
+    warnings: tuple[str, ...] = ()
 
 
 def choose(data: str, fingerprint: Fingerprint, preset: dict[str, object], memory_gib: float) -> Plan:
@@ -91,7 +101,20 @@ def choose(data: str, fingerprint: Fingerprint, preset: dict[str, object], memor
     images = prepared_bytes(fingerprint, configuration)
     if (reason := reason_for_cache(images, machine_bytes())) is not None:
         reasons["cache"] = reason
-    return Plan(configuration, reasons, memory, images)
+    warnings = (*fingerprint.warnings, *_few_patients(fingerprint, configuration))
+    return Plan(configuration, reasons, memory, images, warnings)
+
+
+def _few_patients(fingerprint: Fingerprint, configuration: FitConfiguration) -> list[str]:
+    drawn = max(round(fingerprint.patients * configuration.validation_fraction), 1)
+    count = fingerprint.patients_of_splits.get("val", 0) if fingerprint.splits else drawn
+    if count >= _FEW_PATIENTS:
+        return []
+    return [
+        f"only {count} validation patient{'' if count == 1 else 's'}: Dice will be rough, and volume "
+        f"intervals and expected Dice need {_FEW_PATIENTS}; move more patients to val, or raise "
+        "validation_fraction"
+    ]
 
 
 def _labels(fingerprint: Fingerprint, reasons: dict[str, str]) -> dict[str, object]:
@@ -229,17 +252,24 @@ def _sampling(
     voxels = np.prod(fingerprint.sizes * fingerprint.spacings / configuration.spacing, axis=1)
     images = float(np.median(voxels)) / math.prod(configuration.patch)
     count = preset.get("patches_per_patient", min(max(math.ceil(images - 0.5), 1), 8))
-    steps = max(_training_images(fingerprint, configuration) * count // configuration.batch_size, 1)
+    training = _training_images(fingerprint, configuration)
+    wanted = math.ceil(_LEAST_STEPS * configuration.batch_size / training)
     reasons["patches_per_patient"] = (
-        f"Random patches of an image per epoch; an image holds about {images:.1f}."
+        f"Random patches of an image per epoch; an image holds about {images:.1f}"
+        + (f", and an epoch shall have {_LEAST_STEPS} steps." if wanted > count else ".")
     )
+    if "patches_per_patient" not in preset:
+        count = max(count, wanted)
+    steps = max(training * count // configuration.batch_size, 1)
     epochs = min(max(math.ceil(_STEPS / steps), 20), 500)
     reasons["epochs"] = f"{epochs * steps} steps, {steps} per epoch. Try few first."
     chosen: dict[str, object] = {"patches_per_patient": count, "epochs": epochs}
-    if images > 1.5:
+    smallest = fingerprint.smallest
+    if images > 1.5 or smallest < _SMALL:
         chosen["foreground_share"] = 0.33
         reasons["foreground_share"] = (
-            f"Share of patches around a structure: structures are {fingerprint.foreground:.2%} of an image."
+            f"Share of patches around a structure: structures are {fingerprint.foreground:.2%} of an "
+            f"image, the smallest {smallest:.2%}."
         )
     return {name: value for name, value in chosen.items() if name not in preset}
 

@@ -78,6 +78,8 @@ def _facts(plan: Plan, fingerprint: Fingerprint, preset: str | None) -> list[str
         )
     lines.append(f"Memory of a training step, estimated: {plan.step_bytes / 2**30:.2f} GiB in float32")
     lines.append(f"Memory of all prepared images: {plan.image_bytes / 2**30:.3g} GiB")
+    if plan.warnings:
+        lines += ["Warnings:", *(f"  {warning}" for warning in plan.warnings)]
     if fingerprint.notes:
         lines += ["Look at:", *(f"  {note}" for note in fingerprint.notes)]
     return lines

@@ -1,12 +1,13 @@
 """Patients as a network sees them: who trains, on which grid and in which patches."""
 
 from .cache import cache_at_hand, disk_is_full
-from .leakage import check_leakage, trained_patients
+from .leakage import TRAINING_RECORD, check_leakage, patients_known_to, trained_patients, training_record
 from .patients import PatientData
 from .preprocessing import Sample
 from .splits import apply_saved, assign
 
 __all__ = [
+    "TRAINING_RECORD",
     "PatientData",
     "Sample",
     "apply_saved",
@@ -14,5 +15,7 @@ __all__ = [
     "cache_at_hand",
     "check_leakage",
     "disk_is_full",
+    "patients_known_to",
     "trained_patients",
+    "training_record",
 ]

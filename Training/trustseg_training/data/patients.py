@@ -136,8 +136,12 @@ class PatientData(lightning.LightningDataModule):
         return self.samples[split]
 
     def count(self, split: str) -> int:
-        """How many images a set has, without reading them; after `setup` or `read`."""
-        return sum(case.split == split for case in self.cases)
+        """How many patients a set has, without reading their images; after `setup` or `read`."""
+        return len({case.patient for case in self.cases if case.split == split})
+
+    def patient_of(self, name: str) -> str:
+        """Whose image it is; after `setup` or `read`."""
+        return next(case.patient for case in self.cases if case.name == name)
 
     def save_split(self, run: Path) -> None:
         """Write who trains and who validates into a run folder, unless it says so already."""

@@ -23,6 +23,7 @@ from TrustSegLib.imaging.image_files import ITK_READERS, suffix_of
 from .tables import read_table
 
 SPLITS = ("train", "val", "test")
+_OTHER_WORDS = {"training": "train", "validation": "val", "testing": "test"}
 SPLIT_TABLE = "splits.csv"
 _CHANNEL_FILE = re.compile(r"(.+)_(\d{4})")
 
@@ -205,9 +206,10 @@ def _identity(path: Path) -> tuple[str, int, int]:
 
 
 def _split(table: Path, name: str, split: str) -> str:
-    if split not in SPLITS:
+    known = _OTHER_WORDS.get(split.lower(), split.lower())
+    if known not in SPLITS:
         raise ImageError(f"{table}: {name} has split {split!r}; use one of {', '.join(SPLITS)}")
-    return split
+    return known
 
 
 def _repeated(data: Path, cases: list[Case]) -> list[str]:
@@ -258,7 +260,7 @@ def read_names(folder: Path) -> DatasetNames:
     if not path.is_file():
         return DatasetNames()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         channels = content.get("modality") or content.get("channel_names") or {}
         labels = _by_value(content.get("labels") or {})
         ordered = tuple(str(channels[key]) for key in sorted(channels, key=int))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from TrustSegLib.imaging import Volume, orient
 
 from .cases import Case, DatasetError, DatasetNames, list_cases, read_names
 from .reading import Inspector, read_channels
+from .siblings import intensity_step, sibling_warning, siblings
 
 ORIENTATION = "RAS"
 PERCENTILES = (0.5, 1, 50, 99, 99.5)
@@ -47,6 +48,10 @@ class Fingerprint:
         Median share of an image's voxels that belong to a structure.
     notes : list of str
         What a person may want to look at.
+    patients_of_splits : dict of str to int
+        Patients of each set; empty if the data name none.
+    warnings : list of str
+        What would make the figures of a training wrong.
     """
 
     patients: int
@@ -61,6 +66,14 @@ class Fingerprint:
     volumes_ml: dict[int, np.ndarray]
     foreground: float
     notes: list[str]
+    patients_of_splits: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def smallest(self) -> float:
+        """Share of an image's voxels that its smallest structure has, by medians over the images."""
+        image = float(np.median(np.prod(self.sizes * self.spacings, axis=1))) / 1000
+        return min((float(np.median(each)) for each in self.volumes_ml.values()), default=0.0) / image
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,7 @@ class _Measured:
     inside: np.ndarray  # (C, voxels)
     volumes_ml: dict[int, float]
     foreground: float
+    step: float | None
 
 
 def measure(data: Path, channels: tuple[str, ...] = ()) -> Fingerprint:
@@ -96,14 +110,14 @@ def measure(data: Path, channels: tuple[str, ...] = ()) -> Fingerprint:
     names = read_names(data) if data.is_dir() else DatasetNames()
     channels = channels or cases[0].channels or _numbered(cases)
     checks = Inspector(channels)
-    measured = []
+    measured: dict[Case, _Measured] = {}
     for case in tqdm(cases, desc="reading images", unit="image", disable=None):
         if (volumes := checks.read(case)) is not None:
-            measured.append(_measure(*volumes))
+            measured[case] = _measure(*volumes)
     checks.finish()
     if problems or checks.problems:
         raise DatasetError(data, [*problems, *checks.problems])
-    return _joined(cases, channels, names, measured, checks.notes)
+    return _joined(channels, names, measured, checks.notes)
 
 
 def _numbered(cases: list[Case]) -> tuple[str, ...]:
@@ -131,6 +145,7 @@ def _measure(image: Volume, label: Volume) -> _Measured:
             for value, count in zip(values, counts, strict=True)
         },
         foreground=float(mask.mean()),
+        step=intensity_step(image.array[0]),
     )
 
 
@@ -140,14 +155,13 @@ def _thinned(voxels: np.ndarray) -> np.ndarray:
 
 
 def _joined(
-    cases: list[Case],
-    channels: tuple[str, ...],
-    names: DatasetNames,
-    measured: list[_Measured],
-    notes: list[str],
+    channels: tuple[str, ...], names: DatasetNames, by_case: dict[Case, _Measured], notes: list[str]
 ) -> Fingerprint:
+    cases, measured = list(by_case), list(by_case.values())
     found = sorted({value for one in measured for value in one.volumes_ml})
     splits = [case.split for case in cases if case.split]
+    of_patients = list({case.patient: case.split for case in cases if case.split}.values())
+    warning = sibling_warning(siblings({case: one.step for case, one in by_case.items()}))
     return Fingerprint(
         patients=len({case.patient for case in cases}),
         images=len(cases),
@@ -164,6 +178,8 @@ def _joined(
         },
         foreground=float(np.median([one.foreground for one in measured])),
         notes=notes,
+        patients_of_splits={split: of_patients.count(split) for split in dict.fromkeys(of_patients)},
+        warnings=[warning] if warning else [],
     )
 
 

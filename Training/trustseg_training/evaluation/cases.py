@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trustseg_training.data import apply_saved, assign, trained_patients
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from trustseg_training.data import (
+    TRAINING_RECORD,
+    apply_saved,
+    assign,
+    patients_known_to,
+    trained_patients,
+)
 from trustseg_training.dataset import SPLIT_TABLE, Case, Inspector, find_cases, known_values, remap
 from trustseg_training.dataset.tables import read_table
+from TrustSegLib.bundle import Bundle
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import Volume, orient, resample
 from TrustSegLib.inference.prediction import prepare_image
@@ -23,8 +32,9 @@ def choose_cases(evaluated: EvaluatedModel, data: Path, split: str) -> list[Case
     ImageError
         The set is empty.
     OptionError
-        A patient of the set was in the run's training set. Patients are identified by name, and only within
-        data whose folder has the name of the run's: other data may use the same names for other people.
+        A patient of the set was in the training set of the run or bundle. Patients are identified by name,
+        and only within data whose folder has the name of the run's: other data may use the same names for
+        other people. Those of a bundle are identified by their labels too.
     """
     cases = find_cases(data)
     if split == "all":
@@ -109,6 +119,8 @@ def _split_by_run(evaluated: EvaluatedModel, cases: Sequence[Case], data: Path) 
 
 
 def _check_leakage(evaluated: EvaluatedModel, chosen: Sequence[Case], data: Path, split: str) -> None:
+    if isinstance(evaluated.model, Bundle):
+        _check_leakage_of_bundle(evaluated, chosen, data, split)
     if evaluated.run is None or Path(evaluated.run.configuration.data).name != data.name:
         return
     trained = trained_patients(evaluated.run.run) or set()
@@ -117,4 +129,19 @@ def _check_leakage(evaluated: EvaluatedModel, chosen: Sequence[Case], data: Path
         raise OptionError(
             f"{evaluated.run.run}: was trained with {len(known)} of the patients whom {data} calls {split}, "
             f"such as {known[0]}; evaluate it on the data and the split that it was trained with"
+        )
+
+
+def _check_leakage_of_bundle(
+    evaluated: EvaluatedModel, chosen: Sequence[Case], data: Path, split: str
+) -> None:
+    record = (evaluated.model.metrics() or {}).get(TRAINING_RECORD)
+    if record is None:
+        rank_zero_info(f"note: {evaluated.name} does not say which patients trained it")
+        return
+    known = patients_known_to(record, chosen, data)
+    if known:
+        raise OptionError(
+            f"{evaluated.name}: was trained with {len(known)} of the patients whom {data} calls {split}, "
+            f"such as {known[0]}; evaluate it on other patients"
         )

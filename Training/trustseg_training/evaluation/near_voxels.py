@@ -39,15 +39,15 @@ class NearVoxels:
         (entries,) blending weight; those of a voxel sum to 1.
     target : Tensor
         (voxels,) true label.
-    patients : int
-        Number of patients with a voxel.
+    images : int
+        Number of images with a voxel.
     """
 
     logits: LogitMoments | Tensor
     voxel: Tensor
     weight: Tensor
     target: Tensor
-    patients: int
+    images: int
 
     def probabilities(self, network: nn.Module, temperature: float, variance_scale: float = 1.0) -> Tensor:
         """(voxels, K) blended class probabilities at a temperature."""

@@ -91,12 +91,13 @@ def calibrate(
     network = network_of(replace(configuration, family_options=plain)).eval()
     network.load_state_dict(load_weights(run, checkpoint))
     place = choose_device(device)
-    samples = PatientData(configuration, run).read("val")
+    source = PatientData(configuration, run)
+    samples = source.read("val")
     voxels = collect(network.to(place), samples, configuration.patch_shape, place)
     if voxels is None:
         raise OptionError(f"{configuration.data}: no validation patient has a structure; calibrate on others")
     calibration = fit_scales(network, voxels)
-    _write(run, checkpoint, configuration, calibration, voxels)
+    _write(run, checkpoint, source, calibration, voxels)
     return calibration
 
 
@@ -194,7 +195,7 @@ def _simplex(dimensions: int) -> np.ndarray:
 def _write(
     run: Path,
     checkpoint: str,
-    configuration: FitConfiguration,
+    source: PatientData,
     calibration: Calibration,
     voxels: NearVoxels,
 ) -> None:
@@ -205,8 +206,9 @@ def _write(
         "after": vars(calibration.after),
         "bins": BINS,
         "margin_voxels": MARGIN,
-        "data": Path(configuration.data).name,
-        "patients": voxels.patients,
+        "data": Path(source.configuration.data).name,
+        "patients": source.count("val"),
+        "images": voxels.images,
         "voxels": len(voxels.target),
         "checkpoint": checkpoint,
         "checkpoint_sha256": sha256_of(run / checkpoint),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from trustseg_training.training import BEST
 from TrustSegLib.bundle.description import Structure
 from TrustSegLib.errors import OptionError
 
+from .terminology import structures_of
+
 _LOSS, _SCORE = "train/loss", "val/dice"
 
 
 @dataclass(frozen=True)
 class Details:
-    """Description of a model that a person writes: see ``Training/models`` for an example."""
+    """Description of a model, by a person as far as it goes: see ``Training/models`` for an example."""
 
     name: str
     version: str
@@ -37,26 +40,47 @@ class Details:
     structures: list[Structure]
 
     @classmethod
-    def read(cls, path: Path) -> Details:
-        """Read a JSON file.
+    def of_run(cls, configuration: FitConfiguration, bundle: Path, modality: str) -> Details:
+        """What a run says of itself; ``bundle``, the folder to write, names the model."""
+        data = Path(configuration.data).name
+        data = Path(data).stem if data.lower().endswith(".csv") else data
+        name = re.sub("[^A-Za-z0-9._-]+", "-", bundle.absolute().name).strip("-._")[:64] or "model"
+        return cls(
+            name=name,
+            version="0.1.0",
+            description=f"{', '.join(configuration.structures)} in {', '.join(configuration.channels)}.",
+            modality=modality,
+            channels=list(configuration.channels),
+            license="not stated",
+            data=data,
+            data_license="not stated",
+            limits=[f"One data set, {data}; images of other origin were not measured."],
+            structures=structures_of(configuration.structures),
+        )
+
+    @classmethod
+    def read(cls, path: Path, known: Details) -> Details:
+        """Read a JSON file; what it does not have stays as ``known``.
 
         Raises
         ------
         OptionError
-            The file is missing or not JSON, or its keys are not those of this class.
+            The file is missing or not JSON, or has a key that this class does not have.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise OptionError(f"{path}: cannot be read as JSON ({error}); see Training/models") from error
         expected = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or set(values) != expected:
-            raise OptionError(f"{path}: needs exactly the keys {', '.join(sorted(expected))}")
+        if not isinstance(values, dict) or not set(values) <= expected:
+            raise OptionError(f"{path}: may have the keys {', '.join(sorted(expected))} and no other")
+        if "structures" not in values:
+            return replace(known, **values)
         try:
             structures = [Structure.from_dict(entry) for entry in values["structures"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise OptionError(f"{path}: structure not complete ({error}); see Training/models") from error
-        return cls(**{**values, "structures": structures})
+        return replace(known, **{**values, "structures": structures})
 
 
 def model_card(
@@ -111,8 +135,9 @@ def _choice_of_epoch(configuration: FitConfiguration, checkpoint: str) -> str:
 
 
 def _validation_table(patients: dict[str, int], summary: dict, chosen: str) -> str:
+    count = patients["validation"]
     lines = [
-        f"{patients['validation']} validation patients, who trained no weight; {chosen}. "
+        f"{count} validation patients{_images(summary, count)}, who trained no weight; {chosen}. "
         "Per whole volume, mean over patients.\n",
         markdown_table(
             ["structure", "DSC mean", "DSC sd", "DSC lowest", "HD95, mm"],
@@ -130,6 +155,11 @@ def _validation_table(patients: dict[str, int], summary: dict, chosen: str) -> s
     if missing:
         lines.append(f"\nHD95 leaves out {missing} of them, with an empty prediction or truth.")
     return "\n".join(lines)
+
+
+def _images(summary: dict, patients: int) -> str:
+    images = max((row["images"] for row in summary.values()), default=patients)
+    return "" if images == patients else f" ({images} images; every patient counts once)"
 
 
 def _making(

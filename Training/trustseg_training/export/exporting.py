@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trustseg_training.config import FitConfiguration
-from trustseg_training.data import PatientData, Sample, cache_at_hand
+from trustseg_training.data import TRAINING_RECORD, PatientData, Sample, cache_at_hand, training_record
 from trustseg_training.evaluation import calibrated, check_members, read_fit
 from trustseg_training.metrics import dice, hd95
 from trustseg_training.training import BEST, load_weights, volume_network
@@ -31,7 +31,7 @@ from .evidence import RobustnessResults, moments_section, read_moments, robustne
 def export(
     runs: Path | Sequence[Path],
     bundle: Path,
-    details: Path,
+    details: Path | None = None,
     checkpoint: str = BEST,
     robustness: RobustnessResults | None = None,
     moments: Path | None = None,
@@ -45,8 +45,8 @@ def export(
         an ensemble.
     bundle : Path
         Folder to write; must not exist.
-    details : Path
-        JSON of `Details`.
+    details : Path, optional
+        JSON of `Details`; what it does not have is that of the run.
     checkpoint : str
         `training.BEST` or `training.LAST`, of every run.
     robustness : RobustnessResults, optional
@@ -65,8 +65,11 @@ def export(
         The run, the details or the bundle folder is not usable.
     """
     runs = [runs] if isinstance(runs, Path) else list(runs)
-    configuration, described = FitConfiguration.load(runs[0]), Details.read(details)
+    configuration = FitConfiguration.load(runs[0])
     check_new(bundle)  # save_bundle does so too, but only after the evaluation
+    described = Details.of_run(configuration, bundle, _modality(configuration, runs, checkpoint))
+    if details is not None:
+        described = Details.read(details, described)
     if [structure.name for structure in described.structures] != list(configuration.structures):
         raise OptionError(
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
@@ -76,12 +79,12 @@ def export(
     _check_finished(runs[0], exported)
     fitted = exported.fitted or {}
     calibration, figures = fitted.get("calibration"), fitted.get("figures", {})
-    _check_modality(calibration, described, details)
+    _check_modality(calibration, described)
     verified = (robustness or RobustnessResults()).read(runs, checkpoint)
     network = build(configuration.network, exported.family, configuration.propagation, **exported.options)
     network.eval().load_state_dict(exported.weights)
     data = PatientData(cache_at_hand(configuration), runs[0])
-    rows = evaluate(network, data.read("val"), configuration)
+    rows = evaluate(network, data.read("val"), configuration, data.patient_of)
     summary = summarize(rows)
     patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
     card = model_card(described, configuration, runs, patients, summary, checkpoint)
@@ -92,6 +95,7 @@ def export(
         card = with_section(card, robustness_section(verified))
     description = _description(described, configuration, exported, patients, _commands(runs))
     metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
+    metrics[TRAINING_RECORD] = training_record(runs)
     if exported.fitted is not None:
         metrics["calibration"] = exported.fitted
     if checked:
@@ -107,12 +111,19 @@ def _check_finished(run: Path, exported: Exported) -> None:
         raise OptionError(f"{run}: its calibration was stopped half-way; repeat trustseg-train calibrate")
 
 
-def _check_modality(calibration: dict[str, Any] | None, details: Details, path: Path) -> None:
+def _modality(configuration: FitConfiguration, runs: Sequence[Path], checkpoint: str) -> str:
+    """That of the calibration; else CT if a window normalizes the images, and OT (other) if none does."""
+    fitted = read_fit(runs[0], checkpoint) if len(runs) == 1 and (runs[0] / checkpoint).is_file() else None
+    found = ((fitted or {}).get("calibration") or {}).get("input", {}).get("modality")
+    return found or ("CT" if configuration.normalization.method == "window" else "OT")
+
+
+def _check_modality(calibration: dict[str, Any] | None, details: Details) -> None:
     """Input facts of CT differ from those of other modalities, and cannot be compared with them."""
     found = (calibration or {}).get("input", {}).get("modality", details.modality)
     if not fits_modality(found, details.modality):
         raise OptionError(
-            f"{path}: modality {details.modality}, but the run was calibrated as {found}; repeat "
+            f"{details.name}: modality {details.modality}, but the run was calibrated as {found}; repeat "
             f"trustseg-train calibrate with --modality {details.modality}"
         )
 
@@ -198,18 +209,22 @@ def model_of_runs(runs: Sequence[Path], checkpoint: str = BEST) -> Exported:
 
 
 class Row(TypedDict):
-    """One structure of one patient. HD95 is None where prediction or truth is empty."""
+    """One structure of one image. HD95 is None where prediction or truth is empty."""
 
     patient: str
+    case: str
     structure: str
     dice: float
     hd95_mm: float | None
 
 
 def evaluate(
-    network: torch.nn.Module, samples: Iterable[Sample], configuration: FitConfiguration
+    network: torch.nn.Module,
+    samples: Iterable[Sample],
+    configuration: FitConfiguration,
+    patient_of: Callable[[str], str] = str,
 ) -> list[Row]:
-    """Segment every patient as inference does and compare with the truth.
+    """Segment every image as inference does and compare with the truth.
 
     Parameters
     ----------
@@ -219,11 +234,13 @@ def evaluate(
         Patients that trained nothing.
     configuration : FitConfiguration
         Of the run.
+    patient_of : callable
+        From the name of an image to that of its patient; by default each is its own.
 
     Returns
     -------
     list of Row
-        One per patient and structure.
+        One per image and structure.
     """
     rows: list[Row] = []
     for sample in samples:
@@ -233,23 +250,38 @@ def evaluate(
         for index, structure in enumerate(configuration.structures, start=1):
             masks = labels == index, truth == index
             distance = hd95(*masks, configuration.spacing)
-            rows.append(Row(patient=sample["name"], structure=structure, dice=dice(*masks), hd95_mm=distance))
+            name = sample["name"]
+            scores = {"dice": dice(*masks), "hd95_mm": distance}
+            rows.append(Row(patient=patient_of(name), case=name, structure=structure, **scores))
     return rows
 
 
 def summarize(rows: list[Row]) -> dict[str, dict[str, float | None]]:
-    """Mean and standard deviation over patients of each structure; no HD95 when no patient has one."""
+    """Mean and standard deviation over patients of each structure; no HD95 when no patient has one.
+
+    A patient with several images counts once, with their mean.
+    """
     summary = {}
     for structure in dict.fromkeys(row["structure"] for row in rows):
         own = [row for row in rows if row["structure"] == structure]
-        scores = np.array([row["dice"] for row in own])
-        distances = np.array([row["hd95_mm"] for row in own if row["hd95_mm"] is not None])
+        scores, distances = _by_patient(own, "dice"), _by_patient(own, "hd95_mm")
+        patients = len(scores)
         summary[structure] = {
-            "patients": len(own),
+            "patients": patients,
+            "images": len(own),
             "dice_mean": float(scores.mean()),
             "dice_std": float(scores.std(ddof=1)) if len(scores) > 1 else 0.0,
             "dice_min": float(scores.min()),
             "hd95_mm_mean": float(distances.mean()) if len(distances) else None,
-            "hd95_missing": len(own) - len(distances),
+            "hd95_missing": patients - len(distances),
         }
     return summary
+
+
+def _by_patient(rows: Sequence[Row], measure: str) -> np.ndarray:
+    """Mean over the images of each patient that have a value."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row[measure] is not None:
+            found.setdefault(row["patient"], []).append(row[measure])
+    return np.array([np.mean(values) for values in found.values()])

@@ -162,6 +162,7 @@ def verify_loaded_models(
         "models": {evaluated.name: evaluated.model.sha256 for evaluated in models},
         "networks": {evaluated.name: inference_settings(evaluated) for evaluated in models},
         "cases": len(cases[names[0]]),
+        "patients": len({case.patient for case in cases[names[0]]}),
     }
     summary = {**header, **summarize(tables, plan.suite)}
     summary["seeds"] = over_seeds(summary, plan.seeds)

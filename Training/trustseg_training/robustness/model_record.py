@@ -30,9 +30,9 @@ def robustness_record(folder: Path, model: str, sha256: str | None = None) -> di
     Returns
     -------
     dict
-        ``suite``, ``title``, ``data``, ``split``, ``seed``, ``command``, ``patients`` and ``network``, how
-        its weights were used; ``conditions[condition]`` with ``structures`` (Dice and HD95 with intervals)
-        and ``ece``; ``pool[score]`` with failure AUROC, AURC and Spearman's correlation.
+        ``suite``, ``title``, ``data``, ``split``, ``seed``, ``command``, ``patients``, ``images`` and
+        ``network``, how its weights were used; ``conditions[condition]`` with ``structures`` (Dice and HD95
+        with intervals) and ``ece``; ``pool[score]`` with failure AUROC, AURC and Spearman's correlation.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def robustness_record(folder: Path, model: str, sha256: str | None = None) -> di
     conditions = summary["conditions"][model]
     return {
         **header,
-        "patients": summary.get("cases"),
+        "patients": summary.get("patients", summary.get("cases")),
+        "images": summary.get("cases"),
         "network": summary.get("networks", {}).get(model),
         "conditions": {key: _condition(found) for key, found in conditions.items() if found["structures"]},
         "pool": {
@@ -72,8 +73,9 @@ def robustness_markdown(record: Mapping[str, Any]) -> str:
     lines = [
         "## Verification",
         "",
-        f"{record['title']}: {record['patients']} images of the set `{record['split']}` of "
-        f"{record['data']}. Means over patients with 95 % intervals. {_temperature(record)}",
+        f"{record['title']}: {record.get('images', record['patients'])} images of {record['patients']} "
+        f"patients of the set `{record['split']}` of {record['data']}. Means over patients with 95 % "
+        f"intervals. {_temperature(record)}",
         "",
         markdown_table(heads, rows),
         "",

@@ -57,7 +57,18 @@ def checkpoints(run: Path) -> list[ModelCheckpoint]:
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's, closed when a run ends early: an open bar is drawn again when the process exits."""
+    """Lightning's with the run's own numbers, closed when a run ends early.
+
+    An open bar is drawn again when the process exits.
+    """
+
+    def get_metrics(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Without the number of the log."""
+        return {
+            name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"
+        }
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException

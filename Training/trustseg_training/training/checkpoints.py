@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 
 from trustseg_training.config import FitConfiguration, is_run
-from trustseg_training.data import PatientData, check_leakage
+from trustseg_training.data import TRAINING_RECORD, PatientData, check_leakage, patients_known_to
 from TrustSegLib.bundle import ModelDescription, find_bundle, known_models, load_bundle
 from TrustSegLib.errors import OptionError
 from TrustSegLib.networks import start_from
@@ -92,10 +92,7 @@ def start(network: nn.Module, data: PatientData) -> None:
     else:
         bundle = load_bundle(find_bundle(origin))
         weights, known = bundle.network().state_dict(), _known_to_bundle(bundle.description)
-        rank_zero_info(
-            f"note: {origin} does not say which patients trained it; where this run is evaluated on such "
-            "patients, its figures are too good"
-        )
+        _check_bundle(origin, (bundle.metrics() or {}).get(TRAINING_RECORD), data)
     try:
         start_from(network, weights, configuration.relative_variance)
     except OptionError as error:
@@ -104,6 +101,23 @@ def start(network: nn.Module, data: PatientData) -> None:
             "architecture, dimensions, filters and layers, and no ensemble"
         ) from error
     _note_differences(origin, known, _known(configuration))
+
+
+def _check_bundle(origin: Path, record: dict[str, Any] | None, data: PatientData) -> None:
+    """As `check_leakage`, by the digests that a bundle has of its training patients."""
+    if record is None:
+        rank_zero_info(
+            f"note: {origin} does not say which patients trained it; where this run is evaluated on such "
+            "patients, its figures are too good"
+        )
+        return
+    held_out = [case for case in data.cases if case.split != "train"]
+    known = patients_known_to(record, held_out, Path(data.configuration.data))
+    if known:
+        raise OptionError(
+            f"{origin}: was trained with {len(known)} of the patients that this run is evaluated on, such as "
+            f"{known[0]}; let them train, or start from another model"
+        )
 
 
 def _note_differences(origin: Path, known: dict[str, Any], own: dict[str, Any]) -> None:

@@ -84,9 +84,9 @@ def fit(
     if checkpoint is None:  # a run that was stopped in its first epoch starts again where it started
         start(module.network, data)
     _prepare_folder(configuration, data, run)
-    trainer = _trainer(configuration, run, accelerator)
     try:
         with _lightning_quiet():
+            trainer = _trainer(configuration, run, accelerator)
             # weights_only: a checkpoint is data, never code
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:
