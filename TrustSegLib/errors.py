@@ -62,4 +62,4 @@ def is_disk_full(error: OSError) -> bool:
 
 def disk_full(path: str | Path, what: str = "cannot be written") -> OutputError:
     """Return the error of a file or folder for which the disk has no room."""
-    return OutputError(f"{path}: {what}, the disk is full; make free space, or choose another disk")
+    return OutputError(f"{path}: {what}, the disk is full; free some space, or choose another disk")

@@ -124,7 +124,7 @@ def test_full_disk_leaves_the_models_unchanged(fails, before, model, other, user
         return done(source, target)
 
     monkeypatch.setattr(tool, fails, full)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError, match="the disk is full"):
         add(other, overwrite=True)
     assert user_models.exists() is before
     if before:

@@ -120,21 +120,16 @@ def test_quiet_batch_prints_nothing(patients, model, output, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, ZeroDivisionError])
-def test_stopped_batch_lists_the_finished_cases(patients, model, output, monkeypatch, stop):
-    """Ctrl-C, or a mistake of ours, on the last image."""
+def test_stopped_batch_lists_the_finished_cases(patients, model, output, monkeypatch):
+    """Ctrl-C on the last image."""
 
     def segment_two(volume, *arguments, **options):
         if (output / "a").exists():
-            raise stop
+            raise KeyboardInterrupt
         return segment(volume, *arguments, **options)
 
     monkeypatch.setattr(command, "segment", segment_two)
-    if stop is KeyboardInterrupt:
-        assert run(patients, output, model) == 130
-    else:
-        with pytest.raises(stop):
-            run(patients, output, model)
+    assert run(patients, output, model) == 130
     names = [Path(row["image"]).name for row in rows(output / "cases.csv")]
     assert names == ["b.nii.gz", "a.nii.gz"]
     assert not (output / "c").exists()

@@ -125,5 +125,5 @@ def test_unexpected_error_of_the_only_image_is_one_line_and_a_log(bug, image, mo
 def test_full_disk_is_told_as_a_full_disk(bug, image, model, output, capsys):
     bug(OSError(errno.ENOSPC, "No space left on device"))
     assert main(["segment", str(image), "-o", str(output), "--model", str(model)]) == 2
-    assert "the disk is full; make free space" in capsys.readouterr().err
+    assert "the disk is full; free some space" in capsys.readouterr().err
     assert not output.exists()

@@ -219,7 +219,7 @@ def test_failed_write_keeps_the_old_report_and_leaves_no_other_file(result, tmp_
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full_disk)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError, match="the disk is full"):
         write_report(result, path, image_path="scan.nii.gz", command="trustseg segment")
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
     assert path.read_text() == "old"
