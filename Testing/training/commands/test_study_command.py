@@ -6,6 +6,9 @@ import csv
 import importlib
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,30 @@ def test_study_writes_its_table_and_continues_where_it_stopped(dataset, tmp_path
     assert main([*command, "--accelerator", "cpu", "--device", "cpu"]) == 0
     assert (output / "study.md").is_file()
     assert {path: path.stat().st_mtime_ns for path in output.glob("*/*/*.ckpt")} == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the processes in /proc")
+def test_study_that_is_terminated_leaves_no_training_behind(dataset, tmp_path):
+    study, run = tmp_path / "long.yaml", tmp_path / "out" / "runs" / "a"
+    study.write_text(SMALL.replace("epochs: 1", "epochs: 5000"), encoding="utf-8")
+    command = [sys.executable, "-m", "trustseg_training", "study", str(study), "--data", str(dataset)]
+    command += ["-o", str(tmp_path / "out"), "--accelerator", "cpu"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (run / "last.ckpt").is_file() and process.poll() is None:
+            time.sleep(0.02)
+        process.terminate()
+        error = process.communicate()[1]
+    assert process.returncode == 130
+    assert error.strip().endswith("stopped; repeat the command to continue")
+    assert not [path for path in Path("/proc").glob("[0-9]*") if str(run) in _command_line(path)]
+
+
+def _command_line(process: Path) -> str:
+    """Empty for a process that has ended in the meantime."""
+    try:
+        return (process / "cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_study_with_relative_paths_evaluates_once_and_keeps_patients_apart(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -44,7 +46,10 @@ def train(networks: Mapping[str, FitConfiguration], runs: Path, jobs: int, accel
         The folder cannot be written.
     """
     waiting, running, done = dict(networks), {}, set()
-    with tqdm(total=len(networks), desc="training", unit="network", disable=None) as bar:
+    with (
+        _termination_interrupts(),
+        tqdm(total=len(networks), desc="training", unit="network", disable=None) as bar,
+    ):
         try:
             while waiting or running:
                 for name in _ready(waiting, done)[: jobs - len(running)]:
@@ -58,6 +63,16 @@ def train(networks: Mapping[str, FitConfiguration], runs: Path, jobs: int, accel
                     time.sleep(_INTERVAL)
         finally:
             _stop(running)
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM end the study as Ctrl+C does: by itself it would leave the trainings running alone."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _ready(waiting: Mapping[str, FitConfiguration], done: set[str]) -> list[str]:
