@@ -13,7 +13,8 @@ from .evaluated_model import (
     variant_of,
 )
 from .evaluation import MEASURES, TABLE, evaluate_loaded_models, evaluate_models
-from .temperature_scaling import calibrate, calibrated, read_fit
+from .scale_fitting import calibrate
+from .temperature_scaling import calibrated, read_fit
 
 __all__ = [
     "MEASURES",
