@@ -55,6 +55,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "config",
         "dataset",
         "evaluation",
+        "formatting",
         "moment_check",
         "presets",
         "report",

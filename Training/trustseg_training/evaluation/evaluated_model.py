@@ -108,8 +108,12 @@ class EvaluatedModel:
     @property
     def unions(self) -> dict[str, Sequence[int]]:
         """Labels of every structure and region, by name."""
-        structures = {name: (index,) for index, name in enumerate(self.structures, start=1)}
-        return {**structures, **self.regions}
+        return {**{name: (label,) for name, label in self.labels.items()}, **self.regions}
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Label of every structure, by name."""
+        return {name: label for label, name in enumerate(self.structures, start=1)}
 
     def of_patient(self, patient: str) -> EvaluatedModel:
         """With the model that was not calibrated on this patient."""

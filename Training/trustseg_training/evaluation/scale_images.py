@@ -55,9 +55,10 @@ def scale_images(
         for corruption, share in zip(corruptions, own[1:], strict=True):
             try:
                 changed = corrupt(image, corruption, _seed(case.name), truth).image
-            except (OptionError, ImageError):  # out of reach for this image: its others share the weight
+                found = _prepared(evaluated, changed, label, (case.patient, corruption.key), share)
+            except (OptionError, ImageError):  # out of reach, or unusable: the other images share the weight
                 continue
-            yield _prepared(evaluated, changed, label, (case.patient, corruption.key), share)
+            yield found
 
 
 def _prepared(
