@@ -38,6 +38,7 @@ GROUPS = {"vdp <b>": ["v<1>", "v<2>"], "plain": ["d1", "d2", "d3"]}
 
 
 MASKS = ("iou", "hd95_mm", "surface_dice", "over_segmentation", "under_segmentation", "expected_dice")
+MASKS += ("volume_bias",)
 MASKS += tuple(f"delta_dice_{share}" for share in (1, 2, 5, 10))
 UNCERTAINTIES = ("error_probability", "predictive_variance", "entropy")
 DETECTION = ("auroc", "average_precision", "overlap", "mean_correct", "mean_wrong")

@@ -5,6 +5,7 @@ from .leakage import TRAINING_RECORD, check_leakage, patients_known_to, trained_
 from .patients import PatientData
 from .preprocessing import Sample
 from .splits import apply_saved, assign
+from .touched_families import touched_families
 
 __all__ = [
     "TRAINING_RECORD",
@@ -16,6 +17,7 @@ __all__ = [
     "check_leakage",
     "disk_is_full",
     "patients_known_to",
+    "touched_families",
     "trained_patients",
     "training_record",
 ]

@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from trustseg_training.config import FitConfiguration
-from trustseg_training.data import TRAINING_RECORD, PatientData, Sample, cache_at_hand, training_record
+from trustseg_training.data import (
+    TRAINING_RECORD,
+    PatientData,
+    Sample,
+    cache_at_hand,
+    touched_families,
+    training_record,
+)
+from trustseg_training.data.touched_families import KEY
 from trustseg_training.evaluation import calibrated, check_members, read_fit
 from trustseg_training.metrics import dice, hd95
 from trustseg_training.training import BEST, load_weights, volume_network
@@ -95,7 +103,7 @@ def export(
         card = with_section(card, robustness_section(verified))
     description = _description(described, configuration, exported, patients, _commands(runs))
     metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
-    metrics[TRAINING_RECORD] = training_record(runs)
+    metrics[TRAINING_RECORD] = {**training_record(runs), KEY: touched_families(runs)}
     if exported.fitted is not None:
         metrics["calibration"] = exported.fitted
     if checked:

@@ -58,10 +58,11 @@ def assess(
     Returns
     -------
     dict
-        ``structures``: a record for each; ``union_and_cut``, see `metrics.union_and_cut`; ``detection`` of wrong voxels by each uncertainty, near the
-        structures and in the whole image; ``scores``: one number per case, higher for less trust;
-        ``reliability``: sums near the structures; ``parts``: mean aleatoric and epistemic variance there;
-        ``within_bound``: share of all voxels whose variance is possible.
+        ``structures``: a record for each; ``union_and_cut``: Dice and HD95 by `metrics.union_and_cut`;
+        ``detection`` of wrong voxels by each uncertainty, near the structures and in the whole image;
+        ``scores``: one number per case, higher for less trust; ``reliability``: sums near the structures;
+        ``parts``: mean aleatoric and epistemic variance there; ``within_bound``: share of all voxels whose
+        variance is possible.
     """
     prediction = mean.argmax(axis=0)
     maps = uncertainties(mean, variance)

@@ -64,10 +64,10 @@ def summarize(tables: Tables, suite: Suite) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``conditions[model][condition]`` with ``structures`` (whose ``difference`` is the Dice less that of the
-        first model, patient by patient), ``union_and_cut``, ``detection`` and ``calibration``;
-        ``pool[model][score]`` with the measures of `case_ranking` over all cases under all conditions; ``skipped``: which images a
-        condition could not be applied to, and why.
+        ``conditions[model][condition]`` with ``structures``, ``union_and_cut``, ``detection`` and
+        ``calibration``; the ``difference`` of a structure is its Dice less that of the first model, patient
+        by patient; ``pool[model][score]`` with the measures of `case_ranking` over all cases under all
+        conditions; ``skipped``: which images a condition could not be applied to, and why.
     """
     models = list(dict.fromkeys(tables.cases["model"]))
     conditions = {
