@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-
 from trustseg_training.config import FitConfiguration
 from trustseg_training.config.declaration import declarations
 from trustseg_training.corruptions import NAMES

@@ -19,8 +19,8 @@ PATIENTS = 12
 BIAS = np.array([0.0, 0.5, -0.3])
 
 
-def _voxels(family: str = "deterministic", conditions=("clean",), voxels: int = 3000) -> NearVoxels:
-    """Labels that are drawn from the logits, which the network then has with a bias that they should not have."""
+def _voxels(family: str = "deterministic", conditions=("clean",), voxels: int = 300) -> NearVoxels:
+    """Labels are those of logits that the network has with an error and a bias."""
     generator = torch.Generator().manual_seed(0)
     sources = [Source(f"p{number}", name, 2 * voxels) for number in range(PATIENTS) for name in conditions]
     image = torch.arange(len(sources)).repeat_interleave(voxels)
@@ -38,7 +38,7 @@ def _voxels(family: str = "deterministic", conditions=("clean",), voxels: int = 
 
 @pytest.mark.parametrize("family", ["deterministic", "vdp"])
 def test_masks_with_the_bias_are_as_large_as_the_truth(family):
-    network, voxels = build(SMALL, family), _voxels(family, voxels=500)
+    network, voxels = build(SMALL, family), _voxels(family, voxels=300)
     scales = Scales(1.7, None if family == "deterministic" else 0.8)
     found = fit_class_bias(network, voxels, scales)
     before, after = (counts(network, voxels, scales, bias) for bias in ((), found))
@@ -50,7 +50,7 @@ def test_masks_with_the_bias_are_as_large_as_the_truth(family):
 
 
 def test_only_clean_images_decide():
-    voxels = _voxels(conditions=("clean", "motion-5"), voxels=500)
+    voxels = _voxels(conditions=("clean", "motion-5"), voxels=300)
     network = build(SMALL, "deterministic")
     changed = voxels.logits.clone()
     changed[(voxels.image % 2 == 1), :, 1] += 5
@@ -63,7 +63,7 @@ def test_only_clean_images_decide():
 
 
 def test_figures_are_of_patients_that_were_left_out():
-    network, voxels = build(SMALL, "deterministic"), _voxels(voxels=500)
+    network, voxels = build(SMALL, "deterministic"), _voxels(voxels=300)
     found = cross_validated(network, voxels, Scales(1.0))
     assert found.patients == PATIENTS
     before, after = found.volume_bias
@@ -81,7 +81,7 @@ def test_bias_that_costs_dice_is_not_used(monkeypatch):
 
 
 def test_structure_without_a_true_voxel_gets_no_bias():
-    voxels = _voxels(voxels=500)
+    voxels = _voxels(voxels=300)
     target = torch.where(voxels.target == 2, 0, voxels.target)
     lacking = NearVoxels(voxels.logits, voxels.voxel, voxels.blending, target, voxels.image, voxels.sources)
     network = build(SMALL, "deterministic")
