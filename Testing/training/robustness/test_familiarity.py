@@ -16,7 +16,9 @@ def summary(seen: dict | None = None) -> dict:
     """One model whose Dice is 1 less ten times the ECE."""
     conditions = {
         key: {
-            "structures": {"Left": {"dice": {"value": 1 - 10 * ece, "low": None, "high": None}}},
+            "structures": {
+                "Left": {"dice": {"value": 1 - 10 * ece, "low": None, "high": None}, "hd95_mm": None}
+            },
             "union_and_cut": {"union of all": {"dice": {"value": 0.95}, "hd95_mm": {"value": 1.5}}},
             "calibration": {"ece": {"value": ece, "low": None, "high": None}},
             "detection": {},

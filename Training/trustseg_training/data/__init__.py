@@ -1,11 +1,11 @@
 """Patients as a network sees them: who trains, on which grid and in which patches."""
 
+from .augmented_families import touched_families
 from .cache import cache_at_hand, disk_is_full
 from .leakage import TRAINING_RECORD, check_leakage, patients_known_to, trained_patients, training_record
 from .patients import PatientData
 from .preprocessing import Sample
 from .splits import apply_saved, assign
-from .touched_families import touched_families
 
 __all__ = [
     "TRAINING_RECORD",

@@ -1,6 +1,6 @@
 """Stronger random changes through TorchIO: those of the default augmentation are MONAI's.
 
-Some are corruptions of the robustness suites too: `touched_families` says which.
+Some are corruptions of the robustness suites too: `augmented_families` says which.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 from trustseg_training.corruptions import CLEAN, NAMES
 from trustseg_training.data import TRAINING_RECORD, touched_families
-from trustseg_training.data.touched_families import KEY
+from trustseg_training.data.augmented_families import KEY
 
 from .ensemble import EnsembleModel
 from .evaluated_model import EvaluatedModel

@@ -20,7 +20,7 @@ from trustseg_training.data import (
     touched_families,
     training_record,
 )
-from trustseg_training.data.touched_families import KEY
+from trustseg_training.data.augmented_families import KEY
 from trustseg_training.evaluation import calibrated, check_members, read_fit
 from trustseg_training.metrics import dice, hd95, union_and_cut
 from trustseg_training.training import BEST, load_weights, volume_network

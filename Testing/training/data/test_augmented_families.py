@@ -8,7 +8,7 @@ from trustseg_training.config import FitConfiguration
 from trustseg_training.config.declaration import declarations
 from trustseg_training.corruptions import NAMES
 from trustseg_training.data import touched_families
-from trustseg_training.data.touched_families import KEY, TOUCHED
+from trustseg_training.data.augmented_families import KEY, TOUCHED
 
 
 def _run(folder: Path, augmentation: str, origin: str | Path | None = None) -> Path:
@@ -40,6 +40,6 @@ def test_start_that_does_not_say_it_makes_it_unknown(tmp_path, monkeypatch):
     run = _run(tmp_path / "run", "default", "some-bundle")
     assert touched_families([run]) is None
     monkeypatch.setattr(
-        "trustseg_training.data.touched_families.record_of_bundle", lambda origin: {KEY: ["gaussian"]}
+        "trustseg_training.data.augmented_families.record_of_bundle", lambda origin: {KEY: ["gaussian"]}
     )
     assert touched_families([run]) == ["blur", "gain", "gamma", "gaussian"]
