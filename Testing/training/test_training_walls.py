@@ -20,7 +20,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "config": {"presets", "dataset"},
     "data": {"dataset", "config"},
     "training": {"config", "data", "metrics"},
-    "evaluation": {"dataset", "config", "data", "formatting", "metrics", "training"},
+    "evaluation": {"corruptions", "dataset", "config", "data", "formatting", "metrics", "training"},
     "export": {"dataset", "config", "data", "formatting", "metrics", "training", "evaluation", "robustness"},
     "calibration": {
         "corruptions",
@@ -55,6 +55,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "config",
         "dataset",
         "evaluation",
+        "formatting",
         "moment_check",
         "presets",
         "report",

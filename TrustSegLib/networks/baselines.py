@@ -14,7 +14,7 @@ from TrustSegLib.layers import Sampled
 from TrustSegLib.moments import ClassMoments, mixture_moments, readout_exact
 
 from .layer_sets import DeterministicLayers, DropoutLayers, SampledLayers, VarianceHeadLayers
-from .network import Network, RandomWeights, tempered_moments, tempered_softmax
+from .network import Network, RandomWeights, check_bias, tempered_moments, tempered_softmax
 from .spec import FamilyOptions, NetworkSpec
 
 _DEFAULTS = FamilyOptions()
@@ -30,7 +30,7 @@ class DeterministicNetwork(Network):
 
     def class_moments(self, x: Tensor) -> ClassMoments:
         """Image (B, C, D, H, W) to class probabilities with variance 0."""
-        p = tempered_softmax(self(x), self.options.temperature)
+        p = tempered_softmax(self(x), self.options)
         return ClassMoments(p, torch.zeros_like(p))
 
 
@@ -75,7 +75,7 @@ class SampledNetwork(Network):
         generator = torch.Generator(device=x.device).manual_seed(self.options.seed)
         with sampling_from(self, generator):
             return mixture_moments(
-                tempered_softmax(self(x), self.options.temperature) for _ in range(self.options.passes)
+                tempered_softmax(self(x), self.options) for _ in range(self.options.passes)
             )
 
 
@@ -120,7 +120,7 @@ class Ensemble(nn.Module):
     spec : NetworkSpec
         The architecture of every member.
     options : FamilyOptions
-        Number of members, and temperature.
+        Number of members, temperature and class bias.
 
     References
     ----------
@@ -132,6 +132,7 @@ class Ensemble(nn.Module):
 
     def __init__(self, spec: NetworkSpec, options: FamilyOptions = _DEFAULTS) -> None:
         super().__init__()
+        check_bias(spec, options)
         self.spec, self.options = spec, options
         self.members = nn.ModuleList(DeterministicNetwork(spec) for _ in range(options.members))
 
@@ -147,9 +148,7 @@ class Ensemble(nn.Module):
 
     def class_moments(self, x: Tensor) -> ClassMoments:
         """Image (B, C, D, H, W) to mean and variance over the members of the class probabilities."""
-        return mixture_moments(
-            tempered_softmax(member(x), self.options.temperature) for member in self.members
-        )
+        return mixture_moments(tempered_softmax(member(x), self.options) for member in self.members)
 
 
 def join_members(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:

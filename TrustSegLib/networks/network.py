@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from TrustSegLib.errors import OptionError
 from TrustSegLib.layers import RandomKernels
 from TrustSegLib.moments import LogitMoments
 
@@ -25,6 +26,11 @@ class Network(nn.Module):
     options : FamilyOptions
         May be replaced at any time, as when a temperature was fitted.
 
+    Raises
+    ------
+    OptionError
+        The class bias has not one number for each structure.
+
     Attributes
     ----------
     family : str
@@ -35,6 +41,7 @@ class Network(nn.Module):
 
     def __init__(self, spec: NetworkSpec, layers: LayerSet, options: FamilyOptions) -> None:
         super().__init__()
+        check_bias(spec, options)
         self.spec, self.options = spec, options
         self.body = build_body(spec, layers)
 
@@ -65,16 +72,34 @@ class RandomWeights(nn.Module):
             layer.set_relative_variance(ratio)
 
 
-def tempered_softmax(logits: Tensor, temperature: float) -> Tensor:
-    """Softmax (B, K, ...) of ``logits / T``, at least in float32."""
-    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return torch.softmax(precise if temperature == 1 else precise / temperature, dim=1)
+def check_bias(spec: NetworkSpec, options: FamilyOptions) -> None:
+    """Refuse a class bias that has not one number for each structure."""
+    if len(options.class_bias) not in (0, spec.classes - 1):
+        raise OptionError(
+            f"network: class_bias has {len(options.class_bias)} numbers; give {spec.classes - 1}, one for "
+            "each structure"
+        )
+
+
+def tempered_softmax(logits: Tensor, options: FamilyOptions) -> Tensor:
+    """Softmax (B, K, ...) of ``(logits + bias) / T``, at least in float32."""
+    precise = biased(logits.to(torch.promote_types(logits.dtype, torch.float32)), options)
+    return torch.softmax(precise if options.temperature == 1 else precise / options.temperature, dim=1)
 
 
 def tempered_moments(logits: LogitMoments, options: FamilyOptions) -> LogitMoments:
-    """Moments of ``logits / T``, with the covariance multiplied by the variance scale."""
+    """Moments of ``(logits + bias) / T``, with the covariance multiplied by the variance scale."""
     temperature, scale = options.temperature, options.variance_scale / options.temperature**2
-    if temperature == 1 and scale == 1:
+    if temperature == 1 and scale == 1 and not options.class_bias:
         return logits
     precise = torch.promote_types(logits.mean.dtype, torch.float32)
-    return LogitMoments(logits.mean.to(precise) / temperature, logits.covariance.to(precise) * scale)
+    mean = biased(logits.mean.to(precise), options)
+    return LogitMoments(mean / temperature, logits.covariance.to(precise) * scale)
+
+
+def biased(logits: Tensor, options: FamilyOptions) -> Tensor:
+    """Logits (B, K, ...) with the class bias, of which the background has none."""
+    if not options.class_bias:
+        return logits
+    bias = logits.new_tensor((0.0, *options.class_bias))
+    return logits + bias.view(-1, *(1,) * (logits.dim() - 2))

@@ -89,8 +89,9 @@ def _imported(place: str) -> type[nn.Module]:
     return getattr(import_module(f"{__package__}.{file}"), name)
 
 
-_PROPAGATED = ("temperature", "variance_scale")
-_SAMPLED = ("temperature", "passes", "seed")
+_SCALED = ("temperature", "class_bias")
+_PROPAGATED = ("temperature", "variance_scale", "class_bias")
+_SAMPLED = ("temperature", "passes", "seed", "class_bias")
 
 FAMILIES = {
     family.name: family
@@ -103,13 +104,13 @@ FAMILIES = {
             propagations=PROPAGATIONS,
             random_weights=True,
         ),
-        Family("deterministic", "Deterministic", "baselines.DeterministicNetwork", ("temperature",)),
+        Family("deterministic", "Deterministic", "baselines.DeterministicNetwork", _SCALED),
         Family("mc_dropout", "Monte Carlo dropout", "baselines.DropoutNetwork", _SAMPLED),
         Family(
             name="ensemble",
             title="Deep ensemble",
             network="baselines.Ensemble",
-            options=("temperature", "members"),
+            options=("temperature", "members", "class_bias"),
             trained=False,
         ),
         Family(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
@@ -32,6 +33,7 @@ _MOST_LEVELS = 16
 _COUNT_RANGES = {"passes": (1, 1000), "members": (1, 100), "seed": (0, 2**63 - 1)}
 #: Bounds of temperature and variance scale, so that no moment overflows.
 _SMALLEST_SCALE, _LARGEST_SCALE = 1e-6, 1e6
+_LARGEST_BIAS = 100.0
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,9 @@ class FamilyOptions:
         Divides the logits, before the softmax or the readout.
     variance_scale : float
         Multiplies the covariance of the logits.
+    class_bias : tuple of float
+        Added to the logits of the structures, one for each, before the temperature; that of the background is
+        0. Empty: nothing is added.
 
     Raises
     ------
@@ -174,8 +179,10 @@ class FamilyOptions:
     members: int = 5
     temperature: float = 1.0
     variance_scale: float = 1.0
+    class_bias: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_bias()
         for key, (low, high) in _COUNT_RANGES.items():
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -190,6 +197,16 @@ class FamilyOptions:
                     f"network: {key} is {value!r:.40}; "
                     f"give a number from {_SMALLEST_SCALE:g} to {_LARGEST_SCALE:g}"
                 )
+
+    def _check_bias(self) -> None:
+        """JSON has lists."""
+        values = self.class_bias
+        if not isinstance(values, (list, tuple)) or not all(map(_is_bias, values)):
+            raise OptionError(
+                f"network: class_bias is {values!r:.80}; give one number for each structure, from "
+                f"{-_LARGEST_BIAS:g} to {_LARGEST_BIAS:g}"
+            )
+        object.__setattr__(self, "class_bias", tuple(map(float, values)))
 
     @classmethod
     def of(cls, family: str, values: Mapping[str, object]) -> FamilyOptions:
@@ -206,3 +223,8 @@ class FamilyOptions:
         if unknown := sorted(set(values) - set(taken)):
             raise OptionError(f"network: {family} takes no {unknown[0]!r}; it takes {', '.join(taken)}")
         return cls(**values)
+
+
+def _is_bias(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value) and abs(value) <= _LARGEST_BIAS

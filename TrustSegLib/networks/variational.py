@@ -32,7 +32,7 @@ class VariationalNetwork(RandomWeights, Network):
     propagation : str
         ``taylor`` (first order), ``exact`` or ``correlated``.
     options : FamilyOptions
-        Temperature and variance scale.
+        Temperature, variance scale and class bias.
     """
 
     family = "vdp"
@@ -62,7 +62,7 @@ class SuperNet(RandomWeights, Network):
         With ``normalization="none"``, ``activation="relu"``, ``upsampling="zero_insertion"`` and
         ``downsampling="max"``.
     options : FamilyOptions
-        Temperature and variance scale.
+        Temperature, variance scale and class bias.
 
     Raises
     ------

@@ -21,8 +21,8 @@ from TrustSegLib.networks import FAMILIES, NetworkSpec, build
 Edit = Callable[[Callable[[dict[str, Any]], object]], None]
 
 OPTIONS = {
-    "vdp": {"temperature": 1.5, "variance_scale": 2.0},
-    "deterministic": {"temperature": 1.5},
+    "vdp": {"temperature": 1.5, "variance_scale": 2.0, "class_bias": [-0.2, 0.1]},
+    "deterministic": {"temperature": 1.5, "class_bias": [0.3, -0.1]},
     "mc_dropout": {"passes": 3, "seed": 4, "temperature": 1.5},
     "ensemble": {"members": 2, "temperature": 0.5},
     "bayes_by_backprop": {"passes": 3, "seed": 4},
@@ -116,6 +116,8 @@ def test_bundled_models_keep_their_bytes(folder: Path) -> None:
         ({"temperature": 0}, "family_options.temperature: 0 is less"),
         ({"temperature": float("inf")}, "family_options.temperature: inf is greater"),
         ({"variance_scale": "1"}, "family_options.variance_scale: '1' is not of type"),
+        ({"class_bias": 0.5}, "family_options.class_bias: 0.5 is not of type"),
+        ({"class_bias": [1e9]}, "family_options.class_bias.0: 1000000000.0 is greater"),
         ({"dropout": 0.5}, "family_options: .*'dropout' was unexpected"),
         ([], "family_options: .* is not of type 'object'"),
     ],

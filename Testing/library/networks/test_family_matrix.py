@@ -95,6 +95,7 @@ def test_copied_network_predicts_the_same(make_network, family):
 
 def test_options_of_another_family_are_refused_by_name(make_spec, family):
     every = {"passes": 3, "seed": 1, "members": 2, "temperature": 2.0, "variance_scale": 2.0}
+    every["class_bias"] = (0.1, -0.2)
     for key, value in every.items():
         if key in FAMILIES[family].options:
             assert getattr(build(make_spec(family), family, **{key: value}).options, key) == value

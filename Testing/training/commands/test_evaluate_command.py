@@ -21,6 +21,7 @@ from TrustSegLib.imaging import read_labels, read_volume
 from TrustSegLib.inference import SegmentOptions, segment
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
+CUTS = [(what, name) for what in ("cut", "union") for name in ("Left half", "Right half")]
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--family", "deterministic"]
 
 
@@ -85,6 +86,11 @@ def test_summary_agrees_with_the_table(run, dataset, tmp_path):
     assert summary["std"] == pytest.approx(np.std(left, ddof=1))
     assert (summary["patients"], summary["missing"]) == (6, 0)
     assert set(written["summary"]["Left half"]) == set(MEASURES)
+    apart, of_cases = written["union_and_cut"], written["union_and_cut_of_cases"]
+    assert list(apart) == ["union of all", *(f"{name}, perfect {what}" for what, name in CUTS)]
+    union = [row["dice"] for row in of_cases if row["structure"] == "union of all"]
+    assert apart["union of all"]["dice"]["mean"] == pytest.approx(np.mean(union))
+    assert len(of_cases) == 6 * len(apart)
 
 
 def test_structure_in_no_image_is_evaluated_without_a_distance(run, dataset, tmp_path):

@@ -13,6 +13,8 @@ import torch
 from trustseg_training.cli import _parser, main
 from trustseg_training.commands.fit import settings
 from trustseg_training.config import FitConfiguration
+from trustseg_training.data import TRAINING_RECORD
+from trustseg_training.data.augmented_families import TOUCHED
 from trustseg_training.data.preprocessing import prepare
 from trustseg_training.dataset import find_cases
 from trustseg_training.export import command_line
@@ -54,6 +56,13 @@ def test_bundle_reproduces_the_checkpoint_and_its_table(run, details, dataset, t
         (row,) = (row for row in rows if (row["patient"], row["structure"]) == (case.name, name))
         measured = dice(result.labels.array[0] == label, truth == label)
         assert measured == pytest.approx(row["dice"], abs=1e-6)
+    metrics = bundle.metrics()
+    assert metrics[TRAINING_RECORD]["touched_families"] == sorted(TOUCHED[configuration.augmentation])
+    union = metrics["union_and_cut"]["union of all"]
+    assert union["dice_mean"] >= max(
+        metrics["validation"][name]["dice_mean"] for name in ("Left half", "Right half")
+    )
+    assert f"| union of all | {union['dice_mean']:.3f} |" in bundle.card()
 
 
 def test_structure_without_predictions_is_exported_without_a_distance(run, details, tmp_path, monkeypatch):

@@ -48,9 +48,12 @@ def test_larger_prediction_oversegments_with_a_positive_volume_error():
     measured = agreement(larger, truth, SPACING)
     assert (measured.over_segmentation, measured.under_segmentation) == (pytest.approx(16 / 80), 0)
     assert measured.volume_error_ml == pytest.approx(0.016)
+    assert measured.volume_bias == pytest.approx(0.25)
+    assert agreement(larger, truth & False, SPACING).volume_bias is None
     opposite = agreement(truth, larger, SPACING)
     assert (opposite.over_segmentation, opposite.under_segmentation) == (0, pytest.approx(16 / 80))
     assert opposite.volume_error_ml == pytest.approx(-0.016)
+    assert opposite.volume_bias == pytest.approx(-0.2)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -48,13 +48,17 @@ def tables_of(models: tuple[str, ...]) -> Tables:
     found.loc[found["condition"] == "gain-2", "hd95_mm"] = None
     reason = "not in reach <at all>"
     skipped = [{"condition": "gain-2", "case": "p4", "patient": "p4", "reason": reason}]
-    return Tables(found, pandas.DataFrame(cases), sums, skipped)
+    cuts = found[["model", "condition", "case", "patient", "dice", "hd95_mm"]].assign(
+        structure="union of all"
+    )
+    return Tables(found, pandas.DataFrame(cases), sums, skipped, cuts)
 
 
 def _masks(generator: np.random.Generator, dice: float) -> dict:
     names = ["iou", "hd95_mm", "surface_dice", "over_segmentation", "under_segmentation", "expected_dice"]
     names += [f"delta_dice_{share}" for share in (1, 2, 5, 10)]
     names += [f"qu_brats_{name}" for name in ("error_probability", "predictive_variance", "entropy")]
+    names += ["volume_bias"]
     return {"dice": dice, **dict(zip(names, generator.uniform(0, 1, len(names)), strict=True))}
 
 
@@ -81,6 +85,7 @@ def example(condition: str) -> Example:
 def summary_of(tables: Tables) -> dict:
     models = list(dict.fromkeys(tables.cases["model"]))
     header = {"suite": "own", "title": SUITE.title, "seed": 3, "cases": 3}
+    header["seen"] = {models[0]: {"fit": ["clean", "gaussian-2dB"], "training": ["blur", "gain"]}}
     few = partial(bootstrap_statistic, resamples=20)  # intervals are not looked at, and take a while
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trustseg_training.robustness.summary.bootstrap_statistic", few)

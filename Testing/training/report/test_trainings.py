@@ -53,7 +53,7 @@ def tables_of() -> Tables:
         names = (*MASKS, *(f"qu_brats_{name}" for name in UNCERTAINTIES))
         for name, value in zip(STRUCTURES, dice, strict=True):
             values = dict(zip(names, generator.uniform(0, 1, len(names)), strict=True))
-            structures.append({**header, "structure": name, "dice": value, **values})
+            structures.append({**header, "structure": name, "dice": value, "volume_bias": 0.05, **values})
         columns = [f"{name}_near_{measure}" for name in UNCERTAINTIES for measure in DETECTION]
         columns += ["snr_db", "seconds", "within_bound", *(f"score_mean_{name}" for name in UNCERTAINTIES)]
         values = dict(zip(columns, generator.uniform(0, 1, len(columns)), strict=True))

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from trustseg_training import report
 from trustseg_training.cli import main
+from trustseg_training.data.augmented_families import TOUCHED
 from trustseg_training.dataset import Case, find_cases
 from trustseg_training.evaluation import (
     EvaluatedModel,
@@ -19,6 +20,7 @@ from trustseg_training.evaluation import (
     load_evaluated_model,
     variant_of,
 )
+from trustseg_training.evaluation.scale_images import CORRUPTIONS
 from trustseg_training.robustness import ModelSelection, VerificationPlan, command, parse_variant
 from trustseg_training.robustness import summary as summary_module
 from trustseg_training.robustness.models import cross_fitted, halves
@@ -82,6 +84,14 @@ def test_one_command_evaluates_runs_ensembles_variants_and_temperatures(runs, da
     assert records("corr") != records("first"), "one network for two ways through it"
     nll = [[record["reliability"]["nll_sum"] for record in records(name)] for name in ("d1", "d1+T")]
     assert nll[0] != nll[1]
+    fit = ["clean", *(corruption.key for corruption in CORRUPTIONS)]
+    seen = {name: each["fit"] for name, each in found["seen"].items()}
+    assert seen == {"d1": [], "both": [], "corr": [], "first": [], "d1+T": fit, "both+T": fit}
+    assert found["seen"]["both+T"]["training"] == list(TOUCHED["default"])
+    assert set(found["conditions"]["d1"]["clean"]["union_and_cut"]) >= {
+        "union of all",
+        "Left half, perfect cut",
+    }
     assert found["seeds"]["group"]["dice"]["clean"]["Left half"]["seeds"] == 2
     assert [each["second"] for each in found["seed_differences"]] == ["corr", "first"]
 

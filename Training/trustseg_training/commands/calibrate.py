@@ -36,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--conditions", nargs="+", metavar="CORRUPTION", help="beside clean, such as gaussian-2dB or motion-5"
     )
+    add(
+        "--scale-conditions",
+        nargs="+",
+        metavar="CORRUPTION",
+        help="beside clean, of the images that a run's temperature, variance scale and class bias are fitted "
+        "on; clean: no other; default: those of verify --temperature",
+    )
     add("--cases", type=int, metavar="N", help="at most so many validation images; default: all")
     add("--jobs", type=int, default=1, metavar="N", help="processes; default: 1")
 
@@ -53,15 +60,19 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _calibrate_run(options: argparse.Namespace) -> None:
-    from trustseg_training.calibration import write_into_run
+    from trustseg_training.calibration import conditions_of, write_into_run
     from trustseg_training.config import FitConfiguration
     from trustseg_training.evaluation import calibrate, load_evaluated_model
+    from trustseg_training.evaluation.scale_images import CORRUPTIONS
     from trustseg_training.training import CHECKPOINTS
 
     if options.output is not None:
         raise OptionError(f"{options.model}: the calibration of a run goes into it; leave out --output")
     checkpoint = CHECKPOINTS[options.checkpoint]
-    _print_scales(calibrate(options.model, options.data, options.device, checkpoint))
+    given = options.scale_conditions
+    corruptions = CORRUPTIONS if given is None else conditions_of(given)
+    found = calibrate(options.model, options.data, options.device, checkpoint, corruptions)
+    _print_scales(found, FitConfiguration.load(options.model).structures)
     data = options.data or Path(FitConfiguration.load(options.model).data)
     fitted = _fitted(load_evaluated_model(options.model, checkpoint), data, options)
     write_into_run(options.model, checkpoint, fitted)
@@ -74,6 +85,8 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
 
     if options.modality is not None:
         raise OptionError(f"{options.model}: a bundle says its modality itself; leave out --modality")
+    if options.scale_conditions is not None:
+        raise OptionError(f"{options.model}: a bundle keeps its scales; leave out --scale-conditions")
     if options.output is None or options.data is None:
         raise OptionError(f"{options.model}: a bundle needs --data, and --output for its calibrated copy")
     check_new(options.output)
@@ -82,7 +95,7 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
     if fitted.content is None:
         raise OptionError(f"{options.data}: too few patients to calibrate on; {'; '.join(fitted.left_out)}")
     recalibrated(options.model, fitted.content, fitted.figures, options.output)
-    print(f"{options.output}: the same weights, temperature and variance scale, with this calibration")
+    print(f"{options.output}: the same weights and scales, with this calibration")
 
 
 def _fitted(model, data: Path, options: argparse.Namespace):
@@ -106,14 +119,36 @@ def _fitted(model, data: Path, options: argparse.Namespace):
     return fitted
 
 
-def _print_scales(found) -> None:
+def _print_scales(found, structures) -> None:
     from trustseg_training.evaluation.temperature_scaling import at_their_limits
 
-    scale = "" if found.variance_scale is None else f", variance scale {found.variance_scale:.3g}"
-    print(f"temperature {found.temperature:.3g}{scale}")
-    for name in at_their_limits(found):
+    scales = found.scales
+    scale = "" if scales.variance_scale is None else f", variance scale {scales.variance_scale:.3g}"
+    print(f"temperature {scales.temperature:.3g}{scale}, fitted on {', '.join(found.by_condition)}")
+    for name in at_their_limits(scales):
         print(
             f"warning: {name} is at the end of its range: too few patients, or a network that is not trained"
         )
     for name in ("nll", "ece"):
         print(f"{name.upper()} {getattr(found.before, name):.4f} -> {getattr(found.after, name):.4f}")
+    for condition, (before, after) in found.by_condition.items():
+        print(f"  ECE {condition:<16} {before.ece:.4f} -> {after.ece:.4f}")
+    if found.masks is not None:
+        _print_masks(found.masks, scales.class_bias, structures)
+
+
+def _print_masks(masks, bias, structures) -> None:
+    """What the class bias does to masks of clean images."""
+    from trustseg_training.formatting import change
+
+    if bias:
+        print(f"class bias, and the masks of clean images of {masks.patients} patients, each left out once:")
+    else:
+        print("no class bias: it would cost Dice")
+    volumes, dice = zip(*masks.volume_bias, strict=True), zip(*masks.dice, strict=True)
+    for number, (name, volume, agreement) in enumerate(zip(structures, volumes, dice, strict=True)):
+        own = f"{bias[number]:+.3f}, " if bias else ""
+        print(
+            f"  {name}: {own}volume bias {change(volume[0])} -> {change(volume[1])}, "
+            f"DSC {agreement[0]:.4f} -> {agreement[1]:.4f}"
+        )

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ensemble", **words, help="runs as the members of one ensemble; can be given several times")
     variant = f"a run with another propagation: NAME=RUN:{'|'.join(PROPAGATIONS)}"
     add("--variant", action="append", default=[], metavar="NAME=RUN:MODE", help=variant)
-    tempered = "evaluate these with a temperature too, which is fitted on the other half of the patients"
+    scales = "temperature, variance scale and class bias"
+    tempered = f"evaluate these with {scales} too, fitted on the other half of the patients"
     add("--temperature", nargs="+", default=[], metavar="NAME", help=f"{tempered}; named NAME+T")
     add_checkpoint(parser, of="every run")
     words["metavar"] = ("GROUP", "NAME")

@@ -1,5 +1,6 @@
 """Patients as a network sees them: who trains, on which grid and in which patches."""
 
+from .augmented_families import touched_families
 from .cache import cache_at_hand, disk_is_full
 from .leakage import TRAINING_RECORD, check_leakage, patients_known_to, trained_patients, training_record
 from .patients import PatientData
@@ -16,6 +17,7 @@ __all__ = [
     "check_leakage",
     "disk_is_full",
     "patients_known_to",
+    "touched_families",
     "trained_patients",
     "training_record",
 ]

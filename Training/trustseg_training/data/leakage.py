@@ -93,7 +93,7 @@ def training_record(runs: Sequence[Path]) -> dict[str, Any]:
     for run in {each: None for start in runs for each in _ancestry(start)}:
         configuration = FitConfiguration.load(run)
         data, patients = Path(configuration.data), trained_patients(run) or set()
-        before = _record_of_bundle(configuration.initialize_from)
+        before = record_of_bundle(configuration.initialize_from)
         names |= set(before.get("names", ()))
         labels |= set(before.get("labels", ()))
         names |= {_name_digest(data, patient) for patient in patients}
@@ -105,7 +105,7 @@ def training_record(runs: Sequence[Path]) -> dict[str, Any]:
     return {"names": sorted(names), "labels": sorted(labels - {None})}
 
 
-def _record_of_bundle(origin: str | None) -> Mapping[str, Any]:
+def record_of_bundle(origin: str | None) -> Mapping[str, Any]:
     """Record of the bundle that a run was started from; empty if it was none, or one without a record."""
     if origin is None or is_run(Path(origin)):
         return {}

@@ -1,9 +1,6 @@
 """Stronger random changes through TorchIO: those of the default augmentation are MONAI's.
 
-Of the corruptions of the robustness suites, a network trained with ``strong`` has seen five: bias_field,
-downsampling (as anisotropy) and gamma here, and blur, gamma and gain in the default augmentation. The other
-eight are unseen: gaussian, rician, poisson, speckle and salt_and_pepper noise, motion, ghosting and spike.
-With ``noise``, it has seen gaussian too.
+Some are corruptions of the robustness suites too: `augmented_families` says which.
 """
 
 from __future__ import annotations
@@ -15,12 +12,6 @@ import torch
 import torchio
 from monai.transforms import MapTransform, Randomizable
 from torch import Tensor
-
-#: Corruptions that a network trained with ``strong`` has seen, the default augmentation included.
-TOUCHED = ("bias_field", "blur", "downsampling", "gain", "gamma")
-
-#: The same for ``noise``: still less than half of them.
-TOUCHED_WITH_NOISE = (*TOUCHED, "gaussian")
 
 CONTROL_POINTS = 7
 

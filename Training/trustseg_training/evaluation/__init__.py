@@ -13,7 +13,9 @@ from .evaluated_model import (
     variant_of,
 )
 from .evaluation import MEASURES, TABLE, evaluate_loaded_models, evaluate_models
-from .temperature_scaling import calibrate, calibrated, read_fit
+from .scale_fitting import calibrate
+from .seen_families import Seen, family_of, seen_by
+from .temperature_scaling import calibrated, read_fit
 
 __all__ = [
     "MEASURES",
@@ -22,6 +24,7 @@ __all__ = [
     "EnsembleModel",
     "EvaluatedModel",
     "LoadedModel",
+    "Seen",
     "calibrate",
     "calibrated",
     "check_alike",
@@ -33,6 +36,7 @@ __all__ = [
     "costs",
     "evaluate_loaded_models",
     "evaluate_models",
+    "family_of",
     "inference_settings",
     "inspector_of",
     "load_evaluated_ensemble",
@@ -40,5 +44,6 @@ __all__ = [
     "on_model_grid",
     "read_case",
     "read_fit",
+    "seen_by",
     "variant_of",
 ]

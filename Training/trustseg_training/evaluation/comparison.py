@@ -24,6 +24,9 @@ from TrustSegLib.errors import OptionError, OutputError
 from .evaluated_model import check_distinct_names
 from .evaluation import MEASURES, TABLE
 
+#: Measures that tables from before they were added lack.
+_ADDED = ("volume_bias",)
+
 #: Measures that are compared; the volumes themselves say nothing about a model.
 COMPARED = tuple(name for name in MEASURES if name not in ("volume_ml", "true_volume_ml"))
 
@@ -164,6 +167,8 @@ def _read(path: Path) -> Evaluation:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
+        for row in rows:
+            row.update({name: row.get(name, "") for name in _ADDED})
         values = {
             (row["case"], row["structure"], name): float(row[name]) if row[name] else None
             for row in rows

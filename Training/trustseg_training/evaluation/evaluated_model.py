@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from trustseg_training.config import FitConfiguration, is_run
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.training import BEST, load_weights, network_of
 from TrustSegLib.bundle import ModelDescription, find_bundle, load_bundle
 from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminology, TrainingRecord
@@ -22,7 +23,8 @@ from TrustSegLib.errors import OptionError
 from TrustSegLib.inference.prediction import Model
 from TrustSegLib.networks import FAMILIES
 
-from .temperature_scaling import calibrated
+from .temperature_scaling import NAMES as SCALES
+from .temperature_scaling import calibrated, read_fit
 
 _ANYTHING = Terminology(*2 * (Code("SCT", "123037004", "Anatomical Structure"),))
 
@@ -90,6 +92,8 @@ class EvaluatedModel:
         None for a bundle.
     models : mapping of str to Model
         By patient, where each was calibrated on other patients; see `of_patient`.
+    scale_conditions : tuple of str
+        Conditions of the images that its scales were fitted on; empty if it has none.
     """
 
     name: str
@@ -99,12 +103,17 @@ class EvaluatedModel:
     label_map: Mapping[int, int] = field(default_factory=dict)
     run: RunModel | None = None
     models: Mapping[str, Model] = field(default_factory=dict)
+    scale_conditions: tuple[str, ...] = ()
 
     @property
     def unions(self) -> dict[str, Sequence[int]]:
         """Labels of every structure and region, by name."""
-        structures = {name: (index,) for index, name in enumerate(self.structures, start=1)}
-        return {**structures, **self.regions}
+        return {**{name: (label,) for name, label in self.labels.items()}, **self.regions}
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Label of every structure, by name."""
+        return {name: label for label, name in enumerate(self.structures, start=1)}
 
     def of_patient(self, patient: str) -> EvaluatedModel:
         """With the model that was not calibrated on this patient."""
@@ -134,14 +143,51 @@ def load_evaluated_model(path: Path, checkpoint: str = BEST) -> EvaluatedModel:
             raise OptionError(f"{path}: a bundle has no {checkpoint}; evaluate it without --checkpoint")
         bundle = load_bundle(path)
         names = tuple(structure.name for structure in bundle.description.structures)
-        return EvaluatedModel(path.stem if path.is_file() else path.name, bundle, names)
+        fitted = (bundle.metrics() or {}).get("calibration")
+        name = path.stem if path.is_file() else path.name
+        return EvaluatedModel(name, bundle, names, scale_conditions=_conditions(fitted))
     path = path.absolute()
     load_weights(path, checkpoint)  # reports a damaged checkpoint before anything else is read
-    configuration = calibrated(FitConfiguration.load(path), path, checkpoint)
+    fitted = read_fit(path, checkpoint)
+    plain = _of_run(path, checkpoint, calibrated(FitConfiguration.load(path), path, checkpoint))
+    return replace(plain, scale_conditions=_conditions(fitted))
+
+
+def load_plain_run(path: Path, checkpoint: str = BEST, data: Path | None = None) -> EvaluatedModel:
+    """Load a run without the scales that it may have been given, in its settings or by `calibrate`.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the run.
+    checkpoint : str
+        `BEST` or `LAST`.
+    data : Path, optional
+        Its data set, if that has moved since the training.
+
+    Raises
+    ------
+    OptionError
+        It is no run, or its checkpoint is damaged.
+    """
+    path = path.absolute()
+    configuration = FitConfiguration.load(path)
+    load_weights(path, checkpoint)
+    kept = {key: value for key, value in configuration.family_options.items() if key not in SCALES}
+    place = configuration.data if data is None else str(data)
+    return _of_run(path, checkpoint, replace(configuration, family_options=kept, data=place))
+
+
+def _of_run(path: Path, checkpoint: str, configuration: FitConfiguration) -> EvaluatedModel:
     run = RunModel(path, configuration, sha256_of(path / checkpoint), checkpoint)
     return EvaluatedModel(
         path.name, run, configuration.structures, configuration.regions, configuration.label_map, run
     )
+
+
+def _conditions(fitted: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Under which a calibration's scales were fitted: on clean images, before this was recorded."""
+    return () if fitted is None else tuple(fitted.get("conditions", (CLEAN,)))
 
 
 def variant_of(

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from trustseg_training.dataset import Case, DatasetError, region_masks, remap
-from trustseg_training.metrics import Agreement, agreement
+from trustseg_training.metrics import Agreement, Overlap, agreement, union_and_cut
 from trustseg_training.training import BEST
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 from TrustSegLib.imaging import Volume
@@ -34,10 +34,14 @@ from .evaluated_model import (
 
 TABLE, SUMMARY = "evaluation.csv", "evaluation.json"
 MEASURES = tuple(field.name for field in fields(Agreement))
+OVERLAPS = tuple(field.name for field in fields(Overlap))
 SPLITS = ("train", "val", "test", "all")
 
 Row = dict[str, Any]
-"""``model``, ``case``, ``patient``, ``structure`` and `MEASURES`; None where a measure is not defined."""
+"""``model``, ``case``, ``patient``, ``structure`` and `MEASURES`; None where a measure is not defined.
+
+Rows of union and cut (`metrics.union_and_cut`) have `OVERLAPS`, and their title as structure.
+"""
 
 
 def evaluate_models(
@@ -68,7 +72,7 @@ def evaluate_models(
     Returns
     -------
     dict
-        The result of `summarize` by model name.
+        By model name: the result of `summarize` of all structures, and ``union_and_cut``.
 
     Raises
     ------
@@ -91,20 +95,22 @@ def evaluate_loaded_models(
     folders = _folders(models, output)
     summaries = {}
     for evaluated in models:
-        rows = evaluate_cases(evaluated, choose_cases(evaluated, data, split), data, device)
-        summaries[evaluated.name] = summarize(rows)
+        rows, cuts = evaluate_cases(evaluated, choose_cases(evaluated, data, split), data, device)
+        summary, apart = summarize(rows), summarize(cuts, OVERLAPS)
+        summaries[evaluated.name] = {"structures": summary, "union_and_cut": apart}
         header = {"model": evaluated.name, "sha256": evaluated.model.sha256}
         header |= {"data": data.name, "split": split}
         header["checkpoint"] = None if evaluated.run is None else evaluated.run.checkpoint
         header["network"] = inference_settings(evaluated)
-        _write(folders[evaluated.name], rows, {**header, "summary": summaries[evaluated.name], "cases": rows})
+        content = {**header, "summary": summary, "union_and_cut": apart, "cases": rows}
+        _write(folders[evaluated.name], rows, {**content, "union_and_cut_of_cases": cuts})
     return summaries
 
 
 def evaluate_cases(
     evaluated: EvaluatedModel, cases: list[Case], data: Path, device: str = "auto"
-) -> list[Row]:
-    """Segment and measure every case.
+) -> tuple[list[Row], list[Row]]:
+    """Segment and measure every case: rows of structures and regions, and rows of union and cut.
 
     Raises
     ------
@@ -113,34 +119,38 @@ def evaluate_cases(
     """
     inspector = inspector_of(evaluated)
     rows: list[Row] = []
+    cuts: list[Row] = []
     for case in tqdm(cases, desc=f"evaluating {evaluated.name}", unit="image", disable=None):
         volumes = inspector.read(case)
         if volumes is not None:
-            rows += _evaluate_case(evaluated, case, *volumes, device)
+            own, apart = _evaluate_case(evaluated, case, *volumes, device)
+            rows, cuts = rows + own, cuts + apart
     if inspector.problems:
         raise DatasetError(data, inspector.problems)
-    return rows
+    return rows, cuts
 
 
-def summarize(rows: list[Row]) -> dict[str, dict[str, dict[str, float | int | None]]]:
+def summarize(
+    rows: list[Row], measures: Sequence[str] = MEASURES
+) -> dict[str, dict[str, dict[str, float | int | None]]]:
     """Mean, standard deviation and median over patients, by structure and measure.
 
     A patient with several images counts once, with their mean. ``missing`` patients have no value.
     """
     table: dict[str, dict[str, dict[str, list[float | None]]]] = {}
     for row in rows:
-        for measure in MEASURES:
+        for measure in measures:
             patients = table.setdefault(row["structure"], {}).setdefault(measure, {})
             patients.setdefault(row["patient"], []).append(row[measure])
     return {
-        structure: {measure: _statistics(list(patients.values())) for measure, patients in measures.items()}
-        for structure, measures in table.items()
+        structure: {measure: _statistics(list(patients.values())) for measure, patients in own.items()}
+        for structure, own in table.items()
     }
 
 
 def _evaluate_case(
     evaluated: EvaluatedModel, case: Case, image: Volume, label: Volume, device: str
-) -> list[Row]:
+) -> tuple[list[Row], list[Row]]:
     try:
         predicted = segment(image, evaluated.model, SegmentOptions(device=device)).labels.array[0]
     except ImageError as error:  # about voxels: it lacks the file name
@@ -148,10 +158,12 @@ def _evaluate_case(
     truth = remap(label.array, evaluated.label_map)[0]
     masks, truths = region_masks(predicted, evaluated.unions), region_masks(truth, evaluated.unions)
     header = {"model": evaluated.name, "case": case.name, "patient": case.patient}
-    return [
+    rows = [
         {**header, "structure": name, **asdict(agreement(masks[name], truths[name], label.spacing))}
         for name in evaluated.unions
     ]
+    apart = union_and_cut(predicted, truth, label.spacing, evaluated.labels)
+    return rows, [{**header, "structure": title, **asdict(found)} for title, found in apart.items()]
 
 
 def _statistics(patients: list[list[float | None]]) -> dict[str, float | int | None]:

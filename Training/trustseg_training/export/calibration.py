@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trustseg_training.formatting import MISSING, decimal, markdown_table
+from trustseg_training.formatting import MISSING, change, decimal, markdown_table
 from TrustSegLib.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from TrustSegLib.errors import BundleError
 
@@ -35,6 +35,7 @@ def calibration_section(
     content: Mapping[str, Any] | None,
     figures: Mapping[str, Any],
     options: Mapping[str, Any] | None = None,
+    fit: Mapping[str, Any] | None = None,
 ) -> str:
     """Markdown of a calibration.
 
@@ -45,7 +46,9 @@ def calibration_section(
     figures : mapping
         `calibration.Fitted.figures`.
     options : mapping, optional
-        Of the network's family, its temperature and variance scale among them.
+        Of the network's family, its temperature, variance scale and class bias among them.
+    fit : mapping, optional
+        Of these, as `evaluation.calibrate` wrote it.
     """
     if content is None:
         return f"{TITLE}\n\nNone: there are no intervals and no expected Dice, and probabilities are raw."
@@ -56,7 +59,7 @@ def calibration_section(
         f"{record['folds']} folds; conditions: {', '.join(record['conditions'])}. Fitted by "
         "`trustseg-train calibrate`.\n",
         _MEANING + "\n",
-        *_scales(options or {}),
+        *_scales(options or {}, fit or {}),
     ]
     if "error_probability" in content:
         parts += _curve(figures["error_probability"])
@@ -86,14 +89,36 @@ def with_section(card: str, section: str) -> str:
     return card.rstrip("\n") + "\n\n" + section + "\n"
 
 
-def _scales(options: Mapping[str, Any]) -> list[str]:
+def _scales(options: Mapping[str, Any], fit: Mapping[str, Any]) -> list[str]:
     scales = [text.format(options[name]) for name, text in _SCALES.items() if options.get(name) is not None]
+    if options.get("class_bias"):
+        numbers = ", ".join(f"{value:+.3f}" for value in options["class_bias"])
+        scales.append(f"logits of the structures moved by {numbers} before")
     if not scales:
         return []
+    conditions = fit.get("conditions", ["clean"])
     return [
-        f"Before that, and not within the folds, the network was scaled on clean images of the validation "
-        f"patients of its training: {', '.join(scales)}. This is in every column; `raw` has nothing else.\n"
+        "Before that, and not within the folds, the network was scaled on images of the validation patients "
+        f"of its training ({', '.join(conditions)}): {', '.join(scales)}. This is in every column; `raw` has "
+        "nothing else.\n",
+        *_mask_sizes(fit.get("masks") or {}),
     ]
+
+
+def _mask_sizes(figures: Mapping[str, Any]) -> list[str]:
+    """What the class bias does to the masks of patients left out."""
+    if not figures:
+        return []
+    rows = [
+        [
+            name,
+            *(change(found[f"volume_bias_{when}"]) for when in ("before", "after")),
+            *(decimal(found[f"dice_{when}"]) for when in ("before", "after")),
+        ]
+        for name, found in figures.items()
+    ]
+    heads = ["clean images of patients left out", "volume bias before the class bias", "after", "DSC before"]
+    return [markdown_table([*heads, "after"], rows), ""]
 
 
 def _curve(figures: Mapping[str, Any]) -> list[str]:
@@ -226,7 +251,13 @@ def recalibrated(
     """
     bundle = load_bundle(find_bundle(source))
     card = with_section(
-        bundle.card(), calibration_section(content, figures, bundle.description.family_options)
+        bundle.card(),
+        calibration_section(
+            content,
+            figures,
+            bundle.description.family_options,
+            (bundle.metrics() or {}).get("calibration"),
+        ),
     )
     weights = bundle.network().state_dict()
     return save_bundle(output, bundle.description, weights, card, content, _metrics(bundle, content, figures))

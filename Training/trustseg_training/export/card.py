@@ -157,6 +157,26 @@ def _validation_table(patients: dict[str, int], summary: dict, chosen: str) -> s
     return "\n".join(lines)
 
 
+def union_section(summary: dict) -> str:
+    """Markdown of the errors of union and cut, apart from each other: see `metrics.union_and_cut`.
+
+    Parameters
+    ----------
+    summary : dict
+        Of `exporting.summarize`, on the rows of union and cut.
+    """
+    rows = [[title, decimal(row["dice_mean"]), length(row["hd95_mm_mean"])] for title, row in summary.items()]
+    return "\n".join(
+        [
+            "## Union and cut\n",
+            "The same images: the union of all structures against the true one, and each structure if only "
+            "one kind of error was left. With a perfect cut, the model's union is cut as the truth is; with "
+            "a perfect union, the true union as the model cuts.\n",
+            markdown_table(["mask", "DSC mean", "HD95, mm"], rows),
+        ]
+    )
+
+
 def _images(summary: dict, patients: int) -> str:
     images = max((row["images"] for row in summary.values()), default=patients)
     return "" if images == patients else f" ({images} images; every patient counts once)"

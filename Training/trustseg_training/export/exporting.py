@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -12,9 +12,17 @@ import torch
 from torch import Tensor
 
 from trustseg_training.config import FitConfiguration
-from trustseg_training.data import TRAINING_RECORD, PatientData, Sample, cache_at_hand, training_record
+from trustseg_training.data import (
+    TRAINING_RECORD,
+    PatientData,
+    Sample,
+    cache_at_hand,
+    touched_families,
+    training_record,
+)
+from trustseg_training.data.augmented_families import KEY
 from trustseg_training.evaluation import calibrated, check_members, read_fit
-from trustseg_training.metrics import dice, hd95
+from trustseg_training.metrics import dice, hd95, union_and_cut
 from trustseg_training.training import BEST, load_weights, volume_network
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
 from TrustSegLib.bundle.calibration import fits_modality
@@ -24,7 +32,7 @@ from TrustSegLib.inference.sliding_window import sliding_window
 from TrustSegLib.networks import build, join_members
 
 from .calibration import calibration_section, check_new, with_section
-from .card import Details, command_line, model_card
+from .card import Details, command_line, model_card, union_section
 from .evidence import RobustnessResults, moments_section, read_moments, robustness_section
 
 
@@ -84,18 +92,21 @@ def export(
     network = build(configuration.network, exported.family, configuration.propagation, **exported.options)
     network.eval().load_state_dict(exported.weights)
     data = PatientData(cache_at_hand(configuration), runs[0])
-    rows = evaluate(network, data.read("val"), configuration, data.patient_of)
-    summary = summarize(rows)
+    rows, cuts = evaluate(network, data.read("val"), configuration, data.patient_of)
+    summary, apart = summarize(rows), summarize(cuts)
     patients = {name: data.count(split) for name, split in (("train", "train"), ("validation", "val"))}
     card = model_card(described, configuration, runs, patients, summary, checkpoint)
-    card = with_section(card, calibration_section(calibration, figures, exported.options))
+    if apart:
+        card = with_section(card, union_section(apart))
+    card = with_section(card, calibration_section(calibration, figures, exported.options, exported.fitted))
     if checked:
         card = with_section(card, moments_section(checked, configuration.propagation))
     if verified:
         card = with_section(card, robustness_section(verified))
     description = _description(described, configuration, exported, patients, _commands(runs))
     metrics = {"checkpoint": checkpoint, "validation": summary, "validation_patients": rows}
-    metrics[TRAINING_RECORD] = training_record(runs)
+    metrics["union_and_cut"] = apart
+    metrics[TRAINING_RECORD] = {**training_record(runs), KEY: touched_families(runs)}
     if exported.fitted is not None:
         metrics["calibration"] = exported.fitted
     if checked:
@@ -175,7 +186,7 @@ class Exported:
     family : str
         Of the model, which for an ensemble is not that of its members.
     options : dict
-        Of the family, with temperature and variance scale where they were fitted.
+        Of the family, with temperature, variance scale and class bias where they were fitted.
     weights : dict
         State dict.
     fitted : dict or None
@@ -191,7 +202,7 @@ class Exported:
 def model_of_runs(runs: Sequence[Path], checkpoint: str = BEST) -> Exported:
     """Weights and options of one run, or of the ensemble that several make.
 
-    Members are not calibrated one by one: the temperature of each would not be that of their mean.
+    Members are not calibrated one by one: the scales of each would not be those of their mean.
 
     Raises
     ------
@@ -209,7 +220,7 @@ def model_of_runs(runs: Sequence[Path], checkpoint: str = BEST) -> Exported:
 
 
 class Row(TypedDict):
-    """One structure of one image. HD95 is None where prediction or truth is empty."""
+    """One structure, or another mask, of one image. HD95 is None where prediction or truth is empty."""
 
     patient: str
     case: str
@@ -223,7 +234,7 @@ def evaluate(
     samples: Iterable[Sample],
     configuration: FitConfiguration,
     patient_of: Callable[[str], str] = str,
-) -> list[Row]:
+) -> tuple[list[Row], list[Row]]:
     """Segment every image as inference does and compare with the truth.
 
     Parameters
@@ -239,21 +250,24 @@ def evaluate(
 
     Returns
     -------
-    list of Row
-        One per image and structure.
+    tuple of list of Row
+        One per image and structure; and one per image and mask of `metrics.union_and_cut`.
     """
     rows: list[Row] = []
+    cuts: list[Row] = []
+    named = {name: label for label, name in enumerate(configuration.structures, start=1)}
     for sample in samples:
         image = sample["image"].numpy()
         mean, _ = sliding_window(image, volume_network(network), configuration.patch_shape)
         labels, truth = mean.argmax(axis=0), sample["label"][0].numpy()
-        for index, structure in enumerate(configuration.structures, start=1):
+        header = {"patient": patient_of(sample["name"]), "case": sample["name"]}
+        for structure, index in named.items():
             masks = labels == index, truth == index
             distance = hd95(*masks, configuration.spacing)
-            name = sample["name"]
-            scores = {"dice": dice(*masks), "hd95_mm": distance}
-            rows.append(Row(patient=patient_of(name), case=name, structure=structure, **scores))
-    return rows
+            rows.append(Row(**header, structure=structure, dice=dice(*masks), hd95_mm=distance))
+        apart = union_and_cut(labels, truth, configuration.spacing, named)
+        cuts += [Row(**header, structure=title, **asdict(found)) for title, found in apart.items()]
+    return rows, cuts
 
 
 def summarize(rows: list[Row]) -> dict[str, dict[str, float | None]]:

@@ -2,15 +2,18 @@
 
 from .mask_agreement import Agreement, agreement, dice, hd95, iou
 from .statistics import Difference, Mean, bootstrap_mean, paired_difference
+from .union_and_cut import Overlap, union_and_cut
 
 __all__ = [
     "Agreement",
     "Difference",
     "Mean",
+    "Overlap",
     "agreement",
     "bootstrap_mean",
     "dice",
     "hd95",
     "iou",
     "paired_difference",
+    "union_and_cut",
 ]

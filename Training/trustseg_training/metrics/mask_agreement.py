@@ -38,6 +38,9 @@ class Agreement:
         Of prediction and truth.
     volume_error_ml : float
         Prediction less truth.
+    volume_bias : float or None
+        The error relative to the truth, with its sign: positive where the mask is too large. None without a
+        true voxel.
     """
 
     dice: float
@@ -48,6 +51,7 @@ class Agreement:
     volume_ml: float
     true_volume_ml: float
     volume_error_ml: float
+    volume_bias: float | None
 
 
 def agreement(
@@ -80,6 +84,7 @@ def agreement(
         volume_ml=volumes[0],
         true_volume_ml=volumes[1],
         volume_error_ml=volumes[0] - volumes[1],
+        volume_bias=volumes[0] / volumes[1] - 1 if volumes[1] else None,
     )
 
 

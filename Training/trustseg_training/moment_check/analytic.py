@@ -44,7 +44,7 @@ class Analytic:
 
 
 def in_mode(network: nn.Module, mode: str) -> nn.Module:
-    """The same weights in another propagation mode, without temperature and variance scale."""
+    """The same weights in another propagation mode, without temperature, variance scale and class bias."""
     with torch.random.fork_rng(devices=[]):
         other = build(network.spec, "vdp", mode).eval()
     other.load_state_dict(network.state_dict())

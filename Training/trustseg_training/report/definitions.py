@@ -47,6 +47,20 @@ DEFINITIONS = (
         "Mou et al., Medical Image Analysis 67, 2021",
     ),
     Definition(
+        "Volume bias",
+        "Volume of the mask over that of the truth, less 1: positive where the mask is too large; in "
+        "structures.csv and the summary.",
+        _OURS,
+    ),
+    Definition(
+        "Union, perfect cut, perfect union",
+        "The union of all structures against the true one; each structure if the model's union was kept and "
+        "cut as the truth is (voxels outside of the true union: as the nearest true structure); and if the "
+        "true union was cut as the model does (missed voxels: as the nearest predicted structure). In "
+        "union_and_cut.csv.",
+        _OURS,
+    ),
+    Definition(
         f"Surface Dice ({SURFACE_TOLERANCE_MM:g} mm)",
         f"Share of both surfaces' border voxels that lie within {SURFACE_TOLERANCE_MM:g} mm of the other; "
         f"{_TABLES}.",

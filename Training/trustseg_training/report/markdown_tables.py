@@ -9,7 +9,8 @@ from trustseg_training.formatting import Format, markdown_table
 from trustseg_training.robustness.summary import RANKING_MEASURES
 from TrustSegLib.errors import OptionError
 
-from .readings import ERROR, POOL, TITLES, Summary, score_title, scores_of, structures_of
+from .familiarity_tables import CAPTION, HEADS, familiarity_rows
+from .readings import ERROR, POOL, TITLES, Summary, cuts_of, score_title, scores_of, structures_of
 from .trainings import (
     GroupValue,
     Pair,
@@ -56,9 +57,11 @@ def condition_tables(summary: Summary, models: Sequence[str] | None = None) -> s
         if name not in summary["conditions"]:
             known = ", ".join(summary["conditions"])
             raise OptionError(f"model {name!r}: not verified; name some of {known}")
-    masks = (("dice", name, f"Dice of {name}", formatting.share) for name in structures_of(summary))
-    parts = [_means(summary, columns, *shown) for shown in (*masks, *_VOXELS)]
-    return "\n".join([*parts, _scores(summary, columns)])
+    names = structures_of(summary)
+    biases = (("volume_bias", name, f"Volume bias of {name}", formatting.change) for name in names)
+    masks = (*_masks(names), *biases)
+    parts = [_means(summary, columns, *shown) for shown in (*masks, *_VOXELS, *_cuts(summary))]
+    return "\n".join([*parts, *_familiar(summary, columns), _scores(summary, columns)])
 
 
 def training_tables(summary: Summary, names: Sequence[str] | None = None) -> str:
@@ -92,6 +95,19 @@ def _masks(structures: Sequence[str]) -> Iterable[Shown]:
     for name in structures:
         yield "dice", name, f"Dice of {name}", formatting.share
         yield "hd95_mm", name, f"HD95 of {name} (mm)", formatting.length
+
+
+def _cuts(summary: Summary) -> Iterable[Shown]:
+    """Union and cut of models with several structures; the measures of the structures are above."""
+    for title in cuts_of(summary):
+        yield "dice", title, f"Dice of {title}", formatting.share
+        yield "hd95_mm", title, f"HD95 of {title} (mm)", formatting.length
+
+
+def _familiar(summary: Summary, columns: Sequence[str]) -> list[str]:
+    """What the models have met before, and what they do under the rest."""
+    rows = familiarity_rows(summary, columns)
+    return [f"{_titled('Seen and unseen', HEADS, rows)}\n{CAPTION}\n"] if rows else []
 
 
 def _compared(structures: Sequence[str]) -> Iterable[Shown]:

@@ -77,6 +77,14 @@ def structures_of(summary: Summary) -> list[str]:
     return list(dict.fromkeys(name for structures in found for name in structures))
 
 
+def cuts_of(summary: Summary) -> list[str]:
+    """Titles of all masks of union and cut, in their order."""
+    found = (
+        rows.get("union_and_cut", {}) for model in summary["conditions"].values() for rows in model.values()
+    )
+    return list(dict.fromkeys(name for masks in found for name in masks))
+
+
 def mask_reading(summary: Summary, model: str, condition: str, structure: str, measure: str) -> Reading:
     """A measure of masks, from the summary."""
     return look_up(summary, model, measure, condition, structure) or Reading(None)
@@ -156,7 +164,7 @@ def look_up(
     condition : str
         Its key, `WORST` or `POOL`.
     of : str
-        Structure, uncertainty or score.
+        Structure, mask of union and cut, uncertainty or score.
     low_is_good : bool
         Whether the worst value is the largest.
     """
@@ -182,7 +190,7 @@ def _of_condition(found: Mapping[str, Any] | None, measure: str, of: str) -> Rea
         return _interval(found.get("calibration", {}).get(measure))
     if measure in DETECTION_MEASURES:
         return _interval(found.get("detection", {}).get(of, {}).get(measure))
-    structure = found.get("structures", {}).get(of, {})
+    structure = {**found.get("union_and_cut", {}), **found.get("structures", {})}.get(of, {})
     if measure == "expected_dice_gap":
         return _gap(_interval(structure.get("expected_dice")), _interval(structure.get("dice")))
     return _interval(structure.get(measure))

@@ -16,7 +16,7 @@ from TrustSegLib.contract import HTML_FILE, INTENDED_USE
 from TrustSegLib.report.files import write_atomically
 from TrustSegLib.version import __version__ as library_version
 
-from . import sentences
+from . import familiarity_tables, sentences
 from .definitions import definitions
 from .drawing import Picture
 from .examples import Example, choose_examples, example_picture, examples_of
@@ -95,6 +95,9 @@ def write_report(
         rows=comparison_table(summary, tables, conditions, comparisons),
         skipped=skipped_lines(tables, conditions),
         voxel_heads=HEADS,
+        familiar_caption=familiarity_tables.CAPTION,
+        familiar_heads=familiarity_tables.HEADS,
+        familiar_rows=familiarity_tables.familiarity_rows(summary),
         voxel_rows=voxel_table(summary, conditions),
         chapters=drawn,
         pool=pool_table(summary),

@@ -97,8 +97,8 @@ def fitted_here(summary: Summary) -> str | None:
         return None
     have = "has a temperature that was" if len(scaled) == 1 else "have temperatures that were"
     return (
-        f"{listed(scaled)} {have} fitted on validation patients: if these are the same, ECE, Brier score and "
-        "likelihood are too optimistic."
+        f"{listed(scaled)} {have} fitted on validation patients: if these are the same, ECE, Brier score, "
+        "likelihood and volume bias are too optimistic."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trustseg_training.dataset import region_masks
-from trustseg_training.metrics import agreement
+from trustseg_training.metrics import agreement, union_and_cut
 from trustseg_training.metrics.calibration_error import reliability
 from trustseg_training.metrics.decomposition import (
     decompose_predicted,
@@ -58,22 +58,33 @@ def assess(
     Returns
     -------
     dict
-        ``structures``: a record for each; ``detection`` of wrong voxels by each uncertainty, near the
-        structures and in the whole image; ``scores``: one number per case, higher for less trust;
-        ``reliability``: sums near the structures; ``parts``: mean aleatoric and epistemic variance there;
-        ``within_bound``: share of all voxels whose variance is possible.
+        ``structures``: a record for each; ``union_and_cut``: Dice and HD95 by `metrics.union_and_cut`;
+        ``detection`` of wrong voxels by each uncertainty, near the structures and in the whole image;
+        ``scores``: one number per case, higher for less trust; ``reliability``: sums near the structures;
+        ``parts``: mean aleatoric and epistemic variance there; ``within_bound``: share of all voxels whose
+        variance is possible.
     """
     prediction = mean.argmax(axis=0)
     maps = uncertainties(mean, variance)
     band, near = within(prediction > 0), near_structures(truth, prediction)
     record = {
         "structures": _structures(prediction, truth, mean, maps, spacing, unions, band),
+        "union_and_cut": {
+            title: asdict(found)
+            for title, found in union_and_cut(prediction, truth, spacing, _labels(unions)).items()
+        },
         "detection": _detection(maps, prediction != truth, near),
         "scores": scores(mean, maps, prediction, unions, band),
         "reliability": asdict(reliability(mean[:, near].T, truth[near])),
         "within_bound": share_within_bound(mean, variance),
     }
     return record | {"parts": _parts(mean[:, near], variance[:, near])}
+
+
+def _labels(unions: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """The structures among structures and regions: each has a label to itself, and is before all regions."""
+    single = {labels[0]: name for name, labels in reversed(unions.items()) if len(labels) == 1}
+    return {name: label for label, name in sorted(single.items()) if label}
 
 
 def uncertainties(mean: np.ndarray, variance: np.ndarray) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from trustseg_training.evaluation import (
     check_same_cases,
     choose_cases,
     inference_settings,
+    seen_by,
 )
 from TrustSegLib.errors import OptionError
 
@@ -107,7 +108,7 @@ def verify(
     plan : VerificationPlan
         Data and conditions.
     output : Path
-        Folder for the parts, ``structures.csv``, ``cases.csv`` and ``summary.json``.
+        Folder for the parts, the tables and ``summary.json``.
     jobs : int
         Number of processes.
     device : str
@@ -161,6 +162,7 @@ def verify_loaded_models(
         "command": plan.command(words or names),
         "models": {evaluated.name: evaluated.model.sha256 for evaluated in models},
         "networks": {evaluated.name: inference_settings(evaluated) for evaluated in models},
+        "seen": {evaluated.name: seen_by(evaluated).to_dict() for evaluated in models},
         "cases": len(cases[names[0]]),
         "patients": len({case.patient for case in cases[names[0]]}),
     }

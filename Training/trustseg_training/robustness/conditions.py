@@ -222,7 +222,7 @@ class EnsembleWithMembers(nn.Module):
     Parameters
     ----------
     ensemble : nn.Module
-        With ``members``; a temperature changes its probabilities, not those of its members.
+        With ``members``; its temperature and class bias change its probabilities, not those of its members.
     """
 
     def __init__(self, ensemble: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from trustseg_training.formatting import decimal, length, markdown_table, share,
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
 from TrustSegLib.errors import OptionError
 
+from .familiarity import familiarity
 from .summary import RANKING_MEASURES, read_summary
 
 _MASKS = ("dice", "hd95_mm")
@@ -32,7 +34,8 @@ def robustness_record(folder: Path, model: str, sha256: str | None = None) -> di
     dict
         ``suite``, ``title``, ``data``, ``split``, ``seed``, ``command``, ``patients``, ``images`` and
         ``network``, how its weights were used; ``conditions[condition]`` with ``structures`` (Dice and HD95
-        with intervals) and ``ece``; ``pool[score]`` with failure AUROC, AURC and Spearman's correlation.
+        with intervals) and ``ece``; ``familiarity``, if the summary has it; ``pool[score]`` with failure
+        AUROC, AURC and Spearman's correlation.
 
     Raises
     ------
@@ -47,8 +50,10 @@ def robustness_record(folder: Path, model: str, sha256: str | None = None) -> di
         raise OptionError(f"{folder}: {model} was verified with other weights; verify it again")
     header = {key: summary.get(key) for key in ("suite", "title", "data", "split", "seed", "command")}
     conditions = summary["conditions"][model]
+    known = familiarity(summary, model)
     return {
         **header,
+        "familiarity": None if known is None else asdict(known),
         "patients": summary.get("patients", summary.get("cases")),
         "images": summary.get("cases"),
         "network": summary.get("networks", {}).get(model),
@@ -79,6 +84,7 @@ def robustness_markdown(record: Mapping[str, Any]) -> str:
         "",
         markdown_table(heads, rows),
         "",
+        *_familiar(record.get("familiarity")),
         _best_score(record["pool"]),
         "",
         f"Made by `{record['command']}`.",
@@ -92,6 +98,26 @@ def _temperature(record: Mapping[str, Any]) -> str:
     if temperature is None:
         return "ECE and scores are those of the network as trained, before any temperature or calibration."
     return f"ECE and scores are those of its probabilities with the temperature {temperature:.2f}."
+
+
+def _familiar(found: Mapping[str, Any] | None) -> list[str]:
+    """The largest ECE under what the model has met, and under what it has not."""
+    if found is None or not any(group["conditions"] for group in found["fit"]):
+        return []
+    seen, groups = found["seen"], [*found["fit"], found["neither"]]
+    fit = ", ".join(seen["fit"]) or "no image"
+    touched = "not known" if seen["training"] is None else ", ".join(seen["training"]) or "none"
+    titles = ("of families that the fit saw", "of families unseen by the fit", "unseen by fit and training")
+    worst = [
+        f"{decimal(group['ece'])} {title} ({group['worst']})"
+        for title, group in zip(titles, groups, strict=True)
+        if group is not None and group["ece"] is not None
+    ]
+    return [
+        f"Temperature, variance scale and class bias were fitted on: {fit}. Families in the augmentation of "
+        f"the training: {touched}. Largest ECE under noise and artifacts: {'; '.join(worst)}.",
+        "",
+    ]
 
 
 def _condition(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,34 +1,32 @@
-"""The models under test: runs, bundles, ensembles and variants, some with a cross-fitted temperature.
+"""The models under test: runs, bundles, ensembles and variants, some with cross-fitted scales (`+T`).
 
 For cross-fitting the patients are split in two halves by a seed. The scales for one half are fitted on the
-other, so that no patient contributes to the temperature that it is evaluated with, and all are evaluated.
+other, so that no patient contributes to the scales that it is evaluated with, and all are evaluated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.dataset import Case
 from trustseg_training.evaluation import (
     EnsembleModel,
     EvaluatedModel,
     load_evaluated_ensemble,
     load_evaluated_model,
-    on_model_grid,
-    read_case,
     variant_of,
 )
-from trustseg_training.evaluation.near_voxels import collect
-from trustseg_training.evaluation.temperature_scaling import LIMITS, fit_scales
+from trustseg_training.evaluation.scale_fitting import fit_all_scales, near_voxels_of
+from trustseg_training.evaluation.scale_images import CORRUPTIONS
+from trustseg_training.evaluation.temperature_scaling import NAMES
 from trustseg_training.training import BEST
 from TrustSegLib.errors import OptionError
-from TrustSegLib.inference.device import choose_device
 
 #: Ending of the name of a model with a cross-fitted temperature.
 ENDING = "+T"
@@ -168,7 +166,7 @@ def halves(patients: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
 def cross_fitted(
     evaluated: EvaluatedModel, cases: Sequence[Case], seed: int, device: str = "cpu"
 ) -> EvaluatedModel:
-    """A model with temperature, and variance scale if it has one, from the other half of the patients.
+    """A model with class bias, temperature and variance scale from the other half of the patients.
 
     Parameters
     ----------
@@ -201,35 +199,25 @@ def cross_fitted(
     for tested, fitted in (parts, parts[::-1]):
         found = _scales(plain, [case for case in cases if case.patient in fitted], device)
         models |= dict.fromkeys(tested, _with_scales(evaluated, name, found).model)
-    return replace(evaluated, name=name, model=models[parts[0][0]], models=models)
+    conditions = (CLEAN, *(corruption.key for corruption in CORRUPTIONS))
+    return replace(
+        evaluated, name=name, model=models[parts[0][0]], models=models, scale_conditions=conditions
+    )
 
 
-def _scales(plain: EvaluatedModel, cases: Sequence[Case], device: str) -> dict[str, float]:
-    network, place = plain.model.network(), choose_device(device)
-    samples = _samples(plain, cases)
-    voxels = collect(network.to(place), samples, plain.model.description.patch_shape, place)
+def _scales(plain: EvaluatedModel, cases: Sequence[Case], device: str) -> dict[str, Any]:
+    network, voxels = near_voxels_of(plain, cases, CORRUPTIONS, device)
     if voxels is None:
         raise OptionError(f"{plain.name}: half of the patients have no structure; verify on more")
-    found = fit_scales(network, voxels)
-    return {key: getattr(found, key) for key in LIMITS if getattr(found, key) is not None}
+    return fit_all_scales(network, voxels).options
 
 
 def _with_scales(evaluated: EvaluatedModel, name: str, scales: dict[str, Any]) -> EvaluatedModel:
     """The model with these scales instead of its own."""
     if isinstance(evaluated.model, EnsembleModel):
-        kept = {key: value for key, value in evaluated.model.options.items() if key not in LIMITS}
+        kept = {key: value for key, value in evaluated.model.options.items() if key not in NAMES}
         return replace(evaluated, name=name, model=replace(evaluated.model, options={**kept, **scales}))
     bare = evaluated.run.configuration
-    kept = {key: value for key, value in bare.family_options.items() if key not in LIMITS}
+    kept = {key: value for key, value in bare.family_options.items() if key not in NAMES}
     run = replace(evaluated.run, configuration=replace(bare, family_options=kept))
     return variant_of(replace(evaluated, run=run), name, options=scales)
-
-
-def _samples(evaluated: EvaluatedModel, cases: Sequence[Case]) -> Iterator[dict[str, torch.Tensor]]:
-    """Images prepared for the network, (C, D, H, W), and labels (1, D, H, W)."""
-    for case in cases:
-        image, truth = on_model_grid(evaluated, *read_case(evaluated, case))
-        yield {
-            "image": torch.from_numpy(image.array),
-            "label": torch.from_numpy(truth.array.astype(np.int64)),
-        }

@@ -22,7 +22,7 @@ from .suite import Protocol
 FOLDER = "parts"
 
 #: Increased when the measures change: older parts are measured again.
-VERSION = 4
+VERSION = 5
 
 #: Characters that some file system forbids, and the one that quotes them.
 _UNSAFE = re.compile(r"""[\x00-\x1f/\\:*?"<>|%]|^\.""")

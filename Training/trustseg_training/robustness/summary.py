@@ -31,7 +31,18 @@ from .tables import CALIBRATION_MEASURES, Tables, patient_means, selected
 
 SUMMARY_FILE = "summary.json"
 
-MASK_MEASURES = ("dice", "iou", "hd95_mm", "surface_dice", "over_segmentation", "under_segmentation")
+MASK_MEASURES = (
+    "dice",
+    "iou",
+    "hd95_mm",
+    "surface_dice",
+    "over_segmentation",
+    "under_segmentation",
+    "volume_bias",
+)
+
+#: Of union and cut, see `metrics.union_and_cut`.
+OVERLAPS = ("dice", "hd95_mm")
 
 #: The Dice that the model itself expects, and the gain from setting its uncertain voxels aside.
 SELF_MEASURES = ("expected_dice", *(f"delta_dice_{100 * fraction:g}" for fraction in FRACTIONS))
@@ -53,10 +64,10 @@ def summarize(tables: Tables, suite: Suite) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``conditions[model][condition]`` with ``structures``, ``detection``, ``calibration`` and
-        ``difference`` (Dice less that of the first model, patient by patient); ``pool[model][score]`` with
-        the measures of `case_ranking` over all cases under all conditions; ``skipped``: which images a
-        condition could not be applied to, and why.
+        ``conditions[model][condition]`` with ``structures``, ``union_and_cut``, ``detection`` and
+        ``calibration``; the ``difference`` of a structure is its Dice less that of the first model, patient
+        by patient; ``pool[model][score]`` with the measures of `case_ranking` over all cases under all
+        conditions; ``skipped``: which images a condition could not be applied to, and why.
     """
     models = list(dict.fromkeys(tables.cases["model"]))
     conditions = {
@@ -82,6 +93,10 @@ def _condition(tables: Tables, model: str, condition: str, first: str) -> dict[s
     }
     return {
         "structures": structures,
+        "union_and_cut": {
+            str(name): {measure: _mean(part, measure) for measure in OVERLAPS}
+            for name, part in selected(tables.cuts, model, condition).groupby("structure", sort=False)
+        },
         "detection": _detection(cases),
         "calibration": _calibration(tables, model, condition),
         "snr_db": _number(cases["snr_db"].astype(float).mean()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Tables:
     ----------
     structures : DataFrame
         A row for each model, condition, case and structure, with every measure of masks.
+    cuts : DataFrame
+        A row for each model, condition, case and mask of `metrics.union_and_cut`, which is its ``structure``.
     cases : DataFrame
         A row for each model, condition and case: scores, detection of wrong voxels, strength and time;
         ``dice`` is the mean over the structures.
@@ -41,16 +43,21 @@ class Tables:
     cases: pandas.DataFrame
     reliability: dict[tuple[str, str, str], Reliability]
     skipped: list[dict[str, str]]
+    cuts: pandas.DataFrame = field(default_factory=lambda: pandas.DataFrame(columns=[*_KEYS, "structure"]))
 
     def write(self, folder: Path) -> None:
-        """Write ``structures.csv`` and ``cases.csv``, each whole or not at all.
+        """Write ``structures.csv``, ``union_and_cut.csv`` and ``cases.csv``, each whole or not at all.
 
         Raises
         ------
         OutputError
             The folder cannot be written.
         """
-        for name, table in (("structures", self.structures), ("cases", self.cases)):
+        for name, table in (
+            ("structures", self.structures),
+            ("union_and_cut", self.cuts),
+            ("cases", self.cases),
+        ):
             text = table.to_csv(index=False)
             write_atomically(folder / f"{name}.csv", text.encode("utf-8", errors="backslashreplace"))
 
@@ -64,6 +71,7 @@ def tables_of(measured: Sequence[parts.Part], output: Path) -> Tables:
         A part is missing or cannot be read: the tables would silently lack it.
     """
     structures: list[dict[str, Any]] = []
+    cuts: list[dict[str, Any]] = []
     cases: list[dict[str, Any]] = []
     sums: dict[tuple[str, str, str], Reliability] = {}
     skipped: list[dict[str, str]] = []
@@ -74,9 +82,12 @@ def tables_of(measured: Sequence[parts.Part], output: Path) -> Tables:
                 skipped.append({**header, "reason": record["skipped"]})
                 continue
             structures += [{**header, **row} for row in record["structures"]]
+            for title, found in record["union_and_cut"].items():
+                cuts.append({**header, "structure": title, **found})
             cases.append({**header, **_case_row(record)})
             sums[part.model, record["condition"], part.case] = Reliability(**record["reliability"])
-    return Tables(pandas.DataFrame(structures), pandas.DataFrame(cases), sums, skipped)
+    tables = Tables(pandas.DataFrame(structures), pandas.DataFrame(cases), sums, skipped)
+    return replace(tables, cuts=pandas.DataFrame(cuts)) if cuts else tables
 
 
 def selected(table: pandas.DataFrame, model: str, condition: str) -> pandas.DataFrame:
