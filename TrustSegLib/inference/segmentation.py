@@ -58,8 +58,9 @@ def segment(
     A model's calibration is applied, as far as it held on patients left out: the map `error_probability` is
     the calibrated one. The rows have intervals and expected Dice coefficients if the whole image was
     segmented, for which they were calibrated. The map of a model without a calibration (see `Uncalibrated`),
-    or whose calibration failed, is raw, and the scores are raw with any model. Where the calibration describes the training images, the warnings of the case begin with how the
-    image differs from them, the largest difference first; shapes are compared for whole images only.
+    or whose calibration failed, is raw, and the scores are raw with any model. Where the calibration
+    describes the training images, the warnings of the case begin with how the image differs from them, the
+    largest difference first; shapes are compared for whole images only.
 
     Parameters
     ----------

@@ -186,9 +186,7 @@ def _regions(
     )
     order = "By how much they could change the result" if calibrated else "By their raw uncertainty"
     note = f'<p class="dim">{order}; a thin rim counts less than a blob.</p>'
-    return (
-        f"<section><h2>Places to look at</h2>{note}{region_table(regions, calibrated)}{figures}</section>"
-    )
+    return f"<section><h2>Places to look at</h2>{note}{region_table(regions, calibrated)}{figures}</section>"
 
 
 def _region_title(region: Mapping[str, Any], calibrated: bool) -> str:

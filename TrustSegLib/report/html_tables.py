@@ -83,7 +83,9 @@ def calibration_text(calibration: Mapping[str, Any], names: Mapping[int, str]) -
     if curve.get("ece_after") is not None:
         kind = f", {escape(str(curve['curve']))} curve" if "curve" in curve else ""
         ece = percent(curve["ece_after"])
-        parts.append(f"<p>Expected calibration error of the error probability near the structures: {ece}{kind}</p>")
+        parts.append(
+            f"<p>Expected calibration error of the error probability near the structures: {ece}{kind}</p>"
+        )
     for name, title in (("volumes", "Volume intervals"), ("quality", "Expected DSC")):
         rows = calibration.get(name) or []
         if rows:

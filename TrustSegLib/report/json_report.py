@@ -62,7 +62,8 @@ def report_json(
     dict
         Valid under `report.schema.json`. Volumes in ml, positions in RAS mm; `mean_uncertainty` and the
         values of the maps in the unit given for each map (the default map, if it is calibrated, is a
-        probability from 0 to 1). The `scores` of a structure are never calibrated. Numbers that are not finite become null.
+        probability from 0 to 1). The `scores` of a structure are never calibrated. Numbers that are not
+        finite become null.
     """
     return {
         "schema": REPORT_SCHEMA,

@@ -91,7 +91,9 @@ def draw_overlay(
     """Draw what `write_overlay` writes; same arguments."""
     scene = make_scene(volume, result.labels, result.maps[map_name], window)
     display = map_display(map_name, len(structures) + 1, is_map_calibrated(result.calibration))
-    page = Page([scene.size_mm(plane) for plane in PLANES], printable(calibration_sentence(result.calibration)))
+    page = Page(
+        [scene.size_mm(plane) for plane in PLANES], printable(calibration_sentence(result.calibration))
+    )
     page.header(printable(shorten(image_name, 80)), _subtitle(result))
     for column, plane in enumerate(PLANES):
         _draw_mask(page.panel(0, column), scene, plane, structures)

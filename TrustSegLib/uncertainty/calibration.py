@@ -139,8 +139,8 @@ class Calibration:
         Returns
         -------
         dict
-            The record; the cross-validated figures of each part that held; and, as `not_calibrated`, the parts
-            that did not or that are missing, which `contract.calibration_sentence` puts into words.
+            The record; the cross-validated figures of each part that held; and, as `not_calibrated`, the
+            parts that did not or that are missing, which `contract.calibration_sentence` puts into words.
         """
         return {
             "record": dict(self.record),
@@ -167,7 +167,9 @@ def _failures(content: Mapping[str, Any]) -> Iterator[Failure]:
     """Parts that failed the check in the file, or else that of the figures they recorded."""
     patients = content["record"]["patients"]
     curve = content.get(DEFAULT_MAP)
-    entries = [] if curve is None else [(DEFAULT_MAP, curve, check_map(curve["ece_before"], curve["ece_after"]))]
+    entries = (
+        [] if curve is None else [(DEFAULT_MAP, curve, check_map(curve["ece_before"], curve["ece_after"]))]
+    )
     for one in content.get("volumes", ()):
         entries.append(("volumes", one, check_interval(one["level"], patients, one["coverage"])))
     for one in content.get("quality", ()):

@@ -146,7 +146,7 @@ def check_map(
 
 
 def check_interval(level: float, patients: int, pool: float, clean: float | None = None) -> Check:
-    """Check a volume interval by its coverage, which may be higher than its level: it is then wide, not wrong.
+    """Check a volume interval by its coverage. Above its level, it is too wide, but not wrong.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import is_map_calibrated
 from TrustSegModule.app import host
 from TrustSegModule.panels import table
 from TrustSegModule.panels.text import decision_title, map_value, position, volume
@@ -129,7 +130,7 @@ class ReviewPanel:
         ui.regionBox.setVisible(not concealed and "regions" in self._report)
         ui.regionTable.setVisible(bool(regions))
         ui.stepBox.setVisible(bool(regions))
-        self._regions.show(regions, self._review)
+        self._regions.show(regions, self._review, is_map_calibrated(self._report.get("calibration")))
         self._show_progress(regions)
         self._show_item()
 
