@@ -245,7 +245,7 @@ def is_map_calibrated(calibration: Mapping[str, Any] | None) -> bool:
     Parameters
     ----------
     calibration : Mapping or None
-        The field `calibration` of a report: only parts that passed their check on patients left out are in it.
+        The field `calibration` of a report, in which only parts are that passed their check.
     """
     return bool((calibration or {}).get(DEFAULT_MAP))
 

@@ -207,10 +207,12 @@ def _fit(table: VoxelTable, terms: Callable, start: list[float], bounds: list[tu
     filled = table.count > 0
     count, wrong = table.count[filled], table.wrong[filled]
     columns = np.stack(terms(_inside(table.raw_sum[filled] / count)))
+    total = count.sum()
 
-    def loss(b: np.ndarray) -> float:
+    def loss(b: np.ndarray) -> tuple[float, np.ndarray]:
         eta = b @ columns
-        return float((count * np.logaddexp(0, eta) - wrong * eta).sum() / count.sum())
+        value = (count * np.logaddexp(0, eta) - wrong * eta).sum() / total
+        return float(value), columns @ (count * expit(eta) - wrong) / total
 
-    options = {"xatol": 1e-4, "fatol": 1e-10}
-    return minimize(loss, start, method="Nelder-Mead", bounds=bounds, options=options).x
+    options = {"ftol": 1e-14, "gtol": 1e-9}
+    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
