@@ -11,8 +11,6 @@ pytest.importorskip("slicer")
 import slicer
 from panel_runs import ERROR_MAP, results, segment
 
-from TrustSegLib.contract import RAW_TITLE
-
 TOLERANCE = 4
 WINDOW = (0.0, 400.0)
 
@@ -85,7 +83,7 @@ def choose(selector, key: str) -> None:
 def test_result_is_shown_with_mask_and_legend(shown):
     check_blend(shown)
     (legend,) = legends(shown)
-    assert legend.GetTitleText().startswith(RAW_TITLE)
+    assert legend.GetTitleText().startswith("Error probability (%)")
     assert shown.ui.showOverlayCheckBox.checked
     with_mask = shown.view.grab()
     shown.nodes.segmentation.GetDisplayNode().SetVisibility(False)
@@ -148,7 +146,7 @@ def test_surface_is_shown_and_colored(shown, application):
     shown.ui.color3DCheckBox.click()
     model = shown.nodes.segmentation.GetNodeReference("TrustSeg.Surface")
     assert model.GetDisplayNode().GetVisibility()
-    assert model.GetDisplayNode().GetActiveScalarName() == RAW_TITLE
+    assert model.GetDisplayNode().GetActiveScalarName() == "Error probability (%)"
     assert (view.grab() != plain).any()
     shown.ui.color3DCheckBox.click()
     assert not model.GetDisplayNode().GetVisibility()
