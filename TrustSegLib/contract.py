@@ -1,4 +1,4 @@
-"""What library, worker, Slicer module and training agree on: file names, schemas, maps and how they look.
+"""What library, worker, Slicer module and training agree on: file names, schemas, maps, what is calibrated.
 
 Standard library only: Slicer reads it before any of the library's packages is installed.
 """
@@ -109,7 +109,7 @@ class MapDisplay:
     Attributes
     ----------
     title, unit : str
-        What people read in a legend.
+        What people read in a legend; the unit of a number without one is empty.
     factor : float
         From the values of the file to the numbers of the legend.
     low, high : float
@@ -124,6 +124,15 @@ class MapDisplay:
     low: float
     high: float
     largest: float
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, as above a legend."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def text(self, value: float, form: str = ".0f") -> str:
+        """A value of the file as the legend writes it, with its unit."""
+        return f"{value * self.factor:{form}} {self.unit}".rstrip()
 
     @property
     def hidden_below(self) -> float:
@@ -151,7 +160,9 @@ def _largest_spread(classes: int) -> float:
 
 # With three classes or more, the most probable label can be wrong more often than right: beyond the scale.
 _MAPS = {
-    DEFAULT_MAP: _Map("Error probability", "probability", lambda classes: 0.5, _largest_spread),
+    DEFAULT_MAP: _Map(
+        "Error probability", "probability that the label is wrong", lambda classes: 0.5, _largest_spread
+    ),
     "predictive_variance": _Map(
         "Predictive variance", "probability²", lambda classes: 0.25, lambda classes: 0.25
     ),
@@ -163,17 +174,21 @@ _MAPS = {
 MAP_NAMES = tuple(_MAPS)
 
 
-def map_title(name: str) -> str:
-    """Name of a map for people, such as "Error probability"."""
-    return _MAPS[name].title
+RAW_TITLE, RAW_UNIT = "Uncertainty, raw (not calibrated)", "raw, not calibrated"
+"""Of the default map where it was not calibrated: its values then are no probabilities."""
 
 
-def map_unit(name: str) -> str:
+def map_title(name: str, calibrated: bool = True) -> str:
+    """Name of a map for people, such as "Error probability"; see `map_display`."""
+    return RAW_TITLE if name == DEFAULT_MAP and not calibrated else _MAPS[name].title
+
+
+def map_unit(name: str, calibrated: bool = True) -> str:
     """Unit of a map's values in its file; a probability is stored as a fraction, not in percent."""
-    return _MAPS[name].unit
+    return RAW_UNIT if name == DEFAULT_MAP and not calibrated else _MAPS[name].unit
 
 
-def map_display(name: str, classes: int) -> MapDisplay:
+def map_display(name: str, classes: int, calibrated: bool = True) -> MapDisplay:
     """The fixed display of a map, the same in pictures, pages and Slicer.
 
     Parameters
@@ -182,13 +197,18 @@ def map_display(name: str, classes: int) -> MapDisplay:
         One of `MAP_NAMES`.
     classes : int
         Number of classes, background included, at least 2.
+    calibrated : bool
+        Whether the default map was calibrated, see `is_map_calibrated`. If not, it is shown with the same
+        colors, but as bare numbers: neither percent nor probability. The other maps are the same either way.
     """
     if classes < 2:
         raise ValueError(f"a segmentation has at least 2 classes, not {classes}")
     found = _MAPS[name]
-    factor, unit = (100.0, "%") if name == DEFAULT_MAP else (1.0, found.unit)
+    factor, unit = 1.0, found.unit
+    if name == DEFAULT_MAP:
+        factor, unit = (100.0, "%") if calibrated else (1.0, "")
     high, largest = float(found.high(classes)), float(found.largest(classes))
-    return MapDisplay(found.title, unit, factor, 0.0, high, max(high, largest))
+    return MapDisplay(map_title(name, calibrated), unit, factor, 0.0, high, max(high, largest))
 
 
 def map_colors() -> tuple[tuple[int, int, int], ...]:
@@ -207,6 +227,76 @@ def _interpolated_color(place: float) -> tuple[int, int, int]:
     before, after = COLOR_ANCHORS[first], COLOR_ANCHORS[first + 1]
     red, green, blue = (round(a + (place - first) * (b - a)) for a, b in zip(before, after, strict=True))
     return red, green, blue
+
+
+_PARTS = {
+    DEFAULT_MAP: ("the error map", "the error map"),
+    "volumes": ("the volume interval of", "the volume intervals of"),
+    "quality": ("the expected DSC of", "the expected DSC of"),
+}
+"""Parts of a calibration in words: of one structure, and of several."""
+_MOST_NAMES = 3
+NEVER_CALIBRATED = "Not calibrated: no part of the uncertainty was checked on patients left out."
+
+
+def is_map_calibrated(calibration: Mapping[str, Any] | None) -> bool:
+    """Whether the default map of a result is a calibrated probability.
+
+    Parameters
+    ----------
+    calibration : Mapping or None
+        The field `calibration` of a report, in which only parts are that passed their check.
+    """
+    return bool((calibration or {}).get(DEFAULT_MAP))
+
+
+def is_structure_calibrated(calibration: Mapping[str, Any] | None, part: str, label: int) -> bool:
+    """Whether a structure has a calibrated interval (part "volumes") or expected DSC (part "quality")."""
+    return any(row.get("label") == label for row in (calibration or {}).get(part) or ())
+
+
+def calibration_title(calibration: Mapping[str, Any] | None) -> str:
+    """Words for how much of a result is calibrated; `calibration_sentence` says what is not."""
+    if not any((calibration or {}).get(part) for part in _PARTS):
+        return "uncertainty not calibrated"
+    return "uncertainty calibrated in part" if _missing(calibration) else "uncertainty calibrated"
+
+
+def calibration_sentence(calibration: Mapping[str, Any] | None) -> str:
+    """Which parts of a result are not calibrated and why, in one sentence; empty where all are.
+
+    It is the one source of this fact for console, page, picture and panel.
+    """
+    if calibration is None:
+        return NEVER_CALIBRATED
+    names: dict[tuple[str, str], list[str]] = {}
+    for entry in _missing(calibration):
+        names.setdefault((entry["part"], entry["reason"]), []).append(entry.get("structure") or "")
+    if not names:
+        return ""
+    *before, last = (_in_words(part, found, reason) for (part, reason), found in names.items())
+    return f"Not calibrated: {', '.join(before)}{' and ' if before else ''}{last}."
+
+
+def _missing(calibration: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Entries of `not_calibrated`; reports of earlier versions have none, and name no structure."""
+    known = calibration.get("not_calibrated")
+    if known is not None:
+        return list(known)
+    return [
+        {"part": part, "structure": "" if part == DEFAULT_MAP else "any structure", "reason": "not fitted"}
+        for part in _PARTS
+        if not calibration.get(part)
+    ]
+
+
+def _in_words(part: str, names: list[str], reason: str) -> str:
+    if part == DEFAULT_MAP:
+        return f"{_PARTS[part][0]} ({reason})"
+    shown = names if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], f"{len(names) - 2} others"]
+    *before, last = shown
+    text = f"{', '.join(before)}{' and ' if before else ''}{last}"
+    return f"{_PARTS[part][len(names) > 1]} {text} ({reason})"
 
 
 @dataclass(frozen=True)

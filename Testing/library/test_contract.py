@@ -19,9 +19,12 @@ from TrustSegLib.contract import (
     DEFAULT_MAP,
     HIDDEN_SHARE,
     MAP_NAMES,
+    NEVER_CALIBRATED,
     OPACITY,
     REPORT_SCHEMA,
     CaseRow,
+    calibration_sentence,
+    calibration_title,
     map_colors,
     map_display,
     map_title,
@@ -107,8 +110,73 @@ def test_error_probability_is_shown_in_percent_and_the_others_in_their_unit():
     }
     assert len({map_title(name) for name in MAP_NAMES}) == len(MAP_NAMES)
     units = [map_unit(name) for name in MAP_NAMES]
-    assert units == ["probability", "probability²", "nat", "probability²", "probability²"]
+    assert units == [
+        "probability that the label is wrong",
+        "probability²",
+        "nat",
+        "probability²",
+        "probability²",
+    ]
     assert [each.unit for each in shown.values()] == ["%", *units[1:]]
+
+
+def test_map_that_is_not_calibrated_has_the_colors_but_no_percent():
+    raw, shown = (map_display(DEFAULT_MAP, 3, calibrated=known) for known in (False, True))
+    assert (raw.low, raw.high, raw.largest) == (shown.low, shown.high, shown.largest)
+    assert (raw.factor, raw.unit, raw.heading) == (1, "", "Uncertainty, raw (not calibrated)")
+    assert (raw.text(0.5, ".2g"), shown.text(0.5, ".2g")) == ("0.5", "50 %")
+    assert map_unit(DEFAULT_MAP, calibrated=False) == "raw, not calibrated"
+    assert map_display("entropy", 3, calibrated=False) == map_display("entropy", 3)
+
+
+def entry(part, structure, reason="not fitted"):
+    label = None if structure is None else ord(structure)
+    return {"part": part, "label": label, "structure": structure, "reason": reason}
+
+
+ALL_PARTS = {"error_probability": {"ece_after": 0.01}, "volumes": [{"label": 1}], "quality": [{"label": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("calibration", "title", "sentence"),
+    [
+        (None, "uncertainty not calibrated", NEVER_CALIBRATED),
+        ({**ALL_PARTS, "not_calibrated": []}, "uncertainty calibrated", ""),
+        (ALL_PARTS, "uncertainty calibrated", ""),
+        (
+            {"error_probability": None, "not_calibrated": [entry("error_probability", None, "ECE 23.6 %")]},
+            "uncertainty not calibrated",
+            "Not calibrated: the error map (ECE 23.6 %).",
+        ),
+        (
+            {**ALL_PARTS, "not_calibrated": [entry("volumes", "A", "covers 71 %")]},
+            "uncertainty calibrated in part",
+            "Not calibrated: the volume interval of A (covers 71 %).",
+        ),
+        (
+            {
+                **ALL_PARTS,
+                "not_calibrated": [
+                    *(entry("volumes", name) for name in "ABCDE"),
+                    entry("volumes", "F", "covers 71 %"),
+                    *(entry("quality", name) for name in "AB"),
+                ],
+            },
+            "uncertainty calibrated in part",
+            "Not calibrated: the volume intervals of A, B and 3 others (not fitted), the volume interval of "
+            "F (covers 71 %) and the expected DSC of A and B (not fitted).",
+        ),
+        (
+            {"error_probability": {"ece_after": 0.01}, "volumes": [], "quality": []},
+            "uncertainty calibrated in part",
+            "Not calibrated: the volume interval of any structure (not fitted) and the expected DSC of any "
+            "structure (not fitted).",
+        ),
+    ],
+)
+def test_what_is_not_calibrated_is_said_in_one_sentence(calibration, title, sentence):
+    assert calibration_title(calibration) == title
+    assert calibration_sentence(calibration) == sentence
 
 
 def test_display_needs_two_classes():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,9 @@ from TrustSegLib.contract import (
     REPORT_FILE,
     TABLE_FILES,
     CaseRow,
+    calibration_sentence,
+    calibration_title,
+    is_map_calibrated,
     map_file,
 )
 from TrustSegLib.report.batch_tables import case_row, worst_first, write_batch_tables
@@ -26,8 +30,6 @@ if TYPE_CHECKING:
     from TrustSegLib.uncertainty import StructureRow
 
 
-HEADINGS = ("structure", "volume (ml)", "mean uncertainty (%)")
-CALIBRATED_HEADINGS = ("structure", "volume (ml)", "interval (ml)", "mean uncertainty (%)", "expected DSC")
 NOTHING = "-"
 
 
@@ -46,25 +48,38 @@ def print_summary(
         print(f"  warning: {warning}")
     files = [MASK_FILE, *map(map_file, result.maps), OVERLAY_FILE, *more_files, HTML_FILE, REPORT_FILE]
     print(f"  results in {folder}: {', '.join(files)}")
-    print(f"  {INTENDED_USE}; uncertainty is {_calibration(result)}", flush=True)
+    print(f"  {INTENDED_USE}; {_calibration(result)}")
+    not_calibrated = calibration_sentence(result.calibration)
+    if not_calibrated:
+        print(f"  {not_calibrated}")
+    sys.stdout.flush()
 
 
 def _rows(result: SegmentationResult) -> list[tuple[str, ...]]:
-    if result.calibration is None:
-        return [HEADINGS, *((row.name, _volume(row), _uncertainty(row)) for row in result.structures)]
-    rows = (
-        (row.name, _volume(row), _interval(row), _uncertainty(row), _expected(row))
-        for row in result.structures
-    )
-    return [CALIBRATED_HEADINGS, *rows]
+    """Heading and a row per structure; no columns for figures that no structure could have."""
+    calibration = result.calibration or {}
+    percent = is_map_calibrated(calibration)
+    headings = ["structure", "volume (ml)", f"mean uncertainty ({'%' if percent else 'raw'})"]
+    rows = [[row.name, _volume(row), _uncertainty(row, percent)] for row in result.structures]
+    if calibration.get("volumes"):
+        headings.insert(2, "interval (ml)")
+        for cells, row in zip(rows, result.structures, strict=True):
+            cells.insert(2, _interval(row))
+    if calibration.get("quality"):
+        headings.append("expected DSC")
+        for cells, row in zip(rows, result.structures, strict=True):
+            cells.append(_expected(row))
+    return [tuple(headings), *map(tuple, rows)]
 
 
 def _volume(row: StructureRow) -> str:
     return f"{row.volume_ml:.2f}"
 
 
-def _uncertainty(row: StructureRow) -> str:
-    return NOTHING if row.mean_uncertainty is None else f"{100 * row.mean_uncertainty:.1f}"
+def _uncertainty(row: StructureRow, percent: bool) -> str:
+    if row.mean_uncertainty is None:
+        return NOTHING
+    return f"{100 * row.mean_uncertainty:.1f}" if percent else f"{row.mean_uncertainty:.3f}"
 
 
 def _interval(row: StructureRow) -> str:
@@ -83,9 +98,9 @@ def _expected(row: StructureRow) -> str:
 
 def _calibration(result: SegmentationResult) -> str:
     """What was calibrated, and on how many patients: printed wherever there are intervals."""
-    calibration = result.calibration
+    title, calibration = calibration_title(result.calibration), result.calibration
     if calibration is None:
-        return "not calibrated"
+        return title
     record = calibration["record"]
     names = {row.label: row.name for row in result.structures}
     held = [
@@ -93,7 +108,7 @@ def _calibration(result: SegmentationResult) -> str:
         f"volumes of {names[one['label']]}"
         for one in calibration["volumes"]
     ]
-    return "; ".join([f"calibrated on {record['patients']} patients, {record['cases']} images", *held])
+    return "; ".join([f"{title}, on {record['patients']} patients, {record['cases']} images", *held])
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -159,7 +174,7 @@ def _state(case: CaseRow) -> str:
     if case.quality is not None:
         known = f"expected DSC {case.quality:.2f}"
     elif case.uncertainty is not None:
-        known = f"uncertainty {case.uncertainty:.3f}, not calibrated"
+        known = f"no expected DSC, raw uncertainty {case.uncertainty:.3f}"
     else:
         known = "no structure found"
     return "; ".join([known, *case.flags, *case.warnings])

@@ -16,12 +16,13 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from TrustSegLib.bundle import Code, ModelDescription, Structure
-from TrustSegLib.contract import DEFAULT_MAP, INTENDED_USE, map_display
+from TrustSegLib.contract import DEFAULT_MAP, INTENDED_USE, RAW_TITLE, map_display, map_title
 from TrustSegLib.imaging import Volume
 from TrustSegLib.version import __version__
 
 SEGMENTATION_NOTE = f"{INTENDED_USE.capitalize()}; automatic, not reviewed by a person"
 MAP_NOTE = f"{INTENDED_USE.capitalize()}; probability that a voxel's label is wrong"
+RAW_MAP_NOTE = f"{INTENDED_USE.capitalize()}; raw, not calibrated: no probability"
 MANUFACTURER = "TrustSeg"
 _LONGEST = 64  # characters of the DICOM type LO
 _LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS
@@ -94,7 +95,9 @@ def _concept(code: Code) -> CodedConcept:
     return CodedConcept(code.code, code.scheme, long_string(code.meaning))
 
 
-def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Dataset]) -> ParametricMap:
+def parametric_map(
+    error: Volume, model: Mapping[str, str], sources: Sequence[Dataset], calibrated: bool
+) -> ParametricMap:
     """Make the DICOM object of an error probability map.
 
     Parameters
@@ -105,13 +108,15 @@ def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Da
         `name`, `version` and `sha256`.
     sources : sequence of Dataset
         D headers of the source series, in the order of the slices.
+    calibrated : bool
+        Whether the values are probabilities; if not, nothing in the object calls them so.
     """
     shown = map_display(DEFAULT_MAP, classes=2)  # The range is the same for any number of classes.
     image = ParametricMap(
         source_images=sources,
         pixel_array=error.array[0].astype(np.float32, copy=False),
         contains_recognizable_visual_features=False,
-        real_world_value_mappings=[_identity_mapping()],
+        real_world_value_mappings=[_identity_mapping(calibrated)],
         voi_lut_transformations=[
             VOILUTTransformation(
                 window_center=(shown.low + shown.high) / 2, window_width=shown.high - shown.low
@@ -119,23 +124,33 @@ def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Da
         ],
         image_flavor=ImageFlavorValues.VOLUME,
         derived_pixel_contrast=DerivedPixelContrastValues.QUANTITY,
-        content_label="ERROR_PROB",
-        **series_of_result(sources[0], model, 2, "Error probability", MAP_NOTE),
+        content_label=_map_label(calibrated),
+        **series_of_result(
+            sources[0],
+            model,
+            2,
+            map_title(DEFAULT_MAP, calibrated),
+            MAP_NOTE if calibrated else RAW_MAP_NOTE,
+        ),
     )
     use_new_dimension_uid(image)
     sort_frames_along_normal(image)
     return image
 
 
-def _identity_mapping() -> RealWorldValueMapping:
+def _map_label(calibrated: bool) -> str:
+    return "ERROR_PROB" if calibrated else "RAW_UNCERTAINTY"
+
+
+def _identity_mapping(calibrated: bool) -> RealWorldValueMapping:
     return RealWorldValueMapping(
-        lut_label="ERROR_PROB",
-        lut_explanation="Probability that the label is wrong",
+        lut_label=_map_label(calibrated),
+        lut_explanation="Probability that the label is wrong" if calibrated else RAW_TITLE,
         unit=codes.UCUM.NoUnits,
         value_range=(0.0, 1.0),
         slope=1.0,
         intercept=0.0,
-        quantity_definition=codes.DCM.Probability,
+        quantity_definition=codes.DCM.Probability if calibrated else None,
     )
 
 

@@ -10,7 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from TrustSegLib.contract import DEFAULT_MAP, DICOM_MAP_FILE, DICOM_SEGMENTATION_FILE
+from TrustSegLib.contract import (
+    DEFAULT_MAP,
+    DICOM_MAP_FILE,
+    DICOM_SEGMENTATION_FILE,
+    is_map_calibrated,
+)
 from TrustSegLib.dicom_output.requirement import require_highdicom
 from TrustSegLib.errors import ImageError, OptionError, output_error
 
@@ -72,7 +77,9 @@ def _objects(
             warnings.simplefilter("ignore", UserWarning)
             sources = slice_headers(series, result.labels)
             mask = segmentation_object(result.labels, description, result.model, sources)
-            error = parametric_map(result.maps[DEFAULT_MAP], result.model, sources)
+            error = parametric_map(
+                result.maps[DEFAULT_MAP], result.model, sources, is_map_calibrated(result.calibration)
+            )
             return {DICOM_SEGMENTATION_FILE: mask, DICOM_MAP_FILE: error}
     except (ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]

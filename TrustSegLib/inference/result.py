@@ -36,7 +36,7 @@ class SegmentationResult:
         `(1, D, H, W)` uint8, 0 is background.
     maps : dict of str to Volume
         Uncertainty maps by name, `(1, D, H, W)` float32, 0 outside the region of interest. The error
-        probability is calibrated if the model's calibration has a curve for it, else raw.
+        probability is calibrated if `contract.is_map_calibrated(calibration)`, else raw.
     structures : tuple of StructureRow
         One row per structure of the model; their mean uncertainty is the mean error probability.
     model : dict
@@ -48,7 +48,8 @@ class SegmentationResult:
     case : Case
         Quality and warnings of the case.
     calibration : dict or None
-        Record and cross-validated figures of the model's calibration; see `Calibration.summary`.
+        Record of the model's calibration, figures of the parts that held on patients left out, and names of
+        those that did not; see `Calibration.summary`.
     provenance : dict
         Versions, device, precision, engine, seconds per stage, patch, overlap, number of patches.
     """

@@ -55,11 +55,12 @@ def segment(
     are normalized by the statistics of the whole image even when only a region of interest is segmented, so
     that the region's choice does not change what the network sees.
 
-    A model's calibration is applied: the map `error_probability` is the calibrated one. The rows have
-    intervals and expected Dice coefficients if the whole image was segmented, for which they were calibrated.
-    The map of a model without a calibration (see `Uncalibrated`) is raw, and the scores are raw with any
-    model. Where the calibration describes the training images, the warnings of the case begin with how the
-    image differs from them, the largest difference first; shapes are compared for whole images only.
+    A model's calibration is applied, as far as it held on patients left out: the map `error_probability` is
+    the calibrated one. The rows have intervals and expected Dice coefficients if the whole image was
+    segmented, for which they were calibrated. The map of a model without a calibration (see `Uncalibrated`),
+    or whose calibration failed, is raw, and the scores are raw with any model. Where the calibration
+    describes the training images, the warnings of the case begin with how the image differs from them, the
+    largest difference first; shapes are compared for whole images only.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def segment(
         mask, maps, sums = mask_and_maps(restorer, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
         scores = sums.scores(mask, maps[DEFAULT_MAP])  # of the raw map
-        if calibration is not None:
+        if calibration is not None and calibration.curve is not None:
             calibrate_map(maps[DEFAULT_MAP], area, calibration)
         rows = structure_rows(mask, maps[DEFAULT_MAP], description.structures)
         if calibration is not None and area.is_whole:
@@ -124,7 +125,7 @@ def segment(
             case_quality(rows),
             (*unlike, *volume.notes, *case_warnings(maps, area.is_whole, calibration)),
         ),
-        calibration=None if calibration is None else calibration.summary(),
+        calibration=None if calibration is None else calibration.summary(description.structures),
         provenance=_provenance(description, options, device, stages, shape),
     )
 
@@ -196,7 +197,7 @@ def case_warnings(
     found = []
     if not is_whole:
         found.append(PART_ONLY)
-        if calibration is not None and calibration.labels:
+        if calibration is not None and (calibration.volumes or calibration.qualities):
             found.append(NOT_FOR_A_PART)
     return (*found, *_without_variance(maps))
 

@@ -23,7 +23,8 @@ HALF_VIEW_MM = 30.0
 CROSSHAIR_COLOR = "#35e0ff"
 EDGE_COLOR = (255, 255, 255)
 """White outlines over the uncertainty: its colors may equal those of a structure."""
-_DISPLAY = map_display(DEFAULT_MAP, classes=2)  # The colors are the same for any number of classes.
+# The colors are the same for any number of classes, and whether or not the map is calibrated.
+_DISPLAY = map_display(DEFAULT_MAP, classes=2)
 _SCALE_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 Colors = Mapping[int, tuple[int, int, int]]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -31,7 +32,7 @@ _EIGHT_BIT_RGB = (8, 2, 0, 0, 0)
 
 
 def overview(oriented: Oriented, colors: Colors, window: tuple[float, float] | None) -> str:
-    """Draw three planes through the structures: the outlines above, the error probability below."""
+    """Draw three planes through the structures: the outlines above, the uncertainty below."""
     mask = oriented.mask
     scene = oriented.scene(center_index(mask), field_of_view(mask, oriented.spacing), window)
     rows = [_row(scene, colors, uncertainty=shown, crosshair=False) for shown in (False, True)]
@@ -51,18 +52,18 @@ def region_figure(
     return _row(oriented.scene(index, view, window), colors, uncertainty=True, crosshair=True)
 
 
-def legend(names: Mapping[int, str], colors: Colors) -> str:
-    """Legend of outlines and colors."""
+def legend(names: Mapping[int, str], colors: Colors, calibrated: bool) -> str:
+    """Legend of outlines and colors; numbers of a map that is not calibrated are not in percent."""
     entries = [
         f'<span class="key"><i style="background:{css_color(colors[label])}"></i>{escape(name)}</span>'
         for label, name in names.items()
     ]
+    display = map_display(DEFAULT_MAP, classes=2, calibrated=calibrated)
     low, high, hidden = (
-        f"{_DISPLAY.factor * value:.0f} {_DISPLAY.unit}"
-        for value in (_DISPLAY.low, _DISPLAY.high, _DISPLAY.hidden_below)
+        display.text(value, ".2g") for value in (display.low, display.high, display.hidden_below)
     )
     bar = (
-        f'<span class="key">{_DISPLAY.title} <b>{low}</b>'
+        f'<span class="key">{display.title} <b>{low}</b>'
         f'<i class="bar" style="background:{css_gradient()}"></i>'
         f"<b>{high}</b> (below {hidden} not drawn)</span>"
     )
@@ -107,7 +108,7 @@ def panel_svg(
     colors : mapping of int to (int, int, int)
         Color of each label's outline.
     uncertainty, crosshair : bool
-        Whether to draw the error probability, and a crosshair at the scene's point.
+        Whether to draw the uncertainty, and a crosshair at the scene's point.
     unit : float
         Length in the image of one mm on paper: lines and letters have the same size in all pictures.
     """

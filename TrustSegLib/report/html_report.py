@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from TrustSegLib.contract import calibration_sentence, calibration_title, is_map_calibrated
 from TrustSegLib.imaging.image_files import ITK_READERS
 from TrustSegLib.report.files import write_atomically
 from TrustSegLib.report.html_figures import Colors, legend, overview, region_figure
@@ -15,13 +16,13 @@ from TrustSegLib.report.html_tables import (
     audit_table,
     calibration_text,
     definitions,
+    number,
     percent,
     position_text,
     region_table,
     structure_names,
     structure_table,
 )
-from TrustSegLib.report.json_report import calibration_title
 from TrustSegLib.report.scene import Oriented
 from TrustSegLib.uncertainty.out_of_distribution import UNLIKE
 
@@ -45,7 +46,7 @@ class CaseImages:
     image : Volume
         `(C, D, H, W)`; the first channel is shown.
     labels, error : Volume
-        `(1, D, H, W)` on the grid of `image`: the mask and the error probability.
+        `(1, D, H, W)` on the grid of `image`: the mask and the default map.
     colors : mapping of int to (int, int, int)
         Red, green, blue of labels; the others get the colors of a palette.
     window : tuple of float or None
@@ -127,10 +128,12 @@ def html_report(
 def _header(report: Mapping[str, Any]) -> str:
     model = report["model"]
     trust = calibration_title(report["calibration"])
-    if report["calibration"] is not None and any(UNLIKE in warning for warning in report["case"]["warnings"]):
+    if _uses_calibration(report) and any(UNLIKE in warning for warning in report["case"]["warnings"]):
         trust += ", but <b>not for images like this one</b>"
     quality = report["case"]["quality"]
-    expected = "" if quality is None else f" · expected DSC of the worst structure <b>{quality:.2f}</b>"
+    missing = any(row["expected_dsc"] is None for row in report["structures"])
+    worst = "the worst structure that has one" if missing else "the worst structure"
+    expected = "" if quality is None else f" · expected DSC of {worst} <b>{quality:.2f}</b>"
     return (
         f'<header><span class="use">{escape(report["intended_use"])}</span>'
         f"<h1>{escape(image_title(report['image']))}</h1>"
@@ -138,8 +141,13 @@ def _header(report: Mapping[str, Any]) -> str:
     )
 
 
+def _uses_calibration(report: Mapping[str, Any]) -> bool:
+    return "not calibrated" not in calibration_title(report["calibration"])
+
+
 def _warnings(report: Mapping[str, Any]) -> str:
-    warnings = [*report["case"]["warnings"]]
+    not_calibrated = calibration_sentence(report["calibration"])
+    warnings = [*([not_calibrated] if not_calibrated else []), *report["case"]["warnings"]]
     warnings += [f"{row['name']}: {row['flag']}" for row in report["structures"] if row["flag"]]
     if not warnings:
         return ""
@@ -156,7 +164,8 @@ def _overview(
 ) -> str:
     names = {row["label"]: row["name"] for row in report["structures"]}
     empty = "" if oriented.mask.any() else "<p>No structure was found.</p>"
-    pictures = overview(oriented, colors, window) + legend(names, colors)
+    calibrated = is_map_calibrated(report["calibration"])
+    pictures = overview(oriented, colors, window) + legend(names, colors, calibrated)
     return f"<section><h2>Overview</h2>{empty}{pictures}</section>"
 
 
@@ -169,19 +178,25 @@ def _regions(
             "<section><h2>Places to look at</h2><p>No place stands out from the uncertainty that every "
             "boundary has. This does not mean that the result is correct.</p></section>"
         )
+    calibrated = is_map_calibrated(report["calibration"])
     figures = "".join(
-        f'<div class="region"><h3>{_region_title(region)}</h3>'
+        f'<div class="region"><h3>{_region_title(region, calibrated)}</h3>'
         f"{region_figure(oriented, region, colors, window)}</div>"
         for region in regions[:MOST_PICTURED]
     )
-    note = '<p class="dim">By how much they could change the result; a thin rim counts less than a blob.</p>'
-    return f"<section><h2>Places to look at</h2>{note}{region_table(regions)}{figures}</section>"
+    order = "By how much they could change the result" if calibrated else "By their raw uncertainty"
+    note = f'<p class="dim">{order}; a thin rim counts less than a blob.</p>'
+    return f"<section><h2>Places to look at</h2>{note}{region_table(regions, calibrated)}{figures}</section>"
 
 
-def _region_title(region: Mapping[str, Any]) -> str:
-    return escape(
-        f"{region['rank']}. {structure_names(region)}, {position_text(region['position_ras_mm'])} mm, "
+def _region_title(region: Mapping[str, Any], calibrated: bool) -> str:
+    peak = (
         f"error probability up to {percent(region['peak'])}"
+        if calibrated
+        else f"raw uncertainty up to {number(region['peak'])}"
+    )
+    return escape(
+        f"{region['rank']}. {structure_names(region)}, {position_text(region['position_ras_mm'])} mm, {peak}"
     )
 
 
@@ -191,12 +206,11 @@ def _audit(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def _calibration(report: Mapping[str, Any]) -> str:
     calibration = report["calibration"]
-    text = (
-        "<p>This model has no calibration: probabilities are those of the network, and there are no "
-        "intervals.</p>"
-        if calibration is None
-        else calibration_text(calibration, {row["label"]: row["name"] for row in report["structures"]})
-    )
+    missing = calibration_sentence(calibration)
+    raw = "" if is_map_calibrated(calibration) else " The map is the raw output of the network."
+    text = f"<p>{escape(missing)}{raw}</p>" if missing else ""
+    if calibration is not None:
+        text += calibration_text(calibration, {row["label"]: row["name"] for row in report["structures"]})
     return f"<section><h2>Calibration</h2>{text}</section>"
 
 

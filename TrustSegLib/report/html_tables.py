@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from TrustSegLib.contract import is_map_calibrated, is_structure_calibrated
 from TrustSegLib.report.html_figures import Colors, css_color
 
 NOT_CALIBRATED = "not calibrated"
@@ -26,10 +27,10 @@ def structure_table(report: Mapping[str, Any], colors: Colors) -> str:
         "Volume (ml)",
         f"{interval_level(report):.0%} interval (ml)".replace("%", " %"),
         "Expected DSC",
-        "Mean uncertainty",
+        "Mean uncertainty" if is_map_calibrated(report["calibration"]) else "Mean uncertainty (raw)",
         "Flag",
     )
-    rows = [_structure_row(row, colors) for row in report["structures"]]
+    rows = [_structure_row(row, colors, report["calibration"]) for row in report["structures"]]
     return table(headings, rows, "numbers structures")
 
 
@@ -39,10 +40,11 @@ def interval_level(report: Mapping[str, Any]) -> float:
     return volumes[0]["level"] if volumes else 0.9
 
 
-def region_table(regions: Sequence[Mapping[str, Any]]) -> str:
-    """One row per region, by rank."""
-    headings = ("", "Structures", "Position, RAS (mm)", "Size (ml)", "Expected wrong (ml)", "Peak", "Mean")
-    return table(headings, [_region_row(region) for region in regions], "numbers regions")
+def region_table(regions: Sequence[Mapping[str, Any]], calibrated: bool) -> str:
+    """One row per region, by rank; how much of it is wrong can be expected only of a calibrated map."""
+    wrong = ("Expected wrong (ml)", "Peak", "Mean") if calibrated else ("Peak (raw)", "Mean (raw)")
+    headings = ("", "Structures", "Position, RAS (mm)", "Size (ml)", *wrong)
+    return table(headings, [_region_row(region, calibrated) for region in regions], "numbers regions")
 
 
 def position_text(position: Sequence[float]) -> str:
@@ -77,9 +79,13 @@ def audit_table(entries: Sequence[Mapping[str, Any]]) -> str:
 def calibration_text(calibration: Mapping[str, Any], names: Mapping[int, str]) -> str:
     """Describe the calibration and its cross-validated figures as HTML; `names` by label."""
     parts = [definitions(calibration.get("record") or {})]
-    ece = (calibration.get("error_probability") or {}).get("ece_after")
-    if ece is not None:
-        parts.append(f"<p>Expected calibration error of the error probability: {percent(ece)}</p>")
+    curve = calibration.get("error_probability") or {}
+    if curve.get("ece_after") is not None:
+        kind = f", {escape(str(curve['curve']))} curve" if "curve" in curve else ""
+        ece = percent(curve["ece_after"])
+        parts.append(
+            f"<p>Expected calibration error of the error probability near the structures: {ece}{kind}</p>"
+        )
     for name, title in (("volumes", "Volume intervals"), ("quality", "Expected DSC")):
         rows = calibration.get(name) or []
         if rows:
@@ -112,39 +118,52 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _structure_row(row: Mapping[str, Any], colors: Colors) -> list[str]:
+def _structure_row(
+    row: Mapping[str, Any], colors: Colors, calibration: Mapping[str, Any] | None
+) -> list[str]:
     swatch = f'<i class="swatch" style="background:{css_color(colors[row["label"]])}"></i>'
     flag = f'<span class="flag">{escape(row["flag"])}</span>' if row["flag"] else NONE
     return [
         swatch + escape(row["name"]),
         number(row["volume_ml"]),
-        _interval(row["volume_interval_ml"]) or NOT_CALIBRATED,
-        _expected(row),
-        percent(row["mean_uncertainty"]),
+        _interval(row["volume_interval_ml"]) or _without(row, "volumes", calibration),
+        _expected(row) or _without(row, "quality", calibration),
+        _uncertainty(row["mean_uncertainty"], is_map_calibrated(calibration)),
         flag,
     ]
 
 
 def _expected(row: Mapping[str, Any]) -> str:
     if row["expected_dsc"] is None:
-        return NOT_CALIBRATED
+        return ""
     interval = _interval(row.get("expected_dsc_interval"))
     return number(row["expected_dsc"]) + (f" ({interval})" if interval else "")
+
+
+def _without(row: Mapping[str, Any], part: str, calibration: Mapping[str, Any] | None) -> str:
+    """A figure may also be missing for this image only, such as where a part of it was segmented."""
+    return NONE if is_structure_calibrated(calibration, part, row["label"]) else NOT_CALIBRATED
+
+
+def _uncertainty(value: float | None, calibrated: bool) -> str:
+    """Format a value of the default map: in percent only if it is a probability."""
+    return percent(value) if calibrated else number(value, 3)
 
 
 def _interval(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.2f}\N{EN DASH}{interval[1]:.2f}"
 
 
-def _region_row(region: Mapping[str, Any]) -> list[str]:
+def _region_row(region: Mapping[str, Any], calibrated: bool) -> list[str]:
+    wrong = [number(region.get("expected_wrong_ml"), 3)] if calibrated else []
     return [
         f"<b>{int(region['rank'])}</b>",
         escape(structure_names(region)),
         escape(position_text(region["position_ras_mm"])),
         number(region["volume_ml"], 3),
-        number(region.get("expected_wrong_ml"), 3),
-        percent(region["peak"]),
-        percent(region["mean"]),
+        *wrong,
+        _uncertainty(region["peak"], calibrated),
+        _uncertainty(region["mean"], calibrated),
     ]
 
 

@@ -23,6 +23,8 @@ from TrustSegLib.contract import (
     OVERLAY_FILE,
     REPORT_FILE,
     REPORT_SCHEMA,
+    calibration_sentence,
+    is_map_calibrated,
     map_file,
     map_title,
     map_unit,
@@ -59,8 +61,9 @@ def report_json(
     -------
     dict
         Valid under `report.schema.json`. Volumes in ml, positions in RAS mm; `mean_uncertainty` and the
-        values of the maps in the unit given for each map (the default map is a probability from 0 to 1). The
-        `scores` of a structure are never calibrated. Numbers that are not finite become null.
+        values of the maps in the unit given for each map (the default map, if it is calibrated, is a
+        probability from 0 to 1). The `scores` of a structure are never calibrated. Numbers that are not
+        finite become null.
     """
     return {
         "schema": REPORT_SCHEMA,
@@ -72,7 +75,8 @@ def report_json(
         "case": _plain(result.case),
         "calibration": _plain(result.calibration),
         "files": {**FILES, **(more_files or {})},
-        "maps": [_map_entry(name) for name in result.maps],
+        "calibration_statement": calibration_sentence(result.calibration),
+        "maps": [_map_entry(name, is_map_calibrated(result.calibration)) for name in result.maps],
         "provenance": {**_plain(result.provenance), "command": command},
     }
 
@@ -99,11 +103,6 @@ def write_report(
     return report
 
 
-def calibration_title(calibration: Mapping[str, Any] | None) -> str:
-    """Words for whether a result is calibrated."""
-    return "uncertainty not calibrated" if calibration is None else "uncertainty calibrated"
-
-
 def report_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of every report."""
     return json.loads(files("TrustSegLib.report").joinpath("report.schema.json").read_text(encoding="utf-8"))
@@ -117,8 +116,9 @@ def _structures(result: SegmentationResult) -> list[dict[str, Any]]:
     return [{**_plain(row), "scores": scores.get(row.label)} for row in result.structures]
 
 
-def _map_entry(name: str) -> dict[str, str]:
-    return {"name": name, "title": map_title(name), "unit": map_unit(name), "file": map_file(name)}
+def _map_entry(name: str, calibrated: bool) -> dict[str, str]:
+    title, unit = map_title(name, calibrated), map_unit(name, calibrated)
+    return {"name": name, "title": title, "unit": unit, "file": map_file(name)}
 
 
 def _plain(value: Any) -> Any:

@@ -12,9 +12,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from TrustSegLib.contract import DEFAULT_MAP, INTENDED_USE, MapDisplay, map_display
+from TrustSegLib.contract import (
+    DEFAULT_MAP,
+    INTENDED_USE,
+    MapDisplay,
+    calibration_sentence,
+    calibration_title,
+    is_map_calibrated,
+    map_display,
+)
 from TrustSegLib.report.files import write_atomically
-from TrustSegLib.report.json_report import calibration_title
 from TrustSegLib.report.page import BACKGROUND, FOREGROUND, Page, families, printable, shorten
 from TrustSegLib.report.planes import OUTLINE_INSET, PLANES, Plane, outline
 from TrustSegLib.report.scale import color_values, colorbar_colors
@@ -83,8 +90,10 @@ def draw_overlay(
 ) -> Page:
     """Draw what `write_overlay` writes; same arguments."""
     scene = make_scene(volume, result.labels, result.maps[map_name], window)
-    display = map_display(map_name, classes=len(structures) + 1)
-    page = Page([scene.size_mm(plane) for plane in PLANES])
+    display = map_display(map_name, len(structures) + 1, is_map_calibrated(result.calibration))
+    page = Page(
+        [scene.size_mm(plane) for plane in PLANES], printable(calibration_sentence(result.calibration))
+    )
     page.header(printable(shorten(image_name, 80)), _subtitle(result))
     for column, plane in enumerate(PLANES):
         _draw_mask(page.panel(0, column), scene, plane, structures)
@@ -168,10 +177,10 @@ def _legend_text(structure: Structure, volumes: dict[int, float]) -> str:
 
 def _draw_colorbar(page: Page, display: MapDisplay) -> None:
     colors = colorbar_colors(display)
-    bar = page.colorbar(colors, display.title, display.unit, open_end=display.open_end)
-    hidden_below = display.hidden_below * display.factor
-    bar.ax.axhspan(display.low * display.factor, hidden_below, color=BACKGROUND)
-    page.colorbar_note(f"below {hidden_below:.2g} {display.unit}: not drawn\nthin line: edge of the mask")
+    bar = page.colorbar(colors, display.heading, open_end=display.open_end)
+    bar.ax.axhspan(display.low * display.factor, display.hidden_below * display.factor, color=BACKGROUND)
+    hidden_below = display.text(display.hidden_below, ".2g")
+    page.colorbar_note(f"below {hidden_below}: not drawn\nthin line: edge of the mask")
 
 
 def _rgb(structure: Structure) -> tuple[float, float, float]:

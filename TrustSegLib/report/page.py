@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ from TrustSegLib.report.planes import Plane
 BACKGROUND = "#0b0b0d"
 FOREGROUND = "#e8e8ea"
 DIM = "#a4a4aa"
+CAUTION = "#ffb454"
 DOTS_PER_INCH = 130
 
 # Lengths in inches.
@@ -28,6 +30,9 @@ CELL = 2.2
 MARGIN = 0.4
 GAP = 0.55
 HEADER = 0.85
+NOTE_LINE = 0.2
+NOTE_LETTER = 0.078
+"""Mean width of a letter of the note."""
 PANEL_TOP = 0.55
 PANEL_BOTTOM = 0.5
 LEGEND_WIDTH = 2.7
@@ -58,9 +63,11 @@ class Page:
     ----------
     sizes_mm : sequence of (float, float)
         Height and width in mm of what each column shows.
+    note : str
+        What a reader must know before the panels; on as many lines as it needs, below the header.
     """
 
-    def __init__(self, sizes_mm: Sequence[tuple[float, float]]) -> None:
+    def __init__(self, sizes_mm: Sequence[tuple[float, float]], note: str = "") -> None:
         tallest = max(height for height, _ in sizes_mm)
         common = min(PANELS_WIDTH / sum(width for _, width in sizes_mm), PANEL_HEIGHT / tallest)
         self._inch_per_mm = [max(common, CELL / max(size)) for size in sizes_mm]
@@ -72,13 +79,17 @@ class Page:
         self._row_height = PANEL_TOP + max(CELL, *(height for height, _ in self._sizes)) + PANEL_BOTTOM
         self._legend_left = MARGIN + sum(self._cells) + GAP * len(self._cells)
         self.width = self._legend_left + LEGEND_WIDTH
-        self.height = HEADER + 2 * self._row_height + FOOTER
+        self._note = textwrap.wrap(note, int((self.width - 2 * MARGIN) / NOTE_LETTER))
+        self._header_height = HEADER + NOTE_LINE * len(self._note)
+        self.height = self._header_height + 2 * self._row_height + FOOTER
         self.figure = Figure(figsize=(self.width, self.height), dpi=DOTS_PER_INCH, facecolor=BACKGROUND)
 
     def header(self, title: str, subtitle: str) -> None:
-        """Write the title and the line below it."""
+        """Write the title, the line below it and the note."""
         self._text(MARGIN, 0.38, title, size=14, weight="bold")
         self._text(MARGIN, 0.66, subtitle, size=10, color=DIM)
+        for line, text in enumerate(self._note, start=1):
+            self._text(MARGIN, 0.68 + NOTE_LINE * line, text, size=10, color=CAUTION)
 
     def footer(self, text: str) -> None:
         """Write the last line."""
@@ -109,14 +120,14 @@ class Page:
         """Add empty axes for the legend, in the column beside the upper row of panels."""
         return self._axes(self._legend_left, self._row_top(0), self._row_height - PANEL_TOP, LEGEND_WIDTH)
 
-    def colorbar(self, colors: ScalarMappable, title: str, unit: str, *, open_end: bool) -> Colorbar:
+    def colorbar(self, colors: ScalarMappable, heading: str, *, open_end: bool) -> Colorbar:
         """Add the color bar beside the lower row; with an open end, values above it take the last color."""
         axes = self._axes(self._legend_left + 0.05, self._row_top(1) + 0.1, self._colorbar_height(), 0.22)
         axes.set_axis_on()
         bar = self.figure.colorbar(colors, cax=axes, extend="max" if open_end else "neither", extendfrac=0.04)
         bar.ax.tick_params(colors=FOREGROUND, labelsize=10)
         bar.outline.set_edgecolor(DIM)
-        self._text(self._legend_left, self._row_top(1) - 0.32, f"{title} ({unit})", size=10)
+        self._text(self._legend_left, self._row_top(1) - 0.32, heading, size=10)
         return bar
 
     def colorbar_note(self, text: str) -> None:
@@ -145,7 +156,7 @@ class Page:
         return MARGIN + sum(self._cells[:column]) + GAP * column
 
     def _row_top(self, row: int) -> float:
-        return HEADER + row * self._row_height + PANEL_TOP
+        return self._header_height + row * self._row_height + PANEL_TOP
 
     def _axes(self, left: float, top: float, height: float, width: float) -> Axes:
         bottom = self.height - top - height

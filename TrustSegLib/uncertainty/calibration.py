@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from TrustSegLib.contract import DEFAULT_MAP
+from TrustSegLib.uncertainty.calibration_checks import Check, check_interval, check_map, check_quality
 from TrustSegLib.uncertainty.quality import ExpectedDsc, QualityModel
 from TrustSegLib.uncertainty.structure_scores import StructureScores
-from TrustSegLib.uncertainty.volumes import StructureRow
+from TrustSegLib.uncertainty.volumes import NamedLabel, StructureRow
 
 EMPTY = "nothing was found of it: failed, unless it is absent"
 """Flag of an empty structure."""
@@ -21,9 +23,36 @@ CENTERS = {"mask": "volume_ml", "expected": "expected_volume_ml"}
 """Score at the center of the interval."""
 
 
+NOT_FITTED = "not fitted"
+"""Reason for a part that `calibration.json` does not have."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A part of a calibration that did not hold on patients left out.
+
+    Attributes
+    ----------
+    part : str
+        `error_probability`, `volumes` or `quality`.
+    label : int or None
+        Of the structure; None for the map.
+    reason : str
+        See `Check.reason`.
+    """
+
+    part: str
+    label: int | None
+    reason: str
+
+
 @dataclass(frozen=True)
 class Calibration:
     """The content of `calibration.json`; each part may be missing.
+
+    A part that failed its check on patients left out (`calibration_checks`) is not applied: it is among
+    `failed`, and missing elsewhere. A part without a check, of an earlier version, is checked by the figures
+    that it recorded.
 
     Attributes
     ----------
@@ -37,6 +66,8 @@ class Calibration:
         Expected Dice coefficient of each label that has one.
     input : Mapping or None
         Facts about the images it was fitted on, as they are in the file.
+    failed : tuple of Failure
+        Parts that must not be called calibrated.
     """
 
     record: Mapping[str, Any]
@@ -44,6 +75,7 @@ class Calibration:
     volumes: Mapping[int, VolumeModel] = field(default_factory=dict)
     qualities: Mapping[int, QualityModel] = field(default_factory=dict)
     input: Mapping[str, Any] | None = None
+    failed: tuple[Failure, ...] = ()
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> Calibration:
@@ -58,21 +90,29 @@ class Calibration:
         ------
         ValueError
             In one line: a curve decreases, a number is not finite, lists differ in length, the ends of an
-            interval or a range are swapped, a score is not known, or a label is repeated.
+            interval or a range are swapped, a score is not known, a label is repeated, or a check contradicts
+            its figures.
         """
-        curve = content.get("error_probability")
+        curve = content.get(DEFAULT_MAP)
+        curves = {} if curve is None else {None: ErrorCurve.parse(curve)}
+        volumes = _by_label("volumes", map(VolumeModel.parse, content.get("volumes", ())))
+        qualities = _by_label("quality", map(QualityModel.parse, content.get("quality", ())))
+        failed = tuple(_failures(content))
+        lost = {(failure.part, failure.label) for failure in failed}
         return cls(
             record=content["record"],
-            curve=None if curve is None else ErrorCurve.parse(curve),
-            volumes=_by_label("volumes", map(VolumeModel.parse, content.get("volumes", ()))),
-            qualities=_by_label("quality", map(QualityModel.parse, content.get("quality", ()))),
+            curve=_without(lost, DEFAULT_MAP, curves).get(None),
+            volumes=_without(lost, "volumes", volumes),
+            qualities=_without(lost, "quality", qualities),
             input=_ordered(content.get("input")),
+            failed=failed,
         )
 
     @property
     def labels(self) -> frozenset[int]:
-        """Labels that have an interval or an expected Dice coefficient."""
-        return frozenset(self.volumes) | frozenset(self.qualities)
+        """Labels for which an interval or an expected Dice coefficient was fitted, also if it failed."""
+        failed = {failure.label for failure in self.failed if failure.label is not None}
+        return frozenset(self.volumes) | frozenset(self.qualities) | failed
 
     def error_probability(self, raw: np.ndarray) -> np.ndarray:
         """Return calibrated error probabilities, float32; the raw ones if there is no curve."""
@@ -88,14 +128,70 @@ class Calibration:
         model = self.qualities.get(scores.label)
         return None if model is None else model.expected_dsc(scores)
 
-    def summary(self) -> dict[str, Any]:
-        """Return what a report holds of it: the record, and the cross-validated figures of each part."""
+    def summary(self, structures: Sequence[NamedLabel]) -> dict[str, Any]:
+        """Return what a report holds of it.
+
+        Parameters
+        ----------
+        structures : sequence of NamedLabel
+            All of the model, also those without an interval.
+
+        Returns
+        -------
+        dict
+            The record; the cross-validated figures of each part that held; and, as `not_calibrated`, the
+            parts that did not or that are missing, which `contract.calibration_sentence` puts into words.
+        """
         return {
             "record": dict(self.record),
-            "error_probability": None if self.curve is None else {"ece_after": self.curve.ece_after},
+            DEFAULT_MAP: None if self.curve is None else self.curve.summary(),
             "volumes": [model.summary() for model in self.volumes.values()],
             "quality": [model.summary() for model in self.qualities.values()],
+            "not_calibrated": list(self._not_calibrated(structures)),
         }
+
+    def _not_calibrated(self, structures: Sequence[NamedLabel]) -> Iterator[dict[str, Any]]:
+        reasons = {(failure.part, failure.label): failure.reason for failure in self.failed}
+        if self.curve is None:
+            reason = reasons.get((DEFAULT_MAP, None), NOT_FITTED)
+            yield {"part": DEFAULT_MAP, "label": None, "structure": None, "reason": reason}
+        for part, models in (("volumes", self.volumes), ("quality", self.qualities)):
+            for structure in structures:
+                if structure.label not in models:
+                    reason = reasons.get((part, structure.label), NOT_FITTED)
+                    named = {"label": structure.label, "structure": structure.name}
+                    yield {"part": part, **named, "reason": reason}
+
+
+def _failures(content: Mapping[str, Any]) -> Iterator[Failure]:
+    """Parts that failed the check in the file, or else that of the figures they recorded."""
+    patients = content["record"]["patients"]
+    curve = content.get(DEFAULT_MAP)
+    entries = (
+        [] if curve is None else [(DEFAULT_MAP, curve, check_map(curve["ece_before"], curve["ece_after"]))]
+    )
+    for one in content.get("volumes", ()):
+        entries.append(("volumes", one, check_interval(one["level"], patients, one["coverage"])))
+    for one in content.get("quality", ()):
+        recorded = {"error": one["mean_absolute_error"], "coverage": one["coverage"]}
+        entries.append(("quality", one, check_quality(one["level"], patients, **recorded)))
+    for part, one, recorded in entries:
+        written = _written(part, one.get("check"))
+        # Both must hold: a check cannot hide what the part itself recorded.
+        check = recorded if written is None or not recorded.passed else written
+        if not check.passed:
+            yield Failure(part, one.get("label"), check.reason)
+
+
+def _written(part: str, content: Mapping[str, Any] | None) -> Check | None:
+    try:
+        return None if content is None else Check.parse(content)
+    except ValueError as error:
+        raise ValueError(f"{part}: {error}") from error
+
+
+def _without(lost: set[tuple[str, int | None]], part: str, models: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {label: model for label, model in models.items() if (part, label) not in lost}
 
 
 def _ordered(input: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -174,13 +270,17 @@ class ErrorCurve:
     calibrated : ndarray (N,)
         How often the label was wrong there, 0 to 1, non-decreasing.
     ece_before, ece_after : float
-        Expected calibration error of the raw and of the calibrated probability, cross-validated.
+        Expected calibration error of the raw and of the calibrated probability near the structures,
+        cross-validated.
+    name : str
+        Kind of the curve; "raw" for a probability that no curve makes better.
     """
 
     raw: np.ndarray
     calibrated: np.ndarray
     ece_before: float
     ece_after: float
+    name: str = "isotonic"
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> ErrorCurve:
@@ -193,7 +293,9 @@ class ErrorCurve:
         """
         raw, calibrated = (np.asarray(content[name], dtype=np.float64) for name in ("raw", "calibrated"))
         _check_curve(raw, calibrated)
-        return cls(raw, calibrated, float(content["ece_before"]), float(content["ece_after"]))
+        # Curves of earlier versions have no name; all were isotonic.
+        name = content.get("curve", "isotonic")
+        return cls(raw, calibrated, float(content["ece_before"]), float(content["ece_after"]), name)
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float32, of the same shape; NaN stays NaN."""
@@ -203,6 +305,10 @@ class ErrorCurve:
             part = slice(first, first + CHUNK)
             result[part] = np.interp(flat[part], self.raw, self.calibrated)
         return result.reshape(np.shape(raw))
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a report holds of it."""
+        return {"ece_after": self.ece_after, "curve": self.name}
 
 
 def _check_curve(raw: np.ndarray, calibrated: np.ndarray) -> None:

@@ -127,15 +127,15 @@ def test_summary_has_volumes_uncertainties_files_and_intended_use(image, model, 
     report = json.loads((output / "report.json").read_text("utf-8"))
     for row in report["structures"]:
         line = next(line for line in printed.splitlines() if row["name"] in line)
-        doubt = "-" if row["mean_uncertainty"] is None else f"{100 * row['mean_uncertainty']:.1f}"
+        doubt = "-" if row["mean_uncertainty"] is None else f"{row['mean_uncertainty']:.3f}"
         assert line.split()[1:] == [f"{row['volume_ml']:.2f}", doubt]
     assert "volume (ml)" in printed
-    assert "mean uncertainty (%)" in printed
+    assert "mean uncertainty (raw)" in printed
     assert (
         f"results in {output}: mask.nii.gz, uncertainty.nii.gz, overlay.png, report.html, report.json\n"
         in printed
     )
-    assert "research use only; uncertainty is not calibrated" in printed
+    assert "research use only; uncertainty not calibrated\n  Not calibrated: no part" in printed
 
 
 def test_letters_that_the_terminal_lacks_are_escaped(new_volume, model, output, tmp_path, monkeypatch):

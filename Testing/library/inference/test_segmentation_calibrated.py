@@ -104,7 +104,7 @@ def test_rows_and_case_have_the_calibrated_figures_of_the_scores(
     assert "likely to fail" in first.flag
     assert (second.volume_interval_ml, second.expected_dsc, second.flag) == (None, None, None)
     assert result.case.quality == expected.value
-    assert result.calibration == calibration.summary()
+    assert result.calibration == calibration.summary(result.structures)
     assert result.case.warnings == ()
 
 

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from TrustSegLib.contract import NEVER_CALIBRATED
 from TrustSegLib.errors import OutputError
 from TrustSegLib.imaging import orient
 from TrustSegLib.report import CaseImages, report_json, write_html_report
@@ -87,7 +88,9 @@ def test_page_has_the_content_of_the_report(page, report):
     parse(text)
     for words in ("research use only", "scan.nii.gz", "tiny 0.1.0", "0f" * 32, "The image is dark."):
         assert words in text
-    assert text.count("not calibrated") == 1 + 2 * len(report["structures"])
+    assert text.count("<td>not calibrated</td>") == 2 * len(report["structures"])
+    assert "uncertainty not calibrated" in text
+    assert text.count(NEVER_CALIBRATED) == 2  # among the warnings, and below "Calibration"
     for row in report["structures"]:
         assert f"<td>{row['volume_ml']:.2f}</td>" in text
     assert "trustseg segment scan.nii.gz" in text
@@ -107,9 +110,11 @@ def test_calibrated_page_describes_the_calibration_and_its_figures(page, report)
         "error_probability": {"ece_after": 0.0123},
         "volumes": [{"label": 1, "level": 0.8, "coverage": 0.81, "cases": 240}],
         "quality": [],
+        "not_calibrated": [],
     }
     text = page(report)
     parse(text)
+    assert "Not calibrated" not in text
     for words in ("0.21\N{EN DASH}0.93", "0.62 (0.41\N{EN DASH}0.78)", "80 % interval", "forty patients"):
         assert words in text
     for words in (
@@ -127,6 +132,46 @@ def test_calibrated_page_describes_the_calibration_and_its_figures(page, report)
     assert unlike in page(report)
     report["calibration"] = None
     assert unlike not in page(report)
+
+
+def test_page_of_a_raw_map_has_no_probability_but_the_order_of_the_regions(page, report):
+    report["regions"] = [region(1)]
+    text = page(report)
+    assert "Uncertainty, raw (not calibrated) <b>0</b>" in text
+    assert "<b>0.5</b> (below 0.05 not drawn)" in text
+    assert "raw uncertainty up to 0.48" in text
+    assert "<th>Mean uncertainty (raw)</th>" in text
+    assert "<td>0.300</td>" in text
+    body = text[text.index("<body>") :]
+    for word in ("Error probability", "error probability", "Expected wrong", "\N{NO-BREAK SPACE}%"):
+        assert word not in body
+    report["calibration"] = {"record": {}, "error_probability": {"ece_after": 0.01, "curve": "beta"}}
+    text = page(report)
+    for word in ("Error probability <b>0 %</b>", "error probability up to 48.0", "Expected wrong", "30.0"):
+        assert word in text
+    assert "near the structures: 1.0\N{NO-BREAK SPACE}%, beta curve" in text
+
+
+def test_page_names_the_structure_whose_interval_did_not_hold(page, report):
+    report["structures"][0]["volume_interval_ml"] = [0.2, 0.4]
+    missing = {
+        "part": "volumes",
+        "label": 2,
+        "structure": "Back",
+        "reason": "covers 71 % on patients left out",
+    }
+    report["calibration"] = {
+        "record": {},
+        "error_probability": {"ece_after": 0.01},
+        "volumes": [{"label": label, "level": 0.9} for label in (1, 3)],
+        "quality": [{"label": label} for label in (1, 2, 3)],
+        "not_calibrated": [missing],
+    }
+    text = page(report)
+    sentence = "Not calibrated: the volume interval of Back (covers 71 % on patients left out)."
+    assert f"<li>{sentence}</li>" in text
+    assert "uncertainty calibrated in part" in text
+    assert text.count("<td>not calibrated</td>") == 1, "what is missing for this image only is a dash"
 
 
 def test_page_has_no_external_references_and_no_scripts(page, report):

@@ -161,7 +161,7 @@ def test_figures_of_a_structure_are_unchanged(result):
 def test_each_map_has_its_unit_and_file(result):
     maps = report_json(result, "scan.nii.gz", "trustseg segment")["maps"]
     assert [(entry["name"], entry["unit"], entry["file"]) for entry in maps] == [
-        ("error_probability", "probability", "uncertainty.nii.gz"),
+        ("error_probability", "raw, not calibrated", "uncertainty.nii.gz"),
         ("entropy", "nat", "uncertainty_entropy.nii.gz"),
     ]
 

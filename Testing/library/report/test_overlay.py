@@ -13,11 +13,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from TrustSegLib.contract import map_display
+from TrustSegLib.contract import NEVER_CALIBRATED, map_display
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report import write_overlay
 from TrustSegLib.report.overlay import draw_overlay
-from TrustSegLib.report.page import printable, round_length, shorten
+from TrustSegLib.report.page import CAUTION, printable, round_length, shorten
 from TrustSegLib.report.scale import color_values
 
 
@@ -45,17 +45,44 @@ def count_color(image: np.ndarray, color: tuple[int, int, int]) -> int:
 
 def test_picture_has_title_model_intended_use_volumes_and_scale(volume, result, structures):
     words = words_of(draw_overlay(volume, result, structures=structures, image_name="scan.nii.gz"))
-    for word in ("scan.nii.gz", "tiny 0.1.0", "research use only", "not calibrated", "Error probability (%)"):
+    for word in ("scan.nii.gz", "tiny 0.1.0", "research use only", "uncertainty not calibrated"):
         assert word in words
-    for word in ("Front\n0.36 ml", "Missing\n0.00 ml", "Axial  S 44.0 mm", "5 mm", "below 5 %: not drawn"):
+    for word in ("Front\n0.36 ml", "Missing\n0.00 ml", "Axial  S 44.0 mm", "5 mm", "below 0.05: not drawn"):
         assert word in words
+    assert NEVER_CALIBRATED in words
+    assert "\nUncertainty, raw (not calibrated)\n" in words
+    assert "%" not in words
 
 
 def test_calibrated_result_is_called_calibrated(volume, result, structures):
-    calibrated = dataclasses.replace(result, calibration={"temperature": 1.2})
+    parts = {"record": {}, "error_probability": {"ece_after": 0.01}, "not_calibrated": []}
+    calibrated = dataclasses.replace(result, calibration=parts)
     words = words_of(draw_overlay(volume, calibrated, structures=structures))
     assert "uncertainty calibrated" in words
-    assert "not calibrated" not in words
+    assert "Error probability (%)" in words
+    assert "below 5 %: not drawn" in words
+    assert "ot calibrated" not in words
+
+
+def test_parts_that_are_not_calibrated_are_named_without_covering_the_panels(volume, result, structures):
+    reason = "covers 71 % on patients left out"
+    missing = [
+        {"part": "volumes", "label": label, "structure": f"Structure {label} " + "x" * 60, "reason": reason}
+        for label in range(1, 8)
+    ]
+    parts = {"record": {}, "error_probability": {"ece_after": 0.01}, "not_calibrated": missing}
+    page = draw_overlay(volume, dataclasses.replace(result, calibration=parts), structures=structures)
+    note = [text for text in texts_of(page) if str(text.get_color()) == CAUTION]
+    assert " ".join(text.get_text() for text in note).startswith(
+        "Not calibrated: the volume intervals of Str"
+    )
+    assert "and 5 others (covers 71 %" in " ".join(text.get_text() for text in note)
+    assert len(note) > 1
+    others = [text for text in texts_of(page) if text not in note and text.get_text().strip()]
+    for line in note:
+        box = line.get_window_extent()
+        assert 0 < box.x0 < box.x1 < page.figure.bbox.width
+        assert not any(box.overlaps(text.get_window_extent()) for text in others)
 
 
 def test_empty_mask_is_stated(make_case, structures):

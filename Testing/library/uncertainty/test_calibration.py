@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from TrustSegLib.uncertainty import Calibration, StructureRow, StructureScores, calibrated_rows, case_quality
+from TrustSegLib.uncertainty.calibration_checks import check_interval, check_map, check_quality
 
 RECORD = {"data": "Task04", "patients": 40, "conditions": ["clean", "noise"], "cases": 80, "folds": 5}
 CONTENT = {
@@ -121,11 +122,16 @@ def test_missing_parts_give_no_figures() -> None:
     assert calibration.volume_interval_ml(SCORES) is None
     assert calibration.expected_dsc(SCORES) is None
     assert calibrated_rows([ROW], [SCORES], calibration) == (ROW,)
-    assert calibration.summary() == {
+    assert calibration.summary([ROW]) == {
         "record": RECORD,
         "error_probability": None,
         "volumes": [],
         "quality": [],
+        "not_calibrated": [
+            {"part": "error_probability", "label": None, "structure": None, "reason": "not fitted"},
+            {"part": "volumes", "label": 1, "structure": "Front", "reason": "not fitted"},
+            {"part": "quality", "label": 1, "structure": "Front", "reason": "not fitted"},
+        ],
     }
 
 
@@ -155,12 +161,71 @@ def test_case_is_as_good_as_its_worst_structure() -> None:
 
 
 def test_summary_has_the_figures_of_the_cross_validation() -> None:
-    assert Calibration.parse(CONTENT).summary() == {
+    assert Calibration.parse(CONTENT).summary([ROW]) == {
         "record": RECORD,
-        "error_probability": {"ece_after": 0.02},
+        "error_probability": {"ece_after": 0.02, "curve": "isotonic"},
         "volumes": [{"label": 1, "level": 0.9, "coverage": 0.91, "cases": 80}],
         "quality": [{"label": 1, "coverage": 0.9, "mean_absolute_error": 0.03, "cases": 80}],
+        "not_calibrated": [],
     }
+
+
+FAILING = {
+    "map": ("error_probability", {"ece_before": 0.25, "ece_after": 0.236}, "ECE 23.6 %"),
+    "map made worse": (
+        "error_probability",
+        {"ece_before": 0.011, "ece_after": 0.021},
+        "its curve raises the ECE by 1.0 points",
+    ),
+    "interval": ("volumes", {"coverage": 0.71}, "covers 71 %"),
+    "expected DSC": ("quality", {"mean_absolute_error": 0.09}, "off by 0.09"),
+    "its interval": ("quality", {"coverage": 0.6}, "its interval covers 60 %"),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_part_whose_record_does_not_support_it_is_named_and_not_applied(
+    content: dict[str, Any], name: str
+) -> None:
+    part, figures, reason = FAILING[name]
+    (content[part] if part == "error_probability" else content[part][0]).update(figures)
+    calibration = Calibration.parse(content)
+    raw = np.array([0.3], dtype=np.float32)
+    applied = {
+        "error_probability": calibration.error_probability(raw) is not raw,
+        "volumes": calibration.volume_interval_ml(SCORES) is not None,
+        "quality": calibration.expected_dsc(SCORES) is not None,
+    }
+    assert applied == {each: each != part for each in applied}
+    (failure,) = calibration.failed
+    label = None if part == "error_probability" else 1
+    assert (failure.part, failure.label) == (part, label)
+    assert failure.reason == f"{reason} on patients left out"
+    summary = calibration.summary([ROW])
+    assert not summary[part]
+    (entry,) = summary["not_calibrated"]
+    assert (entry["part"], entry["reason"]) == (part, failure.reason)
+    assert 1 in calibration.labels
+
+
+def test_written_check_refuses_what_the_record_alone_would_not(content: dict[str, Any]) -> None:
+    """Clean images and the bias are in the check only."""
+    check = check_quality(0.9, 40, error=0.03, coverage=0.9, clean_error=0.03, clean_bias=-0.031)
+    content["quality"][0]["check"] = check.to_json()
+    (failure,) = Calibration.parse(content).failed
+    assert failure.reason == "0.03 too low on clean images on patients left out"
+
+
+def test_check_cannot_hide_what_the_part_recorded(content: dict[str, Any]) -> None:
+    content["volumes"][0].update(coverage=0.71, check=check_interval(0.9, 40, 0.9, 0.9).to_json())
+    assert [failure.part for failure in Calibration.parse(content).failed] == ["volumes"]
+
+
+def test_check_that_contradicts_its_figures_is_refused(content: dict[str, Any]) -> None:
+    check = check_map(0.25, 0.236, (0.2, 0.2)).to_json()
+    content["error_probability"]["check"] = {**check, "passed": True}
+    with pytest.raises(ValueError, match="error_probability: check: passed is True, its figures say False"):
+        Calibration.parse(content)
 
 
 @pytest.mark.parametrize(

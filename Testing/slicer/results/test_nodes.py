@@ -25,7 +25,7 @@ def test_nodes_have_names_voxels_and_units_of_the_result(scene):
     error_map = nodes.maps[ERROR]
     assert nodes.segmentation.GetName() == "Head TrustSeg"
     assert {name: node.GetName() for name, node in nodes.maps.items()} == {
-        ERROR: "Head error probability",
+        ERROR: "Head uncertainty, raw (not calibrated)",
         "epistemic": "Head epistemic uncertainty",
     }
     assert error_map.GetAttribute("TrustSeg.Map") == ERROR
@@ -33,6 +33,33 @@ def test_nodes_have_names_voxels_and_units_of_the_result(scene):
     voxels = slicer.util.arrayFromVolume(error_map)
     assert voxels.dtype == np.float32
     np.testing.assert_array_equal(voxels, sample_result().maps[ERROR])
+
+
+def test_map_is_named_and_scaled_by_the_model_that_made_it_last(scene):
+    """In percent where it is calibrated, as a bare number where it is not; a name by the user stays."""
+    from TrustSegModule.results import nodes as result_nodes
+    from TrustSegModule.scene.maps import scale_of
+
+    image, calibrated = load_volume(scene, name="Head"), sample_result()
+    calibrated.report["calibration"] = {"record": {}, ERROR: {"ece_after": 0.01}}
+    node = put(scene, image).maps[ERROR]
+    assert (scale_of(node).unit, scale_of(node).factor) == ("", 1)
+    assert result_nodes.put_result(scene, image, calibrated, MODEL).maps[ERROR] is node
+    assert node.GetName() == "Head error probability"
+    assert (scale_of(node).unit, scale_of(node).factor) == ("%", 100)
+    node.SetName("Mine")
+    put(scene, image)
+    assert (node.GetName(), scale_of(node).unit) == ("Mine", "")
+
+
+def test_map_whose_curve_failed_is_raw_though_the_model_has_a_calibration(scene):
+    from TrustSegModule.results import nodes as result_nodes
+    from TrustSegModule.scene.maps import scale_of
+
+    failed = sample_result()
+    failed.report["calibration"] = {"record": {}, ERROR: None, "volumes": [{"label": 1, "level": 0.9}]}
+    node = result_nodes.put_result(scene, load_volume(scene), failed, MODEL).maps[ERROR]
+    assert scale_of(node).title == "Uncertainty, raw (not calibrated)"
 
 
 def test_map_is_a_copy_of_the_received_array(scene):

@@ -9,6 +9,7 @@ pytest.importorskip("slicer")
 from scene_samples import MODEL, load_volume, sample_result
 
 BAR = np.s_[130:310, 360:395]
+CALIBRATED = {"record": {}, "error_probability": {"ece_after": 0.01}}
 
 
 @pytest.fixture
@@ -18,7 +19,9 @@ def case(application, scene):
 
     view = application.slice_view("Red")
     image = load_volume(scene)
-    nodes = put_result(scene, image, sample_result("entropy"), MODEL)
+    answer = sample_result("entropy")
+    answer.report["calibration"] = CALIBRATED
+    nodes = put_result(scene, image, answer, MODEL)
     return scene, image, nodes.maps, view
 
 
@@ -44,7 +47,7 @@ def test_legend_numbers_are_percent(case):
     legend = legend_of(error_map)
     display = legend.GetPrimaryDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0, 50))
-    assert legend.GetTitleText() == "Error probability (%)\nnot calibrated, from 5 %"
+    assert legend.GetTitleText() == "Error probability (%)\nfrom 5 %"
     assert [legend.GetLabelFormat() % value for value in np.linspace(0, 50, legend.GetNumberOfLabels())] == [
         "0", "10", "20", "30", "40", "50",
     ]  # fmt: skip
@@ -78,9 +81,9 @@ def test_legend_follows_colors_and_threshold(case):
     overlay.set_color_map(scene, maps["error_probability"], "Viridis")
     assert bar_colors(view, "Viridis") == 8
     overlay.set_threshold(maps["error_probability"], 0.125)
-    assert legend_of(maps["error_probability"]).GetTitleText().endswith("not calibrated, from 12.5 %")
+    assert legend_of(maps["error_probability"]).GetTitleText().endswith("\nfrom 12.5 %")
     overlay.set_threshold(maps["error_probability"], 0)
-    assert legend_of(maps["error_probability"]).GetTitleText() == "Error probability (%)\nnot calibrated"
+    assert legend_of(maps["error_probability"]).GetTitleText() == "Error probability (%)"
 
 
 def test_legend_marks_only_uncalibrated_error_probability(case):
@@ -89,7 +92,7 @@ def test_legend_marks_only_uncalibrated_error_probability(case):
 
     scene, image, _maps, _view = case
     answer = sample_result("entropy")
-    answer.report["calibration"] = {"method": "made up"}
+    answer.report["calibration"] = CALIBRATED
     maps = nodes.put_result(scene, image, answer, MODEL).maps
     for node in maps.values():
         overlay.show(scene, node, image)
@@ -97,7 +100,10 @@ def test_legend_marks_only_uncalibrated_error_probability(case):
     # The next result on the same image comes from a model without calibration.
     maps = nodes.put_result(scene, image, sample_result("entropy"), MODEL).maps
     overlay.show(scene, maps["error_probability"], image)
-    assert "not calibrated" in legend_of(maps["error_probability"]).GetTitleText()
+    legend = legend_of(maps["error_probability"])
+    assert legend.GetTitleText() == "Uncertainty, raw (not calibrated)\nfrom 0.05"
+    assert legend.GetLabelFormat() % 0.5 == "0.50"
+    assert legend.GetPrimaryDisplayNode().GetWindowLevelMax() == pytest.approx(0.5)
     # An entropy is no percentage: there is nothing to hold against outcomes.
     overlay.show(scene, maps["entropy"], image)
     assert "calibrated" not in legend_of(maps["entropy"]).GetTitleText()

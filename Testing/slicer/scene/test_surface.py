@@ -11,6 +11,8 @@ import slicer
 from scene_samples import MODEL, load_volume, sample_result
 from vtk.util.numpy_support import vtk_to_numpy
 
+from TrustSegLib.contract import RAW_TITLE
+
 CLOSED_SURFACE = "Closed surface"
 
 
@@ -83,17 +85,17 @@ def test_surface_has_the_map_values_at_its_points(case):
     surface.show(scene, segmentation, True)
     mesh = model_of(segmentation).GetMesh()
     points = vtk_to_numpy(mesh.GetPoints().GetData()).astype(float)
-    scalars = mesh.GetPointData().GetArray("Error probability (%)")
+    scalars = mesh.GetPointData().GetArray(RAW_TITLE)
     found = vtk_to_numpy(scalars)
     itk_map = itk_image(image, sample_result().maps["error_probability"])
     values = np.array(
         [itk_map.EvaluateAtPhysicalPoint(lps(point), sitk.sitkLinear) for point in points[::50]]
     )
     assert len(values) > 20
-    np.testing.assert_allclose(found[::50], values * 100, atol=0.05)
+    np.testing.assert_allclose(found[::50], values, atol=0.0005)
     display = model_of(segmentation).GetDisplayNode()
-    assert display.GetActiveScalarName() == "Error probability (%)"
-    assert display.GetScalarRange() == pytest.approx((0, 50))
+    assert display.GetActiveScalarName() == RAW_TITLE
+    assert display.GetScalarRange() == pytest.approx((0, 0.5))
     assert display.GetColorNode().GetName() == "TrustSeg Inferno"
 
 
@@ -167,7 +169,7 @@ def test_surface_has_the_colors_of_the_map_and_a_legend_in_3d_only(case, applica
     expected = read_colors("Viridis")[204] * 255
     assert (np.abs(pixels - expected).max(axis=-1) <= 2).sum() > 200
     legend = model_of(segmentation).GetNodeReference("TrustSeg.Legend")
-    assert legend.GetTitleText() == "Error probability (%)"
+    assert legend.GetTitleText() == RAW_TITLE
     assert legend.GetVisibility(view.node.GetID())
     assert not legend.GetVisibility(red.node.GetID())
     drawn = view.legend_actor(legend).GetLookupTable().GetTableValue(255)[:3]

@@ -11,8 +11,9 @@ from scipy.special import expit
 from trustseg_training.calibration.case_quality import cross_validate_quality, fit_quality, fit_quality_model
 from trustseg_training.calibration.cases import StructureCases, conditions_of, folds, weights
 from trustseg_training.calibration.conformal import patient_quantile, weighted_quantile
+from trustseg_training.calibration.curve_choice import choose_curve, make_curve
 from trustseg_training.calibration.error_curve import OTHERS, VoxelTable, ece, fit_error_curve
-from trustseg_training.calibration.figures import joined
+from trustseg_training.calibration.figures import curve_cases
 from trustseg_training.calibration.fitting import LEAST_PATIENTS, fit_all
 from trustseg_training.calibration.record import lines
 from trustseg_training.calibration.region_review import Found, Review
@@ -201,7 +202,8 @@ def test_interval_equals_that_of_the_library(cases):
     loaded = Calibration.parse(fit_all(results, "data", NAMES).content)
     own = StructureCases.of(results, 1)
     rule, quality = fit_volume_rule(own), fit_quality(own)
-    curve = fit_error_curve(joined([a.near for a in results], own.weight))
+    choice_of = curve_cases(results, own.weight)
+    curve = make_curve(choose_curve(choice_of).name, choice_of)
     few = cases.take(np.arange(5))
     low, high = rule.intervals(few)
     predicted = quality.predict(few)

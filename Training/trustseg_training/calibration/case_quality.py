@@ -103,6 +103,16 @@ def cross_validate_quality(cases: StructureCases, level: float = LEVEL) -> Cross
     return CrossValidatedQuality(*found)
 
 
+def constant_errors(cases: StructureCases) -> np.ndarray:
+    """Error of the simplest prediction: the mean DSC of the other patients, and 0 for an empty mask; (n,)."""
+    errors = cases.dsc.copy()
+    for fit, left_out in folds(cases.patient):
+        others, own = cases.take(fit).masks(), left_out & ~cases.is_empty
+        if len(others):
+            errors[own] = np.abs(cases.dsc[own] - others.mean(others.dsc))
+    return errors
+
+
 @lru_cache
 def recipes() -> tuple[Recipe, ...]:
     """All candidates, those with fewer features first."""

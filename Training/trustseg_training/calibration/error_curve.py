@@ -1,7 +1,7 @@
-"""Calibration of error probabilities by an isotonic curve: from raw values to observed error rates.
+"""Curves that calibrate error probabilities: from raw values to observed error rates.
 
-The curve never decreases, so it never reverses which of two voxels is more uncertain. Every calibration
-compares it with other curves (`OTHERS`) by cross-validation over patients.
+A curve never decreases, so it never reverses which of two voxels is more uncertain. Which one a calibration
+uses, if any, is decided in `curve_choice`.
 
 It is fitted on all voxels, not only on those near a structure, although errors occur only there: the reader
 does not know where a structure truly is. Fitted on near voxels, the curve assigned 3 % of error probability
@@ -10,7 +10,7 @@ to every voxel of certain background (hippocampus, 40 patients), which adds up t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,9 @@ EDGES = np.union1d(np.linspace(0, 1, 1001) ** 2, 1 - np.linspace(0, 1, BINS + 1)
 KNOTS = 48
 
 _SMALLEST = 1e-7
+
+#: Where `sampled` takes the points of a smooth curve: evenly spaced in the logit, in which it bends.
+_SAMPLES = expit(np.linspace(-14, 14, 281))
 
 Curve = Callable[[np.ndarray], np.ndarray]
 """Maps raw to calibrated error probabilities."""
@@ -81,6 +84,12 @@ class VoxelTable:
         place = np.clip(np.floor((1 - given) * BINS + 1e-9), 0, BINS - 1).astype(int)
         sums = (count, given * count, wrong)
         return np.stack([np.bincount(place, each, BINS) for each in sums])
+
+
+def joined(tables: Sequence[VoxelTable], weight: np.ndarray, chosen: np.ndarray | None = None) -> VoxelTable:
+    """Weighted sum of the tables of all, or of the chosen, images."""
+    used = range(len(tables)) if chosen is None else np.flatnonzero(chosen)
+    return sum((tables[i] * weight[i] for i in used), VoxelTable.empty())
 
 
 def ece(sums: np.ndarray) -> float | None:
@@ -148,15 +157,21 @@ def unchanged(table: VoxelTable) -> Curve:
     return lambda raw: raw
 
 
+def sampled(curve: Curve) -> ErrorCurve:
+    """A smooth, non-decreasing curve as points with straight lines between them."""
+    raw = np.concatenate([[0.0], _SAMPLES, [1.0]])
+    return ErrorCurve(raw, np.maximum.accumulate(np.clip(curve(raw), 0, 1)))
+
+
 def temperature(table: VoxelTable) -> Curve:
     """``sigmoid(logit(x) / T)``, Guo et al., ICML 2017, for the two classes right and wrong."""
-    (scale,) = _fit(table, lambda x: [logit(x)], [1.0])
+    (scale,) = _fit(table, lambda x: [logit(x)], [1.0], [(0.0, None)])
     return lambda raw: expit(scale * logit(_inside(raw)))
 
 
 def beta(table: VoxelTable) -> Curve:
-    """``sigmoid(a ln x - b ln(1 - x) + c)``, Kull, Silva Filho and Flach, AISTATS 2017."""
-    found = _fit(table, _beta_terms, [1.0, 1.0, 0.0])
+    """``sigmoid(a ln x - b ln(1 - x) + c)``, Kull, Silva Filho and Flach, AISTATS 2017; a, b >= 0."""
+    found = _fit(table, _beta_terms, [1.0, 1.0, 0.0], [(0.0, None), (0.0, None), (None, None)])
     return lambda raw: expit(np.tensordot(found, _beta_terms(_inside(raw)), 1))
 
 
@@ -184,14 +199,20 @@ def _inside(raw: np.ndarray) -> np.ndarray:
     return np.clip(raw, _SMALLEST, 1 - _SMALLEST)
 
 
-def _fit(table: VoxelTable, terms: Callable, start: list[float]) -> np.ndarray:
-    """Weighted logistic regression of errors on terms of the raw error probability."""
+def _fit(table: VoxelTable, terms: Callable, start: list[float], bounds: list[tuple]) -> np.ndarray:
+    """Weighted logistic regression of errors on terms of the raw error probability.
+
+    The bounds keep the curve from decreasing.
+    """
     filled = table.count > 0
     count, wrong = table.count[filled], table.wrong[filled]
     columns = np.stack(terms(_inside(table.raw_sum[filled] / count)))
+    total = count.sum()
 
-    def loss(b: np.ndarray) -> float:
+    def loss(b: np.ndarray) -> tuple[float, np.ndarray]:
         eta = b @ columns
-        return float((count * np.logaddexp(0, eta) - wrong * eta).sum() / count.sum())
+        value = (count * np.logaddexp(0, eta) - wrong * eta).sum() / total
+        return float(value), columns @ (count * expit(eta) - wrong) / total
 
-    return minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-10}).x
+    options = {"ftol": 1e-14, "gtol": 1e-9}
+    return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x

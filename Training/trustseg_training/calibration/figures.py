@@ -7,19 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.metrics.calibration_error import BINS
 from trustseg_training.metrics.case_ranking import rank_correlation
 from trustseg_training.metrics.error_detection import auroc
 
-from .case_quality import cross_validate_quality
+from .case_quality import constant_errors, cross_validate_quality
 from .cases import StructureCases, folds
-from .error_curve import OTHERS, VoxelTable, ece, fit_error_curve
+from .curve_choice import RAW, CurveCases, choose_curve, is_worse, make_curve
+from .error_curve import OTHERS, ece, fit_error_curve, joined
 from .region_review import Found, Review
 from .results import ImageResult
 from .volume_intervals import cross_validate_intervals, without_uncertainty
 
 POOL = "pool"
 CURVES: dict[str, Callable] = {**OTHERS, "isotonic": fit_error_curve}
+
+#: Column of the curve that the bundle uses: chosen and fitted anew in every fold.
+USED = "used"
 
 #: Scores that rank cases by themselves, and whether they increase with the quality.
 SINGLE_SCORES = {
@@ -36,36 +41,52 @@ VolumeFigures = dict[str, dict[str, float]]
 RegionFigures = dict[str, dict[str, float | None]]
 
 
-def joined(tables: Sequence[VoxelTable], weight: np.ndarray, chosen: np.ndarray | None = None) -> VoxelTable:
-    """Weighted sum of the tables of all, or of the chosen, images."""
-    used = range(len(tables)) if chosen is None else np.flatnonzero(chosen)
-    return sum((tables[i] * weight[i] for i in used), VoxelTable.empty())
+def curve_cases(results: Sequence[ImageResult], weight: np.ndarray) -> CurveCases:
+    """What a curve is chosen on."""
+    patient, condition = (np.array([getattr(a, name) for a in results]) for name in ("patient", "condition"))
+    image, near = ([getattr(result, where) for result in results] for where in ("image", "near"))
+    return CurveCases(patient, condition == CLEAN, weight, image, near)
 
 
 def curve_figures(results: Sequence[ImageResult], weight: np.ndarray) -> CurveFigures:
     """Calibration errors: near the structures and in the whole image, by condition, by curve.
 
     The curves are fitted on all voxels of the other patients, as in `fitting`. ``pool`` covers all conditions
-    with `cases.weights`; within a condition all images count the same.
+    with `cases.weights`; within a condition all images count the same. In `USED`, the curve is also chosen on
+    the other patients; if that raises the ECE near the structures, no curve is used at all.
     """
-    patient = np.array([result.patient for result in results])
+    cases = curve_cases(results, weight)
     condition = np.array([result.condition for result in results])
-    tables = {where: [getattr(result, where) for result in results] for where in ("near", "image")}
+    tables = {"near": cases.near, "image": cases.image}
+    names = (*CURVES, USED)
     groups = {name: (condition == name, np.ones(len(results))) for name in dict.fromkeys(condition.tolist())}
     groups[POOL] = np.ones(len(results), bool), weight
     sums = {
-        (where, group, name): np.zeros((3, BINS)) for where in tables for group in groups for name in CURVES
+        (where, group, name): np.zeros((3, BINS)) for where in tables for group in groups for name in names
     }
-    for fit, left_out in folds(patient):
-        curves = {name: make(joined(tables["image"], weight, fit)) for name, make in CURVES.items()}
+    for fit, left_out in folds(cases.patient):
+        curves = {name: make(joined(cases.image, weight, fit)) for name, make in CURVES.items()}
+        others = cases.take(fit)
+        curves[USED] = make_curve(choose_curve(others).name, others)
         for where, group, name in sums:
             inside, own = groups[group]
             table = joined(tables[where], own, left_out & inside)
             sums[where, group, name] += table.calibration_sums(curves[name])
-    return {
-        where: {group: {name: ece(sums[where, group, name]) for name in CURVES} for group in groups}
+    figures = {
+        where: {group: {name: ece(sums[where, group, name]) for name in names} for group in groups}
         for where in tables
     }
+    if raises_error(figures):
+        for row in (row for by_group in figures.values() for row in by_group.values()):
+            row[USED] = row[RAW]
+    return figures
+
+
+def raises_error(figures: CurveFigures) -> bool:
+    """Whether the chosen curve is worse than none near the structures, of clean images or in the pool."""
+    near = [figures["near"].get(group, {}) for group in (CLEAN, POOL)]
+    used, raw = (tuple(row.get(name) for row in near) for name in (USED, RAW))
+    return is_worse(used, raw)
 
 
 def volume_figures(cases: StructureCases) -> VolumeFigures:
@@ -98,11 +119,13 @@ def quality_figures(cases: StructureCases) -> dict[str, Any]:
     error, covered = np.abs(validated.predicted - cases.dsc), validated.covered(cases)
     # For comparison: the expected Dice as the prediction.
     plain = np.abs(cases.scores["expected_dice"] - cases.dsc)
+    constant = constant_errors(cases)
 
     def figures(weight: np.ndarray) -> dict[str, float]:
         values = {
             "mean_absolute_error": error,
             "mean_absolute_error_of_expected_dice": plain,
+            "mean_absolute_error_of_constant": constant,
             "coverage": covered,
             "true_dsc": cases.dsc,
             "predicted_dsc": validated.predicted,

@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from trustseg_training.corruptions import CLEAN
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
-from TrustSegLib.contract import CALIBRATION_SCHEMA, DEFAULT_MAP
+from TrustSegLib.contract import CALIBRATION_SCHEMA, DEFAULT_MAP, calibration_sentence
+from TrustSegLib.uncertainty import Calibration
+from TrustSegLib.uncertainty.calibration_checks import check_interval, check_map, check_quality
 
 from .case_quality import fit_quality
 from .cases import FOLDS, StructureCases, folds, weights
-from .error_curve import fit_error_curve
-from .figures import POOL, curve_figures, joined, quality_figures, region_figures, volume_figures
+from .curve_choice import RAW, Choice, choose_curve, make_curve
+from .error_curve import joined
+from .figures import (
+    POOL,
+    USED,
+    curve_cases,
+    curve_figures,
+    quality_figures,
+    region_figures,
+    volume_figures,
+)
 from .results import ImageResult
 from .volume_intervals import LEVEL, fit_volume_rule
 
@@ -29,6 +41,13 @@ Part = tuple[Any, dict[str, Any], list[str]]
 """Content, figures and the reasons for what is left out."""
 
 
+class _Named(NamedTuple):
+    """A structure as the library names it."""
+
+    label: int
+    name: str
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A fitted calibration.
@@ -40,7 +59,8 @@ class Fitted:
     content : dict or None
         Of a bundle's `calibration.json`; None if no part could be fitted.
     figures : dict
-        Performance in cross-validation for the model card: by condition, and beside other methods.
+        Performance in cross-validation for the model card: by condition, and beside other methods. And
+        ``statement``, which parts people will not see called calibrated.
     left_out : tuple of str
         Sentences: which part is missing, and why.
     """
@@ -87,26 +107,45 @@ def fit_all(results: Sequence[ImageResult], data: str, structures: Mapping[int, 
     figures["regions"] = region_figures(results, _weights(results))
     parts = {name: part for name, part in parts.items() if part}
     content = {"schema": CALIBRATION_SCHEMA, "record": record, **parts} if parts else None
+    figures["statement"] = _statement(content, structures)
     return Fitted(record, content, figures, tuple(left_out))
 
 
+def _statement(content: Mapping[str, Any] | None, structures: Mapping[int, str]) -> str:
+    named = [_Named(label, name) for label, name in structures.items()]
+    summary = None if content is None else Calibration.parse(content).summary(named)
+    return calibration_sentence(summary) or "Every part is calibrated."
+
+
 def _curve(results: Sequence[ImageResult]) -> Part:
-    patient = np.array([result.patient for result in results])
-    tables = [result.image for result in results]
     weight = _weights(results)
-    for fit, _ in folds(patient):
-        if not joined(tables, weight, fit).wrong.any():
+    cases = curve_cases(results, weight)
+    for fit, _ in folds(cases.patient):
+        if not joined(cases.image, weight, fit).wrong.any():
             return None, {}, [f"{DEFAULT_MAP} left out: hardly any voxel is wrong"]
-    curve = fit_error_curve(joined(tables, weight))
-    figures = curve_figures(results, weight)
-    near = figures["near"][POOL]
+    figures, choice = curve_figures(results, weight), choose_curve(cases)
+    name, reason = _decided(figures, choice)
+    curve = make_curve(name, cases)
+    clean, pool = figures["near"][CLEAN], figures["near"][POOL]
     part = {
+        "curve": name,
         "raw": curve.raw.tolist(),
         "calibrated": curve.calibrated.tolist(),
-        "ece_before": near["raw"],
-        "ece_after": near["isotonic"],
+        "ece_before": pool[RAW],
+        "ece_after": pool[USED],
+        "check": check_map(pool[RAW], pool[USED], (clean[RAW], clean[USED])).to_json(),
     }
-    return part, figures, []
+    return part, {**figures, "choice": {"curve": name, "reason": reason}}, []
+
+
+def _decided(figures: Mapping[str, Any], choice: Choice) -> tuple[str, str]:
+    """Name of the curve that is used, and why."""
+    pool = figures["near"][POOL]
+    if choice.name != RAW and pool[USED] == pool[RAW]:
+        return RAW, f"chosen anew in every fold, a curve ({choice.name}) raises the ECE near the structures"
+    if choice.name == RAW:
+        return RAW, "no curve lowers the ECE near the structures on patients left out"
+    return choice.name, "the smallest ECE near the structures on patients left out"
 
 
 def _weights(results: Sequence[ImageResult]) -> np.ndarray:
@@ -131,6 +170,12 @@ def _volumes(results: Sequence[ImageResult], structures: Mapping[int, str]) -> P
                 "mean_width_ml": pool["mean_width_ml"],
                 "mean_width_without_uncertainty_ml": pool["mean_width_without_uncertainty_ml"],
                 "cases": len(cases),
+                "check": check_interval(
+                    LEVEL,
+                    len(np.unique(cases.patient)),
+                    pool["coverage"],
+                    figures[name][CLEAN]["coverage"],
+                ).to_json(),
             }
         )
     return parts, figures, []
@@ -150,7 +195,16 @@ def _quality(results: Sequence[ImageResult], structures: Mapping[int, str]) -> P
 
 
 def _quality_part(label: int, rule: Any, cases: StructureCases, figures: Mapping[str, Any]) -> dict[str, Any]:
-    model = rule.model
+    model, pool, clean = rule.model, figures[POOL], figures[CLEAN]
+    check = check_quality(
+        LEVEL,
+        len(np.unique(cases.patient)),
+        error=pool["mean_absolute_error"],
+        coverage=pool["coverage"],
+        clean_error=clean["mean_absolute_error"],
+        clean_bias=clean["predicted_dsc"] - clean["true_dsc"],
+        gain=pool["mean_absolute_error_of_constant"] - pool["mean_absolute_error"],
+    )
     return {
         "label": label,
         "features": list(model.features),
@@ -166,4 +220,5 @@ def _quality_part(label: int, rule: Any, cases: StructureCases, figures: Mapping
         "coverage": figures[POOL]["coverage"],
         "mean_absolute_error": figures[POOL]["mean_absolute_error"],
         "failure_auroc": figures["ranking"]["predicted"]["failure_auroc"],
+        "check": check.to_json(),
     }

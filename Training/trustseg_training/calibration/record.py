@@ -69,6 +69,7 @@ def lines(fitted: Fitted) -> Iterator[str]:
     reference = (fitted.content or {}).get("input")
     if reference is not None:
         yield f"input check: {reference['cases']} cases, false alarms {reference['false_alarms']:.1%}"
+    yield figures["statement"]
 
 
 def _curve_lines(figures: dict[str, Any]) -> Iterator[str]:
@@ -80,6 +81,7 @@ def _curve_lines(figures: dict[str, Any]) -> Iterator[str]:
             yield f"  {group:<16}" + "".join(
                 f"{decimal(figures[where][group][name], 4):>19}" for name in names
             )
+    yield f"curve that is used: {figures['choice']['curve']}; {figures['choice']['reason']}"
 
 
 def _region_line(figures: dict[str, Any]) -> str:

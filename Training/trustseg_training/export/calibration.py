@@ -11,6 +11,7 @@ from typing import Any
 from trustseg_training.formatting import MISSING, change, decimal, markdown_table
 from TrustSegLib.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from TrustSegLib.errors import BundleError
+from TrustSegLib.uncertainty import Calibration
 
 TITLE = "## Calibration"
 
@@ -23,6 +24,9 @@ _MEANING = (
     "condition by itself, and not for scans that are unlike all of these."
 )
 
+
+#: Of runs that were calibrated before curves were compared.
+_BEFORE_CHOICES = {"curve": "isotonic", "reason": "the only kind of that version"}
 
 #: Scales that the network has already, fitted on its validation patients.
 _SCALES = {
@@ -59,9 +63,11 @@ def calibration_section(
         f"{record['folds']} folds; conditions: {', '.join(record['conditions'])}. Fitted by "
         "`trustseg-train calibrate`.\n",
         _MEANING + "\n",
+        *_statement(figures),
         *_scales(options or {}, fit or {}),
     ]
-    if "error_probability" in content:
+    curve = content.get("error_probability")
+    if curve is not None:
         parts += _curve(figures["error_probability"])
     if figures.get("volumes"):
         parts += _volumes(figures["volumes"])
@@ -70,7 +76,7 @@ def calibration_section(
     if figures.get("volumes") and figures.get("quality"):
         parts += _by_condition(figures["volumes"], figures["quality"])
     if figures.get("regions"):
-        parts += _regions(figures["regions"])
+        parts += _regions(figures["regions"], _is_map_calibrated(content))
     if "input" in content:
         parts += _input(content["input"])
     return "\n".join(parts).rstrip("\n")
@@ -121,18 +127,25 @@ def _mask_sizes(figures: Mapping[str, Any]) -> list[str]:
     return [markdown_table([*heads, "after"], rows), ""]
 
 
+def _statement(figures: Mapping[str, Any]) -> list[str]:
+    """Runs of earlier versions do not have it; exporting them again does not check them."""
+    return [figures["statement"] + " Limits: docs/method.md.\n"] if "statement" in figures else []
+
+
+def _is_map_calibrated(content: Mapping[str, Any]) -> bool:
+    return Calibration.parse(content).curve is not None
+
+
 def _curve(figures: Mapping[str, Any]) -> list[str]:
+    choice = figures.get("choice", _BEFORE_CHOICES)
+    column = "used" if "choice" in figures else choice["curve"]
     rows = [
-        [
-            group,
-            decimal(near["raw"]),
-            decimal(near["isotonic"]),
-            decimal(figures["image"][group]["isotonic"], 4),
-        ]
+        [group, decimal(near["raw"]), decimal(near[column]), decimal(figures["image"][group][column], 4)]
         for group, near in figures["near"].items()
     ]
-    heads = ["ECE (15 bins) of the error probability", "raw", "calibrated", "whole image, calibrated"]
-    return [markdown_table(heads, rows), "\nThe first two within 3 voxels of truth or prediction.\n"]
+    heads = ["ECE (15 bins) of the error probability", "raw", "with the curve", "whole image, with the curve"]
+    note = "The first two within 3 voxels of truth or prediction."
+    return [markdown_table(heads, rows), f"\n{note} Curve: {choice['curve']}; {choice['reason']}.\n"]
 
 
 def _volumes(figures: Mapping[str, Any]) -> list[str]:
@@ -185,7 +198,7 @@ def _condition_row(condition: str, volumes: Mapping[str, Any], quality: Mapping[
     ]
 
 
-def _regions(figures: Mapping[str, Any]) -> list[str]:
+def _regions(figures: Mapping[str, Any], calibrated: bool) -> list[str]:
     """Whether looking at the regions finds what matters, sooner than looking elsewhere."""
     rows = []
     for condition, found in figures.items():
@@ -196,8 +209,9 @@ def _regions(figures: Mapping[str, Any]) -> list[str]:
         rows.append([condition, f"{found['regions']:.1f}", f"{found['voxels']:.0f}", *cells])
     heads = ["looking at", "regions an image", "their voxels", "in the regions", "most uncertain voxels"]
     return [
-        "Regions, on the raw error probability, and as many voxels elsewhere: the share of all errors "
-        "thicker than one voxel that lies there (and the share of these voxels that are wrong).\n",
+        "Regions, found here on the raw map, and as many voxels elsewhere: the share of all errors "
+        "thicker than one voxel that lies there (and the share of these voxels that are wrong). In use they "
+        f"are found in the same way on the map that is shown: {'calibrated' if calibrated else 'raw too'}.\n",
         markdown_table([*heads, "rim of the mask"], rows),
         "",
     ]

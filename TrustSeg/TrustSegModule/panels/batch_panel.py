@@ -194,7 +194,7 @@ def _quality_tip(case: BatchCase) -> str:
         return _("Regions to review: {count}.").format(count=case.regions)
     if case.uncertainty is None:
         return _("No structure was found.")
-    text = _("The model is not calibrated; sorted by its uncertainty, {value}.")
+    text = _("It has no expected DSC; sorted by its raw uncertainty, {value}.")
     return text.format(value=number(case.uncertainty, 3))
 
 

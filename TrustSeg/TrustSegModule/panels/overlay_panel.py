@@ -119,7 +119,7 @@ class OverlayPanel:
         scale, slider = scale_of(self._map), self._ui.thresholdSlider
         low, high = scale.low * scale.factor, scale.high * scale.factor
         # Properties: in Slicer's Python this widget has no setRange and the like.
-        slider.suffix = f" {scale.unit}"
+        slider.suffix = f" {scale.unit}" if scale.unit else ""
         slider.decimals = 1 if scale.factor > 1 else 3
         slider.minimum, slider.maximum = low, high
         slider.singleStep = (high - low) / SLIDER_STEPS

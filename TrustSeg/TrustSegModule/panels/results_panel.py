@@ -8,8 +8,17 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import calibration_sentence, is_map_calibrated, is_structure_calibrated
 from TrustSegModule.panels import table
-from TrustSegModule.panels.text import decision_title, interval, number, percent, two_line_interval
+from TrustSegModule.panels.text import (
+    UNKNOWN,
+    decision_title,
+    interval,
+    map_value,
+    number,
+    percent,
+    two_line_interval,
+)
 from TrustSegModule.review.decisions import STRUCTURE, Item, Review
 from TrustSegModule.review.edits import edited_volumes
 
@@ -40,7 +49,7 @@ class ResultsPanel:
     ) -> None:
         self._ui, self._table, self._on_structure = ui, ui.resultsTable, on_structure
         self._labels: list[int] = []
-        table.set_columns(self._table, _titles("90"))
+        table.set_columns(self._table, _titles("90", calibrated=True))
         header = self._table.horizontalHeader()
         for place, column in enumerate(SHOWN_ORDER):
             header.moveSection(header.visualIndex(column), place)
@@ -76,7 +85,8 @@ class ResultsPanel:
         self._labels = [row["label"] for row in rows]
         edited = edited_volumes(review) if review is not None else {}
         for line, row in enumerate(rows):
-            self._show_row(line, row, colors.get(row["name"]), edited.get(row["label"]))
+            color, edited_ml = colors.get(row["name"]), edited.get(row["label"])
+            self._show_row(line, row, color, edited_ml, report["calibration"])
             if review is not None:
                 self._show_decision(line, review)
         self._table.blockSignals(blocked)
@@ -90,18 +100,31 @@ class ResultsPanel:
         if item is None or item.kind != STRUCTURE:
             table.select_quietly(self._table, None)
 
-    def _show_row(self, line: int, row: dict[str, Any], color, edited_ml: float | None) -> None:
+    def _show_row(
+        self,
+        line: int,
+        row: dict[str, Any],
+        color,
+        edited_ml: float | None,
+        calibration: dict[str, Any] | None,
+    ) -> None:
         mark, bounds = "" if edited_ml is None else EDITED_MARK, row["volume_interval_ml"]
         # In two lines: in one, it would leave too little space for the name.
-        reach = _("not\ncalibrated") if bounds is None else two_line_interval(bounds, 2)
+        reach = (
+            _missing(row, "volumes", calibration) if bounds is None else two_line_interval(bounds, 2) + mark
+        )
+        quality = (
+            _missing(row, "quality", calibration) if row["expected_dsc"] is None else _expected(row) + mark
+        )
+        uncertainty = map_value(row["mean_uncertainty"], 1, is_map_calibrated(calibration)) + mark
         volume = row["volume_ml"] if edited_ml is None else edited_ml
         warning = self._table.style().standardIcon(qt.QStyle.SP_MessageBoxWarning) if row["flag"] else None
         for column, text, tip, icon in (
             (NAME, row["name"], row["name"], _swatch(color) if color else None),
             (VOLUME, number(volume, 2), "", None),
-            (INTERVAL, reach + mark, _automatic_mask_note(mark), None),
-            (QUALITY, _expected(row) + mark, row["flag"] or _automatic_mask_note(mark), warning),
-            (UNCERTAINTY, percent(row["mean_uncertainty"], 1) + mark, _automatic_mask_note(mark), None),
+            (INTERVAL, reach, _automatic_mask_note(mark), None),
+            (QUALITY, quality, row["flag"] or _automatic_mask_note(mark), warning),
+            (UNCERTAINTY, uncertainty, _automatic_mask_note(mark), None),
         ):
             table.set_cell(self._table, line, column, text, tip, icon)
 
@@ -116,8 +139,10 @@ class ResultsPanel:
     def _show_columns(self, report: dict[str, Any] | None, concealed: bool) -> None:
         """Hide concealed columns, and those without numbers."""
         rows = report["structures"] if report else []
-        titles = _titles(level_percent(report["calibration"] if report else None))
-        self._table.setHorizontalHeaderLabels([title for title, _tip in titles])
+        calibration = report["calibration"] if report else None
+        # Without a result nothing is shown.
+        calibrated = report is None or is_map_calibrated(calibration)
+        table.set_titles(self._table, _titles(level_percent(calibration), calibrated))
         for column in UNCERTAIN:
             self._table.setColumnHidden(column, concealed)
         has_quality = any(row["expected_dsc"] is not None or row["flag"] for row in rows)
@@ -138,12 +163,17 @@ class ResultsPanel:
             self._on_structure(self._labels[row])
 
 
-def _titles(level: str) -> list[tuple[str, str]]:
+def _titles(level: str, calibrated: bool) -> list[tuple[str, str]]:
     """Title and tool tip of each column, in the order of the constants."""
+    uncertainty = (
+        (_("Uncert.\n(%)"), _("Mean probability that a voxel's label is wrong."))
+        if calibrated
+        else (_("Uncert.\n(raw)"), _("Mean raw uncertainty. Not calibrated: it is no probability."))
+    )
     return [
         (_("Structure"), _("Double-click one to take the views to its middle.")),
         (_("Volume\n(ml)"), _("Of the current mask.")),
-        (_("Uncert.\n(%)"), _("Mean probability that a voxel's label is wrong.")),
+        uncertainty,
         (_("{level} %\ninterval").format(level=level), _("Where the true volume in ml is expected.")),
         (_("Expected\nDSC"), _("Overlap with an expert's mask that is expected, 0 to 1, and its interval.")),
     ]
@@ -153,6 +183,11 @@ def _expected(row: dict[str, Any]) -> str:
     bounds = row.get("expected_dsc_interval")
     text = number(row["expected_dsc"], 2)
     return text if bounds is None else f"{text}\n{interval(bounds, 2)}"
+
+
+def _missing(row: dict[str, Any], part: str, calibration: dict[str, Any] | None) -> str:
+    """Text of a figure that a structure does not have: at all, or of this image."""
+    return UNKNOWN if is_structure_calibrated(calibration, part, row["label"]) else _("not\ncalibrated")
 
 
 def _automatic_mask_note(mark: str) -> str:
@@ -166,26 +201,30 @@ def _swatch(color: tuple[float, float, float]):
 
 
 def caution(report: dict[str, Any]) -> str:
-    """Return flags, warnings and a missing calibration, which come before the numbers."""
+    """Return flags, warnings and what is not calibrated, which come before the numbers."""
     check = _("Check {name}: {flag}")
     flags = [check.format(name=row["name"], flag=row["flag"]) for row in report["structures"] if row["flag"]]
     sentences = [*flags, *report["case"]["warnings"]]
-    if report["calibration"] is None:
-        sentences.append(_("Not calibrated: the percentages are the model's own and were not checked."))
-    return "\n".join(sentences)
+    return "\n".join(filter(None, [*sentences, calibration_sentence(report["calibration"])]))
 
 
 def calibration_record(calibration: dict[str, Any] | None) -> str:
-    """Return on how many patients the numbers were calibrated, and how accurate they were."""
+    """Return on how many patients the numbers were calibrated, and how accurate they were.
+
+    Only of what is calibrated: `caution` says what is not.
+    """
     if calibration is None:
+        return ""
+    sentences = [
+        *_volumes(calibration.get("volumes") or []),
+        *_quality(calibration.get("quality") or []),
+        *_error(calibration.get("error_probability")),
+    ]
+    if not sentences:
         return ""
     record = calibration["record"]
     text = _("Calibrated on {patients} patients ({cases} images).")
-    sentences = [text.format(patients=record["patients"], cases=record["cases"])]
-    sentences += _volumes(calibration.get("volumes") or [])
-    sentences += _quality(calibration.get("quality") or [])
-    sentences += _error(calibration.get("error_probability"))
-    return " ".join(sentences)
+    return " ".join([text.format(patients=record["patients"], cases=record["cases"]), *sentences])
 
 
 def level_percent(calibration: dict[str, Any] | None) -> str:
@@ -196,7 +235,7 @@ def level_percent(calibration: dict[str, Any] | None) -> str:
 
 def _volumes(rows: Sequence[dict[str, Any]]) -> list[str]:
     if not rows:
-        return [_("Volumes: not calibrated.")]
+        return []
     text = _("{level} % intervals held the true volume in {share} % of cases.")
     level = percent(rows[0]["level"], 0)
     return [text.format(level=level, share=_range([row["coverage"] for row in rows]))]
@@ -204,7 +243,7 @@ def _volumes(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _quality(rows: Sequence[dict[str, Any]]) -> list[str]:
     if not rows:
-        return [_("Expected DSC: not calibrated.")]
+        return []
     text = _("Expected DSC was off by {error} on average; its interval held in {share} % of cases.")
     error = sum(row["mean_absolute_error"] for row in rows) / len(rows)
     return [text.format(error=f"{error:.2f}", share=_range([row["coverage"] for row in rows]))]
@@ -212,7 +251,7 @@ def _quality(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _error(part: dict[str, Any] | None) -> list[str]:
     if part is None:
-        return [_("Error probability: not calibrated.")]
+        return []
     text = _("Error probability was off by {error} % (ECE).")
     return [text.format(error=percent(part["ece_after"], 1))]
 

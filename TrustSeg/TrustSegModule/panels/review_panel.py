@@ -10,9 +10,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import is_map_calibrated
 from TrustSegModule.app import host
 from TrustSegModule.panels import table
-from TrustSegModule.panels.text import decision_title, percent, position, volume
+from TrustSegModule.panels.text import decision_title, map_value, position, volume
 from TrustSegModule.results.export import write_review
 from TrustSegModule.results.nodes import image_of, report_of
 from TrustSegModule.review.decisions import (
@@ -129,7 +130,7 @@ class ReviewPanel:
         ui.regionBox.setVisible(not concealed and "regions" in self._report)
         ui.regionTable.setVisible(bool(regions))
         ui.stepBox.setVisible(bool(regions))
-        self._regions.show(regions, self._review)
+        self._regions.show(regions, self._review, is_map_calibrated(self._report.get("calibration")))
         self._show_progress(regions)
         self._show_item()
 
@@ -281,17 +282,22 @@ class RegionTable:
 
     def __init__(self, widget, on_region: Callable[[int], None]) -> None:
         self._table, self._on_region = widget, on_region
-        table.set_columns(widget, _titles())
+        table.set_columns(widget, _titles(calibrated=True))
         widget.itemSelectionChanged.connect(self._on_selection)
         widget.itemDoubleClicked.connect(lambda *_arguments: self._on_selection())
 
-    def show(self, regions: Sequence[dict[str, Any]], review: Review | None) -> None:
-        """Fill the table; the selection is kept."""
+    def show(self, regions: Sequence[dict[str, Any]], review: Review | None, calibrated: bool) -> None:
+        """Fill the table; the selection is kept.
+
+        Without a calibrated map the regions have their rank, but nothing about them is a probability.
+        """
+        table.set_titles(self._table, _titles(calibrated))
+        self._table.setColumnHidden(WRONG, not calibrated)
         chosen = table.selected_row(self._table)
         blocked = self._table.blockSignals(True)
         self._table.setRowCount(len(regions))
         for line, region in enumerate(regions):
-            self._show_row(line, region, review)
+            self._show_row(line, region, review, calibrated)
         self._table.blockSignals(blocked)
         table.select_quietly(self._table, chosen if chosen is not None and chosen < len(regions) else None)
         table.fit_height(self._table, table.MAX_ROWS)
@@ -302,14 +308,14 @@ class RegionTable:
         if index is not None:
             self._table.scrollToItem(self._table.item(index, STRUCTURES))
 
-    def _show_row(self, line: int, region: dict[str, Any], review: Review) -> None:
+    def _show_row(self, line: int, region: dict[str, Any], review: Review, calibrated: bool) -> None:
         item = Item(REGION, region["rank"])
         names = ", ".join(region["structures"])
         place = position(world_position(review.node, region["position_ras_mm"]))
         text = _("{rank}. {names}").format(rank=region["rank"], names=names)
         table.set_cell(self._table, line, STRUCTURES, text, text)
         table.set_cell(self._table, line, WRONG, volume(region["expected_wrong_ml"]))
-        table.set_cell(self._table, line, PEAK, percent(region["peak"], 0))
+        table.set_cell(self._table, line, PEAK, map_value(region["peak"], 0, calibrated))
         table.set_cell(self._table, line, POSITION, place)
         decision = decision_title(review.decision(item))
         table.set_cell(self._table, line, DECISION, decision, review.comment(item))
@@ -320,12 +326,17 @@ class RegionTable:
             self._on_region(row)
 
 
-def _titles() -> list[tuple[str, str]]:
+def _titles(calibrated: bool) -> list[tuple[str, str]]:
     """Title and tool tip of each column, in the order of the constants."""
+    peak = (
+        (_("Peak\n(%)"), _("Largest probability that a voxel's label is wrong."))
+        if calibrated
+        else (_("Peak\n(raw)"), _("Largest raw uncertainty. Not calibrated: it is no probability."))
+    )
     return [
         (_("Region"), _("Its rank, and the structures that meet there.")),
         (_("Wrong\n(ml)"), _("How much of it is expected to be labeled wrong.")),
-        (_("Peak\n(%)"), _("Largest probability that a voxel's label is wrong.")),
+        peak,
         (_("Position\n(mm)"), _("To the right or left, to the front or back, up or down.")),
         (_("Review"), _("What was decided about the region.")),
     ]

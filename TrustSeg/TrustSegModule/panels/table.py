@@ -22,9 +22,7 @@ def set_columns(table, titles: Sequence[tuple[str, str]], wide: int = 0) -> None
         The column that takes the room that is left.
     """
     table.setColumnCount(len(titles))
-    table.setHorizontalHeaderLabels([title for title, _tip in titles])
-    for column, (_title, tip) in enumerate(titles):
-        table.horizontalHeaderItem(column).setToolTip(tip)
+    set_titles(table, titles)
     header = table.horizontalHeader()
     header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     header.setSectionResizeMode(wide, qt.QHeaderView.Stretch)
@@ -33,6 +31,13 @@ def set_columns(table, titles: Sequence[tuple[str, str]], wide: int = 0) -> None
     table.verticalHeader().setVisible(False)
     table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+
+
+def set_titles(table, titles: Sequence[tuple[str, str]]) -> None:
+    """Set title and tool tip of each column."""
+    table.setHorizontalHeaderLabels([title for title, _tip in titles])
+    for column, (_title, tip) in enumerate(titles):
+        table.horizontalHeaderItem(column).setToolTip(tip)
 
 
 def set_cell(table, row: int, column: int, text: str, tip: str = "", icon=None):

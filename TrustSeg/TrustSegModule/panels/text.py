@@ -36,6 +36,11 @@ def percent(share: float | None, decimals: int) -> str:
     return number(None if share is None else 100 * share, decimals)
 
 
+def map_value(value: float | None, decimals: int, calibrated: bool) -> str:
+    """Return a value of the default map: in percent if it is a probability, else as a bare number."""
+    return percent(value, decimals) if calibrated else number(value, decimals + 2)
+
+
 def interval(bounds: Sequence[float] | None, decimals: int) -> str:
     """Return both ends of an interval, or a dash for None."""
     if bounds is None:

@@ -11,11 +11,12 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import is_map_calibrated
 from TrustSegModule.results.prepared import PreparedResult, WorkerResult, prepare
 from TrustSegModule.review import decisions
 from TrustSegModule.scene import overlay, surface, views
 from TrustSegModule.scene.inputs import image_array
-from TrustSegModule.scene.maps import create_map, fill_map, map_name, remove_map, set_calibrated
+from TrustSegModule.scene.maps import create_map, fill_map, map_name, remove_map
 from TrustSegModule.scene.nodes import SceneError, nodes_of_class, place_beside
 from TrustSegModule.scene.segmentation import create_segmentation, fill_segmentation, structure_colors
 
@@ -104,7 +105,8 @@ def put_prepared(
     """
     _require_same_size(input_node, result)
     _remove_other_maps(scene, input_node, result.maps)
-    nodes = _make_nodes(scene, input_node, result.maps, classes=len(model["structures"]) + 1)
+    calibrated = is_map_calibrated(result.report["calibration"])
+    nodes = _make_nodes(scene, input_node, result.maps, len(model["structures"]) + 1, calibrated)
     surface_shown = surface.is_shown(nodes.segmentation)
     with ExitStack() as batch:
         # With their display nodes: an observer of any change finds all of it.
@@ -156,7 +158,9 @@ def _require_same_size(input_node: slicer.vtkMRMLVolumeNode, result: PreparedRes
         raise SceneError(message.format(name=input_node.GetName()))
 
 
-def _make_nodes(scene: slicer.vtkMRMLScene, input_node, names: Iterable[str], classes: int) -> ResultNodes:
+def _make_nodes(
+    scene: slicer.vtkMRMLScene, input_node, names: Iterable[str], classes: int, calibrated: bool
+) -> ResultNodes:
     segmentation = _find_segmentation(scene, input_node)
     if segmentation is None:
         segmentation = create_segmentation(scene, f"{input_node.GetName()} TrustSeg")
@@ -164,7 +168,7 @@ def _make_nodes(scene: slicer.vtkMRMLScene, input_node, names: Iterable[str], cl
     maps = _find_maps(scene, input_node)
     for name in names:
         if name not in maps:
-            maps[name] = create_map(scene, name, classes, input_node.GetName())
+            maps[name] = create_map(scene, name, classes, input_node.GetName(), calibrated)
             maps[name].SetNodeReferenceID(INPUT_ROLE, input_node.GetID())
     return ResultNodes(segmentation, maps)
 
@@ -174,9 +178,9 @@ def _fill(nodes: ResultNodes, input_node, result: PreparedResult, model: dict[st
     views.keep_middle(nodes.segmentation, result.middle)
     nodes.segmentation.SetAttribute(REPORT_ATTRIBUTE, json.dumps(result.report))
     decisions.begin(nodes.segmentation).log("segmented", details=f"{model['name']} {model['version']}")
+    calibrated = is_map_calibrated(result.report["calibration"])
     for name, node in nodes.maps.items():
-        fill_map(node, result.maps[name], input_node, classes=len(model["structures"]) + 1)
-        set_calibrated(node, result.report["calibration"] is not None)
+        fill_map(node, result.maps[name], input_node, len(model["structures"]) + 1, calibrated)
 
 
 def _remove_other_maps(scene: slicer.vtkMRMLScene, input_node, names: Container[str]) -> None:

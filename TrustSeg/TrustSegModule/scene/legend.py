@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TrustSegLib.contract import MapDisplay
-from TrustSegModule.scene.maps import lacks_calibration, make_display, scale_of
+from TrustSegModule.scene.maps import make_display, scale_of
 from TrustSegModule.scene.nodes import nodes_of_class
 
 DISPLAY_ROLE = "TrustSeg.LegendDisplay"
@@ -47,7 +47,7 @@ def show_surface_legend(
 
 def heading(scale: MapDisplay) -> str:
     """Return title and unit, as above a legend."""
-    return f"{scale.title} ({scale.unit})"
+    return scale.heading
 
 
 def hide_legend(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
@@ -73,14 +73,12 @@ def follow_table(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLDisplayableNode
 
 
 def follow_threshold(map_node: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Write the threshold below the title of a map's legend, and whether it is not calibrated."""
+    """Write the threshold below the title of a map's legend."""
     legend, scale = map_node.GetNodeReference(LEGEND_ROLE), scale_of(map_node)
     if legend is not None:
-        threshold = map_node.GetDisplayNode().GetLowerThreshold() * scale.factor
-        notes = [_("not calibrated")] if lacks_calibration(map_node) else []
-        if threshold > scale.low:
-            notes.append(_("from {value:.3g} {unit}").format(value=threshold, unit=scale.unit))
-        legend.SetTitleText("\n".join(filter(None, [heading(scale), ", ".join(notes)])))
+        threshold = map_node.GetDisplayNode().GetLowerThreshold()
+        note = _("from {value}").format(value=scale.text(threshold, ".3g")) if threshold > scale.low else ""
+        legend.SetTitleText("\n".join(filter(None, [heading(scale), note])))
 
 
 def _place_legend(

@@ -50,7 +50,7 @@ def map_name(map_node: slicer.vtkMRMLScalarVolumeNode) -> str:
 
 
 def set_calibrated(map_node: slicer.vtkMRMLScalarVolumeNode, calibrated: bool) -> None:
-    """Store in a node whether the probabilities of its result were calibrated."""
+    """Store in a node whether the error probability of its result was calibrated."""
     map_node.SetAttribute(CALIBRATED_ATTRIBUTE, "1" if calibrated else None)
 
 
@@ -62,7 +62,8 @@ def lacks_calibration(map_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
 def scale_of(map_node: slicer.vtkMRMLScalarVolumeNode) -> MapDisplay:
     """Return how a volume that `describe_map` was called for is displayed, with its title translated."""
     name, classes = map_name(map_node), int(map_node.GetAttribute(CLASSES_ATTRIBUTE))
-    return replace(map_display(name, classes), title=map_titles()[name])
+    calibrated = not lacks_calibration(map_node)
+    return replace(map_display(name, classes, calibrated), title=map_titles(calibrated)[name])
 
 
 def upper_threshold(scale: MapDisplay) -> float:
@@ -70,10 +71,10 @@ def upper_threshold(scale: MapDisplay) -> float:
     return max(scale.largest, 1.0)
 
 
-def map_titles() -> dict[str, str]:
+def map_titles(calibrated: bool = True) -> dict[str, str]:
     """Return the translated titles of the maps; the contract has the English ones only."""
     return {
-        DEFAULT_MAP: _("Error probability"),
+        DEFAULT_MAP: _("Error probability") if calibrated else _("Uncertainty, raw (not calibrated)"),
         "predictive_variance": _("Predictive variance"),
         "entropy": _("Predictive entropy"),
         "epistemic": _("Epistemic uncertainty"),
@@ -82,7 +83,7 @@ def map_titles() -> dict[str, str]:
 
 
 def create_map(
-    scene: slicer.vtkMRMLScene, name: str, classes: int, image_name: str
+    scene: slicer.vtkMRMLScene, name: str, classes: int, image_name: str, calibrated: bool = True
 ) -> slicer.vtkMRMLScalarVolumeNode:
     """Add an empty volume for a map to the scene.
 
@@ -95,9 +96,12 @@ def create_map(
         Number of classes of the model, background included.
     image_name : str
         The volume is called "<image> <title of the map>".
+    calibrated : bool
+        Whether the error probability of the result is calibrated.
     """
     node = slicer.vtkMRMLScalarVolumeNode()
     describe_map(node, name, classes)
+    set_calibrated(node, calibrated)
     scale = scale_of(node)
     node.SetName(f"{image_name} {scale.title.lower()}")
     node.SetVoxelValueUnits(_no_unit())
@@ -114,8 +118,12 @@ def fill_map(
     image: vtk.vtkImageData,
     input_node: slicer.vtkMRMLVolumeNode,
     classes: int,
+    calibrated: bool = True,
 ) -> None:
     """Replace the voxels by those of a result; threshold, colors and opacity stay as the user set them.
+
+    A volume that still has the name that it was given is renamed where another model's error probability is
+    calibrated and that of the last one was not, or the other way round.
 
     Parameters
     ----------
@@ -127,8 +135,14 @@ def fill_map(
         What was segmented.
     classes : int
         Number of classes of the model, background included.
+    calibrated : bool
+        Whether the error probability of the result is calibrated.
     """
+    before = scale_of(node).title.lower()
     describe_map(node, map_name(node), classes)
+    set_calibrated(node, calibrated)
+    if node.GetName().endswith(before):
+        node.SetName(node.GetName().removesuffix(before) + scale_of(node).title.lower())
     node.CopyOrientation(input_node)
     node.SetAndObserveImageData(image)
     scale = scale_of(node)
