@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from highdicom import AlgorithmIdentificationSequence, ContributingEquipment, VOILUTTransformation
+from highdicom import (
+    AlgorithmIdentificationSequence,
+    ContributingEquipment,
+    VOILUTFunctionValues,
+    VOILUTTransformation,
+)
 from highdicom.color import CIELabColor
 from highdicom.pm import DerivedPixelContrastValues, ImageFlavorValues, ParametricMap, RealWorldValueMapping
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
@@ -23,6 +28,7 @@ from TrustSegLib.version import __version__
 SEGMENTATION_NOTE = f"{INTENDED_USE.capitalize()}; automatic, not reviewed by a person"
 MAP_NOTE = f"{INTENDED_USE.capitalize()}; probability that a voxel's label is wrong"
 MANUFACTURER = "TrustSeg"
+_SIDES = ("R", "L", "B", "U")  # right, left, both, unpaired
 _LONGEST = 64  # characters of the DICOM type LO
 _LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS
 
@@ -55,7 +61,7 @@ def segmentation_object(
         content_label="SEGMENTATION",
         **series_of_result(sources[0], model, 1, "Segmentation", SEGMENTATION_NOTE),
     )
-    use_new_dimension_uid(segmentation)
+    _complete(segmentation)
     return segmentation
 
 
@@ -114,7 +120,10 @@ def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Da
         real_world_value_mappings=[_identity_mapping()],
         voi_lut_transformations=[
             VOILUTTransformation(
-                window_center=(shown.low + shown.high) / 2, window_width=shown.high - shown.low
+                window_center=(shown.low + shown.high) / 2,
+                window_width=shown.high - shown.low,
+                # The usual function, LINEAR, does not allow widths below 1 (PS3.3 C.11.2.1.2.1).
+                voi_lut_function=VOILUTFunctionValues.LINEAR_EXACT,
             )
         ],
         image_flavor=ImageFlavorValues.VOLUME,
@@ -122,7 +131,8 @@ def parametric_map(error: Volume, model: Mapping[str, str], sources: Sequence[Da
         content_label="ERROR_PROB",
         **series_of_result(sources[0], model, 2, "Error probability", MAP_NOTE),
     )
-    use_new_dimension_uid(image)
+    _complete(image)
+    add_frame_anatomy(image, sources)
     sort_frames_along_normal(image)
     return image
 
@@ -137,6 +147,28 @@ def _identity_mapping() -> RealWorldValueMapping:
         intercept=0.0,
         quantity_definition=codes.DCM.Probability,
     )
+
+
+def add_frame_anatomy(image: Dataset, sources: Sequence[Dataset]) -> None:
+    """Say of which part and side of the body all frames are, as far as the source does.
+
+    dcmqi, with which 3D Slicer reads maps, crashes without (PS3.3 C.7.6.16.2.8).
+
+    Parameters
+    ----------
+    image : Dataset
+        With shared functional groups; changed in place.
+    sources : sequence of Dataset
+        Headers of the source series; their side is taken if all have the same.
+    """
+    sides = {source.get("ImageLaterality") or source.get("Laterality") for source in sources}
+    side = sides.pop() if len(sides) == 1 else None
+    anatomy = Dataset()
+    # True of any image, as which organs lie beside the structures is not known.
+    anatomy.AnatomicRegionSequence = [CodedConcept("85756007", "SCT", "Tissue")]
+    # There is no value for "unknown". Tissue is not paired, so "unpaired" says nothing that may be false.
+    anatomy.FrameLaterality = side if side in _SIDES else "U"
+    image.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
 
 
 def sort_frames_along_normal(image: Dataset) -> None:
@@ -229,8 +261,9 @@ def series_of_result(
     }
 
 
-def use_new_dimension_uid(image: Dataset) -> None:
-    """Replace the identifier that highdicom creates under its own root."""
+def _complete(image: Dataset) -> None:
+    """Replace the identifier that highdicom creates under its own root, and add what it leaves out."""
+    image.ContentCreatorName = ""  # nobody's: required, but may be empty (PS3.3 10.9)
     uid = new_uid()
     image.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
     for index in image.DimensionIndexSequence:
