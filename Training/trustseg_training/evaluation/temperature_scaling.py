@@ -28,7 +28,7 @@ from trustseg_training.metrics.calibration_error import BINS, reliability
 from trustseg_training.metrics.neighborhood import MARGIN
 from trustseg_training.training import BEST, LAST, load_weights, network_of
 from TrustSegLib.bundle.hashing import sha256_of
-from TrustSegLib.errors import OptionError, OutputError
+from TrustSegLib.errors import OptionError, output_error
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.moments import LogitMoments
 
@@ -217,4 +217,4 @@ def _write(
     try:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+        raise output_error(path, error, "check the folder") from error
