@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from source_tree import ROOT, Import, files, imports
@@ -57,3 +58,27 @@ def circle(may_know: MayKnow) -> set[str]:
         for name in free:
             del rest[name]
     return set(rest)
+
+
+def import_circle(package: str, source_root: Path = ROOT) -> list[str]:
+    """Files of a package that import each other in a circle, the first again at the end; empty if none do.
+
+    Imports inside functions and those for annotations count: a file should be read without those that use it.
+    """
+    names = {
+        path: _dotted(path, source_root)
+        for path in files((source_root / package).relative_to(ROOT).as_posix(), "*.py")
+    }
+    graph: dict[str, set[str]] = {name: set() for name in names.values()}
+    for path, found in imports_of(package, source_root):
+        graph[names[path]].add(found.path if found.path in graph else found.module)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def _dotted(path: Path, source_root: Path) -> str:
+    parts = path.relative_to(source_root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from source_tree import ROOT, Import, files, imports
-from walls import broken, circle, imports_of, room, room_of, rooms, where
+from walls import broken, circle, import_circle, imports_of, room, room_of, rooms, where
 
 LIBRARY = "TrustSegLib"
 
@@ -62,6 +62,14 @@ def test_no_room_knows_more_than_it_may():
 
 def test_the_walls_stand_without_a_circle():
     assert not circle(MAY_KNOW)
+
+
+@pytest.mark.parametrize(
+    ("package", "folder"), [(LIBRARY, "."), ("TrustSegModule", "TrustSeg"), ("trustseg_training", "Training")]
+)
+def test_no_file_imports_one_that_imports_it(package: str, folder: str):
+    circle = import_circle(package, (ROOT / folder).resolve())
+    assert not circle, " imports ".join(reversed(circle))
 
 
 def test_uncertainty_knows_of_imaging_only_the_volume():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from TrustSegLib.errors import TrustSegError
+from TrustSegLib.errors import TrustSegError, disk_full, is_disk_full
 
 from .commands import calibrate, compare, evaluate, export, fit, init, moments, results, study, verify
 
@@ -49,6 +49,14 @@ def main(arguments: list[str] | None = None) -> int:
         options.command(options)
     except TrustSegError as error:
         print(f"trustseg-train: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        # Whichever library writes, and wherever: a full disk is nobody's bug.
+        if not is_disk_full(error):
+            raise
+        place = error.filename or getattr(options, "output", None) or options.name
+        full = disk_full(place, "a file for it cannot be written")
+        print(f"trustseg-train: error: {full}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
         print(

@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from highdicom import AlgorithmIdentificationSequence, ContributingEquipment, VOILUTTransformation
+from highdicom import (
+    AlgorithmIdentificationSequence,
+    ContributingEquipment,
+    VOILUTFunctionValues,
+    VOILUTTransformation,
+)
 from highdicom.color import CIELabColor
 from highdicom.pm import DerivedPixelContrastValues, ImageFlavorValues, ParametricMap, RealWorldValueMapping
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
@@ -24,6 +29,7 @@ SEGMENTATION_NOTE = f"{INTENDED_USE.capitalize()}; automatic, not reviewed by a 
 MAP_NOTE = f"{INTENDED_USE.capitalize()}; probability that a voxel's label is wrong"
 RAW_MAP_NOTE = f"{INTENDED_USE.capitalize()}; raw, not calibrated: no probability"
 MANUFACTURER = "TrustSeg"
+_SIDES = ("R", "L", "B", "U")  # right, left, both, unpaired
 _LONGEST = 64  # characters of the DICOM type LO
 _LARGEST_NUMBER = 2**31 - 1  # of the DICOM type IS
 
@@ -56,7 +62,7 @@ def segmentation_object(
         content_label="SEGMENTATION",
         **series_of_result(sources[0], model, 1, "Segmentation", SEGMENTATION_NOTE),
     )
-    use_new_dimension_uid(segmentation)
+    _complete(segmentation)
     return segmentation
 
 
@@ -119,7 +125,10 @@ def parametric_map(
         real_world_value_mappings=[_identity_mapping(calibrated)],
         voi_lut_transformations=[
             VOILUTTransformation(
-                window_center=(shown.low + shown.high) / 2, window_width=shown.high - shown.low
+                window_center=(shown.low + shown.high) / 2,
+                window_width=shown.high - shown.low,
+                # The usual function, LINEAR, does not allow widths below 1 (PS3.3 C.11.2.1.2.1).
+                voi_lut_function=VOILUTFunctionValues.LINEAR_EXACT,
             )
         ],
         image_flavor=ImageFlavorValues.VOLUME,
@@ -133,7 +142,8 @@ def parametric_map(
             MAP_NOTE if calibrated else RAW_MAP_NOTE,
         ),
     )
-    use_new_dimension_uid(image)
+    _complete(image)
+    add_frame_anatomy(image, sources)
     sort_frames_along_normal(image)
     return image
 
@@ -152,6 +162,28 @@ def _identity_mapping(calibrated: bool) -> RealWorldValueMapping:
         intercept=0.0,
         quantity_definition=codes.DCM.Probability if calibrated else None,
     )
+
+
+def add_frame_anatomy(image: Dataset, sources: Sequence[Dataset]) -> None:
+    """Say of which part and side of the body all frames are, as far as the source does.
+
+    dcmqi, with which 3D Slicer reads maps, crashes without (PS3.3 C.7.6.16.2.8).
+
+    Parameters
+    ----------
+    image : Dataset
+        With shared functional groups; changed in place.
+    sources : sequence of Dataset
+        Headers of the source series; their side is taken if all have the same.
+    """
+    sides = {source.get("ImageLaterality") or source.get("Laterality") for source in sources}
+    side = sides.pop() if len(sides) == 1 else None
+    anatomy = Dataset()
+    # True of any image, as which organs lie beside the structures is not known.
+    anatomy.AnatomicRegionSequence = [CodedConcept("85756007", "SCT", "Tissue")]
+    # There is no value for "unknown". Tissue is not paired, so "unpaired" says nothing that may be false.
+    anatomy.FrameLaterality = side if side in _SIDES else "U"
+    image.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
 
 
 def sort_frames_along_normal(image: Dataset) -> None:
@@ -244,8 +276,9 @@ def series_of_result(
     }
 
 
-def use_new_dimension_uid(image: Dataset) -> None:
-    """Replace the identifier that highdicom creates under its own root."""
+def _complete(image: Dataset) -> None:
+    """Replace the identifier that highdicom creates under its own root, and add what it leaves out."""
+    image.ContentCreatorName = ""  # nobody's: required, but may be empty (PS3.3 10.9)
     uid = new_uid()
     image.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
     for index in image.DimensionIndexSequence:

@@ -1,7 +1,8 @@
 """The headers of the source series, one for each slice of the result.
 
 highdicom requires fields that files from a hospital sometimes lack, and equal values in all slices that they
-sometimes round differently: both are fixed here, in memory.
+sometimes round differently, and it copies what is not valid. All of that is fixed here, in memory. What says
+to whom and to what a result belongs is never fixed: where it is not valid, there is no result.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.config import RAISE
 from pydicom.dataset import Dataset
-from pydicom.valuerep import DSfloat
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+from pydicom.valuerep import DSfloat, validate_value
 
 from TrustSegLib.dicom_output.requirement import series_files
 from TrustSegLib.errors import ImageError
@@ -29,7 +33,18 @@ _MAY_BE_EMPTY = (
     "ReferringPhysicianName",
 )
 """Required by the standard, but may be empty (type 2); anonymized files often lack them."""
-_MUST_BE_THERE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_SHARED = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_IDENTIFIERS = (*_SHARED, "SOPClassUID", "SOPInstanceUID")
+_PATIENT = ("PatientID", "PatientName")
+_GEOMETRY = (
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+)
+"""Numbers, often of more characters than DICOM allows; highdicom writes them anew."""
+_EXPORT_AGAIN = "export the series again or leave out --dicom-seg"
 _SEXES = ("M", "F", "O", "")
 _SAME_AXES = 2e-3  # in cosines and mm: the image reader allows slices to differ by half of this
 _SAME_PLACE = 0.5  # of the smallest voxel edge
@@ -55,12 +70,15 @@ def slice_headers(series: Path, grid: Volume) -> list[Dataset]:
     OptionError
         The folder holds no DICOM series.
     ImageError
-        The series is not on the grid, or lacks an identifier that a result must refer to.
+        The series is not on the grid, or an identifier that a result must refer to is missing or not valid.
     """
     headers = [pydicom.dcmread(path, stop_before_pixels=True, force=True) for path in series_files(series)]
     headers = _in_order(series, headers, grid)
+    _check_identifiers(series, headers)
+    # highdicom copies patient, study and equipment from the first.
+    _check_patient(series, headers[0])
+    _leave_out_invalid(headers[0])
     for header in headers:
-        _check_identifiers(series, header)
         _complete(header)
         _use_axes_of(header, headers[0], slice_distance=grid.spacing[2])
     return headers
@@ -102,13 +120,55 @@ def _other_grid(series: Path) -> ImageError:
     )
 
 
-def _check_identifiers(series: Path, header: Dataset) -> None:
-    missing = [name for name in _MUST_BE_THERE if not header.get(name)]
-    if missing:
-        raise ImageError(
-            f"{series}: its DICOM files have no {missing[0]}, which a DICOM result must refer to; export the "
-            "series again or leave out --dicom-seg"
-        )
+def _check_identifiers(series: Path, headers: list[Dataset]) -> None:
+    """Check that results can refer to each slice, and belong to one study and one frame of reference."""
+    for name in _IDENTIFIERS:
+        values = [UID(str(header.get(name) or "")) for header in headers]
+        if not all(values):
+            raise _invalid(series, f"its DICOM files have no {name}, which a DICOM result must refer to")
+        if wrong := [value for value in values if not value.is_valid]:
+            raise _invalid(series, f"the {name} {wrong[0][:70]!a} of its DICOM files is not valid")
+        if name in _SHARED and len(set(values)) > 1:
+            raise _invalid(series, f"its DICOM files have different values of {name}")
+    if len({header.SOPInstanceUID for header in headers}) < len(headers):
+        raise _invalid(series, "several of its DICOM files have the same SOPInstanceUID")
+
+
+def _invalid(series: Path, wrong: str) -> ImageError:
+    return ImageError(f"{series}: {wrong}; {_EXPORT_AGAIN}")
+
+
+def _check_patient(series: Path, header: Dataset) -> None:
+    """Refuse a patient that a result cannot name as the series does."""
+    for name in _PATIENT:
+        if name in header and not _is_valid(header, header[name].tag):
+            raise _invalid(series, f"the {name} of its DICOM files is not valid")
+
+
+def _leave_out_invalid(header: Dataset) -> None:
+    """Remove the values that the standard does not allow, such as descriptions that are too long."""
+    kept = {pydicom.datadict.tag_for_keyword(name) for name in _GEOMETRY}
+    for tag in [tag for tag in _tags(header) if tag not in kept and not _is_valid(header, tag)]:
+        del header[tag]
+
+
+def _tags(header: Dataset) -> tuple[BaseTag, ...]:
+    return tuple(header.keys())  # an iteration over the header itself would convert its values
+
+
+def _is_valid(header: Dataset, tag: BaseTag) -> bool:
+    """Whether the values of an attribute, and of all inside it, are as PS3.5 6.2 says."""
+    try:
+        element = header[tag]
+        values = element.value if element.VM > 1 or element.VR == "SQ" else [element.value]
+        if element.VR == "SQ":
+            return all(_is_valid(item, inner) for item in values for inner in _tags(item))
+        for value in values:
+            text = getattr(value, "original_string", value)
+            validate_value(element.VR, str(text) if element.VR in ("PN", "DS", "IS") else text, RAISE)
+    except (ValueError, TypeError, OverflowError):  # of pydicom, for values that it cannot convert
+        return False
+    return True
 
 
 def _complete(header: Dataset) -> None:

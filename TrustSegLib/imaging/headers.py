@@ -60,6 +60,7 @@ _NRRD_BYTES = {
     "double": 8,
 }
 """Bytes of a number of each type and its synonyms; of any other, 1 at least."""
+_NRRD_ENCODINGS = ("raw", "gzip", "gz", "txt", "text", "ascii", "hex")
 NO_ORIGIN = "the file gives no origin: 0, 0, 0 mm was taken, so that its position in the patient is not known"
 _META_SYNONYMS = {
     "Rotation": "TransformMatrix",
@@ -265,6 +266,9 @@ def _check_nrrd_voxels(path: Path, fields: dict[str, str], start: int) -> None:
     if min(sizes) <= 0:
         raise image_error(path, "its header gives no voxels", COPY_AGAIN)
     name, encoding = fields.get("data file"), fields.get("encoding", "raw").lower()
+    if encoding not in _NRRD_ENCODINGS:
+        wrong = f"its voxels have the encoding {encoding[:20]!a}, which SimpleITK does not read"
+        raise image_error(path, wrong, "save it with the encoding gzip or raw, for example with pynrrd")
     if name is not None and (name.startswith("LIST") or "%" in name):
         return  # several files, which the reader finds; it checks that each is long enough
     data = path if name is None else path.parent / name

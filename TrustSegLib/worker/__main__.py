@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from TrustSegLib.worker.server.service import Channel, serve
+from TrustSegLib.worker.server.channel import Channel
+from TrustSegLib.worker.server.service import serve
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -43,10 +43,17 @@ def oblique_sample() -> tuple[Volume, Volume]:
 
 @pytest.fixture
 def sample(tmp_path, oblique_sample):
-    """Write the image as a series: `sample(reverse=True, PatientName=...)`; reverse turns the order."""
+    """Write the image as a series: `sample(reverse=True, PatientName=...)`; reverse turns the order.
 
-    def write(reverse: bool = False, folder: str = "series", **fields) -> Sample:
+    `direction` places it along other axes than the oblique ones.
+    """
+
+    def write(
+        reverse: bool = False, folder: str = "series", direction: tuple[float, ...] | None = None, **fields
+    ) -> Sample:
         image, labels = (_reversed(each) if reverse else each for each in oblique_sample)
+        if direction is not None:
+            image, labels = (replace(each, direction=direction) for each in (image, labels))
         path = tmp_path / folder
         path.mkdir()
         common = {

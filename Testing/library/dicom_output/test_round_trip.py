@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import SimpleITK as sitk
 from highdicom.pm.sop import pmread
 
 from TrustSegLib.dicom_output import write_dicom
+from TrustSegLib.imaging import Volume, read_volume
 
 LPS_TOLERANCE_MM = 1e-4  # positions are written with six decimals
 
@@ -168,3 +173,48 @@ def test_itk_reads_the_frames_of_the_segmentation(written):
     whole = slice(expected.size // 8 * 8)
     np.testing.assert_array_equal(frames.ravel()[whole] > 0, expected.ravel()[whole] > 0)
     assert frames.shape == expected.shape
+
+
+ORIENTATIONS = {
+    "oblique": None,  # the sample's
+    "axial": (1, 0, 0, 0, 1, 0, 0, 0, 1),
+    "sagittal": (0, 0, 1, 1, 0, 0, 0, -1, 0),
+    "coronal": (1, 0, 0, 0, 0, 1, 0, -1, 0),
+}
+
+
+def dcmqi(program: str, path: Path, folder: Path) -> list[Volume]:
+    """Convert a DICOM file with a program of dcmqi, with which 3D Slicer reads it; the images in order."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = shutil.which(program, path=places)
+    if command is None:
+        pytest.skip(f"needs {program} of dcmqi, of which there is no package for this system")
+    folder.mkdir()
+    options = ["--inputDICOM", path, "--outputDirectory", folder, "-t", "nrrd", "--prefix", "read"]
+    done = subprocess.run([command, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("W:", "E:"))]
+    return [read_volume(image) for image in sorted(folder.glob("*.nrrd"))]
+
+
+def check_grid(volume: Volume, grid: Volume) -> None:
+    assert volume.shape == grid.shape
+    np.testing.assert_allclose(volume.index_to_lps, grid.index_to_lps, atol=LPS_TOLERANCE_MM)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_dcmqi_reads_the_same_map_and_mask_on_the_same_grid(
+    orientation, sample, result_of, description, tmp_path
+):
+    source = sample(direction=ORIENTATIONS[orientation])
+    result = result_of(source)
+    segmentation, uncertainty = write_dicom(result, description, source.folder, tmp_path)
+    (error,) = dcmqi("paramap2itkimage", uncertainty, tmp_path / "map")
+    check_grid(error, result.labels)
+    np.testing.assert_array_equal(error.array, result.maps["error_probability"].array)
+    # One image for each segment, as neighbors overlap where they touch.
+    masks = dcmqi("segimage2itkimage", segmentation, tmp_path / "mask")
+    for label, mask in enumerate(masks, start=1):
+        check_grid(mask, result.labels)
+        np.testing.assert_array_equal(mask.array > 0, result.labels.array == label)
+    assert len(masks) == 2

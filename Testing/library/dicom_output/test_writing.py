@@ -88,22 +88,6 @@ def test_slices_with_differently_rounded_axes_are_accepted(sample, result_of, de
     assert len(write_dicom(result_of(source), description, source.folder, out)) == 2
 
 
-@pytest.mark.parametrize("name", ["FrameOfReferenceUID", "StudyInstanceUID"])
-def test_series_without_an_identifier_is_refused(sample, result_of, description, out, name):
-    source = sample(**{name: None})
-    with refused(ImageError, "series", name, "; "):
-        write_dicom(result_of(source), description, source.folder, out)
-    assert list(out.iterdir()) == []
-
-
-def test_header_that_highdicom_refuses_is_an_image_error(sample, result_of, description, out):
-    with pytest.warns(UserWarning, match="DA"):
-        source = sample(PatientBirthDate="yesterday")
-    with refused(ImageError, "series", "leave out --dicom-seg"):
-        write_dicom(result_of(source), description, source.folder, out)
-    assert list(out.iterdir()) == []
-
-
 def test_label_that_the_model_lacks_is_refused(sample, result_of, description, out):
     source = sample()
     result = result_of(source)

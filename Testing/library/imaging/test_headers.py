@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import zlib
 
@@ -9,6 +10,8 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
+from TrustSegLib.imaging import read_volume
 
 # What is there, and of which type
 
@@ -105,6 +108,23 @@ def test_nrrd_with_a_wrong_crc_is_refused(nrrd, numbers, refused):
     voxels = bytearray(gzip.compress(numbers.normal(size=120).astype("<f4").tobytes(), compresslevel=0))
     voxels[200] ^= 0xFF
     refused(nrrd(voxels=bytes(voxels), encoding="gzip"), "damaged")
+
+
+def test_nrrd_of_an_encoding_that_is_not_read_is_refused_by_its_name(nrrd, numbers, refused):
+    voxels = bz2.compress(numbers.normal(size=120).astype("<f4").tobytes())
+    refused(nrrd(voxels=voxels, encoding="bzip2"), "'bzip2'", "save it with the encoding gzip or raw")
+
+
+@pytest.mark.parametrize("encoding", ["text", "hex", "GZIP"])
+def test_nrrd_of_other_encodings_is_read(nrrd, numbers, encoding):
+    values = numbers.normal(size=120).astype("<f4")
+    encoded = {
+        "text": " ".join(map(repr, map(float, values))).encode(),
+        "hex": values.tobytes().hex().encode(),
+        "GZIP": gzip.compress(values.tobytes()),
+    }
+    volume = read_volume(nrrd(voxels=encoded[encoding], encoding=encoding))
+    np.testing.assert_array_equal(volume.array.ravel(), values)
 
 
 def test_metaimage_with_a_wrong_checksum_is_refused(meta, numbers, refused):

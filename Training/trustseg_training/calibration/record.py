@@ -14,7 +14,7 @@ from trustseg_training.evaluation.temperature_scaling import FILES
 from trustseg_training.formatting import MISSING, decimal
 from trustseg_training.metrics.neighborhood import MARGIN
 from TrustSegLib.contract import DEFAULT_MAP
-from TrustSegLib.errors import OutputError
+from TrustSegLib.errors import output_error
 
 from .figures import POOL
 from .fitting import Fitted
@@ -40,7 +40,7 @@ def write_into_run(run: Path, checkpoint: str, fitted: Fitted) -> None:
         partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+        raise output_error(path, error, "check the folder") from error
 
 
 def lines(fitted: Fitted) -> Iterator[str]:

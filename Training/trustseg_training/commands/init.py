@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     from trustseg_training.config.template import to_text
     from trustseg_training.config.yaml_file import settings_of_preset
     from trustseg_training.dataset.fingerprint import measure
-    from TrustSegLib.errors import OptionError, OutputError
+    from TrustSegLib.errors import OptionError, output_error
 
     output: Path = options.output
     if os.path.lexists(output):
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(to_text(plan, fingerprint, options.preset), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{output}: cannot be written ({error.strerror}); choose another place") from error
+        raise output_error(output, error, "choose another place") from error
     for warning in plan.warnings:
         print(f"warning: {warning}")
     print(f"{output}: look through it, then run trustseg-train fit --config {output} -o RUN")

@@ -1,7 +1,7 @@
 """Patients as a network sees them: who trains, on which grid and in which patches."""
 
 from .augmented_families import touched_families
-from .cache import cache_at_hand, disk_is_full
+from .cache import cache_at_hand
 from .leakage import TRAINING_RECORD, check_leakage, patients_known_to, trained_patients, training_record
 from .patients import PatientData
 from .preprocessing import Sample
@@ -15,7 +15,6 @@ __all__ = [
     "assign",
     "cache_at_hand",
     "check_leakage",
-    "disk_is_full",
     "patients_known_to",
     "touched_families",
     "trained_patients",

@@ -13,7 +13,6 @@ the hashes in ``KEY.json`` is made again.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -30,7 +29,7 @@ from trustseg_training.config import FitConfiguration
 from trustseg_training.dataset import Case, Findings
 from TrustSegLib import __version__
 from TrustSegLib.bundle.hashing import sha256_of
-from TrustSegLib.errors import OutputError
+from TrustSegLib.errors import OutputError, is_disk_full
 
 from .preprocessing import Sample
 
@@ -132,7 +131,7 @@ class ImageCache:
             temporary.unlink(missing_ok=True)
 
     def _not_written(self, error: OSError) -> OutputError:
-        full = disk_is_full(error)
+        full = is_disk_full(error)
         reason = "the disk is full; make room" if full else f"cannot be written ({error.strerror}); check it"
         return OutputError(f"{self.folder}: {reason}, or choose another folder for the cache")
 
@@ -141,11 +140,6 @@ def cache_at_hand(configuration: FitConfiguration) -> FitConfiguration:
     """The configuration without a cache whose folder is gone, as on another computer after training."""
     lost = configuration.cache is not None and not Path(configuration.cache).is_dir()
     return replace(configuration, cache=None) if lost else configuration
-
-
-def disk_is_full(error: OSError) -> bool:
-    """Whether the disk is full or a quota is used up (Windows has none)."""
-    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
 
 
 def mapped_array(path: Path) -> np.memmap:

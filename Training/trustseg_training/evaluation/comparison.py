@@ -19,7 +19,7 @@ from trustseg_training.metrics.statistics import (
     holm,
     paired_difference,
 )
-from TrustSegLib.errors import OptionError, OutputError
+from TrustSegLib.errors import OptionError, output_error
 
 from .evaluated_model import check_distinct_names
 from .evaluation import MEASURES, TABLE
@@ -115,7 +115,7 @@ def compare(paths: list[Path], output: Path, seed: int = 0) -> list[Line]:
         _write_csv(lines, output / "comparison.csv")
         (output / "comparison.md").write_text(markdown(lines, seed), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{output}: cannot be written ({error.strerror}); choose another folder") from error
+        raise output_error(output, error, "choose another folder") from error
     return lines
 
 

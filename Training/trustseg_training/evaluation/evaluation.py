@@ -19,7 +19,7 @@ from tqdm import tqdm
 from trustseg_training.dataset import Case, DatasetError, region_masks, remap
 from trustseg_training.metrics import Agreement, Overlap, agreement, union_and_cut
 from trustseg_training.training import BEST
-from TrustSegLib.errors import ImageError, OptionError, OutputError
+from TrustSegLib.errors import ImageError, OptionError, output_error
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentOptions, segment
 from TrustSegLib.report.files import write_atomically
@@ -194,7 +194,7 @@ def _write(folder: Path, rows: list[Row], content: dict[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+        raise output_error(folder, error, "choose another folder") from error
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, ["model", "case", "patient", "structure", *MEASURES])
     writer.writeheader()

@@ -20,7 +20,7 @@ from trustseg_training.metrics.calibration_error import BINS
 from trustseg_training.metrics.neighborhood import MARGIN
 from trustseg_training.training import BEST
 from TrustSegLib.bundle.hashing import sha256_of
-from TrustSegLib.errors import OptionError, OutputError
+from TrustSegLib.errors import OptionError, output_error
 from TrustSegLib.inference.device import choose_device
 
 from .cases import choose_cases
@@ -158,7 +158,7 @@ def _write(
     try:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+        raise output_error(path, error, "check the folder") from error
 
 
 def _figures(masks: BiasFigures, structures: Sequence[str]) -> dict[str, dict[str, float | None]]:

@@ -17,7 +17,7 @@ from trustseg_training.corruptions import CLEAN
 from trustseg_training.evaluation import choose_cases, load_evaluated_model
 from trustseg_training.training import BEST
 from TrustSegLib.contract import MOMENTS_SCHEMA
-from TrustSegLib.errors import OptionError, OutputError
+from TrustSegLib.errors import OptionError, output_error
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.networks import PROPAGATIONS
 
@@ -171,7 +171,7 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another") from error
+        raise output_error(folder, error, "choose another", "cannot be made") from error
     return folder
 
 

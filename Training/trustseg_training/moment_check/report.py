@@ -18,7 +18,7 @@ from torch import nn
 
 from trustseg_training.formatting import markdown_table
 from TrustSegLib.contract import MOMENTS_FILE
-from TrustSegLib.errors import OutputError
+from TrustSegLib.errors import output_error
 
 from .analytic import in_mode, propagate
 from .crops import Crops
@@ -44,9 +44,7 @@ def write_tables(numbers: Mapping[str, Any], folder: Path) -> None:
             writer.writerow(_COLUMNS)
             writer.writerows(_rows(numbers))
     except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror}); make room, then repeat it"
-        ) from error
+        raise output_error(folder, error, "check the folder, then repeat it") from error
 
 
 def markdown(numbers: Mapping[str, Any]) -> str:
@@ -253,9 +251,7 @@ def draw_check(
     try:
         figure.savefig(path, dpi=120)
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); make room, then repeat it"
-        ) from error
+        raise output_error(path, error, "check the folder, then repeat it") from error
 
 
 def _scatter(axes: Axes, network: nn.Module, truth: Truth, crops: Crops, modes: tuple[str, ...]) -> None:

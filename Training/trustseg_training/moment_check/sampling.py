@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from TrustSegLib.errors import OptionError, OutputError
+from TrustSegLib.errors import OptionError
 from TrustSegLib.layers import GroupNorm, RandomKernels
 from TrustSegLib.moments import Gaussian, LogitMoments, carry
 from TrustSegLib.networks import build
+from TrustSegLib.report.files import write_atomically
 
 #: Images that pass at a time: more do not fit into a processor's cache.
 BATCH = 2
@@ -124,13 +125,7 @@ class Truth:
             for half, sums in enumerate(halves)
             for part in _PARTS
         }
-        temporary = path.with_name(f".{path.name}.new")
-        try:
-            save_file(tensors, temporary, {"drawn": str(self.drawn), "key": key})
-            temporary.replace(path)
-        except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
-            raise OutputError(f"{path}: cannot be written ({error}); make room, then repeat it") from error
+        write_atomically(path, save(tensors, {"drawn": str(self.drawn), "key": key}))
 
     def load(self, path: Path, key: str) -> None:
         """Continue from what `save` wrote.

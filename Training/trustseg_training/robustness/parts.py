@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from trustseg_training.dataset import Case
 from trustseg_training.evaluation import EvaluatedModel, inference_settings
-from TrustSegLib.errors import OutputError
+from TrustSegLib.errors import OutputError, output_error
 from TrustSegLib.report.files import write_atomically
 
 from .suite import Protocol
@@ -123,6 +123,5 @@ def write(part: Part, records: Iterable[dict[str, Any]], output: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = f"cannot be written ({error.strerror})"
-        raise OutputError(f"{path}: {reason}; check folder and free space") from error
+        raise output_error(path, error, "check folder and free space") from error
     write_atomically(path, f"{text}\n".encode())

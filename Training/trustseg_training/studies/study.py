@@ -28,7 +28,7 @@ from trustseg_training.evaluation.evaluation import SUMMARY
 from trustseg_training.evaluation.evaluation import TABLE as CASES
 from trustseg_training.formatting import markdown_table
 from trustseg_training.training import CHECKPOINTS
-from TrustSegLib.errors import OptionError, OutputError
+from TrustSegLib.errors import OptionError, output_error
 
 from .definition import Study, load_study
 from .training import train
@@ -158,7 +158,7 @@ def _remove(file: Path) -> None:
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{file}: cannot be removed ({error.strerror}); remove it yourself") from error
+        raise output_error(file, error, "remove it yourself", "cannot be removed") from error
 
 
 def _volumes(cases: Sequence[Case], evaluated: EvaluatedModel) -> list:
@@ -171,7 +171,7 @@ def _write(output: Path, study: Study, table: str, measured: dict[str, Cost]) ->
         (output / COSTS).write_text(text + "\n", encoding="utf-8")
         (output / TABLE).write_text(table, encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{output}: cannot be written ({error.strerror}); choose another folder") from error
+        raise output_error(output, error, "choose another folder") from error
 
 
 #: Measures of the table, with their heads; all others are in the comparison.

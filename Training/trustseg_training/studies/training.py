@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from trustseg_training.config import FitConfiguration, is_run
 from trustseg_training.config.yaml_file import to_yaml
-from TrustSegLib.errors import OptionError, OutputError
+from TrustSegLib.errors import OptionError, output_error
 
 LOG = "fit.log"
 
@@ -101,7 +101,7 @@ def _start(
                 env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **os.environ},
             )
     except OSError as error:
-        raise OutputError(f"{runs}: cannot be written ({error.strerror}); choose another folder") from error
+        raise output_error(runs, error, "choose another folder") from error
 
 
 def _text(configuration: FitConfiguration) -> str:

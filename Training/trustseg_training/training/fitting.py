@@ -16,8 +16,8 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 from trustseg_training.config import FILE, FitConfiguration, is_run
 from trustseg_training.config.settings import concerns
-from trustseg_training.data import PatientData, disk_is_full
-from TrustSegLib.errors import OptionError, OutputError
+from trustseg_training.data import PatientData
+from TrustSegLib.errors import OptionError, OutputError, is_disk_full, output_error
 
 from .callbacks import LAST, callbacks
 from .checkpoints import ending_of, start, with_absolute_paths
@@ -101,7 +101,7 @@ def fit(
 
 def _what_stopped(error: OSError) -> str:
     """What went wrong on the computer in the middle of a run, and what to do, in one line."""
-    if disk_is_full(error):
+    if is_disk_full(error):
         return "the disk is full; make room"
     reason = " ".join((error.strerror or str(error) or type(error).__name__).split())
     place = "" if error.filename is None else f" at {error.filename}"
@@ -152,7 +152,7 @@ def _prepare_folder(configuration: FitConfiguration, data: PatientData, run: Pat
         configuration.save(run)
         data.save_split(run)
     except OSError as error:
-        raise OutputError(f"{run}: cannot be written ({error.strerror}); choose another folder") from error
+        raise output_error(run, error, "choose another folder") from error
 
 
 def _trainer(configuration: FitConfiguration, run: Path, accelerator: str) -> lightning.Trainer:

@@ -25,7 +25,7 @@ from TrustSegLib.worker.protocol import CaseOutcome
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import SegmentOptions
-    from TrustSegLib.worker.server.handlers import LoadedModel
+    from TrustSegLib.worker.server.loaded_model import LoadedModel
     from TrustSegLib.worker.server.segmentation import SegmentJob
 
 

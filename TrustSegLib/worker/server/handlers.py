@@ -1,18 +1,15 @@
-"""Handlers of the worker's requests, and the model that stays loaded between them. Imports PyTorch."""
+"""Handlers of the worker's requests, and the devices that it offers. Imports PyTorch."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
-from TrustSegLib.bundle import Bundle, ModelDescription, find_bundle, load_bundle
 from TrustSegLib.inference import Cancelled as InferenceCancelled
 from TrustSegLib.inference import SegmentationResult, SegmentOptions, choose_device
 from TrustSegLib.report import report_json
@@ -26,14 +23,14 @@ from TrustSegLib.worker.server.batch import (
     segment_file,
     write_tables,
 )
+from TrustSegLib.worker.server.loaded_model import LoadedModel, WarmModel
 from TrustSegLib.worker.server.memory import OutOfMemory
 from TrustSegLib.worker.server.segmentation import SegmentJob, protocol_errors
 
 if TYPE_CHECKING:
     from TrustSegLib.worker.folder import PrivateFolder
-    from TrustSegLib.worker.server.service import Channel
+    from TrustSegLib.worker.server.channel import Channel
 
-Fingerprint = tuple[tuple[str, int, int], ...]
 MB = 1_000_000
 
 
@@ -176,87 +173,6 @@ class JobHandlers:
 def _values(message: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """Message with a result that has no arrays."""
     return {"type": "finished", "id": message["id"], "answer": values}
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model with its network in memory; what `inference.segment` needs of a bundle."""
-
-    description: ModelDescription
-    sha256: str
-    loaded_network: nn.Module
-    loaded_calibration: Mapping[str, Any] | None = None
-
-    def network(self) -> nn.Module:
-        """Return the network, the same object each time; it stays on the device it was last brought to."""
-        return self.loaded_network
-
-    def calibration(self) -> Mapping[str, Any] | None:
-        """Return the content of `calibration.json`, None if the model is not calibrated."""
-        return self.loaded_calibration
-
-    @property
-    def title(self) -> str:
-        """Name and version, for messages."""
-        return f"model {self.description.name} {self.description.version}"
-
-    @property
-    def size_divisors(self) -> tuple[int, int, int]:
-        """What a patch's size along x, y, z must be multiples of; a 2D network sees single planes."""
-        divisor = self.loaded_network.size_divisor
-        return (divisor, divisor, 1 if self.description.network.get("dimensions", 3) == 2 else divisor)
-
-    def with_patch(self, patch_size: tuple[int, int, int]) -> LoadedModel:
-        """Return the same network with patches of another size, voxels along x, y, z."""
-        if patch_size == self.description.input.patch_size:
-            return self
-        changed = dataclasses.replace(self.description.input, patch_size=patch_size)
-        return dataclasses.replace(self, description=dataclasses.replace(self.description, input=changed))
-
-
-class WarmModel:
-    """Keeps the last model that was requested, as long as its files are unchanged."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._fingerprint: Fingerprint = ()
-        self._model: LoadedModel | None = None
-
-    def get(self, name_or_path: str) -> tuple[LoadedModel, bool]:
-        """Return a model, and whether it had to be loaded.
-
-        Raises
-        ------
-        BundleError
-            When there is none, or it is damaged.
-        """
-        path = find_bundle(name_or_path).absolute()
-        fingerprint = _fingerprint(path)
-        if fingerprint and (path, fingerprint) == (self._path, self._fingerprint):
-            return self._model, False
-        model, fresh = self._load(load_bundle(path))
-        self._path, self._fingerprint, self._model = path, fingerprint, model
-        return model, fresh
-
-    def _load(self, bundle: Bundle) -> tuple[LoadedModel, bool]:
-        """Load a network, unless it is the one in memory: the same files elsewhere, by their SHA-256."""
-        if self._model is not None and bundle.sha256 == self._model.sha256:
-            return self._model, False
-        self._model = None  # two large networks need not fit into memory together
-        return LoadedModel(bundle.description, bundle.sha256, bundle.network(), bundle.calibration()), True
-
-
-def _fingerprint(path: Path) -> Fingerprint:
-    """Name, size and time of change of every file of a bundle; empty when they cannot be read.
-
-    Hashing the files for every request would cost as much as a pass over a small image.
-    """
-    try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        stats = [(file.name, file.lstat()) for file in files]
-    except OSError:
-        return ()  # `load_bundle` reports what is wrong
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 def list_devices() -> list[Device]:

@@ -25,8 +25,8 @@ from TrustSegLib.worker.server.memory import Rung, rungs, segment_within_memory
 if TYPE_CHECKING:
     from TrustSegLib.inference import Progress
     from TrustSegLib.worker.folder import PrivateFolder
-    from TrustSegLib.worker.server.handlers import LoadedModel
-    from TrustSegLib.worker.server.service import Channel
+    from TrustSegLib.worker.server.channel import Channel
+    from TrustSegLib.worker.server.loaded_model import LoadedModel
 
 
 SEED = 0

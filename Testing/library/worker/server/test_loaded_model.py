@@ -11,8 +11,8 @@ from source_tree import ROOT
 
 from TrustSegLib.bundle import load_bundle
 from TrustSegLib.errors import BundleError
-from TrustSegLib.worker.server import handlers
-from TrustSegLib.worker.server.handlers import WarmModel
+from TrustSegLib.worker.server import loaded_model
+from TrustSegLib.worker.server.loaded_model import WarmModel
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Paths that were read and verified."""
     paths = []
-    monkeypatch.setattr(handlers, "load_bundle", lambda path: paths.append(path) or load_bundle(path))
+    monkeypatch.setattr(loaded_model, "load_bundle", lambda path: paths.append(path) or load_bundle(path))
     return paths
 
 
