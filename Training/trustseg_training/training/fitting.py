@@ -175,6 +175,7 @@ def _trainer(
         gradient_clip_val=configuration.gradient_clip,
         callbacks=callbacks(configuration, run, watcher),
         enable_progress_bar=watcher is None,
+        enable_model_summary=watcher is None,
         # A numbered folder per start: into one folder, Lightning would delete the log of the stopped run.
         logger=[CSVLogger(run, "csv"), TensorBoardLogger(run, "tensorboard", version="")],
         log_every_n_steps=10,

@@ -19,11 +19,14 @@ from .lightning_module import Segmentation
 #: Steps before those that are timed: the first ones choose algorithms and fill caches.
 WARM_UP = 2
 
-#: Timed steps: at least so many, then until so many seconds have passed; one alone if it takes longer.
-LEAST, SECONDS, MOST_SECONDS = 4, 6.0, 40.0
+#: Timed steps, unless they take `PATIENCE` times the time that is allowed: then one is enough.
+LEAST, PATIENCE = 4, 6
 
 #: Validation images that are timed; the first one warms up if there are several.
 IMAGES = 4
+
+#: Epochs that are never reached.
+_MANY = 10**6
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Times:
     image: float
 
 
-def measure(configuration: FitConfiguration, data: PatientData, accelerator: str = "auto") -> Times:
+def measure(
+    configuration: FitConfiguration, data: PatientData, accelerator: str = "auto", seconds: float = 6.0
+) -> Times:
     """Train for a few steps and validate a few images, without a trace on the disk.
 
     Parameters
@@ -45,6 +50,8 @@ def measure(configuration: FitConfiguration, data: PatientData, accelerator: str
         Set up; its images need the preparation of ``configuration``.
     accelerator : str
         Lightning's.
+    seconds : float
+        For the steps.
 
     Returns
     -------
@@ -55,9 +62,9 @@ def measure(configuration: FitConfiguration, data: PatientData, accelerator: str
     own.cases, own.samples = data.cases, data.samples
     images = DataLoader(own.samples["val"][:IMAGES], batch_size=None)
     lightning.seed_everything(configuration.seed, workers=True, verbose=False)
-    module, clock = Segmentation(configuration, len(own.samples["train"])), _Clock()
+    module, clock = Segmentation(configuration, len(own.samples["train"])), _Clock(seconds)
     with lightning_quiet():
-        _trainer(configuration, accelerator, clock).fit(module, train_dataloaders=own.train_dataloader())
+        _trainer(configuration, accelerator, clock).fit(module, own.train_dataloader(), images)
         _trainer(configuration, accelerator, clock).validate(module, images, verbose=False)
     return Times(median(clock.steps), mean(clock.images[1:] or clock.images))
 
@@ -66,7 +73,9 @@ def _trainer(configuration: FitConfiguration, accelerator: str, clock: Callback)
     return lightning.Trainer(
         accelerator=accelerator,
         devices=1,
-        max_epochs=-1,
+        max_epochs=_MANY,
+        check_val_every_n_epoch=_MANY,
+        num_sanity_val_steps=0,
         precision=configuration.precision,
         gradient_clip_val=configuration.gradient_clip,
         callbacks=[clock],
@@ -81,7 +90,8 @@ def _trainer(configuration: FitConfiguration, accelerator: str, clock: Callback)
 class _Clock(Callback):
     """Times whole steps, from the end of one to the end of the next: patches are drawn in between."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.steps: list[float] = []
         self.images: list[float] = []
         self._count, self._began, self._last = 0, 0.0, 0.0
@@ -91,8 +101,8 @@ class _Clock(Callback):
         now, self._count = time.perf_counter(), self._count + 1
         if self._count > WARM_UP:
             self.steps.append(now - self._last)
-            enough = len(self.steps) >= LEAST and now - self._began > SECONDS
-            trainer.should_stop = enough or now - self._began > MOST_SECONDS
+            allowed = self.seconds * (1 if len(self.steps) >= LEAST else PATIENCE)
+            trainer.should_stop = now - self._began > allowed
         else:
             self._began = now
         self._last = now
