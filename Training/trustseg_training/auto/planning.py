@@ -36,9 +36,9 @@ TWIN, VDP = "twin", "vdp"
 #: Folder for prepared images that are larger than the memory, in the work folder.
 CACHE = "cache"
 
-#: Fewer steps of the twin make a rough model: a smaller patch, whose steps are faster, is tried first.
+#: Fewer steps of the twin make a rough model: smaller batches and patches, whose steps are faster, are tried.
 _ENOUGH_STEPS = 600
-_TRIES = 3
+_SMALL_BATCH, _TRIES = 2, 2
 
 #: With fewer steps, learning the shapes comes before learning them in noise.
 _STEPS_FOR_NOISE = 1500
@@ -151,20 +151,20 @@ def _fit_to_computer(
 
 
 def _smaller_and_smaller(request: Request, fingerprint: Fingerprint, gib: float) -> Iterator[Plan]:
-    """Plans whose step takes at most half of the memory of the one before, and so less time."""
+    """Plans whose step does less and less: two patches instead of four, then smaller ones."""
     preset = {**settings_of_preset(PRESET), "objective": "auto", "augmentation": "noise"}
     place = place_of(request.data, request.work / f"{VDP}.yaml")
     plan = choose(place, fingerprint, preset, gib)
     yield plan
-    for _ in range(_TRIES):
+    preset["batch_size"] = min(plan.configuration.batch_size, _SMALL_BATCH)
+    for part in (1.0, *_TRIES * (0.5,)):
         try:
-            smaller = choose(place, fingerprint, preset, plan.step_bytes / 2**30 / 2)
+            smaller = choose(place, fingerprint, preset, part * plan.step_bytes / 2**30)
         except OptionError:  # no patch is small enough
             return
-        if smaller.configuration == plan.configuration:
-            return
-        plan = smaller
-        yield plan
+        if smaller.configuration != plan.configuration:
+            plan = replace(smaller, reasons=smaller.reasons | {"batch_size": "For steps that are faster."})
+            yield plan
 
 
 def _memory_gib(accelerator: str) -> float:
