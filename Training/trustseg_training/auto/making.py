@@ -12,7 +12,8 @@ from TrustSegLib.bundle import load_bundle
 from TrustSegLib.errors import OptionError, output_error
 
 from . import steps
-from .planning import TWIN, VDP, make_plan
+from .fitted_plan import TWIN, VDP
+from .planning import make_plan
 from .record import DETAILS, EVALUATION, Record, Request
 from .schedule import STEPS
 from .steps import Say

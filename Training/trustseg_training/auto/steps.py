@@ -17,7 +17,7 @@ from trustseg_training.training import LAST, fit
 from trustseg_training.training.checkpoints import ending_of, with_absolute_paths
 from TrustSegLib.errors import OptionError, OutputError
 
-from .planning import TWIN, VDP
+from .fitted_plan import TWIN, VDP
 from .record import DETAILS, EVALUATION, Record, Request
 
 #: The last epoch: the one that is best on clean images can be too early for learned variances.

@@ -19,7 +19,7 @@ from .lightning_module import Segmentation
 #: Steps before those that are timed: the first ones choose algorithms and fill caches.
 WARM_UP = 2
 
-#: Timed steps, unless they take `PATIENCE` times the time that is allowed: then one is enough.
+#: Timed steps, unless all take `PATIENCE` times the time that is allowed: then one is enough, even the first.
 LEAST, PATIENCE = 4, 6
 
 #: Validation images that are timed; the first one warms up if there are several.
@@ -96,15 +96,18 @@ class _Clock(Callback):
         self.images: list[float] = []
         self._count, self._began, self._last = 0, 0.0, 0.0
 
+    def on_train_start(self, *arguments: object) -> None:
+        """The first step begins."""
+        self._began = self._last = time.perf_counter()
+
     def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: object) -> None:
         """Stop when enough is known."""
         now, self._count = time.perf_counter(), self._count + 1
-        if self._count > WARM_UP:
+        impatient = now - self._began > PATIENCE * self.seconds
+        if self._count > WARM_UP or impatient:
             self.steps.append(now - self._last)
-            allowed = self.seconds * (1 if len(self.steps) >= LEAST else PATIENCE)
-            trainer.should_stop = now - self._began > allowed
-        else:
-            self._began = now
+        enough = len(self.steps) >= LEAST and now - self._began > self.seconds
+        trainer.should_stop = enough or impatient
         self._last = now
 
     def on_validation_batch_start(self, *arguments: object) -> None:
