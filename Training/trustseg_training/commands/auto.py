@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.description = (
         "Make a model of a data set in one go. Repeat the same command to go on after whatever stopped it. "
-        "Settings, runs and figures are in OUTPUT-work, beside the model."
+        "Settings, runs and figures are in MODEL-work, beside the model."
     )
     add = parser.add_argument
     add("data", type=Path, help="folder or CSV file with images and labels; see `init --help`")
