@@ -26,7 +26,7 @@ COMMANDS = (
     (
         "trustseg_training",
         (
-            *("", "init", "fit", "calibrate", "evaluate", "compare", "export"),
+            *("", "auto", "init", "fit", "calibrate", "evaluate", "compare", "export"),
             *("study", "verify", "results", "moments"),
         ),
     ),

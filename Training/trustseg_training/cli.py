@@ -7,10 +7,11 @@ import sys
 
 from TrustSegLib.errors import TrustSegError, disk_full, is_disk_full
 
-from .commands import calibrate, compare, evaluate, export, fit, init, moments, results, study, verify
+from .commands import auto, calibrate, compare, evaluate, export, fit, init, moments, results, study, verify
 
 # In the order in which a person uses them.
 COMMANDS = {
+    "auto": auto,
     "init": init,
     "fit": fit,
     "calibrate": calibrate,
@@ -26,7 +27,7 @@ COMMANDS = {
 # How a stopped command is continued; the other commands cannot be.
 CONTINUATION = {
     "fit": "repeat the command with --resume to continue, without it if there is no run folder yet",
-    **dict.fromkeys(("study", "verify", "moments"), "repeat the command to continue"),
+    **dict.fromkeys(("auto", "study", "verify", "moments"), "repeat the command to continue"),
 }
 NO_CONTINUATION = "the command starts over; choose a new output if something is written already"
 

@@ -14,6 +14,7 @@ from trustseg_training.training import lightning_module
 STARTS_OVER = "stopped; the command starts over; choose a new output"
 CONTINUES = "stopped; repeat the command to continue\n"
 COMMANDS = {
+    "auto": (["d", "-o", "o"], CONTINUES),
     "fit": (["-o", "o"], "stopped; repeat the command with --resume to continue, without it if"),
     "study": (["st.yaml", "--data", "d", "-o", "o"], CONTINUES),
     "verify": (["run", "--data", "d", "-o", "o"], CONTINUES),

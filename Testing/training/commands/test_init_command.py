@@ -41,7 +41,7 @@ def test_file_describes_the_data(dataset, tmp_path):
     text = (tmp_path / "c.yaml").read_text()
     assert "# Images: 6 of 6 patients; split of the data: train 4, val 2" in text
     assert "# Size in voxels, lowest/median/highest: 18/18/18 | 16/16/16 | 14/14/14 (x | y | z)" in text
-    assert "1 structure 1: in 6 images" in text
+    assert "1 Structure 1: in 6 images" in text
     assert "# Memory of a training step, estimated: " in text
     assert max(map(len, text.splitlines())) <= 200
 

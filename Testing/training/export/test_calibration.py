@@ -53,8 +53,8 @@ def test_scales_that_were_fitted_outside_of_the_folds_are_reported():
     options = {"temperature": 2.0, "class_bias": [-0.31, 0.02]}
     biased = calibration_section(content, figures, options, {**fit, "masks": {"Left": sizes}})
     assert (
-        "(clean, gaussian-2dB): logits divided by the temperature 2, logits of the structures moved by -0.310, +0.020 before"
-        in biased
+        "(clean, gaussian-2dB): logits divided by the temperature 2, logits of the structures moved by "
+        "-0.310, +0.020 before" in biased
     )
     assert "| Left | +5.8 % | \N{MINUS SIGN}0.1 % | 0.895 | 0.895 |" in biased
     only = calibration_section(content, figures, {"temperature": 2.0})

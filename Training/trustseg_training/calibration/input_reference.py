@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from trustseg_training.dataset import Case, DatasetError, remap
 from trustseg_training.evaluation import EvaluatedModel, choose_cases, inspector_of
+from trustseg_training.progress import counted
 from TrustSegLib.bundle import ModelDescription
 from TrustSegLib.contract import CALIBRATION_SCHEMA
 from TrustSegLib.errors import ImageError
@@ -68,7 +68,7 @@ def reference_cases(
     modality = modality or modality_of(description)
     inspector = inspector_of(evaluated)
     found = []
-    for case in tqdm(cases, desc="measuring images", unit="image", disable=None):
+    for case in counted(cases, "measuring images"):
         volumes = inspector.read(case)
         if volumes is not None:
             image, label = volumes

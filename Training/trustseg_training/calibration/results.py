@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from trustseg_training.corruptions import CLEAN, Corruption, corrupt
 from trustseg_training.dataset import Case, DatasetError, remap
@@ -19,6 +18,7 @@ from trustseg_training.evaluation import EvaluatedModel, LoadedModel, choose_cas
 from trustseg_training.evaluation.processes import in_processes
 from trustseg_training.metrics import dice
 from trustseg_training.metrics.neighborhood import near_structures
+from trustseg_training.progress import counted
 from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import Volume
@@ -100,10 +100,9 @@ def collect_results(
     chosen = choose_cases(evaluated, data, "val")[:cases]
     work = partial(_case_results, corruptions=tuple(corruptions), device=device)
     finished: dict[int, CaseResults] = {}
-    with tqdm(total=len(chosen), desc=f"calibrating {evaluated.name}", unit="image", disable=None) as bar:
-        for place, each in _carried_out(evaluated, work, chosen, jobs):
-            finished[place] = each
-            bar.update()
+    carried_out = _carried_out(evaluated, work, chosen, jobs)
+    for place, each in counted(carried_out, f"calibrating {evaluated.name}", len(chosen)):
+        finished[place] = each
     found = [each for _, each in sorted(finished.items())]
     problems = [problem for each in found for problem in each.problems]
     if problems:

@@ -60,25 +60,20 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _calibrate_run(options: argparse.Namespace) -> None:
-    from trustseg_training.calibration import conditions_of, write_into_run
+    from trustseg_training.calibration import calibrate_run
     from trustseg_training.config import FitConfiguration
-    from trustseg_training.evaluation import calibrate, load_evaluated_model
-    from trustseg_training.evaluation.scale_images import CORRUPTIONS
     from trustseg_training.training import CHECKPOINTS
 
     if options.output is not None:
         raise OptionError(f"{options.model}: the calibration of a run goes into it; leave out --output")
     checkpoint = CHECKPOINTS[options.checkpoint]
-    given = options.scale_conditions
-    corruptions = CORRUPTIONS if given is None else conditions_of(given)
-    found = calibrate(options.model, options.data, options.device, checkpoint, corruptions)
-    _print_scales(found, FitConfiguration.load(options.model).structures)
-    data = options.data or Path(FitConfiguration.load(options.model).data)
-    fitted = _fitted(load_evaluated_model(options.model, checkpoint), data, options)
-    write_into_run(options.model, checkpoint, fitted)
+    scales, fitted = calibrate_run(options.model, _how(options), options.data, checkpoint)
+    _print_scales(scales, FitConfiguration.load(options.model).structures)
+    _print(fitted)
 
 
 def _calibrate_bundle(options: argparse.Namespace) -> None:
+    from trustseg_training.calibration import fit_to_model
     from trustseg_training.evaluation import load_evaluated_model
     from trustseg_training.export import check_new, recalibrated
     from trustseg_training.training import CHECKPOINTS
@@ -91,32 +86,34 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
         raise OptionError(f"{options.model}: a bundle needs --data, and --output for its calibrated copy")
     check_new(options.output)
     model = load_evaluated_model(options.model, CHECKPOINTS[options.checkpoint])
-    fitted = _fitted(model, options.data, options)
+    fitted = fit_to_model(model, options.data, _how(options))
+    _print(fitted)
     if fitted.content is None:
         raise OptionError(f"{options.data}: too few patients to calibrate on; {'; '.join(fitted.left_out)}")
     recalibrated(options.model, fitted.content, fitted.figures, options.output)
     print(f"{options.output}: the same weights and scales, with this calibration")
 
 
-def _fitted(model, data: Path, options: argparse.Namespace):
-    from trustseg_training.calibration import (
-        DEFAULT,
-        collect_results,
-        conditions_of,
-        fit_all,
-        lines,
-        with_input,
+def _how(options: argparse.Namespace):
+    from trustseg_training.calibration import CalibrationOptions
+
+    given = {"conditions": options.conditions, "scale_conditions": options.scale_conditions}
+    return CalibrationOptions(
+        cases=options.cases,
+        jobs=options.jobs,
+        device=options.device,
+        modality=options.modality,
+        **{name: tuple(corruptions) for name, corruptions in given.items() if corruptions is not None},
     )
 
-    corruptions = conditions_of(DEFAULT if options.conditions is None else options.conditions)
-    results = collect_results(model, data, corruptions, options.cases, options.jobs, options.device)
-    fitted = fit_all(results, data.resolve().name, dict(enumerate(model.structures, start=1)))
-    fitted = with_input(fitted, model, data, options.modality)
+
+def _print(fitted) -> None:
+    from trustseg_training.calibration import lines
+
     for line in lines(fitted):
         print(line)
     for reason in fitted.left_out:
         print(f"warning: {reason}")
-    return fitted
 
 
 def _print_scales(found, structures) -> None:

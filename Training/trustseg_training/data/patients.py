@@ -10,16 +10,18 @@ import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from monai.data import set_track_meta
 from torch.utils.data import DataLoader, Dataset, Sampler
-from tqdm import tqdm
 
 from trustseg_training.config import FitConfiguration
 from trustseg_training.dataset import SPLIT_TABLE, Case, DatasetError, Inspector, list_cases
+from trustseg_training.progress import counted
 from TrustSegLib.errors import ImageError, OptionError
 
 from . import augmentation
 from .cache import ImageCache
 from .preprocessing import Sample, inspector, to_sample
 from .splits import apply_saved, assign, save_split
+
+READING = "reading images"
 
 
 class Patches(Dataset):
@@ -159,14 +161,14 @@ class PatientData(lightning.LightningDataModule):
 
     def _inspect(self, cases: list[Case]) -> list[str]:
         checks = inspector(self.configuration)
-        for case in _progress(cases):
+        for case in counted(cases, READING):
             checks.read(case)
         checks.finish()
         return checks.problems
 
     def _read(self, *splits: str) -> dict[str, list[Sample]]:
         checks, prepared = inspector(self.configuration), {split: [] for split in splits}
-        for case in _progress([case for case in self.cases if case.split in splits]):
+        for case in counted([case for case in self.cases if case.split in splits], READING):
             sample = self._prepared(case, checks)
             if sample is not None:
                 prepared[case.split].append(sample)
@@ -206,7 +208,3 @@ class PatientData(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """Whole volumes, one at a time."""
         return DataLoader(self.samples["val"], batch_size=None)
-
-
-def _progress(cases: list[Case]) -> tqdm:
-    return tqdm(cases, desc="reading images", unit="image", disable=None)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from trustseg_training.progress import counted
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume, orient
 
@@ -41,7 +41,7 @@ class Fingerprint:
     inside : np.ndarray
         The same of the voxels of any structure.
     values : dict of int to str
-        Names of the values in the labels, without the background; from the data or ``structure N``.
+        Names of the values in the labels, without the background; from the data or ``Structure N``.
     volumes_ml : dict of int to np.ndarray
         Of every value, of those images that have it.
     foreground : float
@@ -111,7 +111,7 @@ def measure(data: Path, channels: tuple[str, ...] = ()) -> Fingerprint:
     channels = channels or cases[0].channels or _numbered(cases)
     checks = Inspector(channels)
     measured: dict[Case, _Measured] = {}
-    for case in tqdm(cases, desc="reading images", unit="image", disable=None):
+    for case in counted(cases, "reading images"):
         if (volumes := checks.read(case)) is not None:
             measured[case] = _measure(*volumes)
     checks.finish()
@@ -171,7 +171,7 @@ def _joined(
         sizes=np.array([one.size for one in measured]),
         intensities=_percentiles([one.sample for one in measured]),
         inside=_percentiles([one.inside for one in measured]),
-        values={value: (names.structures or {}).get(value, f"structure {value}") for value in found},
+        values={value: (names.structures or {}).get(value, f"Structure {value}") for value in found},
         volumes_ml={
             value: np.array([one.volumes_ml[value] for one in measured if value in one.volumes_ml])
             for value in found

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from trustseg_training.dataset import Case, DatasetError, region_masks, remap
 from trustseg_training.metrics import Agreement, Overlap, agreement, union_and_cut
+from trustseg_training.progress import counted
 from trustseg_training.training import BEST
 from TrustSegLib.errors import ImageError, OptionError, output_error
 from TrustSegLib.imaging import Volume
@@ -120,7 +120,7 @@ def evaluate_cases(
     inspector = inspector_of(evaluated)
     rows: list[Row] = []
     cuts: list[Row] = []
-    for case in tqdm(cases, desc=f"evaluating {evaluated.name}", unit="image", disable=None):
+    for case in counted(cases, f"evaluating {evaluated.name}"):
         volumes = inspector.read(case)
         if volumes is not None:
             own, apart = _evaluate_case(evaluated, case, *volumes, device)

@@ -14,6 +14,7 @@ import numpy as np
 
 from trustseg_training.corruptions import CLEAN, Corruption, corrupt, parse
 from trustseg_training.dataset import Case, remap
+from trustseg_training.progress import counted
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import Volume
 
@@ -22,8 +23,9 @@ from .evaluated_model import EvaluatedModel
 from .near_voxels import PreparedImage
 from .patient_weights import weights
 
-#: Corruptions beside the clean images: noise of two levels.
-CORRUPTIONS = tuple(map(parse, ("gaussian-2dB", "gaussian-0dB", "motion-5")))
+#: Corruptions beside the clean images: noise of two levels, and motion.
+SCALE_CONDITIONS = ("gaussian-2dB", "gaussian-0dB", "motion-5")
+CORRUPTIONS = tuple(map(parse, SCALE_CONDITIONS))
 
 
 def scale_images(
@@ -48,7 +50,8 @@ def scale_images(
     conditions = (CLEAN, *(corruption.key for corruption in corruptions))
     planned = [(case.patient, condition) for case in cases for condition in conditions]
     shares = weights(*map(np.array, zip(*planned, strict=True))) if planned else np.empty(0)
-    for case, own in zip(cases, shares.reshape(-1, len(conditions)), strict=True):
+    rows = shares.reshape(-1, len(conditions))
+    for case, own in zip(counted(cases, f"scaling {evaluated.name}"), rows, strict=True):
         image, label = read_case(evaluated, case)
         yield _prepared(evaluated, image, label, (case.patient, CLEAN), own[0])
         truth = remap(label.array, evaluated.label_map)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning
@@ -31,9 +32,14 @@ CHECKPOINTS = {"best": BEST, "last": LAST}
 HIGHEST_ERROR = map_display(DEFAULT_MAP, classes=2).high
 
 
-def callbacks(configuration: FitConfiguration, run: Path) -> list[Callback]:
+#: Is told which share of a run's steps is done, from 0 to 1.
+Watcher = Callable[[float], None]
+
+
+def callbacks(configuration: FitConfiguration, run: Path, watcher: Watcher | None = None) -> list[Callback]:
     """All callbacks of a run; Lightning calls the checkpoints last, whatever their place."""
-    chosen: list[Callback] = [LearningRateMonitor("epoch"), ProgressBar(refresh_rate=5), Pictures()]
+    shown = ProgressBar(refresh_rate=5) if watcher is None else Watched(watcher)
+    chosen: list[Callback] = [LearningRateMonitor("epoch"), shown, Pictures()]
     if configuration.ema is not None:
         # Validation, the best checkpoint and the exported weights are those of the average.
         chosen.append(EMAWeightAveraging(decay=configuration.ema))
@@ -77,6 +83,25 @@ class ProgressBar(TQDMProgressBar):
         for bar in (self._train_progress_bar, self._val_progress_bar):
             if bar is not None:
                 bar.close()
+
+
+class Watched(Callback):
+    """Tells a watcher after every step, in the place of a bar."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
+        """Count the steps of all epochs."""
+        done = trainer.current_epoch * trainer.num_training_batches + batch_idx + 1
+        self.watcher(done / (trainer.max_epochs * trainer.num_training_batches))
 
 
 class Pictures(Callback):

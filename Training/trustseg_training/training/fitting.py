@@ -19,7 +19,7 @@ from trustseg_training.config.settings import concerns
 from trustseg_training.data import PatientData
 from TrustSegLib.errors import OptionError, OutputError, is_disk_full, output_error
 
-from .callbacks import LAST, callbacks
+from .callbacks import LAST, Watcher, callbacks
 from .checkpoints import ending_of, start, with_absolute_paths
 from .lightning_module import Segmentation
 
@@ -32,7 +32,12 @@ LIGHTNING_ONLY = (
 
 
 def fit(
-    configuration: FitConfiguration, run: Path, *, resume: bool = False, accelerator: str = "auto"
+    configuration: FitConfiguration,
+    run: Path,
+    *,
+    resume: bool = False,
+    accelerator: str = "auto",
+    watcher: Watcher | None = None,
 ) -> float:
     """Train and keep the best and the last checkpoint in ``run``.
 
@@ -48,6 +53,8 @@ def fit(
         run that is finished, or that early stopping ended, stays as it is.
     accelerator : str
         Lightning's accelerator: ``auto``, ``cpu`` or ``gpu``.
+    watcher : callable, optional
+        Is told the share of the steps that is done; there is no bar then.
 
     Returns
     -------
@@ -85,8 +92,8 @@ def fit(
         start(module.network, data)
     _prepare_folder(configuration, data, run)
     try:
-        with _lightning_quiet():
-            trainer = _trainer(configuration, run, accelerator)
+        with lightning_quiet():
+            trainer = _trainer(configuration, run, accelerator, watcher)
             # weights_only: a checkpoint is data, never code
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:
@@ -109,7 +116,7 @@ def _what_stopped(error: OSError) -> str:
 
 
 @contextmanager
-def _lightning_quiet() -> Iterator[None]:
+def lightning_quiet() -> Iterator[None]:
     """Suppress what Lightning reports about its own workings."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
@@ -155,7 +162,9 @@ def _prepare_folder(configuration: FitConfiguration, data: PatientData, run: Pat
         raise output_error(run, error, "choose another folder") from error
 
 
-def _trainer(configuration: FitConfiguration, run: Path, accelerator: str) -> lightning.Trainer:
+def _trainer(
+    configuration: FitConfiguration, run: Path, accelerator: str, watcher: Watcher | None
+) -> lightning.Trainer:
     return lightning.Trainer(
         accelerator=accelerator,
         devices=configuration.devices,
@@ -164,7 +173,9 @@ def _trainer(configuration: FitConfiguration, run: Path, accelerator: str) -> li
         max_epochs=configuration.epochs,
         precision=configuration.precision,
         gradient_clip_val=configuration.gradient_clip,
-        callbacks=callbacks(configuration, run),
+        callbacks=callbacks(configuration, run, watcher),
+        enable_progress_bar=watcher is None,
+        enable_model_summary=watcher is None,
         # A numbered folder per start: into one folder, Lightning would delete the log of the stopped run.
         logger=[CSVLogger(run, "csv"), TensorBoardLogger(run, "tensorboard", version="")],
         log_every_n_steps=10,

@@ -1,0 +1,103 @@
+"""A whole calibration: scales, error curve, intervals, case quality and input reference, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trustseg_training.config import FitConfiguration
+from trustseg_training.evaluation import EvaluatedModel, calibrate, load_evaluated_model
+from trustseg_training.evaluation.scale_fitting import Calibration
+from trustseg_training.evaluation.scale_images import SCALE_CONDITIONS
+from trustseg_training.training import BEST
+
+from .cases import DEFAULT, conditions_of
+from .fitting import Fitted, fit_all
+from .input_reference import with_input
+from .record import write_into_run
+from .results import collect_results
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """How a model is calibrated.
+
+    Attributes
+    ----------
+    conditions : tuple of str
+        Corruptions beside the clean images.
+    scale_conditions : tuple of str
+        The same, for the temperature, the variance scale and the class bias of a run.
+    cases : int or None
+        At most so many validation images.
+    jobs : int
+        Processes.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    modality : str or None
+        DICOM's; that of the model by default.
+    """
+
+    conditions: tuple[str, ...] = DEFAULT
+    scale_conditions: tuple[str, ...] = SCALE_CONDITIONS
+    cases: int | None = None
+    jobs: int = 1
+    device: str = "auto"
+    modality: str | None = None
+
+
+def fit_to_model(evaluated: EvaluatedModel, data: Path, options: CalibrationOptions) -> Fitted:
+    """Fit every part of a calibration for which there are enough patients.
+
+    Parameters
+    ----------
+    evaluated : EvaluatedModel
+        Run or bundle.
+    data : Path
+        Data set.
+    options : CalibrationOptions
+        How.
+
+    Raises
+    ------
+    TrustSegError
+        The model, a condition or the data cannot be used.
+    """
+    corruptions = conditions_of(options.conditions)
+    results = collect_results(evaluated, data, corruptions, options.cases, options.jobs, options.device)
+    fitted = fit_all(results, data.resolve().name, dict(enumerate(evaluated.structures, start=1)))
+    return with_input(fitted, evaluated, data, options.modality)
+
+
+def calibrate_run(
+    run: Path, options: CalibrationOptions, data: Path | None = None, checkpoint: str = BEST
+) -> tuple[Calibration, Fitted]:
+    """Fit the scales of a run's checkpoint, then all else, and write both into the run.
+
+    Parameters
+    ----------
+    run : Path
+        Folder that `fit` wrote.
+    options : CalibrationOptions
+        How.
+    data : Path, optional
+        Data set, if it has moved since the training.
+    checkpoint : str
+        `training.BEST` or `training.LAST`.
+
+    Returns
+    -------
+    tuple of Calibration and Fitted
+        The scales, and the rest.
+
+    Raises
+    ------
+    TrustSegError
+        The run or the data cannot be used, or the run folder cannot be written.
+    """
+    corruptions = conditions_of(options.scale_conditions)
+    scales = calibrate(run, data, options.device, checkpoint, corruptions)
+    place = data or Path(FitConfiguration.load(run).data)
+    fitted = fit_to_model(load_evaluated_model(run, checkpoint), place, options)
+    write_into_run(run, checkpoint, fitted)
+    return scales, fitted
