@@ -59,9 +59,6 @@ def test_bundle_reproduces_the_checkpoint_and_its_table(run, details, dataset, t
     metrics = bundle.metrics()
     assert metrics[TRAINING_RECORD]["touched_families"] == sorted(TOUCHED[configuration.augmentation])
     union = metrics["union_and_cut"]["union of all"]
-    assert union["dice_mean"] >= max(
-        metrics["validation"][name]["dice_mean"] for name in ("Left half", "Right half")
-    )
     assert f"| union of all | {union['dice_mean']:.3f} |" in bundle.card()
 
 

@@ -174,6 +174,7 @@ def test_old_files_are_kept_whole_when_the_disk_is_full(tmp_path, monkeypatch):
     write = {
         "structures.csv": lambda: tables().write(tmp_path),
         "cases.csv": lambda: tables().write(tmp_path),
+        "union_and_cut.csv": lambda: tables().write(tmp_path),
         "summary.json": lambda: write_summary(tmp_path / "summary.json", {"a": 1}),
         "parts/m/c.json": lambda: parts.write(parts.Part("m", "", "c", "p", "k"), [], tmp_path),
     }

@@ -1,8 +1,8 @@
 """Metrics of two masks, and statistics of metrics."""
 
+from .cut_errors import Overlap, union_and_cut
 from .mask_agreement import Agreement, agreement, dice, hd95, iou
 from .statistics import Difference, Mean, bootstrap_mean, paired_difference
-from .union_and_cut import Overlap, union_and_cut
 
 __all__ = [
     "Agreement",

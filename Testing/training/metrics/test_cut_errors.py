@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trustseg_training.metrics import Overlap, union_and_cut
-from trustseg_training.metrics.union_and_cut import perfect_cut, perfect_union
+from trustseg_training.metrics.cut_errors import perfect_cut, perfect_union
 
 NAMES = {"Front": 1, "Back": 2}
 SPACING = (2.0, 1.0, 1.0)
