@@ -29,6 +29,10 @@ ERROR_LOG_FILE = "trustseg_errors.log"
 TABLE_FILES = (CASES_CSV_FILE, STRUCTURES_CSV_FILE, CASES_JSON_FILE)
 """The tables of a batch."""
 
+LPS_FROM_RAS = (-1.0, -1.0, 1.0)
+"""What turns x, y, z to the right, anterior, superior (Slicer, people) into left, posterior, superior (DICOM,
+ITK, `imaging.Volume`), and back."""
+
 # Files of a model bundle.
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"

@@ -69,6 +69,13 @@ def with_interval(mean: Mapping[str, float | None] | None, write: Format = share
     return f"{write(mean['value'])} {interval(mean, write)}".strip()
 
 
+def ratio_band(ratio: Mapping[str, float] | None) -> str:
+    """``median [low, high]`` of a variance ratio; None is that of no image."""
+    if ratio is None:  # its scale was fitted on all images there are
+        return "no other image"
+    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 patient``, ``5 patients``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

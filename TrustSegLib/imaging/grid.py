@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from TrustSegLib.contract import LPS_FROM_RAS
 from TrustSegLib.errors import OptionError
 
 if TYPE_CHECKING:
     from TrustSegLib.imaging import Volume
 
-LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 INDEX_PREFIX = "index:"
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from nibabel import Nifti1Header, Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
+from TrustSegLib.contract import LPS_FROM_RAS
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging.checks import (
     COPY_AGAIN,
@@ -39,7 +40,6 @@ _SPACING_TOLERANCE = 0.01  # pixdim and the columns of the sform are rounded sep
 _QUATERNION_ROUNDING = 1e-4
 _SLIGHT_SHEAR = 0.02  # of a cosine, about 1 degree
 _EXACT_SHEAR = 1e-4  # ITK refuses axes that are farther from right angles
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NIFTI_UNITS = {1: ("meters", 1000.0), 3: ("micrometers", 0.001)}  # SimpleITK converts them
 _UNITS_MM = {"": 1.0, "?": 1.0, "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "m": 1000.0}
 _UNITS_MM |= dict.fromkeys(("meter", "meters", "metre", "metres"), 1000.0)
@@ -189,7 +189,7 @@ def _check_nifti_forms(path: Path, header: Nifti1Header, unit_mm: float) -> Read
         raise image_error(path, wrong, "remove the wrong one")
     if not is_sheared:
         return Reading()
-    placement = _LPS_TO_RAS @ forms["qform"]
+    placement = np.diag((*LPS_FROM_RAS, 1.0)) @ forms["qform"]
     placement[:3] *= unit_mm
     note = (
         f"the header's sform is sheared, so that the image was placed by its qform; the two are up to "

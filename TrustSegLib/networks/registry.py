@@ -33,8 +33,6 @@ class Family:
     ----------
     name : str
         As bundles, settings and commands write it.
-    title : str
-        As people write it.
     network : str
         Its class, as ``file.Class`` of this package.
     options : tuple of str
@@ -50,7 +48,6 @@ class Family:
     """
 
     name: str
-    title: str
     network: str
     options: tuple[str, ...]
     propagations: tuple[str, ...] = ()
@@ -69,14 +66,13 @@ class Architecture:
 
     Attributes
     ----------
-    name, title : str
-        As bundles, settings and commands write it, and as people do.
+    name : str
+        As bundles, settings and commands write it.
     body : str
         Its class, as ``file.Class`` of this package.
     """
 
     name: str
-    title: str
     body: str
 
     def body_class(self) -> type[nn.Module]:
@@ -98,37 +94,33 @@ FAMILIES = {
     for family in (
         Family(
             name="vdp",
-            title="Variational density propagation",
             network="variational.VariationalNetwork",
             options=_PROPAGATED,
             propagations=PROPAGATIONS,
             random_weights=True,
         ),
-        Family("deterministic", "Deterministic", "baselines.DeterministicNetwork", _SCALED),
-        Family("mc_dropout", "Monte Carlo dropout", "baselines.DropoutNetwork", _SAMPLED),
+        Family("deterministic", "baselines.DeterministicNetwork", _SCALED),
+        Family("mc_dropout", "baselines.DropoutNetwork", _SAMPLED),
         Family(
             name="ensemble",
-            title="Deep ensemble",
             network="baselines.Ensemble",
             options=("temperature", "members", "class_bias"),
             trained=False,
         ),
         Family(
             name="bayes_by_backprop",
-            title="Bayes by backprop",
             network="baselines.BayesByBackprop",
             options=_SAMPLED,
             random_weights=True,
         ),
         Family(
             name="supernet",
-            title="SUPER-Net",
             network="variational.SuperNet",
             options=_PROPAGATED,
             random_weights=True,
             own_variances=True,
         ),
-        Family("variance_head", "Variance head", "baselines.VarianceHeadNetwork", _PROPAGATED),
+        Family("variance_head", "baselines.VarianceHeadNetwork", _PROPAGATED),
     )
 }
 """The families by name."""
@@ -138,9 +130,9 @@ TRAINED_FAMILIES = tuple(family.name for family in FAMILIES.values() if family.t
 ARCHITECTURES = {
     architecture.name: architecture
     for architecture in (
-        Architecture("unet", "U-Net", "architectures.UNet"),
-        Architecture("vnet", "V-Net", "architectures.VNet"),
-        Architecture("fcn", "Fully convolutional network", "architectures.FCN"),
+        Architecture("unet", "architectures.UNet"),
+        Architecture("vnet", "architectures.VNet"),
+        Architecture("fcn", "architectures.FCN"),
     )
 }
 """The architectures by name."""

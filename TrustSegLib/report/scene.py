@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from TrustSegLib.contract import LPS_FROM_RAS
 from TrustSegLib.imaging import Volume, orient
 from TrustSegLib.report.planes import DISPLAY_ORIENTATION, Plane, center_index, field_of_view
 
@@ -82,7 +83,7 @@ class Oriented:
 
     def index_of(self, point_ras: Sequence[float]) -> tuple[int, int, int]:
         """Index (z, y, x) of the voxel at a position, or of the nearest one."""
-        point_lps = np.asarray(point_ras, dtype=float) * (-1.0, -1.0, 1.0)
+        point_lps = np.asarray(point_ras, dtype=float) * LPS_FROM_RAS
         index = np.linalg.solve(self.image.index_to_lps, (*point_lps, 1))[:3][::-1]
         return tuple(
             int(np.clip(round(float(at)), 0, size - 1))
@@ -130,7 +131,7 @@ def make_scene(
 
 def _position_ras(volume: Volume, index: tuple[int, int, int]) -> np.ndarray:
     point_lps = volume.index_to_lps @ (*index[::-1], 1)
-    return point_lps[:3] * (-1.0, -1.0, 1.0)
+    return point_lps[:3] * LPS_FROM_RAS
 
 
 def _oblique(volume: Volume) -> tuple[bool, bool, bool]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from TrustSegLib.contract import LPS_FROM_RAS
 from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
 from TrustSegLib.uncertainty.volumes import NamedLabel
 
@@ -21,7 +22,6 @@ MOST_REGIONS = 10
 SMALLEST_WRONG_ML = 0.005
 """Smallest expected error of a region, that of a blob of 2 mm."""
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
-_LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 _EQUAL = 1e-4
 """Local means closer than this are equal, so that rounding does not choose between mirrored halves."""
 DOUBTFUL = 0.1
@@ -192,7 +192,7 @@ def _position(
 ) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
     """Voxel of the highest local mean; among equal ones the first in the body, not in the file."""
     highest = voxels[local_mean >= local_mean.max() - _EQUAL][:, ::-1]
-    points = (highest @ grid.index_to_lps[:3, :3].T + grid.origin) * _LPS_TO_RAS
+    points = (highest @ grid.index_to_lps[:3, :3].T + grid.origin) * LPS_FROM_RAS
     first = np.lexsort(np.round(points, 3).T[::-1])[0]
     return tuple(highest[first].tolist()), tuple(points[first].tolist())
 

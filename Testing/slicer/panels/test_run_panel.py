@@ -231,6 +231,13 @@ def test_result_of_an_image_no_longer_chosen_is_kept(panel, image, scene):
     assert panel.ui.overlaySection.isHidden()
 
 
+def test_time_left_is_in_hours_where_minutes_would_be_many(panel):
+    from TrustSegLib.worker import Progressed
+
+    panel.widget.session._handle(Progressed("1", "predict", 0.01, 9000.0))
+    assert panel.ui.statusLabel.text == "Segmenting: 1 %, about 2.5 h left"
+
+
 def test_notice_stays_until_the_run_ends(panel):
     """Such as "smaller patches", when the memory of the graphics card runs out."""
     from TrustSegLib.worker import Announced, Progressed

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trustseg_training.evaluation import load_evaluated_ensemble, load_evaluated_model
-from trustseg_training.formatting import markdown_table
+from trustseg_training.formatting import markdown_table, ratio_band
 from trustseg_training.robustness.model_record import robustness_markdown, robustness_record
 from TrustSegLib.contract import MOMENTS_FILE, MOMENTS_SCHEMA
 from TrustSegLib.errors import OptionError
@@ -149,19 +149,12 @@ def _mode(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _band(ratio: Mapping[str, float] | None) -> str:
-    """Median and ends; None where the scale was fitted on all the images there are."""
-    if ratio is None:
-        return "no other image"
-    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
-
-
 def _cells(mode: Mapping[str, Any]) -> list[str]:
     return [
         f"{mode['spearman']:.3f}",
         f"{mode['ratio']['median']:.2f}",
         f"{mode['variance_scale']:.2f}",
-        _band(mode["scaled_ratio"]),
+        ratio_band(mode["scaled_ratio"]),
         f"{mode['mean_error']:.3f}",
         f"{mode['argmax_agreement']:.4f}",
     ]

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from trustseg_training.corruptions import CLEAN
 from trustseg_training.evaluation import choose_cases, load_evaluated_model
+from trustseg_training.formatting import ratio_band
 from trustseg_training.training import BEST
 from TrustSegLib.contract import MOMENTS_SCHEMA
 from TrustSegLib.errors import OptionError, output_error
@@ -24,7 +25,7 @@ from TrustSegLib.networks import PROPAGATIONS
 from .agreement import FEWEST_SAMPLES
 from .crops import Crops, check_shape, read_crops
 from .measures import measure_modes
-from .report import band, draw_check, write_tables
+from .report import draw_check, write_tables
 from .sampling import Truth
 
 SUMS = "sums.safetensors"
@@ -183,7 +184,7 @@ def lines_of(numbers: dict[str, Any], modes: Sequence[str] | None = None) -> lis
         ratio, scale = found["after_scale"]["logits"], found["variance_scale"]
         lines.append(
             f"{mode}: Spearman {found['logits']['spearman']:.3f}, variance ratio after the scale "
-            f"{scale:.3g}: {band(ratio)}, "
+            f"{scale:.3g}: {ratio_band(ratio)}, "
             f"mean error {found['logits']['mean_error']:.3f} sd, argmax {found['argmax_agreement']:.4f}"
         )
     return lines

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
 
-from trustseg_training.formatting import markdown_table
+from trustseg_training.formatting import markdown_table, ratio_band
 from TrustSegLib.contract import MOMENTS_FILE
 from TrustSegLib.errors import output_error
 
@@ -164,13 +164,6 @@ def layers_within(numbers: Mapping[str, Any]) -> tuple[int, int]:
     return sum(abs(median - 1) <= LAYER_TOLERANCE for median in medians), len(medians)
 
 
-def band(ratio: Mapping[str, float] | None) -> str:
-    """Median and ends of a variance ratio as text; None is that of no image."""
-    if ratio is None:  # the scale was fitted on all images there are
-        return "no other image"
-    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
-
-
 def _in_band(ratio: Mapping[str, float] | None) -> bool:
     if ratio is None:
         return False
@@ -187,13 +180,13 @@ TARGETS = (
     Target(
         "analytic / true variance, before",
         "",
-        lambda n: band(n["logits"]["ratio"]),
+        lambda n: ratio_band(n["logits"]["ratio"]),
         lambda n: _in_band(n["logits"]["ratio"]),
     ),
     Target(
         "after one scalar, other images",
         ".8-1.25 [≥ .6, ≤ 1.6]",
-        lambda n: band(n["after_scale"]["logits"]),
+        lambda n: ratio_band(n["after_scale"]["logits"]),
         lambda n: _in_band(n["after_scale"]["logits"]),
     ),
     Target(

@@ -112,4 +112,6 @@ def _stage(name: str) -> str:
 def _time(seconds: float) -> str:
     if seconds < 60:
         return _("{seconds} s").format(seconds=max(round(seconds), 1))
-    return _("{minutes} min").format(minutes=round(seconds / 60))
+    if seconds < 5400:
+        return _("{minutes} min").format(minutes=round(seconds / 60))
+    return _("{hours} h").format(hours=f"{seconds / 3600:.1f}")

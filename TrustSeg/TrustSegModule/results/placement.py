@@ -14,11 +14,12 @@ import numpy as np
 import slicer
 import vtk
 
+from TrustSegLib.contract import LPS_FROM_RAS
 from TrustSegModule.results import nodes
 from TrustSegModule.results.cases import BatchCase
 from TrustSegModule.results.nodes import ResultNodes, find_results, report_of
 from TrustSegModule.results.prepared import PreparedResult, prepare_steps
-from TrustSegModule.scene.geometry import LPS_FROM_RAS, copy_steps
+from TrustSegModule.scene.geometry import copy_steps
 from TrustSegModule.scene.inputs import images
 
 if TYPE_CHECKING:
@@ -185,6 +186,6 @@ def find_case(scene: slicer.vtkMRMLScene, case: BatchCase, report: dict[str, Any
 def _ijk_to_ras(result: CaseResult) -> vtk.vtkMatrix4x4:
     axes = np.reshape(result.direction, (3, 3)) * np.asarray(result.spacing)
     matrix = np.eye(4)
-    matrix[:3, :3] = axes * LPS_FROM_RAS[:, np.newaxis]
+    matrix[:3, :3] = axes * np.reshape(LPS_FROM_RAS, (3, 1))
     matrix[:3, 3] = np.asarray(result.origin) * LPS_FROM_RAS
     return slicer.util.vtkMatrixFromArray(matrix)

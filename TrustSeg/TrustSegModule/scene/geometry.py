@@ -11,11 +11,11 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
+from TrustSegLib.contract import LPS_FROM_RAS
 from TrustSegModule.scene.nodes import SceneError
 
 Result = TypeVar("Result")
 
-LPS_FROM_RAS = np.array([-1.0, -1.0, 1.0])
 RIGHT_ANGLE = 1e-3
 """Largest deviation of the axes' cosines from unit vectors at right angles, as the library accepts it."""
 PIECE_BYTES = 2**22
@@ -51,7 +51,7 @@ def volume_geometry(volume_node: slicer.vtkMRMLVolumeNode) -> ImageGeometry:
     spacing = volume_node.GetSpacing()
     directions = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASDirectionMatrix(directions)
-    cosines = slicer.util.arrayFromVTKMatrix(directions)[:3, :3] * LPS_FROM_RAS[:, np.newaxis]
+    cosines = slicer.util.arrayFromVTKMatrix(directions)[:3, :3] * np.reshape(LPS_FROM_RAS, (3, 1))
     origin = np.array(volume_node.GetOrigin()) * LPS_FROM_RAS
     if not (np.isfinite([*spacing, *origin, *cosines.ravel()]).all() and min(spacing) > 0):
         message = _("'{name}': its spacing or position is not valid; load the image again")

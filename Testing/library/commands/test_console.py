@@ -1,0 +1,34 @@
+"""The time left, said once the network was measured on this computer."""
+
+from __future__ import annotations
+
+from TrustSegLib.commands.console import ProgressBar
+from TrustSegLib.inference import Progress
+
+
+def said(capsys, times: list[float], total: int, shown: bool = True) -> str:
+    """What a run of so many patches writes: the patches are done at these times, in seconds."""
+    at = {"now": 0.0}
+    with ProgressBar("head.nii.gz", shown, clock=lambda: at["now"]) as progress:
+        progress(Progress("prepare", 1, 1))
+        for done, at["now"] in enumerate(times, start=1):
+            progress(Progress("predict", done, total))
+    return capsys.readouterr().err
+
+
+def test_minutes_are_said_once_and_only_from_the_second_patch_on(capsys):
+    assert said(capsys, [30.0], 100) == ""
+    # 2 s a patch, of which 298 are left; the first took 30 s to begin with.
+    line = "head.nii.gz: about 10 min left, by the speed of its first patches\n"
+    assert said(capsys, [30.0, 32.0, 60.0], 300) == line
+
+
+def test_hours_come_with_what_shortens_them(capsys):
+    text = said(capsys, [10.0, 20.0], 1000)
+    assert "about 2.8 h left" in text
+    assert "--roi" in text
+
+
+def test_less_than_a_minute_and_quiet_runs_say_nothing(capsys):
+    assert said(capsys, [1.0, 2.0], 50) == ""
+    assert said(capsys, [10.0, 20.0], 1000, shown=False) == ""
