@@ -12,7 +12,7 @@ import numpy as np
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
 from TrustSegLib.contract import CALIBRATION_SCHEMA, DEFAULT_MAP
 
-from .case_quality import fit_quality
+from .case_quality import fit_quality, unusual_below
 from .cases import FOLDS, StructureCases, folds, weights
 from .error_curve import fit_error_curve
 from .figures import POOL, curve_figures, joined, quality_figures, region_figures, volume_figures
@@ -162,6 +162,7 @@ def _quality_part(label: int, rule: Any, cases: StructureCases, figures: Mapping
         "high": rule.high,
         "level": LEVEL,
         "fail_below": FAILURE_DICE,
+        "unusual_below": unusual_below(rule, cases),
         "cases": len(cases),
         "coverage": figures[POOL]["coverage"],
         "mean_absolute_error": figures[POOL]["mean_absolute_error"],
