@@ -110,9 +110,8 @@ def segment(
     stages = Stages(progress, cancelled)
     restorer, shape = predict(volume, bundle, area.box, options, device, stages)
     with stages.stage("restore"):
-        mask, maps, sums = mask_and_maps(restorer, volume, area, options, stages, description.classes)
+        mask, maps, scores = mask_and_maps(restorer, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
-        scores = sums.scores(mask, maps[DEFAULT_MAP])  # of the raw map
         if calibration is not None:
             calibrate_map(maps[DEFAULT_MAP], area, calibration)
         rows = structure_rows(mask, maps[DEFAULT_MAP], description.structures)
