@@ -48,8 +48,10 @@ MAY_KNOW: dict[str, set[str]] = {
         "training",
         "suites",
     },
+    "alarms": {"corruptions", "dataset", "evaluation", "formatting", "metrics"},
     "report": {"dataset", "evaluation", "formatting", "metrics", "robustness", "attacks", "corruptions"},
     "commands": {
+        "alarms",
         "export",
         "calibration",
         "config",

@@ -7,7 +7,7 @@ import sys
 
 from TrustSegLib.errors import TrustSegError
 
-from .commands import calibrate, compare, evaluate, export, fit, init, moments, results, study, verify
+from .commands import alarms, calibrate, compare, evaluate, export, fit, init, moments, results, study, verify
 
 # In the order in which a person uses them.
 COMMANDS = {
@@ -19,6 +19,7 @@ COMMANDS = {
     "export": export,
     "study": study,
     "verify": verify,
+    "alarms": alarms,
     "results": results,
     "moments": moments,
 }

@@ -13,7 +13,14 @@ from TrustSegLib.imaging.grid import Box, Grid, Roi
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.restore import Restorer, SourceMoments
 from TrustSegLib.inference.stages import Stages
-from TrustSegLib.uncertainty import Calibration, ScoreSums, StructureScores, labels, uncertainty_map
+from TrustSegLib.uncertainty import (
+    QUALITY_SCORES,
+    Calibration,
+    ScoreSums,
+    StructureScores,
+    labels,
+    uncertainty_map,
+)
 
 CHUNK_BYTES = 128_000_000
 """Size of the class moments that are resampled to the input's grid at a time."""
@@ -67,8 +74,8 @@ def mask_and_maps(
         The maps asked for, and `DEFAULT_MAP` for the structures' means: `(1, D, H, W)` float32, 0 outside the
         area.
     tuple of StructureScores
-        Of the area. Of a whole image on the model's grid, for which they are calibrated: in larger voxels more
-        of a structure is its rim, and it would look worse than it is.
+        Of the area. Those of the mask's quality are measured on the model's grid if the image is whole: for
+        it they are calibrated. In larger voxels more of a structure is its rim, and it would look worse.
     """
     shape = (1, *area.grid.shape)
     mask = np.zeros(shape, dtype=np.uint8)
@@ -91,10 +98,8 @@ def mask_and_maps(
     return mask, maps, scores
 
 
-def _on_model_grid(
-    source: SourceMoments, own: tuple[StructureScores, ...]
-) -> tuple[StructureScores, ...]:
-    """The scores on the model's grid, with the volumes of the mask, which is on the image's own."""
+def _on_model_grid(source: SourceMoments, own: tuple[StructureScores, ...]) -> tuple[StructureScores, ...]:
+    """The scores with those of the quality from the model's grid; volumes stay those of the image's own."""
     shape, classes = source.grid.shape, len(source.mean)
     sums = ScoreSums([each.label for each in own])
     found, error = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
@@ -108,7 +113,8 @@ def _on_model_grid(
     mask = Volume(found[np.newaxis], spacing, tuple(source.grid.origin), direction)
     scores = sums.scores(mask, mask.with_array(error[np.newaxis]))
     return tuple(
-        replace(score, volume_ml=each.volume_ml) for score, each in zip(scores, own, strict=True)
+        replace(each, **{name: getattr(score, name) for name in QUALITY_SCORES})
+        for each, score in zip(own, scores, strict=True)
     )
 
 

@@ -174,9 +174,10 @@ def _outside(volume_ml: float, interval: tuple[float, float] | None) -> str | No
     """Explain a volume outside of its own interval; that of an empty mask has a flag of its own."""
     if interval is None or volume_ml == 0 or interval[0] <= volume_ml <= interval[1]:
         return None
+    low, high = interval
     return (
-        f"its volume, {volume_ml:.3g} ml, lies outside of its own interval, {interval[0]:.3g}-{interval[1]:.3g} "
-        "ml: the mask and the probabilities around it disagree"
+        f"its volume, {volume_ml:.3g} ml, lies outside of its own interval, {low:.3g}-{high:.3g} ml: the "
+        "mask and the probabilities around it disagree"
     )
 
 

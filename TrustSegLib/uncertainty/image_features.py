@@ -114,7 +114,7 @@ def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
     Returns
     -------
     dict of str to Fact
-        Without those that the image does not have, such as the noise of an image two voxels thick.
+        Without those that the image does not have: one value everywhere has no histogram.
     """
     array, spacing = in_patient_axes(volume)
     facts = {}
@@ -254,7 +254,9 @@ def _border_facts(
         on_face = (box[axis].start == 0, box[axis].stop == shape[axis])
         for side, touches, end in zip(sides, on_face, (0, -1), strict=True):
             voxels = np.count_nonzero(mask.take(end, axis)) if touches else 0
-            facts[f"border_{side}"] = Fact(voxels * area, BORDER, f"{name} at the image's border ({side})")
+            facts[f"border_{side}"] = Fact(
+                float(voxels * area), BORDER, f"{name} at the image's border ({side})"
+            )
     return facts
 
 

@@ -1,8 +1,8 @@
 """Quality of an image as its network sees it: noise, sharpness, and echoes of fine detail.
 
-Ghosts, ripples and motion have one thing in common that anatomy has not: the same fine detail comes again some
-voxels further on. The autocorrelation of the fine detail along an axis sees it, whatever the anatomy and
-without a threshold: it is near 0 at long lags in a clean image.
+Ghosts, ripples and motion have one thing in common that anatomy has not: the same fine detail comes again
+some voxels further on. The autocorrelation of the fine detail along an axis sees it, whatever the anatomy: it
+is near 0 at long lags in a clean image.
 
 All is measured on the grid of the model: voxels of 2 mm are no damage to a network that is given them
 interpolated, and an image that was interpolated before is as blurred as one that is now.
@@ -102,9 +102,10 @@ def _channel_facts(channel: np.ndarray, block: np.ndarray, modality: str) -> dic
 def _noise_and_detail(block: np.ndarray, least: float, scale: float, kind: Kind) -> dict[str, Fact]:
     """Noise and detail where the image is brighter than `least`, along the axis that has least of each.
 
-    Noise: median of the third differences, to which smooth anatomy adds little. Detail: how much voxels differ
-    from the next but one, relative to the fourth from them; 1 in white noise, about 1/2 where all is smooth.
-    Direct neighbors do not count: slices of twice the thickness, interpolated, would look like a strong blur.
+    Noise: median of the third differences, to which smooth anatomy adds little. Detail: how much voxels
+    differ from the next but one, relative to the fourth from them; 1 in white noise, about 1/2 where all is
+    smooth. Direct neighbors do not count: slices of twice the thickness, interpolated, would look as blurred
+    as those of many times.
     """
     noises, details = [], []
     for axis in range(3):
