@@ -70,8 +70,10 @@ MAY_KNOW: dict[str, set[str]] = {
         "training",
         "suites",
     },
+    "alarms": {"corruptions", "dataset", "evaluation", "formatting", "metrics"},
     "report": {"dataset", "evaluation", "formatting", "metrics", "robustness", "attacks", "corruptions"},
     "commands": {
+        "alarms",
         "auto",
         "export",
         "calibration",

@@ -7,7 +7,20 @@ import sys
 
 from TrustSegLib.errors import TrustSegError, disk_full, is_disk_full
 
-from .commands import auto, calibrate, compare, evaluate, export, fit, init, moments, results, study, verify
+from .commands import (
+    alarms,
+    auto,
+    calibrate,
+    compare,
+    evaluate,
+    export,
+    fit,
+    init,
+    moments,
+    results,
+    study,
+    verify,
+)
 
 # In the order in which a person uses them.
 COMMANDS = {
@@ -20,6 +33,7 @@ COMMANDS = {
     "export": export,
     "study": study,
     "verify": verify,
+    "alarms": alarms,
     "results": results,
     "moments": moments,
 }

@@ -1,9 +1,9 @@
-"""Mask, maps and sums of the scores on the image's own grid, a few rows at a time."""
+"""Mask and maps on the image's own grid, and the scores of the structures, a few rows at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,9 +11,16 @@ from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.imaging import Volume
 from TrustSegLib.imaging.grid import Box, Grid, Roi
 from TrustSegLib.inference.options import SegmentOptions
-from TrustSegLib.inference.restore import Restorer
+from TrustSegLib.inference.restore import Restorer, SourceMoments
 from TrustSegLib.inference.stages import Stages
-from TrustSegLib.uncertainty import Calibration, ScoreSums, labels, uncertainty_map
+from TrustSegLib.uncertainty import (
+    QUALITY_SCORES,
+    Calibration,
+    ScoreSums,
+    StructureScores,
+    labels,
+    uncertainty_map,
+)
 
 CHUNK_BYTES = 128_000_000
 """Size of the class moments that are resampled to the input's grid at a time."""
@@ -54,8 +61,8 @@ class Area:
 
 def mask_and_maps(
     restorer: Restorer, volume: Volume, area: Area, options: SegmentOptions, stages: Stages, classes: int
-) -> tuple[Volume, dict[str, Volume], ScoreSums]:
-    """Mask and raw maps on the image's grid, and the sums for the scores.
+) -> tuple[Volume, dict[str, Volume], tuple[StructureScores, ...]]:
+    """Mask and raw maps on the image's grid, and the raw scores.
 
     The class moments of a large image do not fit into memory: each of their rows is seen once.
 
@@ -66,14 +73,15 @@ def mask_and_maps(
     dict of str to Volume
         The maps asked for, and `DEFAULT_MAP` for the structures' means: `(1, D, H, W)` float32, 0 outside the
         area.
-    ScoreSums
-        Has seen all of the area.
+    tuple of StructureScores
+        Of the area. Those of the mask's quality are measured on the model's grid if the image is whole: for
+        it they are calibrated. In larger voxels more of a structure is its rim, and it would look worse.
     """
     shape = (1, *area.grid.shape)
     mask = np.zeros(shape, dtype=np.uint8)
     maps = {name: np.zeros(shape, dtype=np.float32) for name in {*options.maps, DEFAULT_MAP}}
     sums = ScoreSums(range(1, classes))
-    for first, last, part in area.parts(_rows_at_a_time(area.box, classes)):
+    for first, last, part in area.parts(_rows_at_a_time(area.box.shape, classes)):
         stages.check()
         mean, variance = restorer.rows(first, last)
         inside = area.inside(part)
@@ -83,7 +91,31 @@ def mask_and_maps(
         for name, values in maps.items():
             _put(values, uncertainty_map(name, mean, variance), part, inside)
         stages.report("restore", last, area.box.shape[0])
-    return volume.with_array(mask), {name: volume.with_array(array) for name, array in maps.items()}, sums
+    mask, maps = volume.with_array(mask), {name: volume.with_array(array) for name, array in maps.items()}
+    scores = sums.scores(mask, maps[DEFAULT_MAP])
+    if restorer.source is not None and area.is_whole:
+        scores = _on_model_grid(restorer.source, scores)
+    return mask, maps, scores
+
+
+def _on_model_grid(source: SourceMoments, own: tuple[StructureScores, ...]) -> tuple[StructureScores, ...]:
+    """The scores with those of the quality from the model's grid; volumes stay those of the image's own."""
+    shape, classes = source.grid.shape, len(source.mean)
+    sums = ScoreSums([each.label for each in own])
+    found, error = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
+    step = _rows_at_a_time(shape, classes)
+    for first in range(0, shape[0], step):
+        rows = slice(first, first + step)
+        mean, variance = (np.asarray(each[:, rows]) for each in (source.mean, source.variance))
+        found[rows], error[rows] = labels(mean), uncertainty_map(DEFAULT_MAP, mean, variance)
+        sums.add(mean, variance, found[rows])
+    spacing, direction = tuple(source.grid.spacing), tuple(source.grid.direction.ravel())
+    mask = Volume(found[np.newaxis], spacing, tuple(source.grid.origin), direction)
+    scores = sums.scores(mask, mask.with_array(error[np.newaxis]))
+    return tuple(
+        replace(each, **{name: getattr(score, name) for name in QUALITY_SCORES})
+        for each, score in zip(own, scores, strict=True)
+    )
 
 
 def calibrate_map(values: Volume, area: Area, calibration: Calibration) -> None:
@@ -93,8 +125,8 @@ def calibrate_map(values: Volume, area: Area, calibration: Calibration) -> None:
         _put(values.array, calibration.error_probability(raw), part, area.inside(part))
 
 
-def _rows_at_a_time(box: Box, classes: int) -> int:
-    return max(1, CHUNK_BYTES // (8 * classes * box.shape[1] * box.shape[2]))
+def _rows_at_a_time(shape: tuple[int, int, int], classes: int) -> int:
+    return max(1, CHUNK_BYTES // (8 * classes * shape[1] * shape[2]))
 
 
 def _put(target: np.ndarray, values: np.ndarray, part: Box, inside: np.ndarray | None) -> None:

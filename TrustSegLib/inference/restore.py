@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,10 +18,27 @@ LINEAR_MARGIN = 2
 
 
 class Restorer(Protocol):
-    """Returns the class moments of rows of the target grid."""
+    """Returns the class moments of rows of the target grid.
+
+    Attributes
+    ----------
+    source : SourceMoments or None
+        The moments on the model's grid; None where the target has the same voxels.
+    """
+
+    source: SourceMoments | None
 
     def rows(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance `(K, last - first, H, W)` float32 of rows `first` up to, not with, `last`."""
+
+
+@dataclass(frozen=True, eq=False)
+class SourceMoments:
+    """Mean and variance `(K, D, H, W)` of the class probabilities on the model's grid."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+    grid: Grid
 
 
 def restorer(mean: np.ndarray, variance: np.ndarray, source: Grid, target: Grid) -> Restorer:
@@ -41,6 +59,8 @@ def restorer(mean: np.ndarray, variance: np.ndarray, source: Grid, target: Grid)
 
 class ExactRestorer:
     """The same voxels in another order: no value changes."""
+
+    source = None
 
     def __init__(
         self, mean: np.ndarray, variance: np.ndarray, order: tuple[int, int, int], slices: tuple[slice, ...]
@@ -63,19 +83,20 @@ class LinearRestorer:
     """
 
     def __init__(self, mean: np.ndarray, variance: np.ndarray, source: Grid, target: Grid) -> None:
-        self._mean, self._variance, self._source, self._target = mean, variance, source, target
+        self.source, self._target = SourceMoments(mean, variance, source), target
 
     def rows(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of these rows."""
         rows = self._target.crop(Box((0, 0, 0), self._target.shape).rows(first, last))
-        mean = np.zeros((len(self._mean), *rows.shape), dtype=np.float32)
+        source = self.source
+        mean = np.zeros((len(source.mean), *rows.shape), dtype=np.float32)
         deviation = np.zeros_like(mean)
-        near = self._source.box_around(rows.corners(), (LINEAR_MARGIN,) * 3)
+        near = source.grid.box_around(rows.corners(), (LINEAR_MARGIN,) * 3)
         if not near.empty:
-            grid = self._source.crop(near)
+            grid = source.grid.crop(near)
             for index in range(len(mean)):
-                mean[index] = _interpolate(self._mean[index][near.slices], grid, rows)
-                deviation[index] = _interpolate(np.sqrt(self._variance[index][near.slices]), grid, rows)
+                mean[index] = _interpolate(source.mean[index][near.slices], grid, rows)
+                deviation[index] = _interpolate(np.sqrt(source.variance[index][near.slices]), grid, rows)
         return _proper_moments(mean, deviation)
 
 

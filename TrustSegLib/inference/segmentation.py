@@ -19,14 +19,22 @@ from TrustSegLib.inference.prediction import Model, predict
 from TrustSegLib.inference.result import Case, SegmentationResult
 from TrustSegLib.inference.sliding_window import patch_starts, window_shape
 from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
-from TrustSegLib.uncertainty import Calibration, calibrated_rows, case_quality, structure_rows
-from TrustSegLib.uncertainty.image_features import input_facts, shape_facts
-from TrustSegLib.uncertainty.out_of_distribution import differences
+from TrustSegLib.uncertainty import (
+    Calibration,
+    calibrated_rows,
+    case_quality,
+    structure_rows,
+    with_cut_off,
+)
+from TrustSegLib.uncertainty.image_features import Fact, input_facts, shape_facts
+from TrustSegLib.uncertainty.image_quality import quality_facts
+from TrustSegLib.uncertainty.out_of_distribution import cut_off, differences
 from TrustSegLib.uncertainty.regions import find_regions
 from TrustSegLib.version import __version__
 
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
+    from TrustSegLib.uncertainty import StructureRow
 
 OF_VARIANCE = ("predictive_variance", "epistemic")
 """Maps that are 0 for a network without a variance."""
@@ -60,7 +68,8 @@ def segment(
     segmented, for which they were calibrated. The map of a model without a calibration (see `Uncalibrated`),
     or whose calibration failed, is raw, and the scores are raw with any model. Where the calibration
     describes the training images, the warnings of the case begin with how the image differs from them, the
-    largest difference first; shapes are compared for whole images only.
+    largest difference first, and structures that the image cuts off are flagged; shapes are compared for
+    whole images only.
 
     Parameters
     ----------
@@ -102,16 +111,16 @@ def segment(
     stages = Stages(progress, cancelled)
     restorer, shape = predict(volume, bundle, area.box, options, device, stages)
     with stages.stage("restore"):
-        mask, maps, sums = mask_and_maps(restorer, volume, area, options, stages, description.classes)
+        mask, maps, scores = mask_and_maps(restorer, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
-        scores = sums.scores(mask, maps[DEFAULT_MAP])  # of the raw map
         if calibration is not None and calibration.curve is not None:
             calibrate_map(maps[DEFAULT_MAP], area, calibration)
         rows = structure_rows(mask, maps[DEFAULT_MAP], description.structures)
         if calibration is not None and area.is_whole:
             rows = calibrated_rows(rows, scores, calibration)
         regions = find_regions(maps[DEFAULT_MAP], mask, description.structures)
-        unlike = unlike_training(volume, mask if area.is_whole else None, description, calibration)
+        facts = facts_of(volume, mask if area.is_whole else None, description, calibration)
+        rows, unlike = compared_with_training(rows, facts, calibration)
         stages.report("measure", 1, 1)
     maps = {name: maps[name] for name in options.maps}
     return SegmentationResult(
@@ -158,10 +167,10 @@ def _provenance(
     }
 
 
-def unlike_training(
+def facts_of(
     image: Volume, mask: Volume | None, description: ModelDescription, calibration: Calibration | None
-) -> tuple[str, ...]:
-    """Return how an image differs from those that its model was trained on, the worst first.
+) -> dict[str, Fact]:
+    """Measure what an image and its mask are compared by with those that the model was trained on.
 
     Parameters
     ----------
@@ -172,12 +181,35 @@ def unlike_training(
     description : ModelDescription
         Of the model.
     calibration : Calibration or None
-        Of the model; nothing is measured or returned unless it has a part `input`.
+        Of the model; nothing is measured unless it has a part `input`.
     """
     if calibration is None or calibration.input is None:
-        return ()
-    shapes = {} if mask is None else shape_facts(mask, description.structures)
-    return differences(input_facts(image, description.modality) | shapes, calibration.input)
+        return {}
+    wanted = description.input
+    facts = input_facts(image, description.modality)
+    facts |= quality_facts(image, description.modality, wanted.spacing_mm, wanted.orientation)
+    return facts if mask is None else facts | shape_facts(mask, description.structures)
+
+
+def compared_with_training(
+    rows: tuple[StructureRow, ...], facts: Mapping[str, Fact], calibration: Calibration | None
+) -> tuple[tuple[StructureRow, ...], tuple[str, ...]]:
+    """Return the rows, with flags for structures that the image cuts off, and how it differs from training.
+
+    Parameters
+    ----------
+    rows : tuple of StructureRow
+        Of all structures.
+    facts : mapping of str to Fact
+        See `facts_of`.
+    calibration : Calibration or None
+        Of the model.
+    """
+    if calibration is None or calibration.input is None:
+        return rows, ()
+    found = {row.label: cut_off(facts, calibration.input, row.label) for row in rows}
+    cut = {label: reason for label, reason in found.items() if reason is not None}
+    return with_cut_off(rows, cut), differences(facts, calibration.input)
 
 
 def case_warnings(

@@ -1,13 +1,19 @@
 """From class moments to labels, uncertainty maps, scores, volumes and regions to review."""
 
-from TrustSegLib.uncertainty.calibration import Calibration, calibrated_rows, case_quality
+from TrustSegLib.uncertainty.calibration import Calibration, calibrated_rows, case_quality, with_cut_off
 from TrustSegLib.uncertainty.maps import labels, uncertainty_map
 from TrustSegLib.uncertainty.quality import ExpectedDsc
-from TrustSegLib.uncertainty.structure_scores import FEATURES, ScoreSums, StructureScores
+from TrustSegLib.uncertainty.structure_scores import (
+    FEATURES,
+    QUALITY_SCORES,
+    ScoreSums,
+    StructureScores,
+)
 from TrustSegLib.uncertainty.volumes import StructureRow, structure_rows
 
 __all__ = [
     "FEATURES",
+    "QUALITY_SCORES",
     "Calibration",
     "ExpectedDsc",
     "ScoreSums",
@@ -18,4 +24,5 @@ __all__ = [
     "labels",
     "structure_rows",
     "uncertainty_map",
+    "with_cut_off",
 ]

@@ -229,13 +229,32 @@ def calibrated_rows(
     return tuple(_calibrated(row, raw, calibration) for row, raw in zip(rows, scores, strict=True))
 
 
+def with_cut_off(rows: Sequence[StructureRow], reasons: Mapping[int, str]) -> tuple[StructureRow, ...]:
+    """Flag structures that the image cuts off, and withhold the intervals of their volumes.
+
+    Parameters
+    ----------
+    rows : sequence of StructureRow
+        With or without calibrated figures.
+    reasons : mapping of int to str
+        A sentence for each label that is cut off.
+    """
+    return tuple(
+        replace(row, volume_interval_ml=None, flag=_joined(reasons[row.label], row.flag))
+        if row.label in reasons
+        else row
+        for row in rows
+    )
+
+
 def case_quality(rows: Sequence[StructureRow]) -> float | None:
     """Return the expected Dice coefficient of the worst structure; None if there is none for any."""
     return min((row.expected_dsc for row in rows if row.expected_dsc is not None), default=None)
 
 
 def _calibrated(row: StructureRow, raw: StructureScores, calibration: Calibration) -> StructureRow:
-    row = replace(row, volume_interval_ml=calibration.volume_interval_ml(raw))
+    interval = calibration.volume_interval_ml(raw)
+    row = replace(row, volume_interval_ml=interval, flag=_outside(raw.volume_ml, interval))
     expected = calibration.expected_dsc(raw)
     if expected is None:
         return row
@@ -243,20 +262,35 @@ def _calibrated(row: StructureRow, raw: StructureScores, calibration: Calibratio
         row,
         expected_dsc=expected.value,
         expected_dsc_interval=(expected.low, expected.high),
-        flag=_flag(raw, expected, calibration.qualities[raw.label].fail_below),
+        flag=_joined(_flag(raw, expected, calibration.qualities[raw.label]), row.flag),
     )
 
 
-def _flag(raw: StructureScores, expected: ExpectedDsc, fail_below: float) -> str | None:
+def _outside(volume_ml: float, interval: tuple[float, float] | None) -> str | None:
+    """Explain a volume outside of its own interval; that of an empty mask has a flag of its own."""
+    if interval is None or volume_ml == 0 or interval[0] <= volume_ml <= interval[1]:
+        return None
+    low, high = interval
+    return (
+        f"its volume, {volume_ml:.3g} ml, lies outside of its own interval, {low:.3g}-{high:.3g} ml: the "
+        "mask and the probabilities around it disagree"
+    )
+
+
+def _flag(raw: StructureScores, expected: ExpectedDsc, model: QualityModel) -> str | None:
     """Why a person should look at a structure; None if it is expected to be fine."""
     if raw.volume_ml == 0:
         return EMPTY
-    if expected.value < fail_below:
-        return (
-            f"expected DSC {expected.value:.2f} ({expected.low:.2f}-{expected.high:.2f}), below "
-            f"{fail_below:g}: likely to fail"
-        )
+    text = f"expected DSC {expected.value:.2f} ({expected.low:.2f}-{expected.high:.2f})"
+    if expected.value < model.fail_below:
+        return f"{text}, below {model.fail_below:g}: likely to fail"
+    if model.is_doubtful(expected):
+        return f"{text}, lower than on almost all clean images, and may be below {model.fail_below:g}"
     return None
+
+
+def _joined(*reasons: str | None) -> str | None:
+    return "; ".join(filter(None, reasons)) or None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,16 +13,26 @@ from TrustSegLib.imaging import Volume
 from TrustSegLib.uncertainty.volumes import NamedLabel
 
 AXES = ("left-right", "front-back", "foot-head")
+SIDES = (("right", "left"), ("front", "back"), ("foot", "head"))
+"""Names of the two ends of each axis, as it increases towards LPS."""
 SAMPLES = 128
 """Approximate number of voxels that are sampled along an axis."""
 
-_PATIENT_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
+PATIENT_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
+"""Axis of the patient, an index of `AXES`, of each letter of an orientation."""
 _FALLING = "RAI"  # axes that run against LPS
-_AIR_HU, _BONE_HU = -500.0, 300.0
-_DARK = 0.1  # of the range: air and padding in MR
-# For white noise of deviation s, the median of |third differences| is 0.6745 sqrt(1 + 9 + 9 + 1) s.
-_NOISE = 1 / (0.6745 * np.sqrt(20))
-GROUPS = ("spacing", "position of the patient", "field of view", "intensities", "image quality", "structures")
+AIR_HU, _BONE_HU = -500.0, 300.0
+DARK = 0.1
+"""Share of the range of brightness below which MR shows air or padding."""
+GROUPS = (
+    "spacing",
+    "position of the patient",
+    "field of view",
+    "intensities",
+    "image quality",
+    "structures",
+    "border",
+)
 _MM3_PER_ML = 1000.0
 _REAL_PART = 0.01  # of a structure: smaller parts are stray voxels, which are not counted
 
@@ -51,21 +61,20 @@ class Kind(NamedTuple):
     hints: tuple[str, str] = ("", "")
 
 
-SPACING = Kind("spacing", "mm", True, 1.25)
+# Twice the voxels' size, and half of it: what it does to an image shows in its quality on the model's grid.
+SPACING = Kind("spacing", "mm", True, 2.1)
 TILT = Kind("position of the patient", "degrees", False, 15)
 FIELD = Kind("field of view", "mm", True, 1.1)
 SHARE = Kind("intensities", "%", False, 2)
 HOUNSFIELD = Kind("intensities", "HU", False, 30)
 SKEWNESS = Kind("intensities", "", False, 0.2)
-NOISE = Kind("image quality", "% of the contrast", False, 1)
-NOISE_HU = Kind("image quality", "HU", False, 5)
-SHARPNESS = Kind("image quality", "", False, 0.03, ("blurred or interpolated", "noisy"))
 FOUND = Kind("structures", "", False, 0.05)
 VOLUME = Kind("structures", "ml", True, 1.2)
 EXTENT = Kind("structures", "mm", True, 1.15)
 PARTS = Kind("structures", "", False, 1)
 LARGEST = Kind("structures", "%", False, 5)
 OFFSET = Kind("structures", "mm", False, 3)
+BORDER = Kind("border", "mm2", False, 5)
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
     Returns
     -------
     dict of str to Fact
-        Without those that the image does not have, such as the noise of an image two voxels thick.
+        Without those that the image does not have: one value everywhere has no histogram.
     """
     array, spacing = in_patient_axes(volume)
     facts = {}
@@ -123,7 +132,7 @@ def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
 def in_patient_axes(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
     """View `(C, left-right, front-back, foot-head)`, increasing towards LPS, and its spacing in mm."""
     letters = volume.orientation
-    order = [[_PATIENT_AXIS[letter] for letter in letters].index(axis) for axis in range(3)]
+    order = [[PATIENT_AXIS[letter] for letter in letters].index(axis) for axis in range(3)]
     array = volume.array.transpose(0, *(3 - index for index in order))
     array = np.flip(array, [axis + 1 for axis, index in enumerate(order) if letters[index] in _FALLING])
     return array, np.array(volume.spacing)[order]
@@ -132,35 +141,22 @@ def in_patient_axes(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
 def _tilt(volume: Volume) -> float:
     """Largest angle between an axis of the image and the patient's axis that it stands for, degrees."""
     cosines = np.abs(np.reshape(volume.direction, (3, 3)))
-    aligned = min(cosines[_PATIENT_AXIS[letter], index] for index, letter in enumerate(volume.orientation))
+    aligned = min(cosines[PATIENT_AXIS[letter], index] for index, letter in enumerate(volume.orientation))
     return float(np.degrees(np.arccos(min(aligned, 1.0))))
-
-
-def _sampled(channel: np.ndarray, axis: int = 0, lag: int = 0) -> np.ndarray:
-    """About `SAMPLES` voxels along each axis, shifted by `lag` voxels along one; float64.
-
-    The last ones along `axis`, which have no neighbor three voxels further, are left out.
-    """
-    slices = []
-    for index, count in enumerate(channel.shape):
-        step = -(-count // SAMPLES)
-        first = (step - 1) // 2
-        shift = lag if index == axis else 0
-        slices.append(slice(first + shift, count - (3 - lag if index == axis else 0), step))
-    return channel[tuple(slices)].astype(np.float64)
 
 
 def _relative_facts(channel: np.ndarray) -> dict[str, Fact]:
     """Features of intensities without a scale: invariant to gain and, except for the sign, to offset."""
-    sample = np.ascontiguousarray(channel[tuple(_every(count) for count in channel.shape)], np.float64)
-    low, median, high = np.percentile(sample, (0.5, 50, 99.5))
+    sample = _sample(channel)
+    low, high = brightness_range(channel)
     if not low < high:
         return {}
+    median = np.median(sample)
     scaled = np.clip((sample - low) / (high - low), 0, 1)
     deviation = scaled.std()
     texts = {
-        "dark": (100 * (scaled < _DARK).mean(), SHARE, "share of dark voxels (air, padding)"),
-        "bright": (100 * (scaled > 1 - _DARK).mean(), SHARE, "share of the brightest voxels"),
+        "dark": (100 * (scaled < DARK).mean(), SHARE, "share of dark voxels (air, padding)"),
+        "bright": (100 * (scaled > 1 - DARK).mean(), SHARE, "share of the brightest voxels"),
         "median": (100 * (median - low) / (high - low), SHARE, "median brightness within the range"),
         "skewness": (
             ((scaled - scaled.mean()) ** 3).mean() / deviation**3,
@@ -169,52 +165,37 @@ def _relative_facts(channel: np.ndarray) -> dict[str, Fact]:
         ),
         "negative": (100 * (sample < 0).mean(), SHARE, "share of voxels below 0 (CT, or processed)"),
     }
-    facts = {name: Fact(float(value), kind, text) for name, (value, kind, text) in texts.items()}
-    return facts | _quality_facts(channel, low + _DARK * (high - low), 100 / (high - low), NOISE)
+    return {name: Fact(float(value), kind, text) for name, (value, kind, text) in texts.items()}
 
 
 def _hounsfield_facts(channel: np.ndarray) -> dict[str, Fact]:
     """Features of CT. Values outside of the scanner's circle, often far below air, count as air."""
-    sample = channel[tuple(_every(count) for count in channel.shape)]
-    body = sample[sample > _AIR_HU]
-    facts = {"air": Fact(float(100 * (sample <= _AIR_HU).mean()), SHARE, "share of air")}
+    sample = _sample(channel)
+    body = sample[sample > AIR_HU]
+    facts = {"air": Fact(float(100 * (sample <= AIR_HU).mean()), SHARE, "share of air")}
     if not body.size:
         return facts
     for percent in (5, 50, 95):
         value = float(np.percentile(body, percent))
         facts[f"body_{percent}"] = Fact(value, HOUNSFIELD, f"{percent} % of the body below")
     facts["bone"] = Fact(float(100 * (body > _BONE_HU).mean()), SHARE, "share of bone in the body")
-    return facts | _quality_facts(channel, _AIR_HU, 1.0, NOISE_HU)
+    return facts
+
+
+def brightness_range(channel: np.ndarray) -> tuple[float, float]:
+    """Darkest and brightest value of a channel `(D, H, W)` without its outermost 0.5 %."""
+    low, high = np.percentile(_sample(channel), (0.5, 99.5))
+    return float(low), float(high)
+
+
+def _sample(channel: np.ndarray) -> np.ndarray:
+    """At most `SAMPLES` voxels along each axis, float64."""
+    return np.ascontiguousarray(channel[tuple(_every(count) for count in channel.shape)], np.float64)
 
 
 def _every(count: int) -> slice:
     step = -(-count // SAMPLES)
     return slice((step - 1) // 2, None, step)
-
-
-def _quality_facts(channel: np.ndarray, least: float, scale: float, kind: Kind) -> dict[str, Fact]:
-    """Noise and sharpness where the image is brighter than `least`, along the axis that has least of each.
-
-    Noise: median of the third differences, to which smooth anatomy adds little. Sharpness: how much voxels
-    differ from the next, relative to the next but one; 1 in white noise, about 1/2 where all is smooth.
-    """
-    noises, sharpnesses = [], []
-    for axis in range(3):
-        if channel.shape[axis] < 4:
-            continue
-        steps = [_sampled(channel, axis, lag) for lag in range(4)]
-        inside = np.minimum(steps[1], steps[2]) > least
-        here = [step[inside] for step in steps]
-        far = np.abs(here[2] - here[0]).sum() if inside.any() else 0.0
-        if far > 0:
-            noises.append(np.median(np.abs(here[3] - 3 * here[2] + 3 * here[1] - here[0])) * _NOISE * scale)
-            sharpnesses.append(np.abs(here[1] - here[0]).sum() / far)
-    if not noises:
-        return {}
-    return {
-        "noise": Fact(float(min(noises)), kind, "noise"),
-        "sharpness": Fact(float(min(sharpnesses)), SHARPNESS, "sharpness"),
-    }
 
 
 def shape_facts(labels: Volume, structures: Sequence[NamedLabel]) -> dict[str, Fact]:
@@ -237,6 +218,7 @@ def shape_facts(labels: Volume, structures: Sequence[NamedLabel]) -> dict[str, F
             mask = array[0][box] == structure.label
             centers[structure.label] = _center_mm(mask, box, spacing)
             own = _mask_facts(mask, spacing, structure.name)
+            own |= _border_facts(mask, box, array.shape[1:], spacing, structure.name)
             facts |= {start + name: fact for name, fact in own.items()}
     middle = np.array(array.shape[1:]) / 2 * spacing
     return facts | _place_facts(centers, {each.label: each.name for each in structures}, middle)
@@ -255,6 +237,26 @@ def _mask_facts(mask: np.ndarray, spacing: np.ndarray, name: str) -> dict[str, F
     }
     for axis, voxels, step in zip(AXES, mask.shape, spacing, strict=True):
         facts[f"extent_{axis}"] = Fact(float(voxels * step), EXTENT, f"{axis} extent of {name}")
+    return facts
+
+
+def _border_facts(
+    mask: np.ndarray,
+    box: tuple[slice, ...],
+    shape: tuple[int, ...],
+    spacing: np.ndarray,
+    name: str,
+) -> dict[str, Fact]:
+    """Area of a structure's voxels on each face of the image, in mm2."""
+    facts = {}
+    for axis, sides in enumerate(SIDES):
+        area = float(np.prod(np.delete(spacing, axis)))
+        on_face = (box[axis].start == 0, box[axis].stop == shape[axis])
+        for side, touches, end in zip(sides, on_face, (0, -1), strict=True):
+            voxels = np.count_nonzero(mask.take(end, axis)) if touches else 0
+            facts[f"border_{side}"] = Fact(
+                float(voxels * area), BORDER, f"{name} at the image's border ({side})"
+            )
     return facts
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from TrustSegLib.uncertainty.image_features import AXES, FOUND, GROUPS, Fact, Kind
+from TrustSegLib.uncertainty.image_features import AXES, BORDER, FOUND, GROUPS, SIDES, Fact, Kind
 
 UNLIKE = "unlike what this model was trained on"
 MOST_SENTENCES = 3
@@ -22,17 +22,18 @@ def differences(facts: Mapping[str, Fact], reference: Mapping[str, Any]) -> tupl
     Parameters
     ----------
     facts : mapping of str to Fact
-        From `input_facts` and `shape_facts`.
+        From `input_facts`, `quality_facts` and `shape_facts`.
     reference : Mapping
         The part `input` of a `calibration.json`. Only features that both have are compared.
 
     Returns
     -------
     tuple of str
-        At most `MOST_SENTENCES`; empty if nothing differs.
+        At most `MOST_SENTENCES`; empty if nothing differs. Structures at the border of the image have their
+        own, see `cut_off`.
     """
     ranges = reference["facts"]
-    known = {name: fact for name, fact in facts.items() if name in ranges}
+    known = {name: fact for name, fact in facts.items() if name in ranges and fact.kind is not BORDER}
     found = {name: excess(fact.value, fact.kind, ranges[name]) for name, fact in known.items()}
     outside = sorted(
         (name for name in known if found[name] > 0), key=lambda n: GROUPS.index(known[n].kind.group)
@@ -41,6 +42,39 @@ def differences(facts: Mapping[str, Fact], reference: Mapping[str, Any]) -> tupl
     groups = [sorted(names, key=found.__getitem__, reverse=True) for names in groups]
     groups.sort(key=lambda names: found[names[0]], reverse=True)
     return tuple(_sentence(names, known, ranges) for names in groups[:MOST_SENTENCES])
+
+
+def cut_off(facts: Mapping[str, Fact], reference: Mapping[str, Any], label: int) -> str | None:
+    """Return why a structure may go on beyond the border of the image.
+
+    Parameters
+    ----------
+    facts : mapping of str to Fact
+        From `shape_facts`.
+    reference : Mapping
+        The part `input` of a `calibration.json`. Structures that reach the border in training, such as a
+        spinal cord, may do so to the same extent.
+    label : int
+        Of the structure.
+
+    Returns
+    -------
+    str or None
+        A sentence without the structure's name; None if it ends within the image as in training.
+    """
+    ranges, reached = reference["facts"], []
+    for side in (side for pair in SIDES for side in pair):
+        name = f"structure_{label}_border_{side}"
+        if name in facts and name in ranges:
+            fact = facts[name]
+            if excess(fact.value, fact.kind, ranges[name]) > 0:
+                reached.append(f"{side}, {number(fact.value)} {fact.unit}")
+    if not reached:
+        return None
+    return (
+        f"reaches the image's border ({'; '.join(reached)}): the image may be cut through it; its volume is "
+        "that of the visible part only"
+    )
 
 
 def excess(value: float, kind: Kind, limits: Mapping[str, Any]) -> float:

@@ -42,6 +42,8 @@ class QualityModel:
         Nominal coverage of the interval, such as .9.
     fail_below : float
         A mask with a lower Dice coefficient has failed.
+    unusual_below : float
+        Expected values that hardly any clean image has; 0 if it is not known.
     cases : int
         Number of cases it was fitted on.
     coverage, mean_absolute_error, failure_auroc : float
@@ -62,6 +64,7 @@ class QualityModel:
     coverage: float
     mean_absolute_error: float
     failure_auroc: float | None
+    unusual_below: float = 0.0
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> QualityModel:
@@ -73,7 +76,7 @@ class QualityModel:
             If its numbers do not define an expected Dice coefficient.
         """
         lists = ("features", "center", "scale", "coefficients")
-        values = {name: content[name] for name in cls.__dataclass_fields__}
+        values = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
         model = cls(**values | {name: tuple(content[name]) for name in lists})
         _check(model)
         return model
@@ -89,6 +92,10 @@ class QualityModel:
         scaled = (values - self.center) / self.scale
         eta = self.intercept + float(np.dot(self.coefficients, scaled))
         return ExpectedDsc(_sigmoid(eta), _sigmoid(eta + self.low), _sigmoid(eta + self.high))
+
+    def is_doubtful(self, expected: ExpectedDsc) -> bool:
+        """Whether a mask is expected to be worse than usual, and possibly a failure."""
+        return expected.low < self.fail_below and expected.value < self.unusual_below
 
     def summary(self) -> dict[str, Any]:
         """Return what a report holds of it."""

@@ -78,6 +78,8 @@ class StructureScores:
 
 FEATURES = tuple(name for name in StructureScores.__dataclass_fields__ if name != "label")
 """Scores that a calibration may use."""
+QUALITY_SCORES = ("expected_dice", "sampled_dice", "boundary_uncertainty", "mean_error")
+"""Those that do not depend on the size of a structure, but on that of the voxels."""
 
 
 class ScoreSums:

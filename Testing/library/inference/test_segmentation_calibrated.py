@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from TrustSegLib.imaging import Volume
+from TrustSegLib.imaging import Volume, resample
 from TrustSegLib.imaging.grid import Grid
 from TrustSegLib.inference import Roi, SegmentOptions, Uncalibrated, class_moments, segment
 from TrustSegLib.inference.segmentation import NOT_FOR_A_PART, PART_ONLY
-from TrustSegLib.uncertainty import Calibration, ScoreSums, uncertainty_map
+from TrustSegLib.uncertainty import FEATURES, QUALITY_SCORES, Calibration, ScoreSums, uncertainty_map
 from TrustSegLib.uncertainty.regions import find_regions
 
 MakeModel = Callable[..., SimpleNamespace]
@@ -75,21 +75,46 @@ def test_scores_are_raw_with_any_calibration(
     assert [one.label for one in raw.scores] == [1, 2]
 
 
-def test_scores_equal_those_of_the_class_moments(
-    make_model: MakeModel, make_volume: MakeVolume, context: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.2, 0.9)])
+def test_volume_scores_equal_those_of_the_class_moments(
+    make_model: MakeModel,
+    make_volume: MakeVolume,
+    context: torch.nn.Module,
+    monkeypatch: pytest.MonkeyPatch,
+    spacing: tuple,
 ) -> None:
-    image, model = make_volume(), make_model(context, structures=2, spacing=(1.0, 1.2, 0.9))
+    image, model = make_volume(), make_model(context, structures=2, spacing=spacing)
     whole = segment(image, model)
-    mean, variance = class_moments(image, model)
-    sums = ScoreSums([1, 2])
-    sums.add(mean, variance, whole.labels.array[0])
-    error = image.with_array(uncertainty_map("error_probability", mean, variance)[None])
-    assert sums.scores(whole.labels, error) == whole.scores
+    own = scores_of(image, model, whole.labels)
+    for name in set(FEATURES) - set(QUALITY_SCORES):
+        assert [getattr(each, name) for each in whole.scores] == [getattr(each, name) for each in own]
     monkeypatch.setattr("TrustSegLib.inference.mask_and_maps.CHUNK_BYTES", 10_000)
     chunked = segment(image, model).scores
     # Interpolation in pieces rounds otherwise, the sums do not.
     for one, other in zip(chunked, whole.scores, strict=True):
         assert list(vars(one).values()) == pytest.approx(list(vars(other).values()), rel=1e-4)
+
+
+def scores_of(image: Volume, model: SimpleNamespace, labels: Volume) -> tuple:
+    """The scores of the class moments on the image's own grid."""
+    mean, variance = class_moments(image, model)
+    sums = ScoreSums([1, 2])
+    sums.add(mean, variance, labels.array[0])
+    error = image.with_array(uncertainty_map("error_probability", mean, variance)[None])
+    return sums.scores(labels, error)
+
+
+def test_scores_of_quality_are_those_on_the_grid_of_the_model(
+    make_model: MakeModel, make_volume: MakeVolume, context: torch.nn.Module
+) -> None:
+    """What is calibrated on 1 mm holds for the same image in other voxels."""
+    model = make_model(context, structures=2, spacing=(1.0, 1.0, 1.0))
+    image = make_volume(spacing=(1.0, 1.0, 2.0))
+    resampled = resample(image, (1.0, 1.0, 1.0))
+    there = segment(resampled, model)
+    for found, wanted in zip(segment(image, model).scores, there.scores, strict=True):
+        for name in QUALITY_SCORES:
+            assert getattr(found, name) == pytest.approx(getattr(wanted, name), abs=1e-6)
 
 
 def test_rows_and_case_have_the_calibrated_figures_of_the_scores(

@@ -16,6 +16,16 @@ from TrustSegLib.inference.segmentation import PART_ONLY
 MakeModel = Callable[..., SimpleNamespace]
 MakeVolume = Callable[..., Volume]
 RECORD = {"data": "none", "patients": 40, "conditions": ["clean"], "cases": 40, "folds": 5}
+VOLUME = {
+    "level": 0.9,
+    "center": "mask",
+    "quantile": 1.0,
+    "floor_ml": 0.05,
+    "coverage": 0.9,
+    "mean_width_ml": 0.2,
+    "mean_width_without_uncertainty_ml": 0.3,
+    "cases": 40,
+}
 PART = SegmentOptions(roi=Roi((2, 9, 3, 7, 1, 6), "index"))
 
 
@@ -60,6 +70,26 @@ def test_intensities_are_measured_according_to_the_modality(
     assert groups(segment(make_volume(), model).case.warnings) == expected
 
 
+def test_structure_on_the_border_is_flagged_and_its_interval_withheld(
+    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
+) -> None:
+    """The masks of the point-wise network are everywhere, so that they are on every face."""
+    volumes = [{**VOLUME, "label": 1}]
+    far, near = (content(structure_1_border_front=(-5, high)) | {"volumes": volumes} for high in (5, 1e6))
+    row = segment(make_volume(), make_model(pointwise, calibration=far)).structures[0]
+    assert row.flag.startswith("reaches the image's border (front, ")
+    assert row.volume_interval_ml is None
+    row = segment(make_volume(), make_model(pointwise, calibration=near)).structures[0]
+    assert (row.flag, row.volume_interval_ml is None) == (None, False)
+
+
+def test_part_of_an_image_has_no_border_of_its_own(
+    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
+) -> None:
+    model = make_model(pointwise, calibration=content(structure_1_border_front=(-5, 5)))
+    assert segment(make_volume(), model, PART).structures[0].flag is None
+
+
 def test_nothing_is_measured_without_a_reference(
     make_model: MakeModel,
     make_volume: MakeVolume,
@@ -70,6 +100,7 @@ def test_nothing_is_measured_without_a_reference(
         raise AssertionError("nothing to compare it with")
 
     monkeypatch.setattr(module, "input_facts", measured)
+    monkeypatch.setattr(module, "quality_facts", measured)
     monkeypatch.setattr(module, "shape_facts", measured)
     for model in (
         make_model(pointwise),

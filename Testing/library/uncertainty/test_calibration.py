@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from TrustSegLib.uncertainty import Calibration, StructureRow, StructureScores, calibrated_rows, case_quality
+from TrustSegLib.uncertainty import (
+    Calibration,
+    StructureRow,
+    StructureScores,
+    calibrated_rows,
+    case_quality,
+    with_cut_off,
+)
 from TrustSegLib.uncertainty.calibration_checks import check_interval, check_map, check_quality
 
 RECORD = {"data": "Task04", "patients": 40, "conditions": ["clean", "noise"], "cases": 80, "folds": 5}
@@ -152,6 +159,54 @@ def test_structure_expected_to_be_fine_has_no_flag() -> None:
     (row,) = calibrated_rows([ROW], [replace(SCORES, expected_dice=0.95)], Calibration.parse(CONTENT))
     assert row.expected_dsc > 0.8
     assert row.flag is None
+
+
+def _unusual_below(limit: float) -> Calibration:
+    content = copy.deepcopy(CONTENT)
+    content["quality"][0]["unusual_below"] = limit
+    return Calibration.parse(content)
+
+
+def test_structure_that_stands_out_and_may_have_failed_is_flagged() -> None:
+    fine = replace(SCORES, mean_error=0.03, expected_dice=0.9)
+    expected = Calibration.parse(CONTENT).expected_dsc(fine)
+    assert expected.value > 0.8 > expected.low
+    (row,) = calibrated_rows([ROW], [fine], _unusual_below(expected.value + 0.01))
+    assert row.flag == (
+        f"expected DSC {expected.value:.2f} ({expected.low:.2f}-{expected.high:.2f}), lower than on almost "
+        "all clean images, and may be below 0.8"
+    )
+    (row,) = calibrated_rows([ROW], [fine], _unusual_below(expected.value - 0.01))
+    assert row.flag is None
+
+
+def test_unusual_structure_that_cannot_have_failed_has_no_flag() -> None:
+    content = copy.deepcopy(CONTENT)
+    content["quality"][0] |= {"unusual_below": 1.0, "low": -0.01}
+    sure = replace(SCORES, mean_error=0.0, expected_dice=1.0)
+    (row,) = calibrated_rows([ROW], [sure], Calibration.parse(content))
+    assert row.expected_dsc_interval[0] > 0.8
+    assert row.flag is None
+
+
+def test_volume_outside_of_its_own_interval_is_explained() -> None:
+    content = copy.deepcopy(CONTENT)
+    content["volumes"][0] |= {"center": "expected", "quantile": 0.1}
+    scores = replace(SCORES, volume_ml=2.5, mean_error=0.0, expected_dice=1.0)
+    (row,) = calibrated_rows([ROW], [scores], Calibration.parse(content))
+    assert row.volume_interval_ml == pytest.approx((3.15, 3.25))
+    assert row.flag == (
+        "its volume, 2.5 ml, lies outside of its own interval, 3.15-3.25 ml: the mask and the probabilities "
+        "around it disagree"
+    )
+
+
+def test_structure_that_is_cut_off_has_a_flag_and_no_interval() -> None:
+    rows = calibrated_rows([ROW, replace(ROW, label=2)], [SCORES, SCORES], Calibration.parse(CONTENT))
+    first, second = with_cut_off(rows, {1: "reaches the image's border"})
+    assert first.volume_interval_ml is None
+    assert first.flag == f"reaches the image's border; {rows[0].flag}"
+    assert second == rows[1]
 
 
 def test_case_is_as_good_as_its_worst_structure() -> None:

@@ -6,18 +6,18 @@ import pytest
 
 from TrustSegLib.uncertainty.image_features import (
     AXES,
+    BORDER,
     FIELD,
     FOUND,
     GROUPS,
-    NOISE,
     SHARE,
-    SHARPNESS,
     SPACING,
     TILT,
     VOLUME,
     Fact,
 )
-from TrustSegLib.uncertainty.out_of_distribution import UNLIKE, differences, excess, number
+from TrustSegLib.uncertainty.image_quality import DETAIL, NOISE
+from TrustSegLib.uncertainty.out_of_distribution import UNLIKE, cut_off, differences, excess, number
 
 
 def limits(low: float, high: float, **more) -> dict:
@@ -33,7 +33,7 @@ REFERENCE = {
     "facts": {
         **{f"field_of_view_{axis}": limits(30, 60, seen=[34, 52]) for axis in AXES},
         "noise": limits(0, 6, seen=[1.5, 4]),
-        "sharpness": limits(0.5, 0.7),
+        "detail": limits(0.5, 0.7),
         "dark": limits(1, 10),
         "tilt": limits(-15, 15),
         "structure_1_found": limits(1, 1),
@@ -59,13 +59,13 @@ def test_sentences_are_one_per_group_worst_first_and_at_most_three():
         "tilt": Fact(16, TILT, "tilt"),
         "dark": Fact(40, SHARE, "dark voxels"),
         "noise": Fact(60, NOISE, "noise"),
-        "sharpness": Fact(0.75, SHARPNESS, "sharpness"),
+        "detail": Fact(0.75, DETAIL, "detail"),
         **field_of_view(45, 45, 62),
     }
     found = differences(facts, REFERENCE)
     assert found == (
         f"{UNLIKE}: noise 60 % of the contrast, in training 1.5-4 %; "
-        "sharpness 0.75, in training 0.5-0.7 (noisy)",
+        "detail 0.75, in training 0.5-0.7 (noisy)",
         f"{UNLIKE}: dark voxels 40 %, in training 1-10 %",
         f"{UNLIKE}: field of view 45 x 45 x 62 mm (left-right, front-back, foot-head), "
         "in training 34-52 x 34-52 x 34-52 mm",
@@ -84,7 +84,7 @@ def test_structure_that_training_never_had_is_described():
 
 
 def test_hint_depends_on_the_side_of_the_range():
-    assert differences({"sharpness": Fact(0.4, SHARPNESS, "sharpness")}, REFERENCE)[0].endswith(
+    assert differences({"detail": Fact(0.4, DETAIL, "detail")}, REFERENCE)[0].endswith(
         "(blurred or interpolated)"
     )
 
@@ -129,4 +129,38 @@ def test_axis_without_a_reference_is_left_out():
 
 def test_every_group_can_be_described():
     """A kind of another group would be lost in the middle of a segmentation."""
-    assert {kind.group for kind in (SPACING, TILT, FIELD, SHARE, NOISE, VOLUME)} == set(GROUPS)
+    assert {kind.group for kind in (SPACING, TILT, FIELD, SHARE, NOISE, VOLUME, BORDER)} == set(GROUPS)
+
+
+def at_border(**areas: float) -> dict[str, Fact]:
+    return {
+        f"structure_1_border_{side}": Fact(area, BORDER, f"Cord at the image's border ({side})")
+        for side, area in areas.items()
+    }
+
+
+def test_structure_on_the_border_is_cut_off_and_every_side_is_named():
+    reference = {"facts": {f"structure_1_border_{side}": limits(-5, 5) for side in ("front", "foot")}}
+    reason = cut_off(at_border(front=85.0, foot=12.0), reference, 1)
+    assert reason == (
+        "reaches the image's border (front, 85 mm2; foot, 12 mm2): the image may be cut through it; its "
+        "volume is that of the visible part only"
+    )
+    assert cut_off(at_border(front=4.0, foot=0.0), reference, 1) is None
+
+
+def test_structure_may_reach_the_border_where_it_does_in_training():
+    reference = {
+        "facts": {"structure_1_border_foot": limits(0, 140), "structure_1_border_head": limits(-5, 5)}
+    }
+    assert cut_off(at_border(foot=120.0, head=0.0), reference, 1) is None
+    assert "(head, 120 mm2)" in cut_off(at_border(foot=0.0, head=120.0), reference, 1)
+
+
+def test_border_is_told_for_the_structure_and_not_again_for_the_case():
+    reference = {"facts": {"structure_1_border_front": limits(-5, 5)}}
+    assert differences(at_border(front=85.0), reference) == ()
+
+
+def test_reference_that_does_not_know_the_border_has_nothing_to_say_about_it():
+    assert cut_off(at_border(front=85.0), {"facts": {}}, 1) is None

@@ -30,6 +30,8 @@ from itertools import combinations
 import numpy as np
 from scipy.special import expit, logit
 
+from trustseg_training.corruptions import CLEAN
+
 from .cases import INNER_FOLDS, StructureCases, folds
 from .conformal import patient_quantile, weighted_quantile
 
@@ -43,6 +45,9 @@ STANDARD_ERRORS = 2
 
 #: DSC are clipped this far from 0 and 1, so that the logit is finite.
 SMALLEST_DSC = 0.005
+
+#: Share of the clean images whose expected DSC counts as unusually low.
+UNUSUAL = 0.01
 
 _STEPS, _ENOUGH = 100, 1e-8
 
@@ -93,6 +98,18 @@ def fit_quality(cases: StructureCases, level: float = LEVEL) -> QualityRule:
     masks = cases.masks()
     recipe, residuals = _best(masks)
     return QualityRule(recipe.fit(masks), *_ends(residuals, masks, level))
+
+
+def unusual_below(rule: QualityRule, cases: StructureCases) -> float:
+    """The expected DSC below which at most `UNUSUAL` of the clean images lie; 0 without clean images.
+
+    A structure below it is flagged if its interval reaches below the DSC of a failure. Masks that are clearly
+    wrong are found by their expected DSC alone; this is for those that only stand out from the usual ones.
+    """
+    expected = rule.predict(cases)[0][(cases.condition == CLEAN) & ~cases.is_empty & ~cases.failed]
+    if not expected.size:
+        return 0.0
+    return float(np.quantile(expected, UNUSUAL, method="lower"))
 
 
 def cross_validate_quality(cases: StructureCases, level: float = LEVEL) -> CrossValidatedQuality:

@@ -15,7 +15,7 @@ from TrustSegLib.contract import CALIBRATION_SCHEMA, DEFAULT_MAP, calibration_se
 from TrustSegLib.uncertainty import Calibration
 from TrustSegLib.uncertainty.calibration_checks import check_interval, check_map, check_quality
 
-from .case_quality import fit_quality
+from .case_quality import fit_quality, unusual_below
 from .cases import FOLDS, StructureCases, folds, weights
 from .curve_choice import RAW, Choice, choose_curve, make_curve
 from .error_curve import joined
@@ -216,6 +216,7 @@ def _quality_part(label: int, rule: Any, cases: StructureCases, figures: Mapping
         "high": rule.high,
         "level": LEVEL,
         "fail_below": FAILURE_DICE,
+        "unusual_below": unusual_below(rule, cases),
         "cases": len(cases),
         "coverage": figures[POOL]["coverage"],
         "mean_absolute_error": figures[POOL]["mean_absolute_error"],
