@@ -27,8 +27,8 @@ LEAST_LAG = 6
 NOISE = Kind("image quality", "% of the contrast", False, 1)
 NOISE_HU = Kind("image quality", "HU", False, 5)
 DETAIL = Kind("image quality", "", False, 0.05, ("blurred or interpolated", "noisy"))
-ECHO = Kind("image quality", "%", False, 0.5, ("", "ghosts, ripples or motion"))
-RIPPLE = Kind("image quality", "%", False, 0.25, ("", "ghosts, ripples or motion"))
+ECHO = Kind("image quality", "%", False, 0.5, ("", "ghosts, ripples, motion or blur"))
+RIPPLE = Kind("image quality", "%", False, 0.25, ("", "ghosts, ripples, motion or blur"))
 
 _SAME_SPACING = 1e-3  # of a voxel: headers round
 _DETAIL_WIDTH = 3  # voxels: what differs from their mean is fine detail
@@ -100,12 +100,13 @@ def _channel_facts(channel: np.ndarray, block: np.ndarray, modality: str) -> dic
 
 
 def _noise_and_detail(block: np.ndarray, least: float, scale: float, kind: Kind) -> dict[str, Fact]:
-    """Noise and detail where the image is brighter than `least`, along the axis that has least of each.
+    """Noise along the middle one of the axes, and detail along the axis that has least.
 
-    Noise: median of the third differences, to which smooth anatomy adds little. Detail: how much voxels
-    differ from the next but one, relative to the fourth from them; 1 in white noise, about 1/2 where all is
-    smooth. Direct neighbors do not count: slices of twice the thickness, interpolated, would look as blurred
-    as those of many times.
+    Both where the image is brighter than `least`. Noise: median of the third differences, to which smooth
+    anatomy adds little; an axis that was interpolated has none, and thick slices have much anatomy. Detail:
+    how much voxels differ from the next but one, relative to the fourth from them; 1 in white noise, about
+    1/2 where all is smooth. Direct neighbors do not count: slices of twice the thickness, interpolated,
+    would look as blurred as those of many times.
     """
     noises, details = [], []
     for axis in range(3):
@@ -120,7 +121,7 @@ def _noise_and_detail(block: np.ndarray, least: float, scale: float, kind: Kind)
     if not noises:
         return {}
     return {
-        "noise": Fact(float(min(noises)), kind, "noise"),
+        "noise": Fact(float(np.median(noises)), kind, "noise"),
         "detail": Fact(float(min(details)), DETAIL, "fine detail"),
     }
 
