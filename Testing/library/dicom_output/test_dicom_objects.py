@@ -27,10 +27,11 @@ COPIED = (
 def write(sample, result_of, description, tmp_path):
     """Write both files of a series with other fields; give the source's first file and the two."""
 
-    def both(model=None, described=description, **fields):
+    def both(model=None, described=description, calibrated=True, **fields):
         source = sample(**fields)
         result = result_of(source)
-        result = replace(result, model=model or result.model)
+        calibration = {"record": {}, "error_probability": {"ece_after": 0.01} if calibrated else None}
+        result = replace(result, model=model or result.model, calibration=calibration)
         paths = write_dicom(result, described, source.folder, tmp_path)
         return tuple(pydicom.dcmread(path) for path in (source.folder / "0.dcm", *paths))
 
@@ -100,6 +101,19 @@ def test_map_is_a_probability_without_unit(write):
     assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
     assert mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeMeaning == "Probability"
     assert (mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept) == (1, 0)
+
+
+def test_map_that_is_not_calibrated_is_nowhere_called_a_probability(write):
+    uncertainty = write(calibrated=False)[2]
+    mapping = uncertainty.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+    assert "QuantityDefinitionSequence" not in mapping
+    assert mapping.LUTExplanation == "Uncertainty, raw (not calibrated)"
+    assert uncertainty.SeriesDescription.startswith("Uncertainty, raw (not calibrated), TrustSeg")
+    assert uncertainty.ContentDescription == "Research use only; raw, not calibrated: no probability"
+    assert uncertainty.ContentLabel == "RAW_UNCERTAINTY"
+    texts = [element.value for element in uncertainty.iterall() if isinstance(element.value, str)]
+    assert not [text for text in texts if "ERROR_PROB" in text or "Error prob" in text]
 
 
 def test_slice_distance_is_the_distance_and_not_the_thickness(write):
