@@ -99,6 +99,8 @@ def test_command_that_is_killed_in_each_step_ends_with_the_weights_of_an_unbroke
     assert main(_command(unbroken)) == 0
     found, expected = _weights(planned), _weights(unbroken)
     assert FitConfiguration.load(planned.work / "vdp").filters == (2, 4)
+    starts = {name: len(list((planned.work / name / "csv").iterdir())) for name in ("twin", "vdp")}
+    assert starts == {"twin": 2, "vdp": 2}, "a training began anew instead of going on"
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 

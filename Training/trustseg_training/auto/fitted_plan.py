@@ -71,6 +71,11 @@ class FittedPlan:
         found = {TWIN: self.schedule.twin, VDP: self.schedule.vdp}
         return {name: epochs.count * self.sizes.steps for name, epochs in found.items()}
 
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The larger, the better: more steps of the twin, then less time."""
+        return self.steps[TWIN], -sum(self.schedule.seconds.values())
+
     def write_settings(self) -> None:
         """Write a settings file for each network into the work folder, with the reason for every choice."""
         for name, plan in self._plans().items():
@@ -101,7 +106,7 @@ class FittedPlan:
         yield f"plan for {self.request.output}, measured on {place}: {in_words(sum(seconds.values()))}"
         yield (
             f"  data        {count(data.images, 'image')} of {count(data.patients, 'patient')}, "
-            f"{self.sizes.validation} of them for validation; {', '.join(c.structures)}"
+            f"{count(self.sizes.validation, 'image')} for validation; {', '.join(c.structures)}"
         )
         yield (
             f"  network     U-Net with {'-'.join(map(str, c.filters))} filters; patches of "

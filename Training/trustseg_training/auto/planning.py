@@ -114,7 +114,7 @@ def _fit_to_computer(
         left = 60 * request.minutes - (time.monotonic() - began)
         found = schedule(max(left, 0.0), costs, sizes)
         fitted = FittedPlan(request, fingerprint, plan, found, costs, sizes)
-        if best is None or fitted.steps[TWIN] > best.steps[TWIN]:
+        if best is None or fitted.rank > best.rank:
             best = fitted
         if fitted.steps[TWIN] >= ENOUGH_STEPS:
             break
