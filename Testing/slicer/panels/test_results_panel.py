@@ -9,9 +9,11 @@ import slicer
 from module_pictures import PANEL_WIDTH
 from panel_runs import PANEL
 from review_runs import INTERVAL, QUALITY, cells
-from review_samples import FLAG, erase
+from review_samples import FLAG, calibrated_result, erase
 from scene_samples import MODEL, sample_result
 
+UNCERTAINTY, WRONG, PEAK = 2, 1, 2
+"""Columns of the structures, and of the regions."""
 MARGINS = 24
 """The square in the structure's color, and what Qt leaves free around a text, in pixels."""
 
@@ -43,6 +45,45 @@ def test_result_without_calibration_shows_no_interval(image, shared_worker, dial
         assert table.isColumnHidden(QUALITY)
         assert panel.ui.calibrationLabel.isHidden()
         assert "Not calibrated" in panel.ui.cautionLabel.text
+
+
+def test_parts_that_are_not_calibrated_are_named_and_nothing_raw_is_in_percent(image, shared_worker, dialogs):
+    """The map and the interval of the second structure failed on patients left out."""
+    from qt_stand_ins.panel import open_panel
+
+    from TrustSegModule.results.nodes import put_result
+
+    answer = calibrated_result(image)
+    second, calibration = answer.report["structures"][1], dict(answer.report["calibration"])
+    second["volume_interval_ml"] = None
+    reasons = (
+        ("error_probability", None, "ECE 23.6 % on patients left out"),
+        ("volumes", 2, "covers 71 % on patients left out"),
+    )
+    calibration["error_probability"] = None
+    calibration["volumes"] = calibration["volumes"][:1]
+    calibration["not_calibrated"] = [
+        {"part": part, "label": label, "structure": label and second["name"], "reason": reason}
+        for part, label, reason in reasons
+    ]
+    answer.report["calibration"] = calibration
+    put_result(slicer.mrmlScene, image, answer, MODEL)
+    with open_panel(PANEL) as panel:
+        table, regions = panel.ui.resultsTable, panel.ui.regionTable
+        caution, record = panel.ui.cautionLabel.text, panel.ui.calibrationLabel.text
+        assert "Not calibrated: the error map (ECE 23.6 % on patients left out) and the vol" in caution
+        assert "of Posterior hippocampus (covers 71 % on patients left out)." in caution
+        assert "Error probability" not in record
+        assert "Expected DSC was off by" in record
+        assert [row[INTERVAL] for row in cells(table)] == ["1.38–\n1.70", "not\ncalibrated"]  # noqa: RUF001
+        assert table.horizontalHeaderItem(UNCERTAINTY).text() == "Uncert.\n(raw)"
+        assert "no probability" in table.horizontalHeaderItem(UNCERTAINTY).toolTip()
+        assert cells(table)[0][UNCERTAINTY] == f"{answer.report['structures'][0]['mean_uncertainty']:.3f}"
+        assert regions.isColumnHidden(WRONG)
+        assert regions.horizontalHeaderItem(PEAK).text() == "Peak\n(raw)"
+        assert cells(regions)[0][PEAK] == f"{answer.report['regions'][0]['peak']:.2f}"
+        assert panel.ui.thresholdSlider.suffix.strip() == ""
+        assert panel.ui.thresholdSlider.value == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("edited", [False, True])
