@@ -252,6 +252,17 @@ class CaseRow:
         )
 
 
+def calibrated_volumes(calibration: Mapping[str, Any] | None) -> frozenset[int]:
+    """Labels with a calibrated volume interval; where a row has none all the same, it was left out.
+
+    Parameters
+    ----------
+    calibration : Mapping or None
+        The field of a report.
+    """
+    return frozenset(row.get("label") for row in (calibration or {}).get("volumes") or ())
+
+
 def added_models_folder() -> Path:
     """Folder of the models that the user has added, which need not be there.
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from TrustSegLib.contract import calibrated_volumes
 from TrustSegLib.report.html_figures import Colors, css_color
 
 NOT_CALIBRATED = "not calibrated"
+LEFT_OUT = "left out"
 NONE = "\N{EN DASH}"
 
 
@@ -29,7 +31,8 @@ def structure_table(report: Mapping[str, Any], colors: Colors) -> str:
         "Mean uncertainty",
         "Flag",
     )
-    rows = [_structure_row(row, colors) for row in report["structures"]]
+    known = calibrated_volumes(report["calibration"])
+    rows = [_structure_row(row, colors, known) for row in report["structures"]]
     return table(headings, rows, "numbers structures")
 
 
@@ -112,13 +115,13 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _structure_row(row: Mapping[str, Any], colors: Colors) -> list[str]:
+def _structure_row(row: Mapping[str, Any], colors: Colors, known: frozenset[int]) -> list[str]:
     swatch = f'<i class="swatch" style="background:{css_color(colors[row["label"]])}"></i>'
     flag = f'<span class="flag">{escape(row["flag"])}</span>' if row["flag"] else NONE
     return [
         swatch + escape(row["name"]),
         number(row["volume_ml"]),
-        _interval(row["volume_interval_ml"]) or NOT_CALIBRATED,
+        _interval(row["volume_interval_ml"]) or (LEFT_OUT if row["label"] in known else NOT_CALIBRATED),
         _expected(row),
         percent(row["mean_uncertainty"]),
         flag,

@@ -8,6 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import calibrated_volumes
 from TrustSegModule.panels import table
 from TrustSegModule.panels.text import decision_title, interval, number, percent, two_line_interval
 from TrustSegModule.review.decisions import STRUCTURE, Item, Review
@@ -76,7 +77,7 @@ class ResultsPanel:
         self._labels = [row["label"] for row in rows]
         edited = edited_volumes(review) if review is not None else {}
         for line, row in enumerate(rows):
-            self._show_row(line, row, colors.get(row["name"]), edited.get(row["label"]))
+            self._show_row(line, row, colors.get(row["name"]), edited.get(row["label"]), _reach(row, report))
             if review is not None:
                 self._show_decision(line, review)
         self._table.blockSignals(blocked)
@@ -90,10 +91,8 @@ class ResultsPanel:
         if item is None or item.kind != STRUCTURE:
             table.select_quietly(self._table, None)
 
-    def _show_row(self, line: int, row: dict[str, Any], color, edited_ml: float | None) -> None:
-        mark, bounds = "" if edited_ml is None else EDITED_MARK, row["volume_interval_ml"]
-        # In two lines: in one, it would leave too little space for the name.
-        reach = _("not\ncalibrated") if bounds is None else two_line_interval(bounds, 2)
+    def _show_row(self, line: int, row: dict[str, Any], color, edited_ml: float | None, reach: str) -> None:
+        mark = "" if edited_ml is None else EDITED_MARK
         volume = row["volume_ml"] if edited_ml is None else edited_ml
         warning = self._table.style().standardIcon(qt.QStyle.SP_MessageBoxWarning) if row["flag"] else None
         for column, text, tip, icon in (
@@ -157,6 +156,14 @@ def _expected(row: dict[str, Any]) -> str:
 
 def _automatic_mask_note(mark: str) -> str:
     return _("Of the automatic mask, which was edited since.") if mark else ""
+
+
+def _reach(row: dict[str, Any], report: dict[str, Any]) -> str:
+    """Return the interval in two lines: in one, it would leave too little space for the name."""
+    if row["volume_interval_ml"] is not None:
+        return two_line_interval(row["volume_interval_ml"], 2)
+    is_known = row["label"] in calibrated_volumes(report["calibration"])
+    return _("left out") if is_known else _("not\ncalibrated")
 
 
 def _swatch(color: tuple[float, float, float]):
