@@ -27,7 +27,7 @@ COMMANDS = (
         "trustseg_training",
         (
             *("", "auto", "init", "fit", "calibrate", "evaluate", "compare", "export"),
-            *("study", "verify", "results", "moments"),
+            *("study", "verify", "alarms", "results", "moments"),
         ),
     ),
 )

@@ -10,6 +10,7 @@ from TrustSegLib.contract import is_map_calibrated, is_structure_calibrated
 from TrustSegLib.report.html_figures import Colors, css_color
 
 NOT_CALIBRATED = "not calibrated"
+LEFT_OUT = "left out"
 NONE = "\N{EN DASH}"
 
 
@@ -142,7 +143,7 @@ def _expected(row: Mapping[str, Any]) -> str:
 
 def _without(row: Mapping[str, Any], part: str, calibration: Mapping[str, Any] | None) -> str:
     """A figure may also be missing for this image only, such as where a part of it was segmented."""
-    return NONE if is_structure_calibrated(calibration, part, row["label"]) else NOT_CALIBRATED
+    return LEFT_OUT if is_structure_calibrated(calibration, part, row["label"]) else NOT_CALIBRATED
 
 
 def _uncertainty(value: float | None, calibrated: bool) -> str:

@@ -97,6 +97,18 @@ def test_page_has_the_content_of_the_report(page, report):
     assert "No place stands out" in text
 
 
+def test_interval_that_was_left_out_is_told_from_one_that_is_not_calibrated(page, report):
+    assert "left out" not in page(report)
+    report["structures"][0].update(flag="reaches the image's border")
+    report["calibration"] = {
+        "record": {},
+        "error_probability": None,
+        "volumes": [{"label": 1, "level": 0.9, "coverage": 0.91, "cases": 240}],
+        "quality": [],
+    }
+    assert page(report).count("<td>left out</td>") == 1
+
+
 def test_calibrated_page_describes_the_calibration_and_its_figures(page, report):
     report["structures"][0].update(
         volume_interval_ml=[0.21, 0.93],

@@ -86,6 +86,16 @@ def test_parts_that_are_not_calibrated_are_named_and_nothing_raw_is_in_percent(i
         assert panel.ui.thresholdSlider.value == pytest.approx(0.05)
 
 
+def test_interval_that_was_left_out_is_told_from_one_that_is_not_calibrated(opened):
+    report, colors = opened.panel.widget.logic.reportAndColors(opened.nodes)
+    rows = [{**row, "volume_interval_ml": None} for row in report["structures"]]
+    volumes = [{"label": row["label"], "level": 0.9, "coverage": 0.9, "cases": 40} for row in rows]
+    calibration = {**report["calibration"], "volumes": volumes}
+    cut_off = {**report, "structures": rows, "calibration": calibration}
+    opened.panel.widget.resultsPanel.show(cut_off, colors)
+    assert [row[INTERVAL] for row in cells(opened.ui.resultsTable)] == ["left out", "left out"]
+
+
 @pytest.mark.parametrize("edited", [False, True])
 def test_column_fits_the_names_of_the_structures(opened, edited):
     if edited:

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from trustseg_training.calibration.case_quality import cross_validate_quality, fit_quality, fit_quality_model
+from trustseg_training.calibration.case_quality import (
+    UNUSUAL,
+    cross_validate_quality,
+    fit_quality,
+    fit_quality_model,
+    unusual_below,
+)
 from trustseg_training.calibration.cases import StructureCases, conditions_of, folds, weights
 from trustseg_training.calibration.conformal import patient_quantile, weighted_quantile
 from trustseg_training.calibration.curve_choice import choose_curve, make_curve
@@ -271,3 +277,18 @@ def test_record_names_the_data_and_the_performance():
         assert word in text
     figures = fitted.figures["error_probability"]["near"]["pool"]
     assert figures["isotonic"] < 0.3 * figures["raw"]
+
+
+def test_hardly_any_clean_image_has_an_unusually_low_expected_dsc():
+    cases = StructureCases.of(_results(60), 1)
+    rule = fit_quality(cases)
+    limit = unusual_below(rule, cases)
+    expected, clean = rule.predict(cases)[0], cases.condition == CLEAN
+    assert np.mean(expected[clean & ~cases.failed] < limit) <= UNUSUAL
+    assert np.mean(expected[~clean] < limit) > 0.5
+    assert fit_all(_results(60), "data", NAMES).content["quality"][0]["unusual_below"] == limit
+
+
+def test_without_clean_images_no_expected_dsc_is_unusual():
+    cases = StructureCases.of(_results(30), 1)
+    assert unusual_below(fit_quality(cases), cases.take(cases.condition != CLEAN)) == 0

@@ -11,7 +11,6 @@ from slicer.i18n import tr as _
 from TrustSegLib.contract import calibration_sentence, is_map_calibrated, is_structure_calibrated
 from TrustSegModule.panels import table
 from TrustSegModule.panels.text import (
-    UNKNOWN,
     decision_title,
     interval,
     map_value,
@@ -187,7 +186,8 @@ def _expected(row: dict[str, Any]) -> str:
 
 def _missing(row: dict[str, Any], part: str, calibration: dict[str, Any] | None) -> str:
     """Text of a figure that a structure does not have: at all, or of this image."""
-    return UNKNOWN if is_structure_calibrated(calibration, part, row["label"]) else _("not\ncalibrated")
+    calibrated = is_structure_calibrated(calibration, part, row["label"])
+    return _("left out") if calibrated else _("not\ncalibrated")
 
 
 def _automatic_mask_note(mark: str) -> str:
