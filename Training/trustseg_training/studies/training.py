@@ -88,7 +88,8 @@ def _start(
     settings = runs / f"{name}.yaml"
     command = [sys.executable, "-m", "trustseg_training", "fit", "--config", str(settings), "-o", str(run)]
     command += ["--accelerator", accelerator, *(["--resume"] if is_run(run) else [])]
-    threads = str(max((os.cpu_count() or 1) // jobs, 1))
+    # One number for both libraries: two threads of one beside one of the other wait for each other.
+    threads = os.environ.get("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // jobs, 1)))
     try:
         runs.mkdir(parents=True, exist_ok=True)
         settings.write_text(_text(configuration), encoding="utf-8")
