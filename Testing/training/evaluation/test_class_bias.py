@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trustseg_training.evaluation import class_bias
-from trustseg_training.evaluation.class_bias import counts, cross_validated, fit_class_bias
+from trustseg_training.evaluation.class_bias import MaskCounts, counts, cross_validated, fit_class_bias
 from trustseg_training.evaluation.near_voxels import NearVoxels, Source
 from trustseg_training.evaluation.scale_fitting import fit_all_scales
 from trustseg_training.evaluation.temperature_scaling import Scales
@@ -100,3 +100,12 @@ def test_counts_are_those_of_whole_images_worked_out_by_hand():
     found = counts(build(NetworkSpec(classes=2), "deterministic"), voxels, Scales(1.0), ())
     assert (found.mask, found.truth, found.common) == (4, 4, 2)
     assert (found.volume_bias, found.dice) == (0, 0.5)
+
+
+def test_relative_errors_are_those_of_patients_and_tiny_structures_do_not_decide():
+    """Typical are 100 voxels: an error of 10 is 10 %, and for a structure of 1 voxel 20 % of 50."""
+    truth = np.array([[100.0], [100.0], [100.0], [1.0], [0.0]])
+    mask = np.array([[110.0], [100.0], [90.0], [11.0], [0.0]])
+    patients = np.array(["a", "a", "b", "c", "d"])
+    found = MaskCounts(mask, truth, np.minimum(mask, truth), patients)
+    assert found.volume_bias == pytest.approx([((0.1 + 0) / 2 - 0.1 + 10 / 50 + 0) / 4])

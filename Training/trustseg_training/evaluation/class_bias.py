@@ -2,9 +2,9 @@
 
 Networks that are trained with a soft Dice make masks that are a few percent too large: where they are
 unsure, a voxel more costs less Dice than a missing one. A number for each structure, added to its logit, is
-chosen so that the sum of the mask volumes over clean images is the sum of the true volumes; that of the
-background is 0. The sum, and not the mean of relative errors, so that images with hardly any of a structure
-do not decide.
+chosen so that the volume bias is 0: the mean over patients of the relative error of the volume in clean
+images. The background's number is 0. So that images with hardly any of a structure do not decide, the error
+is relative to at least half the median of its true volumes; images without the structure count, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .temperature_scaling import Scales
 #: Largest bias: more would turn the class of voxels that the network is sure of.
 LARGEST = 3.0
 
-#: Relative error of the volumes at which the search ends, and its most steps.
+#: Volume bias at which the search ends, and its most steps.
 TOLERANCE, MOST_STEPS = 5e-4, 20
 
 #: A bias that costs more mean DSC than this is not used.
@@ -43,9 +43,9 @@ class MaskCounts:
 
     @property
     def volume_bias(self) -> np.ndarray:
-        """(structures,) sum of mask volumes over sum of true ones, less 1; NaN without a true one."""
-        truth = self.truth.sum(axis=0)
-        return np.where(truth > 0, self.mask.sum(axis=0) / np.maximum(truth, 1) - 1, np.nan)
+        """(structures,) mean relative error of the volume; NaN without a true voxel in any image."""
+        bias = (relative_weights(self.truth, self.patients) * (self.mask - self.truth)).sum(axis=0)
+        return np.where(self.truth.any(axis=0), bias, np.nan)
 
     @property
     def dice(self) -> np.ndarray:
@@ -55,6 +55,24 @@ class MaskCounts:
         return np.mean(
             [dice[self.patients == name].mean(axis=0) for name in np.unique(self.patients)], axis=0
         )
+
+
+def relative_weights(truth: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """Weights (images, structures) by which errors of volumes add up to the volume bias.
+
+    Parameters
+    ----------
+    truth : np.ndarray
+        (images, structures) true volumes.
+    patients : np.ndarray
+        (images,) names; those with several images count once.
+    """
+    present = np.where(truth > 0, truth, np.nan)
+    found = truth.any(axis=0)
+    least = np.ones(truth.shape[1])
+    least[found] = np.nanmedian(present[:, found], axis=0) / 2
+    names, own, count = np.unique(patients, return_inverse=True, return_counts=True)
+    return 1 / np.maximum(truth, least) / (len(names) * count[own])[:, None]
 
 
 @dataclass(frozen=True)
@@ -148,27 +166,33 @@ def _searched(
     network: nn.Module, voxels: NearVoxels, scales: Scales, first: Sequence[float]
 ) -> tuple[float, ...]:
     """Move the margins until the volumes are right; the best of all steps."""
-    weight, best = voxels.multiplicity, (np.inf, ())
-    bias = None if not len(first) else np.array(first)
+    plain = counts(network, voxels, scales, ())
+    known = plain.truth.any(axis=0)
+    weights = _voxel_weights(voxels, relative_weights(plain.truth, plain.patients))
+    wanted = _sums(weights, voxels.target)
+    bias, best = np.zeros(len(known)) if not len(first) else np.array(first), (np.inf, ())
     for _ in range(MOST_STEPS):
-        given = () if bias is None else tuple(bias.tolist())
-        p = Scales(scales.temperature, scales.variance_scale, given).probabilities(network, voxels)
-        bias = np.zeros(p.shape[1] - 1) if bias is None else bias
-        volumes, true = (
-            torch.bincount(labels, weight, minlength=p.shape[1])[1:].numpy()
-            for labels in (p.argmax(dim=1), voxels.target)
-        )
-        known = true > 0
-        error = float(np.abs(volumes / np.maximum(true, 1e-9) - 1)[known].max(initial=0.0))
+        p = Scales(scales.temperature, scales.variance_scale, tuple(bias)).probabilities(network, voxels)
+        error = float(np.abs(_sums(weights, p.argmax(dim=1)) - wanted)[known].max(initial=0.0))
         best = min(best, (error, tuple(bias.tolist())), key=lambda found: found[0])
         if error < TOLERANCE:
             break
         shifts = [
-            _shift(p, label, weight, float(volume)) if found else 0.0
-            for label, (volume, found) in enumerate(zip(true, known, strict=True), start=1)
+            _shift(p, label, weight, volume) if found else 0.0
+            for label, (weight, volume, found) in enumerate(zip(weights, wanted, known, strict=True), start=1)
         ]
         bias = np.clip(bias + scales.temperature * np.array(shifts), -LARGEST, LARGEST)
     return best[1]
+
+
+def _voxel_weights(voxels: NearVoxels, weights: np.ndarray) -> list[Tensor]:
+    """For each structure (voxels,): what a voxel of its mask adds to its relative volume."""
+    return [voxels.multiplicity * torch.from_numpy(own)[voxels.image] for own in weights.T]
+
+
+def _sums(weights: Sequence[Tensor], labels: Tensor) -> np.ndarray:
+    """(structures,) weighted volumes of a mask."""
+    return np.array([float(own[labels == label].sum()) for label, own in enumerate(weights, start=1)])
 
 
 def _shift(p: Tensor, label: int, weight: Tensor, volume: float) -> float:
