@@ -121,7 +121,8 @@ class FittedPlan:
         yield f"  evaluation  and export: {in_words(seconds['evaluate'] + seconds['export'])}"
         total, budget = sum(seconds.values()), 60 * self.request.minutes
         if total > _TOO_LONG * budget:
-            yield f"warning: on this computer, {in_words(budget)} are too short: it will take {in_words(total)}"
+            short = f"on this computer, {in_words(budget)} are too short"
+            yield f"warning: {short}: it will take {in_words(total)}"
 
     def _trainings(self) -> dict[str, tuple[Epochs, Times]]:
         return {
