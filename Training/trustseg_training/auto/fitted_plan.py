@@ -83,11 +83,7 @@ class FittedPlan:
             write_atomically(self.request.work / f"{name}.yaml", text.encode())
 
     def warnings(self) -> Iterator[str]:
-        """What the budget gives reason for."""
-        total, budget = sum(self.schedule.seconds.values()), 60 * self.request.minutes
-        if total > _TOO_LONG * budget:
-            short = f"the budget of {in_words(budget)} is too short on this computer"
-            yield f"{short}: it will take {in_words(total)}"
+        """What is wrong with a model of this plan."""
         if self.steps[TWIN] < ENOUGH_STEPS:
             few = f"only {count(self.steps[TWIN], 'step')} of training on this computer"
             yield f"{few}: the model will be rough; allow a larger --budget, or use a GPU"
@@ -123,6 +119,10 @@ class FittedPlan:
             f"{in_words(seconds['calibrate'])}"
         )
         yield f"  evaluation  and export: {in_words(seconds['evaluate'] + seconds['export'])}"
+        total, budget = sum(seconds.values()), 60 * self.request.minutes
+        if total > _TOO_LONG * budget:
+            short = f"on this computer, {in_words(budget)} are too short"
+            yield f"warning: {short}: it will take {in_words(total)}"
 
     def _trainings(self) -> dict[str, tuple[Epochs, Times]]:
         return {
