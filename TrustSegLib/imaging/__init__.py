@@ -2,7 +2,7 @@
 
 from TrustSegLib.imaging.image_files import read_labels, read_volume, write_volume
 from TrustSegLib.imaging.normalization import Normalization, normalize
-from TrustSegLib.imaging.resampling import resample, resample_like
+from TrustSegLib.imaging.resampling import resample, resample_like, resampled_middle
 from TrustSegLib.imaging.volume import Volume, orient
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "read_volume",
     "resample",
     "resample_like",
+    "resampled_middle",
     "write_volume",
 ]

@@ -6,6 +6,8 @@ extends half a voxel beyond its outermost centers. `resample` keeps the outer co
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
@@ -14,6 +16,8 @@ from TrustSegLib.errors import OptionError
 from TrustSegLib.imaging.volume import Volume
 
 _INTERPOLATORS = {"linear": sitk.sitkLinear, "nearest": sitk.sitkNearestNeighbor}
+_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
+_SAME_SPACING = 1e-3  # of a voxel: headers round
 _CLEARLY_COARSER = 1.2  # at smaller ratios the Gaussian is narrower than 0.3 voxels and has no effect
 _SIZE_TOLERANCE = 1e-3  # of a new voxel, so that rounding of the spacing adds no layer of voxels
 _FWHM_SQUARED = 8 * np.log(2)  # full width at half maximum of a Gaussian, squared, over its variance
@@ -64,6 +68,40 @@ def resample(volume: Volume, spacing: tuple[float, float, float], interpolation:
     no_voxels = np.broadcast_to(np.uint8(0), (1, *size[::-1]))  # without memory, as only its shape matters
     grid = Volume(no_voxels, tuple(new), tuple(origin), volume.direction)
     return _sample(volume, grid, interpolation, fill=None)
+
+
+def resampled_middle(
+    volume: Volume, spacing: tuple[float, float, float], orientation: str, voxels: int
+) -> Volume:
+    """Resample the middle of an image to another spacing, without reordering its axes.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image, (C, D, H, W).
+    spacing : tuple of 3 floats
+        The new spacing in mm, along the axes of `orientation`.
+    orientation : str
+        Directions of x, y and z that the spacing belongs to, such as "RAS".
+    voxels : int
+        Most new voxels along an axis, about.
+
+    Returns
+    -------
+    Volume
+        The voxels of the file where the spacing is the same: nothing is interpolated.
+    """
+    of_axis = {_AXIS[letter]: step for letter, step in zip(orientation, spacing, strict=True)}
+    wanted = tuple(of_axis[_AXIS[letter]] for letter in volume.orientation)
+    slices, first = [], []
+    for count, old, new in zip(volume.shape, volume.spacing[::-1], wanted[::-1], strict=True):
+        kept = min(count, int(np.ceil(voxels * new / old)))
+        first.append((count - kept) // 2)
+        slices.append(slice(first[-1], first[-1] + kept))
+    origin = volume.index_to_lps @ (*first[::-1], 1)
+    part = replace(volume, array=volume.array[(slice(None), *slices)], origin=tuple(origin[:3]))
+    same = np.allclose(part.spacing, wanted, rtol=_SAME_SPACING, atol=0.0)
+    return part if same else resample(part, wanted)
 
 
 def resample_like(

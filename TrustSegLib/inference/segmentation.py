@@ -19,22 +19,13 @@ from TrustSegLib.inference.prediction import Model, predict
 from TrustSegLib.inference.result import Case, SegmentationResult
 from TrustSegLib.inference.sliding_window import patch_starts, window_shape
 from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
-from TrustSegLib.uncertainty import (
-    Calibration,
-    calibrated_rows,
-    case_quality,
-    structure_rows,
-    with_cut_off,
-)
-from TrustSegLib.uncertainty.image_features import Fact, input_facts, shape_facts
-from TrustSegLib.uncertainty.image_quality import quality_facts
-from TrustSegLib.uncertainty.out_of_distribution import cut_off, differences
+from TrustSegLib.inference.training_comparison import compared_with_training, facts_of
+from TrustSegLib.uncertainty import Calibration, calibrated_rows, case_quality, structure_rows
 from TrustSegLib.uncertainty.regions import find_regions
 from TrustSegLib.version import __version__
 
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
-    from TrustSegLib.uncertainty import StructureRow
 
 OF_VARIANCE = ("predictive_variance", "epistemic")
 """Maps that are 0 for a network without a variance."""
@@ -165,51 +156,6 @@ def _provenance(
         "patches": len(patch_starts(window_shape(shape, patch), patch, options.overlap)),
         "roi": None if options.roi is None else str(options.roi),
     }
-
-
-def facts_of(
-    image: Volume, mask: Volume | None, description: ModelDescription, calibration: Calibration | None
-) -> dict[str, Fact]:
-    """Measure what an image and its mask are compared by with those that the model was trained on.
-
-    Parameters
-    ----------
-    image : Volume
-        `(C, D, H, W)`, whole: its intensities are normalized as a whole too.
-    mask : Volume or None
-        Label map of the whole image; None if only a part was segmented, whose shapes cannot be compared.
-    description : ModelDescription
-        Of the model.
-    calibration : Calibration or None
-        Of the model; nothing is measured unless it has a part `input`.
-    """
-    if calibration is None or calibration.input is None:
-        return {}
-    wanted = description.input
-    facts = input_facts(image, description.modality)
-    facts |= quality_facts(image, description.modality, wanted.spacing_mm, wanted.orientation)
-    return facts if mask is None else facts | shape_facts(mask, description.structures)
-
-
-def compared_with_training(
-    rows: tuple[StructureRow, ...], facts: Mapping[str, Fact], calibration: Calibration | None
-) -> tuple[tuple[StructureRow, ...], tuple[str, ...]]:
-    """Return the rows, with flags for structures that the image cuts off, and how it differs from training.
-
-    Parameters
-    ----------
-    rows : tuple of StructureRow
-        Of all structures.
-    facts : mapping of str to Fact
-        See `facts_of`.
-    calibration : Calibration or None
-        Of the model.
-    """
-    if calibration is None or calibration.input is None:
-        return rows, ()
-    found = {row.label: cut_off(facts, calibration.input, row.label) for row in rows}
-    cut = {label: reason for label, reason in found.items() if reason is not None}
-    return with_cut_off(rows, cut), differences(facts, calibration.input)
 
 
 def case_warnings(

@@ -18,8 +18,7 @@ SIDES = (("right", "left"), ("front", "back"), ("foot", "head"))
 SAMPLES = 128
 """Approximate number of voxels that are sampled along an axis."""
 
-PATIENT_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
-"""Axis of the patient, an index of `AXES`, of each letter of an orientation."""
+_PATIENT_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
 _FALLING = "RAI"  # axes that run against LPS
 AIR_HU, _BONE_HU = -500.0, 300.0
 DARK = 0.1
@@ -132,7 +131,7 @@ def input_facts(volume: Volume, modality: str) -> dict[str, Fact]:
 def in_patient_axes(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
     """View `(C, left-right, front-back, foot-head)`, increasing towards LPS, and its spacing in mm."""
     letters = volume.orientation
-    order = [[PATIENT_AXIS[letter] for letter in letters].index(axis) for axis in range(3)]
+    order = [[_PATIENT_AXIS[letter] for letter in letters].index(axis) for axis in range(3)]
     array = volume.array.transpose(0, *(3 - index for index in order))
     array = np.flip(array, [axis + 1 for axis, index in enumerate(order) if letters[index] in _FALLING])
     return array, np.array(volume.spacing)[order]
@@ -141,7 +140,7 @@ def in_patient_axes(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
 def _tilt(volume: Volume) -> float:
     """Largest angle between an axis of the image and the patient's axis that it stands for, degrees."""
     cosines = np.abs(np.reshape(volume.direction, (3, 3)))
-    aligned = min(cosines[PATIENT_AXIS[letter], index] for index, letter in enumerate(volume.orientation))
+    aligned = min(cosines[_PATIENT_AXIS[letter], index] for index, letter in enumerate(volume.orientation))
     return float(np.degrees(np.arccos(min(aligned, 1.0))))
 
 

@@ -16,11 +16,11 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from TrustSegLib.imaging import Volume, resample
-from TrustSegLib.uncertainty.image_features import AIR_HU, DARK, PATIENT_AXIS, Fact, Kind, brightness_range
+from TrustSegLib.imaging import Volume
+from TrustSegLib.uncertainty.image_features import AIR_HU, DARK, Fact, Kind, brightness_range
 
 BLOCK = 128
-"""Voxels of the model's grid along an axis that are looked at, in the middle of the image."""
+"""Voxels of the model's grid along an axis that are enough, in the middle of the image."""
 LEAST_LAG = 6
 """Voxels from which on two places are far from each other: the rim of a structure is not its own echo."""
 
@@ -30,28 +30,24 @@ DETAIL = Kind("image quality", "", False, 0.05, ("blurred or interpolated", "noi
 ECHO = Kind("image quality", "%", False, 0.5, ("", "ghosts, ripples, motion or blur"))
 RIPPLE = Kind("image quality", "%", False, 0.25, ("", "ghosts, ripples, motion or blur"))
 
-_SAME_SPACING = 1e-3  # of a voxel: headers round
 _DETAIL_WIDTH = 3  # voxels: what differs from their mean is fine detail
 _LOBE = 2  # voxels: distance from an echo at which it is over
 # For white noise of deviation s, the median of |third differences| is 0.6745 sqrt(1 + 9 + 9 + 1) s.
 _NOISE = 1 / (0.6745 * np.sqrt(20))
 
 
-def quality_facts(
-    volume: Volume, modality: str, spacing_mm: tuple[float, float, float], orientation: str
-) -> dict[str, Fact]:
+def quality_facts(volume: Volume, seen: Volume, modality: str) -> dict[str, Fact]:
     """Return the features of an image's quality by name.
 
     Parameters
     ----------
     volume : Volume
-        `(C, D, H, W)` as it is in the file; HU if the modality is "CT".
+        `(C, D, H, W)` as it is in the file; HU if the modality is "CT". Of it, only the range of brightness
+        counts.
+    seen : Volume
+        The same channels on the model's grid, or the middle of them, see `BLOCK`.
     modality : str
         As in DICOM: noise is in HU for "CT", relative to the contrast for all others.
-    spacing_mm : tuple of float
-        (x, y, z) of the model's grid.
-    orientation : str
-        Of the model's grid, such as "RAS".
 
     Returns
     -------
@@ -59,33 +55,12 @@ def quality_facts(
         `noise`, `detail`, `echo` and `ripple` of each channel, without those that a thin or constant image
         does not have.
     """
-    block = _middle(volume, _along_own_axes(volume, spacing_mm, orientation))
     facts = {}
-    for index, (channel, values) in enumerate(zip(volume.array, block, strict=True), start=1):
+    for index, (channel, values) in enumerate(zip(volume.array, seen.array, strict=True), start=1):
         found = _channel_facts(channel, values.astype(np.float64), modality)
         first, of = (f"channel_{index}_", f" of channel {index}") if volume.channels > 1 else ("", "")
         facts |= {first + name: replace(fact, text=fact.text + of) for name, fact in found.items()}
     return facts
-
-
-def _along_own_axes(
-    volume: Volume, spacing_mm: tuple[float, float, float], orientation: str
-) -> tuple[float, float, float]:
-    """The model's spacing in the order of the image's axes."""
-    of_axis = {PATIENT_AXIS[letter]: step for letter, step in zip(orientation, spacing_mm, strict=True)}
-    return tuple(of_axis[PATIENT_AXIS[letter]] for letter in volume.orientation)
-
-
-def _middle(volume: Volume, spacing: tuple[float, float, float]) -> np.ndarray:
-    """The middle of an image `(C, D, H, W)` with this spacing, at most about `BLOCK` voxels along an axis."""
-    slices = []
-    for count, own, wanted in zip(volume.shape, volume.spacing[::-1], spacing[::-1], strict=True):
-        kept = min(count, int(np.ceil(BLOCK * wanted / own)))
-        slices.append(slice((count - kept) // 2, (count - kept) // 2 + kept))
-    part = replace(volume, array=volume.array[(slice(None), *slices)])
-    if np.allclose(part.spacing, spacing, rtol=_SAME_SPACING, atol=0.0):
-        return part.array
-    return resample(part, spacing).array
 
 
 def _channel_facts(channel: np.ndarray, block: np.ndarray, modality: str) -> dict[str, Fact]:
@@ -112,12 +87,13 @@ def _noise_and_detail(block: np.ndarray, least: float, scale: float, kind: Kind)
     for axis in range(3):
         if block.shape[axis] < 5:
             continue
-        first, second, third, fourth, fifth = _shifted(np.moveaxis(block, axis, 0))
+        rows = np.moveaxis(block, axis, 0)
+        first, second, third, fourth, fifth = _shifted(rows, 5)
         inside = np.minimum(np.minimum(second, third), fourth) > least
         far = np.abs(fifth - first)[inside].sum()
         if far > 0:
-            noises.append(np.median(np.abs(fourth - 3 * third + 3 * second - first)[inside]) * _NOISE * scale)
             details.append(np.abs(fourth - second)[inside].sum() / far)
+            noises.append(_third_difference(rows, least) * _NOISE * scale)
     if not noises:
         return {}
     return {
@@ -126,9 +102,17 @@ def _noise_and_detail(block: np.ndarray, least: float, scale: float, kind: Kind)
     }
 
 
-def _shifted(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Five views of the same shape, each a row further on."""
-    return (rows[lag : len(rows) - 4 + lag] for lag in range(5))
+def _third_difference(rows: np.ndarray, least: float) -> float:
+    """Median of its absolute value along the first axis, where both voxels in its middle are bright."""
+    first, second, third, fourth = _shifted(rows, 4)
+    return float(
+        np.median(np.abs(fourth - 3 * third + 3 * second - first)[np.minimum(second, third) > least])
+    )
+
+
+def _shifted(rows: np.ndarray, count: int) -> Iterator[np.ndarray]:
+    """Views of the same shape, each a row further on."""
+    return (rows[lag : len(rows) + 1 - count + lag] for lag in range(count))
 
 
 def _echo_facts(block: np.ndarray) -> dict[str, Fact]:

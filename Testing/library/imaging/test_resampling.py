@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from TrustSegLib.errors import OptionError
-from TrustSegLib.imaging import Volume, orient, resample, resample_like
+from TrustSegLib.imaging import Volume, orient, resample, resample_like, resampled_middle
 
 IDENTITY = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
@@ -195,3 +195,15 @@ def test_invalid_spacing_is_refused(oblique, spacing):
 def test_unknown_interpolation_is_refused(oblique):
     with pytest.raises(OptionError, match="linear or nearest"):
         resample_like(oblique, oblique, "cubic")
+
+
+def test_middle_of_an_image_is_resampled_in_its_own_order_of_axes():
+    array = np.arange(40 * 30 * 20, dtype=np.float32).reshape(1, 40, 30, 20)
+    image = Volume(array, (1.0, 2.0, 0.5), (5.0, -3.0, 9.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    same = resampled_middle(image, (0.5, 2.0, 1.0), "SPL", 16)
+    assert same.spacing == image.spacing
+    assert same.array.tolist() == array[:, 12:28, 7:23, 2:18].tolist()
+    assert same.origin == pytest.approx((7.0, 11.0, 15.0))
+    finer = resampled_middle(image, (1.0, 1.0, 0.5), "LPS", 16)
+    assert finer.spacing == pytest.approx((1.0, 1.0, 0.5))
+    assert finer.size == (16, 16, 16)

@@ -10,7 +10,7 @@ import torch
 
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import Roi, SegmentOptions, Uncalibrated, segment
-from TrustSegLib.inference import segmentation as module
+from TrustSegLib.inference import training_comparison as module
 from TrustSegLib.inference.segmentation import PART_ONLY
 
 MakeModel = Callable[..., SimpleNamespace]

@@ -16,6 +16,7 @@ from trustseg_training.calibration.input_reference import (
     reference_cases,
 )
 from trustseg_training.dataset import DatasetError, find_cases
+from TrustSegLib.bundle.description import ModelInput
 from TrustSegLib.imaging import Normalization
 from TrustSegLib.uncertainty.image_features import FIELD, SHARE, SPACING, Fact, Kind
 from TrustSegLib.uncertainty.out_of_distribution import differences
@@ -74,7 +75,7 @@ def test_constant_facts_get_their_tolerance():
     ]
     facts = input_reference(same)["facts"]
     spacing = facts["spacing"]
-    assert (spacing["low"], spacing["high"]) == pytest.approx((0.8, 1.25))
+    assert (spacing["low"], spacing["high"]) == pytest.approx((1 / SPACING.tolerance, SPACING.tolerance))
     assert (spacing["unit"], spacing["seen"]) == ("mm", [1, 1])
     assert (facts["share"]["low"], facts["share"]["high"]) == (-2, 2)
 
@@ -129,7 +130,7 @@ def evaluated(modality: str = "OT", method: str = "zscore") -> SimpleNamespace:
         modality=modality,
         channels=("T1",),
         structures=named,
-        input=SimpleNamespace(normalization=normalization),
+        input=ModelInput((1.0, 1.0, 1.0), "LPS", normalization, (16, 16, 16)),
     )
     return SimpleNamespace(
         model=SimpleNamespace(description=description), structures=("Left", "Right"), label_map={}
@@ -140,7 +141,7 @@ def test_files_are_measured_with_their_true_labels(dataset):
     found = reference_cases(evaluated(), find_cases(dataset))
     assert [case.patient for case in found] == [f"case_{index}" for index in range(6)]
     assert 0.1 < found[0].facts["structure_1_volume"].value < 0.6
-    assert "dark" in found[0].facts
+    assert {"dark", "echo", "structure_1_border_front"} <= found[0].facts.keys()
 
 
 @pytest.mark.parametrize(("modality", "method"), [("OT", "window"), ("CT", "zscore")])

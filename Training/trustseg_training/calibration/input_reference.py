@@ -19,8 +19,8 @@ from trustseg_training.progress import counted
 from TrustSegLib.bundle import ModelDescription
 from TrustSegLib.contract import CALIBRATION_SCHEMA
 from TrustSegLib.errors import ImageError
-from TrustSegLib.uncertainty.image_features import Fact, Kind, input_facts, shape_facts
-from TrustSegLib.uncertainty.image_quality import quality_facts
+from TrustSegLib.inference.training_comparison import image_facts
+from TrustSegLib.uncertainty.image_features import Fact, Kind, shape_facts
 
 from .cases import folds
 from .fitting import Fitted
@@ -74,9 +74,8 @@ def reference_cases(
         if volumes is not None:
             image, label = volumes
             truth = label.with_array(remap(label.array, evaluated.label_map))
-            wanted = description.input
-            facts = input_facts(image, modality) | shape_facts(truth, description.structures)
-            facts |= quality_facts(image, modality, wanted.spacing_mm, wanted.orientation)
+            facts = image_facts(image, description, modality)
+            facts |= shape_facts(truth, description.structures)
             found.append(ReferenceCase(case.patient, facts))
     if inspector.problems:
         raise DatasetError(cases[0].images[0].parent, inspector.problems)
