@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,6 +106,21 @@ def test_results_of_several_processes_equal_those_of_one(many, trained):
     for one, other in zip(alone, shared, strict=True):
         assert one.structures[1].scores == pytest.approx(other.structures[1].scores, rel=1e-4)
         assert one.structures[1].dsc == other.structures[1].dsc
+
+
+def test_corrupted_image_that_cannot_be_segmented_is_left_out(many, trained, monkeypatch):
+    def emptied(image, *_):
+        return SimpleNamespace(image=replace(image, array=np.zeros_like(image.array)))
+
+    results = sys.modules["trustseg_training.calibration.results"]
+    monkeypatch.setattr(results, "corrupt", emptied)
+    image, label = (
+        read(many / folder / "case_2.nii.gz")
+        for read, folder in ((read_volume, "imagesTr"), (read_labels, "labelsTr"))
+    )
+    evaluated, corruptions = load_evaluated_model(trained), conditions_of(["gaussian-0dB"])
+    found = list(image_results(evaluated, image, label, ("p", "c"), corruptions))
+    assert [each.condition for each in found] == ["clean"]
 
 
 def test_label_map_is_applied_to_label_files(many, trained):

@@ -120,7 +120,7 @@ def image_results(
 ) -> Iterator[ImageResult]:
     """Segment an image, clean and under corruptions.
 
-    Corruptions that the image is too small for are left out.
+    Corruptions that the image is too small for, or after which it cannot be segmented, are left out.
 
     Parameters
     ----------
@@ -140,9 +140,10 @@ def image_results(
     for corruption in corruptions:
         try:
             changed = corrupt(image, corruption, seed, truth).image
-        except (OptionError, ImageError):
+            found = _result(evaluated, changed, truth, names, corruption.key, device)
+        except (OptionError, ImageError):  # too small for it, or nothing is left to segment
             continue
-        yield _result(evaluated, changed, truth, names, corruption.key, device)
+        yield found
 
 
 def compare(
