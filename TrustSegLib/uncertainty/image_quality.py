@@ -19,7 +19,7 @@ from scipy.ndimage import uniform_filter
 from TrustSegLib.imaging import Volume
 from TrustSegLib.uncertainty.image_features import AIR_HU, DARK, Fact, Kind, brightness_range
 
-BLOCK = 128
+BLOCK = 64
 """Voxels of the model's grid along an axis that are enough, in the middle of the image."""
 LEAST_LAG = 6
 """Voxels from which on two places are far from each other: the rim of a structure is not its own echo."""
