@@ -206,8 +206,8 @@ def test_exported_bundle_warns_of_an_image_unlike_the_training(fitted, many, det
     image = read_volume(many / "imagesTr" / "case_0.nii.gz")
     far = replace(image, spacing=(2.0, 2.0, 2.0))
     first = "unlike what this model was trained on: "
-    assert first + "spacing 2 x 2 x 2 mm" in " ".join(segment(far, bundle, options).case.warnings)
-    assert not any("spacing" in warning for warning in segment(image, bundle, options).case.warnings)
+    assert first + "field of view 24 x 20 x 18 mm" in " ".join(segment(far, bundle, options).case.warnings)
+    assert not any("field of view" in warning for warning in segment(image, bundle, options).case.warnings)
 
 
 def test_recalibrated_bundle_has_only_its_new_calibration(fitted, details, tmp_path):
