@@ -66,7 +66,8 @@ def test_data_become_a_model_that_segments_and_the_command_is_finished(dataset, 
     assert "plan for" in said.out
     assert "trustseg-train fit --config" in said.out
     assert "Dice, mean of 2 validation patients: Structure 1 ." in said.out
-    assert "not calibrated: error probability (2 validation patients, at least 5 are needed)" in said.out
+    assert "Not calibrated: no part of the uncertainty was checked on patients left out." in said.out
+    assert "  error probability (2 validation patients, at least 5 are needed)" in said.out
     assert f"trustseg segment scan.nii.gz -o results --model {request.output}" in said.out
     assert "left in all" in said.err.splitlines()[0]
 

@@ -9,8 +9,9 @@ from typing import Any
 from trustseg_training.evaluation.evaluation import SUMMARY
 from trustseg_training.formatting import count, share
 from TrustSegLib.bundle import load_bundle
-from TrustSegLib.contract import DEFAULT_MAP
+from TrustSegLib.contract import DEFAULT_MAP, calibration_sentence
 from TrustSegLib.errors import OptionError
+from TrustSegLib.uncertainty import Calibration
 
 from .record import EVALUATION, Record, Request
 
@@ -43,9 +44,11 @@ def summary(request: Request, record: Record) -> Iterator[str]:
     bundle = load_bundle(request.output)
     names = {structure.label: structure.name for structure in bundle.description.structures}
     yield _dice_line(request)
-    yield from _calibration_lines(bundle.calibration() or {}, names)
-    if record.left_out:
-        yield f"not calibrated: {'; '.join(map(_worded, record.left_out))}"
+    content = bundle.calibration()
+    yield from _calibration_lines(content or {}, names)
+    checked = None if content is None else Calibration.parse(content).summary(bundle.description.structures)
+    yield calibration_sentence(checked) or "Every part is calibrated."
+    yield from (f"  {_worded(reason)}" for reason in record.left_out or ())
     for warning in record.warnings:
         yield f"warning: {warning}"
     yield f"{request.output}: the model; read its MODEL_CARD.md, and use it by"
