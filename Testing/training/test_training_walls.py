@@ -70,7 +70,7 @@ MAY_KNOW: dict[str, set[str]] = {
         "training",
         "suites",
     },
-    "alarms": {"corruptions", "dataset", "evaluation", "formatting", "metrics"},
+    "alarms": {"corruptions", "dataset", "evaluation", "formatting", "metrics", "progress"},
     "report": {"dataset", "evaluation", "formatting", "metrics", "robustness", "attacks", "corruptions"},
     "commands": {
         "alarms",

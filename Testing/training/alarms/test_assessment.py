@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from trustseg_training.alarms import CHANGES, assess_alarms
+from trustseg_training.alarms.changes import Changed
 from trustseg_training.corruptions import parse
 from trustseg_training.evaluation import EvaluatedModel
 from TrustSegLib.bundle.description import ModelInput
@@ -103,6 +104,16 @@ def test_what_a_cut_hides_counts_as_missed_and_the_border_is_told(alarms, datase
 def test_images_are_the_same_in_every_run(alarms, dataset):
     again = assess_alarms(evaluated(), dataset, [parse("gaussian-0dB")], cases=1)
     assert again == [alarm for alarm in alarms if alarm.case == "case_4"]
+
+
+def test_image_that_is_refused_has_no_row_and_ends_nothing(dataset, monkeypatch):
+    def darken(image, truth, _):
+        return Changed(image.with_array(np.full_like(image.array, np.nan)), truth)
+
+    monkeypatch.setitem(CHANGES, "inversion", darken)
+    found = assess_alarms(evaluated(), dataset, [], cases=1)
+    assert not of(found, "inversion")
+    assert len(of(found, "cut-2mm")) == 2
 
 
 def test_model_without_a_calibration_is_refused(dataset):

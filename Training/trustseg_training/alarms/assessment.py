@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from trustseg_training.corruptions import CLEAN, Corruption, corrupt
 from trustseg_training.dataset import Case, remap
 from trustseg_training.evaluation import EvaluatedModel, LoadedModel, choose_cases, read_case
-from trustseg_training.evaluation.processes import in_processes
+from trustseg_training.evaluation.processes import with_model
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
+from trustseg_training.progress import counted
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentOptions, segment
@@ -112,44 +110,13 @@ def assess_alarms(
         )
     chosen = choose_cases(evaluated, data, split)[:cases]
     work = partial(_case_alarms, corruptions=tuple(corruptions), device=device)
-    found: dict[int, list[Alarm]] = {}
-    with tqdm(total=len(chosen), desc=f"alarms of {evaluated.name}", unit="image", disable=None) as bar:
-        for place, each in _carried_out(evaluated, work, chosen, jobs):
-            found[place] = each
-            bar.update()
+    carried_out = with_model(evaluated, _in_memory, work, chosen, jobs, _REMEDY)
+    found = dict(counted(carried_out, f"alarms of {evaluated.name}", len(chosen)))
     return [alarm for _, alarms in sorted(found.items()) for alarm in alarms]
-
-
-def _carried_out(
-    evaluated: EvaluatedModel, work: partial, cases: Sequence[Case], jobs: int
-) -> Iterator[tuple[int, list[Alarm]]]:
-    if jobs == 1:
-        yield from enumerate(map(partial(work, _in_memory(evaluated)), cases))
-        return
-    threads = max((os.cpu_count() or 1) // jobs, 1)
-    yield from in_processes(partial(_in_process, work), cases, jobs, _REMEDY, _start, (evaluated, threads))
 
 
 def _in_memory(evaluated: EvaluatedModel) -> EvaluatedModel:
     return replace(evaluated, model=LoadedModel(evaluated.model))
-
-
-#: The model of a worker process; empty in the parent process.
-_OWN: list[EvaluatedModel] = []
-
-
-def _start(evaluated: EvaluatedModel, threads: int) -> None:
-    torch.set_num_threads(threads)
-    _OWN.append(evaluated)
-
-
-@cache
-def _own() -> EvaluatedModel:
-    return _in_memory(_OWN[0])
-
-
-def _in_process(work: partial, case: Case) -> list[Alarm]:
-    return work(_own(), case)
 
 
 def _case_alarms(
@@ -186,7 +153,11 @@ def _conditions(
 def _alarms(
     evaluated: EvaluatedModel, changed: Changed, case: Case, condition: str, device: str
 ) -> Iterator[Alarm]:
-    result = segment(changed.image, evaluated.model, SegmentOptions(device=device))
+    """Of all structures; none where the image is refused, which is no result and so no failure of one."""
+    try:
+        result = segment(changed.image, evaluated.model, SegmentOptions(device=device))
+    except ImageError:
+        return
     voxel_ml = changed.truth.voxel_volume_ml
     for row in result.structures:
         mask, truth = result.labels.array == row.label, changed.truth.array == row.label

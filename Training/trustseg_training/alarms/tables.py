@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from trustseg_training.formatting import markdown_table, percent, share
-from TrustSegLib.errors import OutputError
+from TrustSegLib.errors import output_error
 
 from .assessment import Alarm
 
@@ -97,4 +97,4 @@ def write(alarms: Sequence[Alarm], output: Path) -> None:
             table.writerows(map(asdict, alarms))
         (output / SUMMARY).write_text(summary_table(alarms), encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"{output}: cannot be written ({error.strerror}); choose another folder") from error
+        raise output_error(output, error, "choose another folder") from error

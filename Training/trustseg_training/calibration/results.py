@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from trustseg_training.corruptions import CLEAN, Corruption, corrupt
 from trustseg_training.dataset import Case, DatasetError, remap
 from trustseg_training.evaluation import EvaluatedModel, LoadedModel, choose_cases, inspector_of
-from trustseg_training.evaluation.processes import in_processes
+from trustseg_training.evaluation.processes import with_model
 from trustseg_training.metrics import dice
 from trustseg_training.metrics.neighborhood import near_structures
 from trustseg_training.progress import counted
@@ -100,7 +98,7 @@ def collect_results(
     chosen = choose_cases(evaluated, data, "val")[:cases]
     work = partial(_case_results, corruptions=tuple(corruptions), device=device)
     finished: dict[int, CaseResults] = {}
-    carried_out = _carried_out(evaluated, work, chosen, jobs)
+    carried_out = with_model(evaluated, _ready, work, chosen, jobs, _REMEDY)
     for place, each in counted(carried_out, f"calibrating {evaluated.name}", len(chosen)):
         finished[place] = each
     found = [each for _, each in sorted(finished.items())]
@@ -174,39 +172,9 @@ class CaseResults:
     problems: tuple[str, ...] = ()
 
 
-def _carried_out(
-    evaluated: EvaluatedModel, work: partial, cases: Sequence[Case], jobs: int
-) -> Iterator[tuple[int, CaseResults]]:
-    """Results of each case with its index: processes finish in any order."""
-    if jobs == 1:
-        yield from enumerate(map(partial(work, _ready(evaluated)), cases))
-        return
-    threads = max((os.cpu_count() or 1) // jobs, 1)
-    yield from in_processes(partial(_in_process, work), cases, jobs, _REMEDY, _start, (evaluated, threads))
-
-
 def _ready(evaluated: EvaluatedModel) -> EvaluatedModel:
     """The model with its network in memory and without a calibration."""
     return replace(evaluated, model=Uncalibrated(LoadedModel(evaluated.model)))
-
-
-#: The model of a worker process; empty in the parent process.
-_OWN: list[EvaluatedModel] = []
-
-
-def _start(evaluated: EvaluatedModel, threads: int) -> None:
-    torch.set_num_threads(threads)
-    _OWN.append(evaluated)
-
-
-@cache
-def _own() -> EvaluatedModel:
-    """The network is built once per process, by its first case: an error at the start would be lost."""
-    return _ready(_OWN[0])
-
-
-def _in_process(work: partial, case: Case) -> CaseResults:
-    return work(_own(), case)
 
 
 def _case_results(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache, partial
 from itertools import islice
 from typing import Any
+
+import torch
 
 from TrustSegLib.errors import TrustSegError
 
@@ -60,6 +64,59 @@ def in_processes(
         raise TrustSegError(f"{ended}; {remedy}") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def with_model(
+    model: Any,
+    prepare: Callable[[Any], Any],
+    work: Callable[[Any, Any], Any],
+    items: Sequence[Any],
+    jobs: int,
+    remedy: str,
+) -> Iterator[tuple[int, Any]]:
+    """Work on items with a model that every process prepares once; a single job needs no process.
+
+    Parameters
+    ----------
+    model : object
+        Pickled as it is, before it is prepared.
+    prepare : callable
+        Makes the model ready, such as with its network in memory; a function of a module.
+    work : callable
+        Takes the prepared model and an item.
+    items, jobs, remedy
+        See `in_processes`. The processes share the computer's cores.
+
+    Yields
+    ------
+    tuple of int and object
+        Index of an item and its result.
+    """
+    if jobs == 1:
+        yield from enumerate(map(partial(work, prepare(model)), items))
+        return
+    threads = max((os.cpu_count() or 1) // jobs, 1)
+    yield from in_processes(partial(_with_own, work), items, jobs, remedy, _keep, (model, prepare, threads))
+
+
+#: The model of a worker process, and how it is prepared; empty in the parent process.
+_KEPT: list[tuple[Any, Callable[[Any], Any]]] = []
+
+
+def _keep(model: Any, prepare: Callable[[Any], Any], threads: int) -> None:
+    torch.set_num_threads(threads)
+    _KEPT.append((model, prepare))
+
+
+@cache
+def _own() -> Any:
+    """Prepared by the first item of a process: an error at its start would be lost."""
+    model, prepare = _KEPT[0]
+    return prepare(model)
+
+
+def _with_own(work: Callable[[Any, Any], Any], item: Any) -> Any:
+    return work(_own(), item)
 
 
 def _begin(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
