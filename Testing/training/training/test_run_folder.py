@@ -77,6 +77,9 @@ def test_resumed_run_keeps_the_best_epoch_and_the_log_of_the_first_start(dataset
         assert _fit(dataset, run, "--epochs", "4") == 2
     assert _fit(dataset, run, "--epochs", "4", "--resume") == 0
     assert (_epoch(run, "best.ckpt"), _epoch(run, "last.ckpt")) == (0, 3)
+    stopped = run / "csv" / "stopped_in_its_first_epoch" / "metrics.csv"
+    stopped.parent.mkdir()
+    stopped.write_text("lr-AdamW,step\n0.001,0\n")
     rows = _log_table(run).splitlines()[2:]
     assert [row.split("|")[1].strip() for row in rows] == ["1", "2", "3", "4"]
     assert "" not in [row.split("|")[2].strip() for row in rows]

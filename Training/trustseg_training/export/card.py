@@ -236,7 +236,7 @@ def _log_table(run: Path) -> str:
     for path in sorted((run / "csv").rglob("metrics.csv"), key=lambda path: path.stat().st_mtime_ns):
         with path.open(newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
-                if row["epoch"]:
+                if row.get("epoch"):  # the log of a start that ended in its first epoch has no such column
                     known = {key: value for key, value in row.items() if _is_logged(key) and value}
                     epochs.setdefault(int(row["epoch"]), {}).update(known)
     found = {name for row in epochs.values() for name in row}
