@@ -20,7 +20,8 @@ _HEADS = ("condition", "images", "mean DSC", "failed structures", "silent", "fin
 _EXPLANATION = """\
 A structure has failed if its DSC is below .8, or if the image hides a tenth of it or more; what is hidden
 counts as missed. It failed silently if it has no flag and its case no warning. An image is fine if no
-structure failed and nothing is hidden; a flag or a warning on it is a false alarm.
+structure failed and nothing is hidden; a flag or a warning on it is a false alarm. Images that the
+model refuses, or that are too small for a condition, are not counted.
 """
 
 

@@ -32,7 +32,7 @@ CHECKPOINTS = {"best": BEST, "last": LAST}
 HIGHEST_ERROR = map_display(DEFAULT_MAP, classes=2).high
 
 
-#: Is told which share of a run's steps is done, from 0 to 1.
+#: Takes the share of a run's steps that is done, from 0 to 1.
 Watcher = Callable[[float], None]
 
 

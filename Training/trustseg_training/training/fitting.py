@@ -54,7 +54,7 @@ def fit(
     accelerator : str
         Lightning's accelerator: ``auto``, ``cpu`` or ``gpu``.
     watcher : callable, optional
-        Is told the share of the steps that is done; there is no bar then.
+        Takes the share of the steps that is done; there is no bar then.
 
     Returns
     -------
