@@ -13,13 +13,11 @@ from trustseg_training.calibration.curve_choice import CANDIDATES, CurveCases, c
 from trustseg_training.calibration.error_curve import VoxelTable
 from trustseg_training.calibration.figures import curve_figures
 from trustseg_training.calibration.fitting import fit_all
-from trustseg_training.calibration.region_review import Found, Review
 from trustseg_training.calibration.results import ImageResult
 from TrustSegLib.uncertainty import Calibration
 
 VOXELS = 2000
 CONDITIONS = ("clean", "gaussian-2dB")
-SAME = Review(1, 10, Found(20, 5), Found(6, 3), Found(5, 1), 10, Found(4, 1))
 
 
 def results_of(true_rate, far: int = 0, patients: int = 12) -> list[ImageResult]:
@@ -34,7 +32,7 @@ def results_of(true_rate, far: int = 0, patients: int = 12) -> list[ImageResult]
             raw = generator.uniform(0.02, 0.6, VOXELS)
             near = VoxelTable.of(raw, generator.uniform(size=VOXELS) < true_rate(raw))
             away = VoxelTable.of(generator.uniform(0.02, 0.6, far), np.zeros(far, bool))
-            found.append(ImageResult(f"p{patient}", f"c{patient}", condition, {}, near, near + away, SAME))
+            found.append(ImageResult(f"p{patient}", f"c{patient}", condition, {}, near, near + away))
     return found
 
 

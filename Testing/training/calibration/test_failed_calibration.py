@@ -108,7 +108,7 @@ def test_map_and_expected_dsc_failed_in_the_calibration(bundle):
     said = "Not calibrated: the error map (ECE 1"
     card = load_bundle(bundle).card()
     assert said in card
-    assert "on the map that is shown: raw too." in card
+    assert "are found on the map that people see" in card
     assert "Curve: " in card
     printed = (bundle.parent / "said.txt").read_text(encoding="utf-8")
     assert said in printed

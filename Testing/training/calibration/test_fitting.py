@@ -22,7 +22,6 @@ from trustseg_training.calibration.error_curve import OTHERS, VoxelTable, ece, f
 from trustseg_training.calibration.figures import curve_cases
 from trustseg_training.calibration.fitting import LEAST_PATIENTS, fit_all
 from trustseg_training.calibration.record import lines
-from trustseg_training.calibration.region_review import Found, Review
 from trustseg_training.calibration.results import ImageResult, StructureResult
 from trustseg_training.calibration.volume_intervals import (
     cross_validate_intervals,
@@ -57,9 +56,8 @@ def _result(patient: int, condition: str, generator: np.random.Generator) -> Ima
     raw = generator.uniform(0, 0.6, 4000)
     table = VoxelTable.of(raw, generator.uniform(size=4000) < raw**2)
     name = f"p{patient:03d}"
-    looked = Review(1, 10, Found(20, 5), Found(6, 3), Found(5, 1), 10, Found(4, 1))
     structures = {1: StructureResult(scores, true, dsc)}
-    return ImageResult(name, name, condition, structures, table, table, looked)
+    return ImageResult(name, name, condition, structures, table, table)
 
 
 def _results(patients: int, seed: int = 0) -> list[ImageResult]:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trustseg_training.calibration.figures import region_figures
-from trustseg_training.calibration.region_review import THICK, Found, Review, error_thickness, review
+from trustseg_training.calibration.curve_choice import CurveCases
+from trustseg_training.calibration.error_curve import VoxelTable
+from trustseg_training.calibration.region_review import (
+    THICK,
+    Found,
+    Review,
+    curves_of_others,
+    error_thickness,
+    region_figures,
+    review,
+)
 from trustseg_training.export.calibration import calibration_section
+from TrustSegLib.contract import CALIBRATION_SCHEMA
 from TrustSegLib.imaging import Volume
+from TrustSegLib.uncertainty.calibration_checks import check_map
 
 SHAPE = (20, 26, 30)
 
@@ -110,26 +121,47 @@ def test_review_without_regions_is_empty():
     assert found.most_uncertain == found.in_rim == Found(0, 0)
 
 
-class _Answer:
-    """As much of an result as the figures are of."""
-
-    def __init__(self, condition: str, looked: Review) -> None:
-        self.condition, self.review = condition, looked
-
-
 def test_shares_are_of_all_thick_errors_and_of_all_reviewed_voxels():
     nothing = Review(0, 0, Found(10, 4), Found(0, 0), Found(0, 0), 0, Found(0, 0))
     looked = Review(2, 20, Found(30, 12), Found(10, 8), Found(12, 4), 10, Found(5, 0))
-    results = [_Answer("clean", nothing), _Answer("clean", looked), _Answer("motion-5", looked)]
-    figures = region_figures(results, np.array([0.5, 0.5, 0.0]))
-    assert figures["clean"] == figures["pool"]
-    assert figures["clean"]["regions"] == 1
-    assert figures["clean"]["voxels"] == 10
-    assert figures["clean"]["thick"] == 8
-    assert figures["clean"]["in_regions_thick"] == 8 / 16
-    assert figures["clean"]["in_regions_wrong"] == 10 / 20
-    assert figures["motion-5"]["most_uncertain_thick"] == 4 / 12
-    assert region_figures(results[:1], np.ones(1))["clean"]["in_rim_wrong"] is None
-    record = {"data": "d", "patients": 2, "conditions": ["clean", "motion-5"], "cases": 3, "folds": 2}
+    figures = region_figures({"one": [nothing], "other": [looked, looked]})
+    assert figures["regions"] == 1
+    assert figures["voxels"] == 10
+    assert figures["thick"] == 8
+    assert figures["in_regions_thick"] == 8 / 16
+    assert figures["in_regions_wrong"] == 10 / 20
+    assert figures["most_uncertain_thick"] == 4 / 16
+    assert region_figures({"one": [nothing]})["in_rim_wrong"] is None
+    assert region_figures({}) == {}
+    record = {"data": "d", "patients": 2, "conditions": ["clean"], "cases": 3, "folds": 2}
     text = calibration_section({"record": record}, {"regions": figures})
-    assert "| clean | 1.0 | 10 | 50% (50%) | 25% (60%) | 0% (50%) |" in text
+    assert "| the regions | 50% | 50% |" in text
+    assert "| the rim of the mask | 0% | 50% |" in text
+
+
+def _cases(*patients: str) -> CurveCases:
+    """One image a patient: wrong voxels are raw .4 and .6, and half as likely to be wrong as that."""
+    generator = np.random.default_rng(0)
+    raw = np.repeat([0.02, 0.4, 0.6], 3000)
+    tables = [VoxelTable.of(raw, generator.uniform(size=raw.size) < raw / 2) for _ in patients]
+    clean = np.ones(len(patients), bool)
+    return CurveCases(np.array(patients), clean, np.ones(len(patients)) / len(patients), tables, tables)
+
+
+def test_curve_of_a_patient_is_that_of_the_others_if_the_map_is_calibrated():
+    cases = _cases(*(f"p{number:02d}" for number in range(10)))
+    line = {"raw": [0.0, 1.0], "calibrated": [0.0, 0.5], "ece_before": 0.1, "ece_after": 0.01}
+    record = {"data": "d", "patients": 10, "conditions": ["clean"], "cases": 10, "folds": 10}
+
+    def of_check(check) -> dict:
+        part = {"curve": "isotonic", **line, "check": check.to_json()}
+        return curves_of_others(
+            cases, {"schema": CALIBRATION_SCHEMA, "record": record, "error_probability": part}
+        )
+
+    passed = of_check(check_map(0.1, 0.01))
+    assert set(passed) == set(cases.patient)
+    assert passed["p03"](np.array([0.4, 0.6])) == pytest.approx([0.2, 0.3], abs=0.02)
+    assert (passed["p03"].calibrated != passed["p04"].calibrated).any(), "each left out of its own"
+    for failed in (of_check(check_map(0.1, 0.2)), curves_of_others(cases, None)):
+        assert failed["p03"](np.array([0.4, 0.6])) == pytest.approx([0.4, 0.6])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trustseg_training.config import FitConfiguration
@@ -12,9 +12,11 @@ from trustseg_training.evaluation.scale_images import SCALE_CONDITIONS
 from trustseg_training.training import BEST
 
 from .cases import DEFAULT, conditions_of
-from .fitting import Fitted, fit_all
+from .figures import curve_cases
+from .fitting import Fitted, fit_all, weights_of
 from .input_reference import with_input
 from .record import write_into_run
+from .region_review import curves_of_others, region_figures, review_clean_images
 from .results import collect_results
 
 
@@ -66,6 +68,9 @@ def fit_to_model(evaluated: EvaluatedModel, data: Path, options: CalibrationOpti
     corruptions = conditions_of(options.conditions)
     results = collect_results(evaluated, data, corruptions, options.cases, options.jobs, options.device)
     fitted = fit_all(results, data.resolve().name, dict(enumerate(evaluated.structures, start=1)))
+    curves = curves_of_others(curve_cases(results, weights_of(results)), fitted.content)
+    reviews = review_clean_images(evaluated, data, curves, options.jobs, options.device)
+    fitted = replace(fitted, figures={**fitted.figures, "regions": region_figures(reviews)})
     return with_input(fitted, evaluated, data, options.modality)
 
 

@@ -102,6 +102,11 @@ def is_worse(own: Ece, raw: Ece) -> bool:
     return any(a is not None and b is not None and a > b + _ROUNDING for a, b in pairs)
 
 
+def chosen_curve(cases: CurveCases) -> ErrorCurve:
+    """Choose and fit a curve on these images."""
+    return make_curve(choose_curve(cases).name, cases)
+
+
 def make_curve(name: str, cases: CurveCases) -> ErrorCurve:
     """Fit one of `CANDIDATES` on all voxels of these images."""
     return CANDIDATES[name](joined(cases.image, cases.weight))

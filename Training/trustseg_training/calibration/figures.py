@@ -14,9 +14,8 @@ from trustseg_training.metrics.error_detection import auroc
 
 from .case_quality import constant_errors, cross_validate_quality
 from .cases import StructureCases, folds
-from .curve_choice import RAW, CurveCases, choose_curve, is_worse, make_curve
+from .curve_choice import RAW, CurveCases, chosen_curve, is_worse
 from .error_curve import OTHERS, ece, fit_error_curve, joined
-from .region_review import Found, Review
 from .results import ImageResult
 from .volume_intervals import cross_validate_intervals, without_uncertainty
 
@@ -34,11 +33,8 @@ SINGLE_SCORES = {
     "mean_error": False,
 }
 
-PLACES = ("in_regions", "most_uncertain", "in_rim")
-
 CurveFigures = dict[str, dict[str, dict[str, float | None]]]
 VolumeFigures = dict[str, dict[str, float]]
-RegionFigures = dict[str, dict[str, float | None]]
 
 
 def curve_cases(results: Sequence[ImageResult], weight: np.ndarray) -> CurveCases:
@@ -66,8 +62,7 @@ def curve_figures(results: Sequence[ImageResult], weight: np.ndarray) -> CurveFi
     }
     for fit, left_out in folds(cases.patient):
         curves = {name: make(joined(cases.image, weight, fit)) for name, make in CURVES.items()}
-        others = cases.take(fit)
-        curves[USED] = make_curve(choose_curve(others).name, others)
+        curves[USED] = chosen_curve(cases.take(fit))
         for where, group, name in sums:
             inside, own = groups[group]
             table = joined(tables[where], own, left_out & inside)
@@ -147,44 +142,3 @@ def _rankings(cases: StructureCases, predicted: np.ndarray) -> dict[str, dict[st
         name: {"failure_auroc": auroc(risk, cases.failed), "spearman": rank_correlation(-risk, cases.dsc)}
         for name, risk in ranked.items()
     }
-
-
-def region_figures(results: Sequence[ImageResult], weight: np.ndarray) -> RegionFigures:
-    """Reviews summed over the images of each condition, and over all of them, weighted, as ``pool``.
-
-    Returns
-    -------
-    dict
-        By condition: ``regions`` and ``voxels``, means over the images; ``thick``, mean number of voxels of
-        thick errors; and for each of `PLACES` ``<place>_wrong``, the share of its voxels that are wrong, and
-        ``<place>_thick``, the share of all thick errors that lie in it. None where the denominator is 0.
-    """
-    condition = np.array([result.condition for result in results])
-    reviews = [result.review for result in results]
-    groups = {name: (condition == name).astype(float) for name in dict.fromkeys(condition.tolist())}
-    return {name: _of_reviews(reviews, own) for name, own in {**groups, POOL: weight}.items()}
-
-
-def _of_reviews(reviews: Sequence[Review], weight: np.ndarray) -> dict[str, float | None]:
-    voxels = _sum([each.voxels for each in reviews], weight)
-    rim = _sum([each.rim_voxels for each in reviews], weight)
-    thick = _sum([each.everywhere.thick for each in reviews], weight)
-    found: dict[str, float | None] = {
-        "regions": _sum([each.regions for each in reviews], weight) / weight.sum(),
-        "voxels": voxels / weight.sum(),
-        "thick": thick / weight.sum(),
-    }
-    for place in PLACES:
-        parts: list[Found] = [getattr(each, place) for each in reviews]
-        reviewed = rim if place == "in_rim" else voxels
-        found[f"{place}_wrong"] = _share(_sum([part.wrong for part in parts], weight), reviewed)
-        found[f"{place}_thick"] = _share(_sum([part.thick for part in parts], weight), thick)
-    return found
-
-
-def _sum(values: Sequence[float], weight: np.ndarray) -> float:
-    return float(np.asarray(values, float) @ weight)
-
-
-def _share(part: float, whole: float) -> float | None:
-    return part / whole if whole else None

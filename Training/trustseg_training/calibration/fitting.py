@@ -25,7 +25,6 @@ from .figures import (
     curve_cases,
     curve_figures,
     quality_figures,
-    region_figures,
     volume_figures,
 )
 from .results import ImageResult
@@ -104,7 +103,6 @@ def fit_all(results: Sequence[ImageResult], data: str, structures: Mapping[int, 
             continue
         parts[part], figures[part], missing = fit(results)
         left_out += missing
-    figures["regions"] = region_figures(results, _weights(results))
     parts = {name: part for name, part in parts.items() if part}
     content = {"schema": CALIBRATION_SCHEMA, "record": record, **parts} if parts else None
     figures["statement"] = _statement(content, structures)
@@ -118,7 +116,7 @@ def _statement(content: Mapping[str, Any] | None, structures: Mapping[int, str])
 
 
 def _curve(results: Sequence[ImageResult]) -> Part:
-    weight = _weights(results)
+    weight = weights_of(results)
     cases = curve_cases(results, weight)
     for fit, _ in folds(cases.patient):
         if not joined(cases.image, weight, fit).wrong.any():
@@ -148,7 +146,8 @@ def _decided(figures: Mapping[str, Any], choice: Choice) -> tuple[str, str]:
     return choice.name, "the smallest ECE near the structures on patients left out"
 
 
-def _weights(results: Sequence[ImageResult]) -> np.ndarray:
+def weights_of(results: Sequence[ImageResult]) -> np.ndarray:
+    """`weights` of all images."""
     patient, condition = (np.array([getattr(a, name) for a in results]) for name in ("patient", "condition"))
     return weights(patient, condition)
 

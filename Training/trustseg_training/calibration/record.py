@@ -18,6 +18,7 @@ from TrustSegLib.errors import output_error
 
 from .figures import POOL
 from .fitting import Fitted
+from .region_review import PLACES
 
 #: Keys of a run's calibration, in addition to those of `evaluation.calibrate`.
 CONTENT, FIGURES = "calibration", "figures"
@@ -85,11 +86,11 @@ def _curve_lines(figures: dict[str, Any]) -> Iterator[str]:
 
 
 def _region_line(figures: dict[str, Any]) -> str:
-    pool = figures[POOL]
-    shares = [_percent(pool[f"{place}_thick"]) for place in ("in_regions", "most_uncertain", "in_rim")]
+    shares = [_percent(figures[f"{place}_thick"]) for place in PLACES]
     return (
-        f"regions: {pool['regions']:.1f} an image; of the errors thicker than a voxel they hold {shares[0]}, "
-        f"as many of the most uncertain voxels {shares[1]}, as many of the mask's rim {shares[2]}"
+        f"regions of clean images: {figures['regions']:.1f} an image; of the errors thicker than a voxel "
+        f"they hold {shares[0]}, as many of the most uncertain voxels {shares[1]}, "
+        f"as many of the mask's rim {shares[2]}"
     )
 
 

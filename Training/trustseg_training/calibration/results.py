@@ -24,9 +24,9 @@ from TrustSegLib.inference import SegmentationResult, SegmentOptions, segment
 from TrustSegLib.inference.prediction import Uncalibrated
 
 from .error_curve import VoxelTable
-from .region_review import Review, review
 
-_REMEDY = "calibrate again with fewer --jobs"
+#: Of a process that the system killed.
+REMEDY = "calibrate again with fewer --jobs"
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,6 @@ class ImageResult:
         By label.
     near, image : VoxelTable
         Of the voxels near truth or prediction (`near_structures`), and of all.
-    review : Review
-        What a review of the regions finds.
     """
 
     patient: str
@@ -60,7 +58,6 @@ class ImageResult:
     structures: Mapping[int, StructureResult]
     near: VoxelTable
     image: VoxelTable
-    review: Review
 
 
 def collect_results(
@@ -98,7 +95,7 @@ def collect_results(
     chosen = choose_cases(evaluated, data, "val")[:cases]
     work = partial(_case_results, corruptions=tuple(corruptions), device=device)
     finished: dict[int, CaseResults] = {}
-    carried_out = with_model(evaluated, _ready, work, chosen, jobs, _REMEDY)
+    carried_out = with_model(evaluated, without_calibration, work, chosen, jobs, REMEDY)
     for place, each in counted(carried_out, f"calibrating {evaluated.name}", len(chosen)):
         finished[place] = each
     found = [each for _, each in sorted(finished.items())]
@@ -160,8 +157,7 @@ def compare(
     }
     wrong, near = prediction != truth, near_structures(truth, prediction)
     tables = VoxelTable.of(raw[near], wrong[near]), VoxelTable.of(raw, wrong)
-    reviewed = review(result.maps[DEFAULT_MAP], result.labels, truth)
-    return ImageResult(*names, condition, structures, *tables, reviewed)
+    return ImageResult(*names, condition, structures, *tables)
 
 
 @dataclass(frozen=True)
@@ -172,7 +168,7 @@ class CaseResults:
     problems: tuple[str, ...] = ()
 
 
-def _ready(evaluated: EvaluatedModel) -> EvaluatedModel:
+def without_calibration(evaluated: EvaluatedModel) -> EvaluatedModel:
     """The model with its network in memory and without a calibration."""
     return replace(evaluated, model=Uncalibrated(LoadedModel(evaluated.model)))
 

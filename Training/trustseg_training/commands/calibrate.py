@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_device(parser)
     add_checkpoint(parser, of="the run")
-    add(
-        "--conditions", nargs="+", metavar="CORRUPTION", help="beside clean, such as gaussian-2dB or motion-5"
-    )
+    add("--conditions", nargs="+", metavar="CORRUPTION", help="beside clean, such as gaussian-2dB or blur-5")
     add(
         "--scale-conditions",
         nargs="+",

@@ -11,7 +11,6 @@ from typing import Any
 from trustseg_training.formatting import MISSING, change, decimal, markdown_table
 from TrustSegLib.bundle import Bundle, find_bundle, load_bundle, save_bundle
 from TrustSegLib.errors import BundleError
-from TrustSegLib.uncertainty import Calibration
 
 TITLE = "## Calibration"
 
@@ -27,6 +26,13 @@ _MEANING = (
 
 #: Of runs that were calibrated before curves were compared.
 _BEFORE_CHOICES = {"curve": "isotonic", "reason": "the only kind of that version"}
+
+#: Places of a review, see `calibration.region_review`.
+_PLACES = {
+    "in_regions": "the regions",
+    "most_uncertain": "the most uncertain voxels",
+    "in_rim": "the rim of the mask",
+}
 
 #: Scales that the network has already, fitted on its validation patients.
 _SCALES = {
@@ -76,7 +82,7 @@ def calibration_section(
     if figures.get("volumes") and figures.get("quality"):
         parts += _by_condition(figures["volumes"], figures["quality"])
     if figures.get("regions"):
-        parts += _regions(figures["regions"], _is_map_calibrated(content))
+        parts += _regions(figures["regions"])
     if "input" in content:
         parts += _input(content["input"])
     return "\n".join(parts).rstrip("\n")
@@ -130,10 +136,6 @@ def _mask_sizes(figures: Mapping[str, Any]) -> list[str]:
 def _statement(figures: Mapping[str, Any]) -> list[str]:
     """Runs of earlier versions do not have it; exporting them again does not check them."""
     return [figures["statement"] + " Limits: docs/method.md.\n"] if "statement" in figures else []
-
-
-def _is_map_calibrated(content: Mapping[str, Any]) -> bool:
-    return Calibration.parse(content).curve is not None
 
 
 def _curve(figures: Mapping[str, Any]) -> list[str]:
@@ -198,21 +200,18 @@ def _condition_row(condition: str, volumes: Mapping[str, Any], quality: Mapping[
     ]
 
 
-def _regions(figures: Mapping[str, Any], calibrated: bool) -> list[str]:
+def _regions(found: Mapping[str, Any]) -> list[str]:
     """Whether looking at the regions finds what matters, sooner than looking elsewhere."""
-    rows = []
-    for condition, found in figures.items():
-        cells = (
-            f"{_percent(found[f'{place}_thick'])} ({_percent(found[f'{place}_wrong'])})"
-            for place in ("in_regions", "most_uncertain", "in_rim")
-        )
-        rows.append([condition, f"{found['regions']:.1f}", f"{found['voxels']:.0f}", *cells])
-    heads = ["looking at", "regions an image", "their voxels", "in the regions", "most uncertain voxels"]
+    rows = [
+        [words, _percent(found[f"{place}_thick"]), _percent(found[f"{place}_wrong"])]
+        for place, words in _PLACES.items()
+    ]
+    heads = ["clean images, looking at", "holds, of all errors thicker than a voxel", "wrong, of its voxels"]
     return [
-        "Regions, found here on the raw map, and as many voxels elsewhere: the share of all errors "
-        "thicker than one voxel that lies there (and the share of these voxels that are wrong). In use they "
-        f"are found in the same way on the map that is shown: {'calibrated' if calibrated else 'raw too'}.\n",
-        markdown_table([*heads, "rim of the mask"], rows),
+        f"Regions, {found['regions']:.1f} an image with {found['voxels']:.0f} voxels, are found on the map "
+        "that people see (with the curve of the other patients, if it is calibrated). The other places are as "
+        "large.\n",
+        markdown_table(heads, rows),
         "",
     ]
 
