@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -275,6 +276,27 @@ def test_record_names_the_data_and_the_performance():
         assert word in text
     figures = fitted.figures["error_probability"]["near"]["pool"]
     assert figures["isotonic"] < 0.3 * figures["raw"]
+
+
+def _rounded(content: dict) -> dict:
+    """Sums over more terms, even if these are 0, are rounded differently."""
+    return json.loads(json.dumps(content), parse_float=lambda text: round(float(text), 9))
+
+
+def test_unseen_condition_is_measured_and_changes_nothing_else():
+    results = _results(20)
+    others = [result for result in results if result.condition != "motion-5"]
+    whole, without = fit_all(results, "data", NAMES, {"motion-5"}), fit_all(others, "data", NAMES)
+    assert _rounded(whole.content) == _rounded(without.content)
+    assert (whole.figures["unseen"], without.figures["unseen"]) == (["motion-5"], [])
+    for part, place in (("error_probability", "near"), ("volumes", "Left half"), ("quality", "Left half")):
+        own = dict(whole.figures[part][place])
+        assert own.pop("motion-5") is not None
+        assert _rounded(own) == _rounded(without.figures[part][place])
+    text = "\n".join(lines(whole))
+    assert "motion-5*" in text
+    assert "under a condition unseen: " in text
+    assert "unseen" not in "\n".join(lines(without))
 
 
 def test_hardly_any_clean_image_has_an_unusually_low_expected_dsc():

@@ -17,7 +17,12 @@ def _volume(coverage: float) -> dict:
 
 
 def _quality(predicted: float, coverage: float) -> dict:
-    found = {"mean_absolute_error": 0.03, "true_dsc": 0.77, "predicted_dsc": predicted}
+    found = {
+        "mean_absolute_error": 0.03,
+        "mean_absolute_error_of_constant": 0.04,
+        "true_dsc": 0.77,
+        "predicted_dsc": predicted,
+    }
     return {**found, "coverage": coverage}
 
 
@@ -31,6 +36,17 @@ def test_interval_that_fails_under_one_condition_is_shown():
     heads = "volume interval covers | without uncertainty | true DSC | expected DSC | covers |"
     assert f"| Left | {heads}" in text
     assert "| Right | volume interval" not in text, "it has no expected DSC"
+
+
+def test_condition_that_no_fit_has_seen_is_marked():
+    volumes = {name: _volume(0.9) for name in ("pool", "clean", "motion-5")}
+    quality = {name: _quality(0.84, 0.6) for name in volumes}
+    quality["ranking"] = {"predicted": {"failure_auroc": None, "spearman": -0.5}}
+    figures = {"volumes": {"Left": volumes}, "quality": {"Left": quality}, "unseen": ["motion-5"]}
+    text = calibration_section({"record": RECORD}, figures)
+    assert "seen by no fit (*): motion-5." in text
+    assert "| motion-5 * | 90.0%" in text
+    assert "| clean | 90.0%" in text
 
 
 def test_model_without_calibration_claims_no_intervals():

@@ -10,6 +10,7 @@ from trustseg_training.evaluation import EvaluatedModel, calibrate, load_evaluat
 from trustseg_training.evaluation.scale_fitting import Calibration
 from trustseg_training.evaluation.scale_images import SCALE_CONDITIONS
 from trustseg_training.training import BEST
+from TrustSegLib.errors import OptionError
 
 from .cases import DEFAULT, conditions_of
 from .figures import curve_cases
@@ -28,8 +29,10 @@ class CalibrationOptions:
     ----------
     conditions : tuple of str
         Corruptions beside the clean images.
+    unseen : tuple of str
+        More corruptions, for figures only: no fit sees them.
     scale_conditions : tuple of str
-        The same, for the temperature, the variance scale and the class bias of a run.
+        Corruptions beside the clean images, for a run's temperature, variance scale and class bias.
     cases : int or None
         At most so many validation images.
     jobs : int
@@ -41,6 +44,7 @@ class CalibrationOptions:
     """
 
     conditions: tuple[str, ...] = DEFAULT
+    unseen: tuple[str, ...] = ()
     scale_conditions: tuple[str, ...] = SCALE_CONDITIONS
     cases: int | None = None
     jobs: int = 1
@@ -65,10 +69,14 @@ def fit_to_model(evaluated: EvaluatedModel, data: Path, options: CalibrationOpti
     TrustSegError
         The model, a condition or the data cannot be used.
     """
-    corruptions = conditions_of(options.conditions)
+    corruptions = conditions_of((*options.conditions, *options.unseen))
+    unseen = {corruption.key for corruption in conditions_of(options.unseen)}
+    if both := unseen & {corruption.key for corruption in conditions_of(options.conditions)}:
+        raise OptionError(f"--unseen-conditions {min(both)}: among --conditions too; choose one of them")
     results = collect_results(evaluated, data, corruptions, options.cases, options.jobs, options.device)
-    fitted = fit_all(results, data.resolve().name, dict(enumerate(evaluated.structures, start=1)))
-    curves = curves_of_others(curve_cases(results, weights_of(results)), fitted.content)
+    structures = dict(enumerate(evaluated.structures, start=1))
+    fitted = fit_all(results, data.resolve().name, structures, unseen)
+    curves = curves_of_others(curve_cases(results, weights_of(results, unseen)), fitted.content)
     reviews = review_clean_images(evaluated, data, curves, options.jobs, options.device)
     fitted = replace(fitted, figures={**fitted.figures, "regions": region_figures(reviews)})
     return with_input(fitted, evaluated, data, options.modality)

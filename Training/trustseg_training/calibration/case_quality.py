@@ -95,7 +95,7 @@ class CrossValidatedQuality:
 
 def fit_quality(cases: StructureCases, level: float = LEVEL) -> QualityRule:
     """Choose a recipe, fit it on all masks, and take the interval from cross-validated residuals."""
-    masks = cases.masks()
+    masks = cases.take(cases.seen).masks()
     recipe, residuals = _best(masks)
     return QualityRule(recipe.fit(masks), *_ends(residuals, masks, level))
 
@@ -124,7 +124,7 @@ def constant_errors(cases: StructureCases) -> np.ndarray:
     """Error of the simplest prediction: the mean DSC of the other patients, and 0 for an empty mask; (n,)."""
     errors = cases.dsc.copy()
     for fit, left_out in folds(cases.patient):
-        others, own = cases.take(fit).masks(), left_out & ~cases.is_empty
+        others, own = cases.take(fit & cases.seen).masks(), left_out & ~cases.is_empty
         if len(others):
             errors[own] = np.abs(cases.dsc[own] - others.mean(others.dsc))
     return errors

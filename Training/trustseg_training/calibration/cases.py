@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,14 @@ def conditions_of(texts: Sequence[str]) -> tuple[Corruption, ...]:
     return tuple(parse(text) for text in dict.fromkeys(texts) if text != CLEAN)
 
 
+def case_weights(patient: np.ndarray, condition: np.ndarray, unseen: Collection[str] = ()) -> np.ndarray:
+    """`weights` of the cases that are fitted on; 0 under conditions that no fit may see."""
+    seen = ~np.isin(condition, list(unseen))
+    found = np.zeros(len(patient))
+    found[seen] = weights(patient[seen], condition[seen])
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class StructureCases:
     """Arrays (n,) of one structure's cases, each an image under a condition.
@@ -53,7 +61,7 @@ class StructureCases:
     patient, condition : np.ndarray
         Names.
     weight : np.ndarray
-        See `weights`.
+        See `case_weights`.
     true_volume_ml, dsc : np.ndarray
         The truth's volume, and the Dice of mask and truth.
     scores : mapping of str to np.ndarray
@@ -68,8 +76,8 @@ class StructureCases:
     scores: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, results: Sequence[ImageResult], label: int) -> StructureCases:
-        """Collect a structure from all images."""
+    def of(cls, results: Sequence[ImageResult], label: int, unseen: Collection[str] = ()) -> StructureCases:
+        """Collect a structure from all images; ``unseen`` are conditions that no fit may see."""
         known = [result.structures[label] for result in results]
         patient = np.array([result.patient for result in results])
         condition = np.array([result.condition for result in results])
@@ -77,7 +85,7 @@ class StructureCases:
         return cls(
             patient,
             condition,
-            weights(patient, condition),
+            case_weights(patient, condition, unseen),
             np.array([each.true_volume_ml for each in known]),
             np.array([each.dsc for each in known]),
             {name: np.array([each.scores[name] for each in known], float) for name in names},
@@ -85,6 +93,11 @@ class StructureCases:
 
     def __len__(self) -> int:
         return len(self.patient)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Bool (n,): to fit on."""
+        return self.weight > 0
 
     @property
     def failed(self) -> np.ndarray:
@@ -99,7 +112,8 @@ class StructureCases:
     def masks(self) -> StructureCases:
         """The cases in which something was segmented, with new weights."""
         found = self.take(~self.is_empty)
-        return replace(found, weight=weights(found.patient, found.condition))
+        unseen = np.unique(found.condition[~found.seen]).tolist()
+        return replace(found, weight=case_weights(found.patient, found.condition, unseen))
 
     def take(self, chosen: np.ndarray) -> StructureCases:
         """Some of the cases, bool or indices (n,)."""

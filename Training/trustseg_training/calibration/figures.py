@@ -48,8 +48,8 @@ def curve_figures(results: Sequence[ImageResult], weight: np.ndarray) -> CurveFi
     """Calibration errors: near the structures and in the whole image, by condition, by curve.
 
     The curves are fitted on all voxels of the other patients, as in `fitting`. ``pool`` covers all conditions
-    with `cases.weights`; within a condition all images count the same. In `USED`, the curve is also chosen on
-    the other patients; if that raises the ECE near the structures, no curve is used at all.
+    with `cases.case_weights`; within a condition all images count the same. In `USED`, the curve is also
+    chosen on the other patients; if that raises the ECE near the structures, no curve is used at all.
     """
     cases = curve_cases(results, weight)
     condition = np.array([result.condition for result in results])
@@ -85,7 +85,7 @@ def raises_error(figures: CurveFigures) -> bool:
 
 
 def volume_figures(cases: StructureCases) -> VolumeFigures:
-    """Coverage and mean width in ml: of the pool, with `cases.weights`, and by condition."""
+    """Coverage and mean width in ml: of the pool, with `cases.case_weights`, and by condition."""
     own, plain = cross_validate_intervals(cases), cross_validate_intervals(cases, without_uncertainty)
 
     def figures(weight: np.ndarray) -> dict[str, float]:
@@ -107,8 +107,8 @@ def volume_figures(cases: StructureCases) -> VolumeFigures:
 def quality_figures(cases: StructureCases) -> dict[str, Any]:
     """Error and coverage of the predicted DSC, pooled and by condition, and the ranking by several scores.
 
-    ``pool`` has `cases.weights`. In ``ranking`` all cases count the same, and an empty mask ranks as the
-    worst of all.
+    ``pool`` has `cases.case_weights`. In ``ranking`` all cases that are fitted on count the same, and an
+    empty mask ranks as the worst of all.
     """
     validated = cross_validate_quality(cases)
     error, covered = np.abs(validated.predicted - cases.dsc), validated.covered(cases)
@@ -130,7 +130,7 @@ def quality_figures(cases: StructureCases) -> dict[str, Any]:
     groups = dict.fromkeys(cases.condition.tolist())
     found: dict[str, Any] = {POOL: figures(cases.weight)}
     found |= {name: figures((cases.condition == name).astype(float)) for name in groups}
-    return found | {"ranking": _rankings(cases, validated.predicted)}
+    return found | {"ranking": _rankings(cases.take(cases.seen), validated.predicted[cases.seen])}
 
 
 def _rankings(cases: StructureCases, predicted: np.ndarray) -> dict[str, dict[str, float | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from TrustSegLib.uncertainty import Calibration
 from TrustSegLib.uncertainty.calibration_checks import check_interval, check_map, check_quality
 
 from .case_quality import fit_quality, unusual_below
-from .cases import FOLDS, StructureCases, folds, weights
+from .cases import FOLDS, StructureCases, case_weights, folds
 from .curve_choice import RAW, Choice, choose_curve, make_curve
 from .error_curve import joined
 from .figures import (
@@ -70,7 +70,12 @@ class Fitted:
     left_out: tuple[str, ...]
 
 
-def fit_all(results: Sequence[ImageResult], data: str, structures: Mapping[int, str]) -> Fitted:
+def fit_all(
+    results: Sequence[ImageResult],
+    data: str,
+    structures: Mapping[int, str],
+    unseen: Collection[str] = (),
+) -> Fitted:
     """Fit every part for which there are enough patients.
 
     Parameters
@@ -81,22 +86,25 @@ def fit_all(results: Sequence[ImageResult], data: str, structures: Mapping[int, 
         Name of the data set, for the record.
     structures : mapping of int to str
         Names by label.
+    unseen : collection of str
+        Conditions that are measured like all others, but that no fit, choice or check may see.
     """
     patients = len({result.patient for result in results})
+    conditions = dict.fromkeys(result.condition for result in results)
     record = {
         "data": data,
         "patients": patients,
-        "conditions": list(dict.fromkeys(result.condition for result in results)),
-        "cases": len(results),
+        "conditions": [name for name in conditions if name not in unseen],
+        "cases": sum(result.condition not in unseen for result in results),
         "folds": min(FOLDS, patients),
     }
     parts: dict[str, Any] = {}
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"unseen": [name for name in conditions if name in unseen]}
     left_out: list[str] = []
     for part, least, fit in (
-        (DEFAULT_MAP, LEAST_PATIENTS_OF_CURVE, _curve),
-        ("volumes", LEAST_PATIENTS, partial(_volumes, structures=structures)),
-        ("quality", LEAST_PATIENTS, partial(_quality, structures=structures)),
+        (DEFAULT_MAP, LEAST_PATIENTS_OF_CURVE, partial(_curve, unseen=unseen)),
+        ("volumes", LEAST_PATIENTS, partial(_volumes, structures=structures, unseen=unseen)),
+        ("quality", LEAST_PATIENTS, partial(_quality, structures=structures, unseen=unseen)),
     ):
         if patients < least:
             left_out.append(f"{part} left out: {patients} validation patients, at least {least} are needed")
@@ -115,8 +123,8 @@ def _statement(content: Mapping[str, Any] | None, structures: Mapping[int, str])
     return calibration_sentence(summary) or "Every part is calibrated."
 
 
-def _curve(results: Sequence[ImageResult]) -> Part:
-    weight = weights_of(results)
+def _curve(results: Sequence[ImageResult], unseen: Collection[str]) -> Part:
+    weight = weights_of(results, unseen)
     cases = curve_cases(results, weight)
     for fit, _ in folds(cases.patient):
         if not joined(cases.image, weight, fit).wrong.any():
@@ -146,16 +154,16 @@ def _decided(figures: Mapping[str, Any], choice: Choice) -> tuple[str, str]:
     return choice.name, "the smallest ECE near the structures on patients left out"
 
 
-def weights_of(results: Sequence[ImageResult]) -> np.ndarray:
-    """`weights` of all images."""
+def weights_of(results: Sequence[ImageResult], unseen: Collection[str]) -> np.ndarray:
+    """`case_weights` of all images."""
     patient, condition = (np.array([getattr(a, name) for a in results]) for name in ("patient", "condition"))
-    return weights(patient, condition)
+    return case_weights(patient, condition, unseen)
 
 
-def _volumes(results: Sequence[ImageResult], structures: Mapping[int, str]) -> Part:
+def _volumes(results: Sequence[ImageResult], structures: Mapping[int, str], unseen: Collection[str]) -> Part:
     parts, figures = [], {}
     for label, name in structures.items():
-        cases = StructureCases.of(results, label)
+        cases = StructureCases.of(results, label, unseen)
         rule, figures[name] = fit_volume_rule(cases), volume_figures(cases)
         pool = figures[name][POOL]
         parts.append(
@@ -168,7 +176,7 @@ def _volumes(results: Sequence[ImageResult], structures: Mapping[int, str]) -> P
                 "coverage": pool["coverage"],
                 "mean_width_ml": pool["mean_width_ml"],
                 "mean_width_without_uncertainty_ml": pool["mean_width_without_uncertainty_ml"],
-                "cases": len(cases),
+                "cases": int(cases.seen.sum()),
                 "check": check_interval(
                     LEVEL,
                     len(np.unique(cases.patient)),
@@ -180,10 +188,10 @@ def _volumes(results: Sequence[ImageResult], structures: Mapping[int, str]) -> P
     return parts, figures, []
 
 
-def _quality(results: Sequence[ImageResult], structures: Mapping[int, str]) -> Part:
+def _quality(results: Sequence[ImageResult], structures: Mapping[int, str], unseen: Collection[str]) -> Part:
     parts, figures, left_out = [], {}, []
     for label, name in structures.items():
-        cases = StructureCases.of(results, label)
+        cases = StructureCases.of(results, label, unseen)
         found = len(np.unique(cases.masks().patient))
         if found < LEAST_PATIENTS:
             left_out.append(f"quality of {name} left out: segmented in {found} patients only")
@@ -216,7 +224,7 @@ def _quality_part(label: int, rule: Any, cases: StructureCases, figures: Mapping
         "level": LEVEL,
         "fail_below": FAILURE_DICE,
         "unusual_below": unusual_below(rule, cases),
-        "cases": len(cases),
+        "cases": int(cases.seen.sum()),
         "coverage": figures[POOL]["coverage"],
         "mean_absolute_error": figures[POOL]["mean_absolute_error"],
         "failure_auroc": figures["ranking"]["predicted"]["failure_auroc"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def lines(fitted: Fitted) -> Iterator[str]:
         f"conditions, {record['folds']}-fold cross-validation over patients; pool: half of it clean"
     )
     if figures.get(DEFAULT_MAP):
-        yield from _curve_lines(figures[DEFAULT_MAP])
+        yield from _curve_lines(figures[DEFAULT_MAP], figures["unseen"])
     for name, found in figures.get("volumes", {}).items():
         yield f"{name}: 90 % volume interval covers {_both(found, 'coverage', '.0%')}"
         yield (
@@ -61,6 +61,8 @@ def lines(fitted: Fitted) -> Iterator[str]:
         )
     for name, found in figures.get("quality", {}).items():
         yield f"{name}: predicted DSC is off by {_both(found, 'mean_absolute_error', '.3f')}"
+        yield f"  a constant by {_both(found, 'mean_absolute_error_of_constant', '.3f')}"
+        yield from _bias_line(found, figures["unseen"])
         yield f"  its 90 % interval covers {_both(found, 'coverage', '.0%')}"
         yield f"  {'score':<22}{'failure AUROC':>15}{'Spearman':>10}"
         for score, row in found["ranking"].items():
@@ -73,16 +75,28 @@ def lines(fitted: Fitted) -> Iterator[str]:
     yield figures["statement"]
 
 
-def _curve_lines(figures: dict[str, Any]) -> Iterator[str]:
+def _curve_lines(figures: dict[str, Any], unseen: Collection[str]) -> Iterator[str]:
     for where, title in (("near", f"within {MARGIN} voxels of a structure"), ("image", "in the whole image")):
         yield f"ECE {title}, by curve:"
         names = list(figures[where][POOL])
         yield "  " + f"{'':<16}" + "".join(f"{name:>19}" for name in names)
         for group in figures[where] if where == "near" else (CLEAN, POOL):
-            yield f"  {group:<16}" + "".join(
+            mark = "*" if group in unseen else ""
+            yield f"  {group + mark:<16}" + "".join(
                 f"{decimal(figures[where][group][name], 4):>19}" for name in names
             )
+    if unseen:
+        yield "  *: no fit has seen this condition"
     yield f"curve that is used: {figures['choice']['curve']}; {figures['choice']['reason']}"
+
+
+def _bias_line(figures: dict[str, Any], unseen: Collection[str]) -> Iterator[str]:
+    """The condition under which the predicted DSC is furthest from the true one, in the mean."""
+    for name, those in (("fitted on", set(figures) - set(unseen) - {POOL, "ranking"}), ("unseen", unseen)):
+        bias = {key: figures[key]["predicted_dsc"] - figures[key]["true_dsc"] for key in those}
+        if bias:
+            worst = max(sorted(bias), key=lambda key: abs(bias[key]))
+            yield f"  largest bias under a condition {name}: {bias[worst]:+.3f} ({worst})"
 
 
 def _region_line(figures: dict[str, Any]) -> str:

@@ -86,7 +86,8 @@ class CrossValidatedIntervals:
 
 def fit_volume_rule(cases: StructureCases, level: float = LEVEL) -> VolumeRule:
     """Choose center and floor by the cross-validated interval score; fit the quantile on all cases."""
-    return best_rule(candidates(cases), cases, level).fitted(cases, level)
+    seen = cases.take(cases.seen)
+    return best_rule(candidates(seen), seen, level).fitted(seen, level)
 
 
 def candidates(cases: StructureCases) -> list[VolumeRule]:
@@ -119,7 +120,7 @@ def cross_validate_intervals(
     """Choose, fit and evaluate intervals on patients that took no part in either."""
     covered, width = np.zeros(len(cases), bool), np.zeros(len(cases))
     for fit, left_out in folds(cases.patient):
-        train, test = cases.take(fit), cases.take(left_out)
+        train, test = cases.take(fit & cases.seen), cases.take(left_out)
         rule = best_rule(make(train), train, level).fitted(train, level)
         covered[left_out], width[left_out] = _evaluated(rule, test)
     return CrossValidatedIntervals(covered, width)

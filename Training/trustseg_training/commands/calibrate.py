@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser, of="the run")
     add("--conditions", nargs="+", metavar="CORRUPTION", help="beside clean, such as gaussian-2dB or blur-5")
     add(
+        "--unseen-conditions",
+        nargs="+",
+        metavar="CORRUPTION",
+        help="more, for the figures only: no fit sees them",
+    )
+    add(
         "--scale-conditions",
         nargs="+",
         metavar="CORRUPTION",
@@ -95,7 +101,11 @@ def _calibrate_bundle(options: argparse.Namespace) -> None:
 def _how(options: argparse.Namespace):
     from trustseg_training.calibration import CalibrationOptions
 
-    given = {"conditions": options.conditions, "scale_conditions": options.scale_conditions}
+    given = {
+        "conditions": options.conditions,
+        "unseen": options.unseen_conditions,
+        "scale_conditions": options.scale_conditions,
+    }
     return CalibrationOptions(
         cases=options.cases,
         jobs=options.jobs,

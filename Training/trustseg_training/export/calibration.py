@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +72,18 @@ def calibration_section(
         *_statement(figures),
         *_scales(options or {}, fit or {}),
     ]
+    unseen = figures.get("unseen", [])
+    if unseen:
+        parts.append("Measured in the same way, but seen by no fit (*): " + ", ".join(unseen) + ".\n")
     curve = content.get("error_probability")
     if curve is not None:
-        parts += _curve(figures["error_probability"])
+        parts += _curve(figures["error_probability"], unseen)
     if figures.get("volumes"):
         parts += _volumes(figures["volumes"])
     if figures.get("quality"):
         parts += _quality(figures["quality"])
     if figures.get("volumes") and figures.get("quality"):
-        parts += _by_condition(figures["volumes"], figures["quality"])
+        parts += _by_condition(figures["volumes"], figures["quality"], unseen)
     if figures.get("regions"):
         parts += _regions(figures["regions"])
     if "input" in content:
@@ -138,11 +141,16 @@ def _statement(figures: Mapping[str, Any]) -> list[str]:
     return [figures["statement"] + " Limits: docs/method.md.\n"] if "statement" in figures else []
 
 
-def _curve(figures: Mapping[str, Any]) -> list[str]:
+def _curve(figures: Mapping[str, Any], unseen: Collection[str]) -> list[str]:
     choice = figures.get("choice", _BEFORE_CHOICES)
     column = "used" if "choice" in figures else choice["curve"]
     rows = [
-        [group, decimal(near["raw"]), decimal(near[column]), decimal(figures["image"][group][column], 4)]
+        [
+            _marked(group, unseen),
+            decimal(near["raw"]),
+            decimal(near[column]),
+            decimal(figures["image"][group][column], 4),
+        ]
         for group, near in figures["near"].items()
     ]
     heads = ["ECE (15 bins) of the error probability", "raw", "with the curve", "whole image, with the curve"]
@@ -165,7 +173,11 @@ def _quality(figures: Mapping[str, Any]) -> list[str]:
     rows = []
     for name, found in figures.items():
         ranking = found["ranking"]["predicted"]
-        errors = (found[group]["mean_absolute_error"] for group in ("clean", "pool"))
+        errors = (
+            found[group][f"mean_absolute_error{of}"]
+            for of in ("", "_of_constant")
+            for group in ("clean", "pool")
+        )
         rows.append(
             [
                 name,
@@ -174,16 +186,22 @@ def _quality(figures: Mapping[str, Any]) -> list[str]:
                 *(decimal(ranking[key]) for key in ("failure_auroc", "spearman")),
             ]
         )
-    heads = ["expected DSC", "error, clean", "error, pool", "90 % interval covers", "failure AUROC"]
-    return [markdown_table([*heads, "Spearman"], rows), ""]
+    heads = ["expected DSC", "error, clean", "error, pool", "of a constant, clean", "of a constant, pool"]
+    heads += ["90 % interval covers", "failure AUROC", "Spearman"]
+    return [markdown_table(heads, rows), ""]
 
 
-def _by_condition(volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> list[str]:
+def _by_condition(
+    volumes: Mapping[str, Any], quality: Mapping[str, Any], unseen: Collection[str]
+) -> list[str]:
     """What holds on average need not hold under each condition: a table for each structure."""
     lines = []
     for name in filter(quality.__contains__, volumes):
         heads = [name, "volume interval covers", "without uncertainty", "true DSC", "expected DSC", "covers"]
-        rows = [_condition_row(condition, volumes[name], quality[name]) for condition in volumes[name]]
+        rows = [
+            [_marked(condition, unseen), *_condition_row(condition, volumes[name], quality[name])]
+            for condition in volumes[name]
+        ]
         lines += [markdown_table(heads, rows), ""]
     return lines
 
@@ -191,7 +209,6 @@ def _by_condition(volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> lis
 def _condition_row(condition: str, volumes: Mapping[str, Any], quality: Mapping[str, Any]) -> list[str]:
     volume, expected = volumes[condition], quality[condition]
     return [
-        condition,
         f"{volume['coverage']:.1%}",
         f"{volume['coverage_without_uncertainty']:.1%}",
         decimal(expected["true_dsc"]),
@@ -209,11 +226,15 @@ def _regions(found: Mapping[str, Any]) -> list[str]:
     heads = ["clean images, looking at", "holds, of all errors thicker than a voxel", "wrong, of its voxels"]
     return [
         f"Regions, {found['regions']:.1f} an image with {found['voxels']:.0f} voxels, are found on the map "
-        "that people see (with the curve of the other patients, if it is calibrated). The other places are as "
-        "large.\n",
+        "that people see (with the curve of the other patients, if it is calibrated). The other places are "
+        "as large.\n",
         markdown_table(heads, rows),
         "",
     ]
+
+
+def _marked(condition: str, unseen: Collection[str]) -> str:
+    return f"{condition} *" if condition in unseen else condition
 
 
 def _percent(value: float | None) -> str:

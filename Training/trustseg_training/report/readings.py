@@ -157,10 +157,11 @@ def look_up(
     model : str
         Its name there.
     measure : str
-        Of a structure (``dice``, ``hd95_mm``, ``delta_dice_5`` ..., or ``expected_dice_gap``: the absolute
-        difference of mean expected and mean Dice), of voxels (``ece``, ``auroc`` ...), or of the pool
-        (``failure_auroc``, ``aurc``, ``spearman``, ``growth``: the share of growing chains, ``brightness``:
-        the absolute relative change under the gain that is the condition).
+        Of a structure (``dice``, ``hd95_mm``, ``delta_dice_5`` ..., or absolute values:
+        ``absolute_volume_bias``, and ``expected_dice_gap``, the difference of mean expected and mean Dice),
+        of voxels (``ece``, ``auroc`` ...), or of the pool (``failure_auroc``, ``aurc``, ``spearman``,
+        ``growth``: the share of growing chains, ``brightness``: the absolute relative change under the gain
+        that is the condition).
     condition : str
         Its key, `WORST` or `POOL`.
     of : str
@@ -193,7 +194,13 @@ def _of_condition(found: Mapping[str, Any] | None, measure: str, of: str) -> Rea
     structure = {**found.get("union_and_cut", {}), **found.get("structures", {})}.get(of, {})
     if measure == "expected_dice_gap":
         return _gap(_interval(structure.get("expected_dice")), _interval(structure.get("dice")))
+    if measure == "absolute_volume_bias":
+        return _absolute(_interval(structure.get("volume_bias")))
     return _interval(structure.get(measure))
+
+
+def _absolute(reading: Reading | None) -> Reading | None:
+    return None if reading is None else Reading(abs(reading.value))
 
 
 def _gap(expected: Reading | None, true: Reading | None) -> Reading | None:
