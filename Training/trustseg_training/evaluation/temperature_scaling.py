@@ -34,7 +34,7 @@ from TrustSegLib.moments import LogitMoments
 from .near_voxels import NearVoxels
 
 FILES = {BEST: "calibration.json", LAST: "calibration-last.json"}
-LIMITS = {"temperature": (0.05, 20.0), "variance_scale": (0.01, 100.0)}
+LIMITS = {"temperature": (0.05, 20.0), "variance_scale": (0.01, 10000.0)}
 
 #: Options of a family that are fitted after its training.
 NAMES = (*LIMITS, "class_bias")
