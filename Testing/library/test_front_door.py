@@ -115,7 +115,7 @@ def test_result_equals_the_command_line(result, tmp_path):
 def test_result_is_shown_as_its_figures(result):
     shown = repr(result)
     assert shown.startswith(
-        "SegmentationResult(model='hippocampus-t1', structures=(Anterior hippocampus: 1.8"
+        "SegmentationResult(model='hippocampus-t1', structures=(Anterior hippocampus: 1.77"
     )
     assert shown.endswith("warnings=0)")
     assert len(shown) < 300
