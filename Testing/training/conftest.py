@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import warm_processes
 
 
 def write_case(data: Path, name: str, seed: int) -> None:
@@ -33,6 +34,12 @@ def dataset(tmp_path: Path) -> Path:
     rows = [f"{name},{'train' if index < 4 else 'val'}" for index, name in enumerate(names)]
     (data / "splits.csv").write_text("\n".join(["case,split", *rows]) + "\n")
     return data
+
+
+@pytest.fixture
+def warm_processes_for_jobs(monkeypatch) -> None:
+    """The processes of `--jobs` start at once."""
+    monkeypatch.setattr("trustseg_training.evaluation.processes.START", warm_processes.METHOD)
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def command(runs, dataset, tmp_path) -> list[str]:
     return ["verify", *map(str, runs), "--data", str(dataset), "-o", str(out), "--suite", str(suite)]
 
 
+@pytest.mark.usefixtures("warm_processes_for_jobs")
 def test_verification_writes_its_tables_and_continues_where_it_stopped(command, tmp_path, capsys):
     out = tmp_path / "out é"
     assert main(command) == 0
