@@ -51,7 +51,7 @@ def planned(dataset, tmp_path, monkeypatch) -> Request:
 
 
 def _command(request: Request) -> list[str]:
-    return ["auto", str(request.data), "-o", str(request.output), "--budget", str(BUDGET)]
+    return ["auto", str(request.data), "-o", str(request.output), "--budget", str(request.minutes)]
 
 
 def _weights(request: Request) -> dict[str, torch.Tensor]:
@@ -59,7 +59,7 @@ def _weights(request: Request) -> dict[str, torch.Tensor]:
 
 
 def test_data_become_a_model_that_segments_and_the_command_is_finished(dataset, tmp_path, capsys):
-    request = Request(dataset, tmp_path / "my model", BUDGET)
+    request = Request(dataset, tmp_path / "my model", 0.05)
     assert main(_command(request)) == 0
     said = capsys.readouterr()
     assert "plan for" in said.out

@@ -192,7 +192,8 @@ PUBLISHED = ["--normalization-layers", "none", "--activation", "relu", "--upsamp
 def test_every_family_trains_and_its_bundle_predicts_as_its_run(dataset, tmp_path, more):
     run, bundle, details = tmp_path / "run", tmp_path / "bundle", tmp_path / "details.json"
     assert _fit(dataset, run, *more, "--epochs", "1") == 0
-    assert main(["calibrate", str(run), "--device", "cpu", "--conditions", "clean"]) == 0
+    words = ["calibrate", str(run), "--device", "cpu", "--conditions", "clean", "--scale-conditions", "clean"]
+    assert main(words) == 0
     details.write_text(json.dumps(_details()))
     assert main(["export", str(run), "-o", str(bundle), "--details", str(details)]) == 0
     command = ["evaluate", str(run), str(bundle), "--data", str(dataset), "-o", str(tmp_path / "out")]

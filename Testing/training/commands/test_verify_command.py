@@ -145,6 +145,7 @@ def test_two_ranks_share_the_work(command, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.usefixtures("without_report")
 def test_other_weights_or_another_suite_are_measured_anew(command, runs, dataset, tmp_path):
+    command = [*command, "--cases", "1"]
     assert main(command) == 0
     part = sorted((tmp_path / "out é").glob("parts/vdp/*.json"))[0]
     before = part.read_text()
