@@ -33,7 +33,14 @@ CONTENT = {
     },
     "volumes": [volume_interval(quantile=2.0, floor_ml=0.1, coverage=0.91, cases=80)],
     "quality": [
-        expected_dsc(center=[0.9, 0.04], coefficients=[0.5, -0.25], intercept=1.5, low=-0.5, high=0.75)
+        expected_dsc(
+            center=[0.9, 0.04],
+            coefficients=[0.5, -0.25],
+            intercept=1.5,
+            low=-0.5,
+            high=0.75,
+            cases=80,
+        )
     ],
 }
 SCORES = StructureScores(1, 3.0, 3.2, 0.4, 0.85, 0.95, 0.3, 0.06)

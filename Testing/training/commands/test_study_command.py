@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -107,13 +106,13 @@ def test_study_that_is_terminated_leaves_no_training_behind(dataset, tmp_path):
     study.write_text(SMALL.replace("epochs: 1", "epochs: 5000"), encoding="utf-8")
     command = [sys.executable, "-m", "trustseg_training", "study", str(study), "--data", str(dataset)]
     command += ["-o", str(tmp_path / "out"), "--accelerator", "cpu"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while not (run / "last.ckpt").is_file() and process.poll() is None:
-            time.sleep(0.02)
-        process.terminate()
-        error = process.communicate()[1]
-    assert process.returncode == 130
-    assert error.strip().endswith("stopped; repeat the command to continue")
+    with (tmp_path / "study.log").open("w") as log:
+        process = TrainingCommand(command, stdout=log)
+    while not (run / "last.ckpt").is_file() and process.poll() is None:
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait() == 130
+    assert (tmp_path / "study.log").read_text().strip().endswith("stopped; repeat the command to continue")
     assert not [path for path in Path("/proc").glob("[0-9]*") if str(run) in _command_line(path)]
 
 
