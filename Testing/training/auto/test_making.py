@@ -59,7 +59,7 @@ def _weights(request: Request) -> dict[str, torch.Tensor]:
 
 
 def test_data_become_a_model_that_segments_and_the_command_is_finished(dataset, tmp_path, capsys):
-    request = Request(dataset, tmp_path / "my model", 0.05)
+    request = Request(dataset, tmp_path / "my model", BUDGET)
     assert main(_command(request)) == 0
     said = capsys.readouterr()
     assert "plan for" in said.out
