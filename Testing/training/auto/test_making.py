@@ -58,7 +58,10 @@ def _weights(request: Request) -> dict[str, torch.Tensor]:
     return torch.load(request.work / "vdp" / "last.ckpt", weights_only=True)["state_dict"]
 
 
-def test_data_become_a_model_that_segments_and_the_command_is_finished(dataset, tmp_path, capsys):
+def test_data_become_a_model_that_segments_and_the_command_is_finished(
+    dataset, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("trustseg_training.config.planning._FIRST_FILTERS", 2)  # small networks
     request = Request(dataset, tmp_path / "my model", BUDGET)
     assert main(_command(request)) == 0
     said = capsys.readouterr()
