@@ -101,7 +101,8 @@ def test_each_checkpoint_has_its_own_calibration(run):
 )
 def test_bundle_has_the_weights_that_its_card_names(dataset, details, tmp_path, more, checkpoint, message):
     run, bundle = _fit(dataset, tmp_path / "run", *more), tmp_path / "bundle"
-    assert main(["calibrate", str(run), "--checkpoint", checkpoint, *CLEAN]) == 0
+    command = ["calibrate", str(run), "--checkpoint", checkpoint, *CLEAN, "--scale-conditions", "clean"]
+    assert main(command) == 0
     command = ["export", str(run), "-o", str(bundle), "--details", str(details), "--checkpoint", checkpoint]
     assert main(command) == 0
     loaded, file = load_bundle(bundle), f"{checkpoint}.ckpt"
