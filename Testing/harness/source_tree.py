@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,13 +65,19 @@ def imports(path: Path, source_root: Path) -> list[Import]:
         The folder on `sys.path` under which the file is imported.
     """
     package = path.relative_to(source_root).with_suffix("").parts[:-1]
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return list(_imports_of(path.read_text(encoding="utf-8"), package))
+
+
+@cache
+def _imports_of(text: str, package: tuple[str, ...]) -> tuple[Import, ...]:
+    """Every test of the walls reads the same files."""
+    tree = ast.parse(text)
     inside = {id(n) for block in ast.walk(tree) if _runs_later(block) for n in ast.walk(block)}
-    return [
+    return tuple(
         Import(module, name, id(node) not in inside, node.lineno)
         for node in ast.walk(tree)
         for module, name in _named(node, package)
-    ]
+    )
 
 
 def _runs_later(node: ast.AST) -> bool:

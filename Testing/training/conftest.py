@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import warm_processes
+
+from trustseg_training.cli import main
+from trustseg_training.config import FitConfiguration
 
 
 def write_case(data: Path, name: str, seed: int) -> None:
@@ -23,16 +31,53 @@ def write_case(data: Path, name: str, seed: int) -> None:
         sitk.WriteImage(sitk.GetImageFromArray(array), str(data / folder / f"{name}.nii.gz"))
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    """Four training and two validation patients."""
-    data = tmp_path / "a dataset é"
+@pytest.fixture(scope="session")
+def shared_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four training and two validation patients; not to be changed."""
+    data = tmp_path_factory.mktemp("data") / "a dataset é"
     names = [f"case_{index}" for index in range(6)]
     for index, name in enumerate(names):
         write_case(data, name, index)
     rows = [f"{name},{'train' if index < 4 else 'val'}" for index, name in enumerate(names)]
     (data / "splits.csv").write_text("\n".join(["case,split", *rows]) + "\n")
     return data
+
+
+@pytest.fixture
+def dataset(shared_dataset: Path, tmp_path: Path) -> Path:
+    """A copy of it, free to be damaged."""
+    return Path(shutil.copytree(shared_dataset, tmp_path / shared_dataset.name))
+
+
+@pytest.fixture(scope="session")
+def trained_once(shared_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A run on the shared data by the options of `fit`; the same for the same options, not to be changed."""
+
+    @cache
+    def train(*options: str) -> Path:
+        run = tmp_path_factory.mktemp("trained") / "run"
+        assert main(["fit", str(shared_dataset), "-o", str(run), "--accelerator", "cpu", *options]) == 0
+        return run
+
+    return train
+
+
+@pytest.fixture
+def trained(trained_once: Callable[..., Path], dataset: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A copy of such a run, free to be changed, as if it had been trained on the test's own data."""
+
+    def copy(*options: str, name: str = "run") -> Path:
+        run = Path(shutil.copytree(trained_once(*options), tmp_path / name))
+        replace(FitConfiguration.load(run), data=str(dataset)).save(run)
+        return run
+
+    return copy
+
+
+@pytest.fixture
+def warm_processes_for_jobs(monkeypatch) -> None:
+    """The processes of `--jobs` start at once."""
+    monkeypatch.setattr("trustseg_training.evaluation.processes.START", warm_processes.METHOD)
 
 
 @pytest.fixture

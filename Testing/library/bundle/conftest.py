@@ -13,99 +13,43 @@ from typing import Any
 
 import pytest
 import torch
+from hand_made_bundles import expected_dsc, model_content, record, structure, volume_interval
 from torch import Tensor
 
 from TrustSegLib.bundle import ModelDescription, save_bundle
 from TrustSegLib.networks import NetworkSpec, build
 
 SPEC = NetworkSpec(classes=3, filters=(4, 8), convolutions=1)
-CONTENT = {
-    "schema": "trustseg-model/1",
-    "name": "hippocampus-t1",
-    "version": "1.0.0",
-    "description": "Anterior and posterior hippocampus on T1-weighted MR.",
-    "modality": "MR",
-    "channels": ["T1"],
-    "structures": [
-        {
-            "label": 1,
-            "name": "Anterior hippocampus",
-            "color": [230, 159, 0],
-            "terminology": {
-                "category": {"scheme": "SCT", "code": "123037004", "meaning": "Anatomical Structure"},
-                "type": {"scheme": "SCT", "code": "5366008", "meaning": "Hippocampus"},
-                "type_modifier": {"scheme": "SCT", "code": "255549009", "meaning": "Anterior"},
-            },
-        },
-        {
-            "label": 2,
-            "name": "Posterior hippocampus",
-            "color": [86, 180, 233],
-            "terminology": {
-                "category": {"scheme": "SCT", "code": "123037004", "meaning": "Anatomical Structure"},
-                "type": {"scheme": "SCT", "code": "5366008", "meaning": "Hippocampus"},
-            },
-        },
+CONTENT = model_content(
+    SPEC,
+    (32, 40, 24),
+    name="hippocampus-t1",
+    version="1.0.0",
+    description="Anterior and posterior hippocampus on T1-weighted MR.",
+    structures=[
+        structure(1, "Anterior hippocampus", 230, 159, 0, modifier=("255549009", "Anterior")),
+        structure(2, "Posterior hippocampus", 86, 180, 233),
     ],
-    "input": {
-        "spacing_mm": [1.0, 1.0, 1.5],
-        "orientation": "RAS",
-        "normalization": {"method": "zscore", "lower_percentile": 0.5, "upper_percentile": 99.5},
-        "patch_size": [32, 40, 24],
-    },
-    "family": "vdp",
-    "propagation": "exact",
-    "network": SPEC.to_dict(),
-    "training": {
+    training={
         "data": "Medical Segmentation Decathlon, Task04",
         "data_license": "CC-BY-SA 4.0",
         "patients": {"train": 160, "validation": 40},
         "command": "trustseg-train fit hippocampus.yaml",
         "seed": 1,
     },
-    "license": "CC-BY-SA 4.0",
-    "files": {"weights.safetensors": "0" * 64, "MODEL_CARD.md": "1" * 64},
-}
+    license="CC-BY-SA 4.0",
+)
 CALIBRATION = {
     "schema": "trustseg-calibration/1",
-    "record": {"data": "Task04", "patients": 40, "conditions": ["clean"], "cases": 40, "folds": 5},
+    "record": record(),
     "error_probability": {
         "raw": [0.0, 0.25, 0.5],
         "calibrated": [0.01, 0.2, 0.6],
         "ece_before": 0.05,
         "ece_after": 0.02,
     },
-    "volumes": [
-        {
-            "label": 1,
-            "level": 0.9,
-            "center": "mask",
-            "quantile": 1.5,
-            "floor_ml": 0.1,
-            "coverage": 0.9,
-            "mean_width_ml": 0.5,
-            "mean_width_without_uncertainty_ml": 0.6,
-            "cases": 40,
-        }
-    ],
-    "quality": [
-        {
-            "label": 1,
-            "features": ["expected_dice", "mean_error"],
-            "center": [0.9, 0.05],
-            "scale": [0.05, 0.02],
-            "coefficients": [0.5, -0.2],
-            "intercept": 1.8,
-            "low": -0.4,
-            "high": 0.5,
-            "level": 0.9,
-            "fail_below": 0.8,
-            "cases": 200,
-            "coverage": 0.9,
-            "mean_absolute_error": 0.03,
-            "failure_auroc": 0.98,
-        }
-    ],
+    "volumes": [volume_interval()],
+    "quality": [expected_dsc()],
     "input": {"cases": 160, "facts": {"spacing_x": {"low": 0.9, "high": 1.1, "unit": "mm"}}},
 }
 CARD = "# Hippocampus\n\nEntworfen für Tests: µ, σ².\n"

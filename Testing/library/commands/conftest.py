@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hand_made_bundles import model_content
 
 from TrustSegLib.bundle import ModelDescription, save_bundle
 from TrustSegLib.imaging import Volume, write_volume
@@ -19,47 +20,14 @@ from TrustSegLib.networks import NetworkSpec, build
 
 ROOT = Path(__file__).resolve().parents[3]
 SPEC = NetworkSpec(classes=3, filters=(4, 8), convolutions=1)
-ANATOMY = {
-    "category": {"scheme": "SCT", "code": "123037004", "meaning": "Anatomical Structure"},
-    "type": {"scheme": "SCT", "code": "5366008", "meaning": "Hippocampus"},
-}
-CONTENT = {
-    "schema": "trustseg-model/1",
-    "name": "tiny",
-    "version": "0.1.0",
-    "description": "Random weights, for tests.",
-    "modality": "MR",
-    "channels": ["T1"],
-    "structures": [
-        {"label": 1, "name": "Front", "color": [230, 159, 0], "terminology": ANATOMY},
-        {"label": 2, "name": "Back", "color": [86, 180, 233], "terminology": ANATOMY},
-    ],
-    "input": {
-        "spacing_mm": [1.0, 1.0, 1.0],
-        "orientation": "RAS",
-        "normalization": {"method": "zscore", "lower_percentile": 0.5, "upper_percentile": 99.5},
-        "patch_size": [16, 16, 16],
-    },
-    "family": "vdp",
-    "propagation": "exact",
-    "network": SPEC.to_dict(),
-    "training": {
-        "data": "none",
-        "data_license": "CC0",
-        "patients": {"train": 1, "validation": 1},
-        "command": "none",
-        "seed": 0,
-    },
-    "license": "CC0",
-    "files": {"weights.safetensors": "0" * 64, "MODEL_CARD.md": "0" * 64},
-}
 
 
 def write_model(folder: Path, name: str) -> Path:
     """Write a bundle of that name below `folder`."""
     torch.manual_seed(3)
     weights = build(SPEC).state_dict()
-    save_bundle(folder / name, ModelDescription.from_dict({**CONTENT, "name": name}), weights, "# Tiny\n")
+    content = model_content(SPEC, (16, 16, 16), name=name)
+    save_bundle(folder / name, ModelDescription.from_dict(content), weights, "# Tiny\n")
     return folder / name
 
 

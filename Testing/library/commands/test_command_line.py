@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from TrustSegLib.cli import main
 from TrustSegLib.contract import MAP_NAMES
 from TrustSegLib.imaging import read_labels, read_volume, write_volume
 from TrustSegLib.version import __version__
@@ -79,27 +80,28 @@ def test_paths_of_any_script_work_and_the_output_is_json(start, new_volume, mode
     assert visible(folder / "results é") == RESULTS
 
 
-def test_error_that_the_user_can_fix_has_no_traceback(start, image, model, tmp_path):
+def test_error_that_the_user_can_fix_has_no_traceback(start, image, model, tmp_path, capsys):
     text, file, damaged = tmp_path / "text.nii.gz", tmp_path / "file", tmp_path / "damaged"
     text.write_text("no image")
     file.write_text("no folder")
     shutil.copytree(model, damaged)
     (damaged / "MODEL_CARD.md").write_text("changed")
     before = sorted(tmp_path.rglob("*"))
-    cases = {
+    errors = {
         f"{tmp_path / 'missing.nii.gz'}: no such file": (tmp_path / "missing.nii.gz", "output", model),
         f"{text}: ": (text, "output", model),
         f"{damaged}: MODEL_CARD.md was changed": (image, "output", damaged),
         f"{file}: the output folder cannot be written": (image, "file", model),
     }
-    started = {
-        words: start(["segment", path, "-o", tmp_path / output, "--model", bundle])
-        for words, (path, output, bundle) in cases.items()
-    }
-    for words, done in {words: process.end() for words, process in started.items()}.items():
-        assert (done.code, done.out) == (2, "")
-        assert done.err.startswith(f"trustseg: error: {words}")
-        assert done.err.count("\n") == 1
+    for words, (path, output, bundle) in errors.items():
+        command = ["segment", *map(str, (path, "-o", tmp_path / output, "--model", bundle))]
+        assert main(command) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith(f"trustseg: error: {words}")
+        assert said.err.count("\n") == 1
+    done = start(command).end()  # the last of them as a process
+    assert (done.code, done.out, done.err) == (2, "", said.err)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hand_made_bundles import expected_dsc, record, volume_interval
 
 from TrustSegLib.imaging import Volume, resample
 from TrustSegLib.imaging.grid import Grid
@@ -18,36 +19,24 @@ from TrustSegLib.uncertainty.regions import find_regions
 
 MakeModel = Callable[..., SimpleNamespace]
 MakeVolume = Callable[..., Volume]
-RECORD = {"data": "none", "patients": 40, "conditions": ["clean"], "cases": 40, "folds": 5}
 CURVE = {"raw": [0.0, 0.5], "calibrated": [0.05, 0.8], "ece_before": 0.1, "ece_after": 0.01}
-VOLUME = {
-    "label": 1,
-    "level": 0.9,
-    "center": "mask",
-    "quantile": 1.0,
-    "floor_ml": 0.05,
-    "coverage": 0.9,
-    "mean_width_ml": 0.2,
-    "mean_width_without_uncertainty_ml": 0.3,
-    "cases": 40,
+ALL = {
+    "record": record(),
+    "error_probability": CURVE,
+    "volumes": [volume_interval()],
+    "quality": [
+        expected_dsc(
+            features=["expected_dice"],
+            center=[0.5],
+            scale=[1.0],
+            coefficients=[1.0],
+            intercept=0.1,
+            low=-0.2,
+            high=0.2,
+            failure_auroc=None,
+        )
+    ],
 }
-QUALITY = {
-    "label": 1,
-    "features": ["expected_dice"],
-    "center": [0.5],
-    "scale": [1.0],
-    "coefficients": [1.0],
-    "intercept": 0.1,
-    "low": -0.2,
-    "high": 0.2,
-    "level": 0.9,
-    "fail_below": 0.8,
-    "cases": 40,
-    "coverage": 0.9,
-    "mean_absolute_error": 0.03,
-    "failure_auroc": None,
-}
-ALL = {"record": RECORD, "error_probability": CURVE, "volumes": [VOLUME], "quality": [QUALITY]}
 PART = Roi((2, 9, 3, 7, 1, 6), "index")
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hand_made_bundles import record, volume_interval
 
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import Roi, SegmentOptions, Uncalibrated, segment
@@ -15,24 +16,13 @@ from TrustSegLib.inference.segmentation import PART_ONLY
 
 MakeModel = Callable[..., SimpleNamespace]
 MakeVolume = Callable[..., Volume]
-RECORD = {"data": "none", "patients": 40, "conditions": ["clean"], "cases": 40, "folds": 5}
-VOLUME = {
-    "level": 0.9,
-    "center": "mask",
-    "quantile": 1.0,
-    "floor_ml": 0.05,
-    "coverage": 0.9,
-    "mean_width_ml": 0.2,
-    "mean_width_without_uncertainty_ml": 0.3,
-    "cases": 40,
-}
 PART = SegmentOptions(roi=Roi((2, 9, 3, 7, 1, 6), "index"))
 
 
 def content(**facts: tuple[float, float]) -> dict:
     """A calibration that only knows ranges."""
     ranges = {name: {"low": low, "high": high, "unit": ""} for name, (low, high) in facts.items()}
-    return {"record": RECORD, "input": {"cases": 40, "facts": ranges}}
+    return {"record": record(), "input": {"cases": 40, "facts": ranges}}
 
 
 FAR = content(dark=(98, 99), structure_1_volume=(1e3, 2e3), tilt=(0, 1))
@@ -74,7 +64,7 @@ def test_structure_on_the_border_is_flagged_and_its_interval_withheld(
     make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
 ) -> None:
     """The masks of the point-wise network are everywhere, so that they are on every face."""
-    volumes = [{**VOLUME, "label": 1}]
+    volumes = [volume_interval()]
     far, near = (content(structure_1_border_front=(-5, high)) | {"volumes": volumes} for high in (5, 1e6))
     row = segment(make_volume(), make_model(pointwise, calibration=far)).structures[0]
     assert row.flag.startswith("reaches the image's border (front, ")
@@ -104,7 +94,7 @@ def test_nothing_is_measured_without_a_reference(
     monkeypatch.setattr(module, "shape_facts", measured)
     for model in (
         make_model(pointwise),
-        make_model(pointwise, calibration={"record": RECORD}),
+        make_model(pointwise, calibration={"record": record()}),
         Uncalibrated(make_model(pointwise, calibration=FAR)),
     ):
         assert segment(make_volume(), model).case.warnings == ()

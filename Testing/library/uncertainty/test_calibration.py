@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hand_made_bundles import expected_dsc, volume_interval
 
 from TrustSegLib.uncertainty import (
     Calibration,
@@ -30,36 +31,16 @@ CONTENT = {
         "ece_before": 0.05,
         "ece_after": 0.02,
     },
-    "volumes": [
-        {
-            "label": 1,
-            "level": 0.9,
-            "center": "mask",
-            "quantile": 2.0,
-            "floor_ml": 0.1,
-            "coverage": 0.91,
-            "mean_width_ml": 0.5,
-            "mean_width_without_uncertainty_ml": 0.6,
-            "cases": 80,
-        }
-    ],
+    "volumes": [volume_interval(quantile=2.0, floor_ml=0.1, coverage=0.91, cases=80)],
     "quality": [
-        {
-            "label": 1,
-            "features": ["expected_dice", "mean_error"],
-            "center": [0.9, 0.04],
-            "scale": [0.05, 0.02],
-            "coefficients": [0.5, -0.25],
-            "intercept": 1.5,
-            "low": -0.5,
-            "high": 0.75,
-            "level": 0.9,
-            "fail_below": 0.8,
-            "cases": 80,
-            "coverage": 0.9,
-            "mean_absolute_error": 0.03,
-            "failure_auroc": 0.98,
-        }
+        expected_dsc(
+            center=[0.9, 0.04],
+            coefficients=[0.5, -0.25],
+            intercept=1.5,
+            low=-0.5,
+            high=0.75,
+            cases=80,
+        )
     ],
 }
 SCORES = StructureScores(1, 3.0, 3.2, 0.4, 0.85, 0.95, 0.3, 0.06)

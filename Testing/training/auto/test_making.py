@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from warm_processes import TrainingCommand
 
 from trustseg_training.auto import Request, planning
 from trustseg_training.cli import main
@@ -21,7 +21,6 @@ from trustseg_training.config import FitConfiguration
 from trustseg_training.training import Times
 from TrustSegLib.cli import main as trustseg
 
-ROOT = Path(__file__).parents[3]
 BUDGET = 0.2
 
 #: What a person changes in the settings that were planned: networks and epochs as small as can be.
@@ -52,14 +51,17 @@ def planned(dataset, tmp_path, monkeypatch) -> Request:
 
 
 def _command(request: Request) -> list[str]:
-    return ["auto", str(request.data), "-o", str(request.output), "--budget", str(BUDGET)]
+    return ["auto", str(request.data), "-o", str(request.output), "--budget", str(request.minutes)]
 
 
 def _weights(request: Request) -> dict[str, torch.Tensor]:
     return torch.load(request.work / "vdp" / "last.ckpt", weights_only=True)["state_dict"]
 
 
-def test_data_become_a_model_that_segments_and_the_command_is_finished(dataset, tmp_path, capsys):
+def test_data_become_a_model_that_segments_and_the_command_is_finished(
+    dataset, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("trustseg_training.config.planning._FIRST_FILTERS", 2)  # small networks
     request = Request(dataset, tmp_path / "my model", BUDGET)
     assert main(_command(request)) == 0
     said = capsys.readouterr()
@@ -108,19 +110,14 @@ def test_command_that_is_killed_in_each_step_ends_with_the_weights_of_an_unbroke
 
 def _killed(request: Request, reached: Path) -> None:
     """Run the command in a process of its own, and kill it as soon as a file is there."""
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'Training'}",
-    }
     command = [sys.executable, "-m", "trustseg_training", *_command(request)]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        while process.poll() is None and not reached.exists():
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, process.stderr.read().decode()
+    log = request.output.with_name("killed.log")
+    with log.open("w") as stream:
+        process = TrainingCommand(command, stdout=stream, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while process.poll() is None and not reached.exists():
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, log.read_text()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from hand_made_bundles import model_content, structure
 from matplotlib.image import imread
 
 from trustseg_training.cli import main as train
@@ -22,37 +23,13 @@ from TrustSegLib.networks import NetworkSpec, build
 SHAPE = (22, 24, 26)
 RAW_ERROR = 0.45
 SPEC = NetworkSpec(classes=2, filters=(4,), convolutions=1)
-ANATOMY = {
-    "category": {"scheme": "SCT", "code": "123037004", "meaning": "Anatomical Structure"},
-    "type": {"scheme": "SCT", "code": "5366008", "meaning": "Hippocampus"},
-}
-CONTENT = {
-    "schema": "trustseg-model/1",
-    "name": "guess",
-    "version": "0.1.0",
-    "description": "A network that was never trained.",
-    "modality": "MR",
-    "channels": ["T1"],
-    "structures": [{"label": 1, "name": "Ball", "color": [230, 159, 0], "terminology": ANATOMY}],
-    "input": {
-        "spacing_mm": [1.0, 1.0, 1.0],
-        "orientation": "RAS",
-        "normalization": {"method": "zscore", "lower_percentile": 0.5, "upper_percentile": 99.5},
-        "patch_size": [24, 24, 24],
-    },
-    "family": "vdp",
-    "propagation": "exact",
-    "network": SPEC.to_dict(),
-    "training": {
-        "data": "none",
-        "data_license": "CC0",
-        "patients": {"train": 1, "validation": 1},
-        "command": "none",
-        "seed": 0,
-    },
-    "license": "CC0",
-    "files": {"weights.safetensors": "0" * 64, "MODEL_CARD.md": "0" * 64},
-}
+CONTENT = model_content(
+    SPEC,
+    (24, 24, 24),
+    name="guess",
+    description="A network that was never trained.",
+    structures=[structure(1, "Ball", 230, 159, 0)],
+)
 
 
 @pytest.fixture(scope="module")

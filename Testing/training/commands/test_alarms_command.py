@@ -17,6 +17,7 @@ def suite(tmp_path) -> str:
     return str(path)
 
 
+@pytest.mark.usefixtures("warm_processes_for_jobs")
 def test_command_writes_both_tables_and_prints_the_one_by_condition(dataset, tmp_path, suite, capsys):
     command = ["alarms", "hippocampus-t1", "--data", str(dataset), "--suite", suite, "--split", "all"]
     assert main([*command, "--cases", "2", "--jobs", "2", "-o", str(tmp_path / "out")]) == 0

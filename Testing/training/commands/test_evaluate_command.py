@@ -26,11 +26,9 @@ OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--family", "determinis
 
 
 @pytest.fixture
-def run(dataset, tmp_path) -> Path:
+def run(trained) -> Path:
     """A run that has learned something."""
-    command = ["fit", str(dataset), "-o", str(tmp_path / "run"), *OPTIONS, "--epochs", "8"]
-    assert main([*command, "--learning-rate", "0.02"]) == 0
-    return tmp_path / "run"
+    return trained(*OPTIONS, "--epochs", "8", "--learning-rate", "0.02")
 
 
 def _evaluate(model: Path, dataset: Path, output: Path, *more: str) -> int:

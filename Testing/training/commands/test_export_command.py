@@ -28,13 +28,13 @@ from TrustSegLib.networks import build
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--epochs", "2"]
+MEMBER = [*OPTIONS, "--family", "deterministic", "--epochs", "1"]
 
 
 @pytest.fixture
-def run(dataset, tmp_path) -> Path:
+def run(trained) -> Path:
     """A variational run of two epochs."""
-    assert main(["fit", str(dataset), "-o", str(tmp_path / "run"), *OPTIONS]) == 0
-    return tmp_path / "run"
+    return trained(*OPTIONS)
 
 
 def test_bundle_reproduces_the_checkpoint_and_its_table(run, details, dataset, tmp_path):
@@ -170,19 +170,13 @@ def test_standard_deviation_is_over_patients():
     assert summarize(rows)["s"]["dice_min"] == 0.7
 
 
-def _member(dataset: Path, run: Path, *more: str) -> Path:
-    command = ["fit", str(dataset), "-o", str(run), *OPTIONS, "--family", "deterministic", "--epochs", "1"]
-    assert main([*command, *more]) == 0
-    return run
-
-
 def _join(members: list[Path], bundle: Path, details: Path) -> int:
     names = [str(member) for member in members]
     return main(["export", "--members", *names, "-o", str(bundle), "--details", str(details)])
 
 
-def test_members_become_an_ensemble_whose_table_is_its_own(dataset, details, tmp_path):
-    members = [_member(dataset, tmp_path / f"m{seed}", "--seed", str(seed)) for seed in (1, 2, 3)]
+def test_members_become_an_ensemble_whose_table_is_its_own(trained, dataset, details, tmp_path):
+    members = [trained(*MEMBER, "--seed", str(seed), name=f"m{seed}") for seed in (1, 2, 3)]
     assert _join(members, tmp_path / "bundle", details) == 0
     bundle = load_bundle(tmp_path / "bundle")
     assert (bundle.description.family, dict(bundle.description.family_options)) == (
@@ -211,13 +205,13 @@ def test_members_become_an_ensemble_whose_table_is_its_own(dataset, details, tmp
     assert bundle.description.training.command.count("trustseg-train fit") == 3
 
 
-def test_runs_that_are_no_ensemble_are_named(run, dataset, details, tmp_path, capsys):
-    first = _member(dataset, tmp_path / "first")
+def test_runs_that_are_no_ensemble_are_named(run, trained, details, tmp_path, capsys):
+    first = trained(*MEMBER, "--seed", "1", name="first")
     others = {
-        "same seed": _member(dataset, tmp_path / "a"),
-        "another filters": _member(dataset, tmp_path / "b", "--seed", "2", "--filters", "4", "6"),
+        "same seed": trained(*MEMBER, "--seed", "1", name="a"),
+        "another filters": trained(*MEMBER, "--seed", "2", "--filters", "4", "6", name="b"),
         "another family": run,
-        "another fold": _member(dataset, tmp_path / "c", "--seed", "2", "--fold", "0"),
+        "another fold": trained(*MEMBER, "--seed", "2", "--fold", "0", name="c"),
     }
     for message, other in others.items():
         assert _join([first, other], tmp_path / "bundle", details) == 2

@@ -32,11 +32,18 @@ def _log(run: Path, column: str) -> list[float]:
         return [float(row[column]) for row in csv.DictReader(stream) if row.get(column)]
 
 
-def test_training_as_a_process_learns_and_leaves_log_and_checkpoints(dataset, tmp_path):
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "trustseg_training", "fit", str(dataset), "-o", str(run), *OPTIONS]
-    finished = subprocess.run([*command, "--epochs", "6"], capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr[-2000:]
+@pytest.fixture(scope="module")
+def finished(shared_dataset, tmp_path_factory) -> tuple[Path, str]:
+    """A run of the command in a process of its own, and what that said."""
+    run = tmp_path_factory.mktemp("process") / "run"
+    command = [sys.executable, "-m", "trustseg_training", "fit", str(shared_dataset), "-o", str(run)]
+    done = subprocess.run([*command, *OPTIONS, "--epochs", "6"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return run, done.stdout + done.stderr
+
+
+def test_training_as_a_process_learns_and_leaves_log_and_checkpoints(finished):
+    run, _ = finished
     losses = _log(run, "train/loss")
     assert len(losses) == 6
     assert losses[-1] < losses[0]
@@ -185,7 +192,8 @@ PUBLISHED = ["--normalization-layers", "none", "--activation", "relu", "--upsamp
 def test_every_family_trains_and_its_bundle_predicts_as_its_run(dataset, tmp_path, more):
     run, bundle, details = tmp_path / "run", tmp_path / "bundle", tmp_path / "details.json"
     assert _fit(dataset, run, *more, "--epochs", "1") == 0
-    assert main(["calibrate", str(run), "--device", "cpu"]) == 0
+    words = ["calibrate", str(run), "--device", "cpu", "--conditions", "clean", "--scale-conditions", "clean"]
+    assert main(words) == 0
     details.write_text(json.dumps(_details()))
     assert main(["export", str(run), "-o", str(bundle), "--details", str(details)]) == 0
     command = ["evaluate", str(run), str(bundle), "--data", str(dataset), "-o", str(tmp_path / "out")]
@@ -206,13 +214,8 @@ def test_resume_needs_the_folder_alone(dataset, tmp_path, capsys):
     assert "nothing to resume" in capsys.readouterr().err
 
 
-def test_output_has_no_advertisement_and_no_number_of_a_log(dataset, tmp_path):
-    command = [sys.executable, "-m", "trustseg_training", "fit", str(dataset), "-o", str(tmp_path / "run")]
-    finished = subprocess.run(
-        [*command, *OPTIONS, "--epochs", "1"], capture_output=True, text=True, check=False
-    )
-    output = finished.stdout + finished.stderr
-    assert finished.returncode == 0
+def test_output_has_no_advertisement_and_no_number_of_a_log(finished):
+    _, output = finished
     assert "train/loss" in output
     for word in ("v_num", "Tip", "litlogger", "\N{ELECTRIC LIGHT BULB}"):
         assert word not in output

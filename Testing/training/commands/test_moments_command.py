@@ -21,12 +21,8 @@ NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "4", "--
 
 
 @pytest.fixture
-def run(dataset, tmp_path) -> Path:
-    found = tmp_path / "run é"
-    assert (
-        main(["fit", str(dataset), "-o", str(found), *NETWORK, "--epochs", "1", "--accelerator", "cpu"]) == 0
-    )
-    return found
+def run(trained) -> Path:
+    return trained(*NETWORK, "--epochs", "1", name="run é")
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ import csv
 import importlib
 import json
 import os
-import subprocess
+import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from warm_processes import TrainingCommand
 
 from trustseg_training.cli import main
 from trustseg_training.config import FitConfiguration
@@ -55,6 +56,20 @@ def one_thread_and_this_package(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(here))
 
 
+@pytest.fixture
+def started(warm_processes_for_jobs, monkeypatch) -> list[TrainingCommand]:
+    """The trainings, in processes that start at once."""
+    found = []
+
+    def start(*arguments, **options):
+        found.append(TrainingCommand(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr("trustseg_training.studies.training.Popen", start)
+    return found
+
+
+@pytest.mark.usefixtures("started")
 def test_study_writes_its_table_and_continues_where_it_stopped(dataset, tmp_path, capsys, monkeypatch):
     study, output = tmp_path / "seeds.yaml", tmp_path / "out é"
     study.write_text(STUDY, encoding="utf-8")
@@ -91,13 +106,13 @@ def test_study_that_is_terminated_leaves_no_training_behind(dataset, tmp_path):
     study.write_text(SMALL.replace("epochs: 1", "epochs: 5000"), encoding="utf-8")
     command = [sys.executable, "-m", "trustseg_training", "study", str(study), "--data", str(dataset)]
     command += ["-o", str(tmp_path / "out"), "--accelerator", "cpu"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while not (run / "last.ckpt").is_file() and process.poll() is None:
-            time.sleep(0.02)
-        process.terminate()
-        error = process.communicate()[1]
-    assert process.returncode == 130
-    assert error.strip().endswith("stopped; repeat the command to continue")
+    with (tmp_path / "study.log").open("w") as log:
+        process = TrainingCommand(command, stdout=log)
+    while not (run / "last.ckpt").is_file() and process.poll() is None:
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait() == 130
+    assert (tmp_path / "study.log").read_text().strip().endswith("stopped; repeat the command to continue")
     assert not [path for path in Path("/proc").glob("[0-9]*") if str(run) in _command_line(path)]
 
 
@@ -109,6 +124,7 @@ def _command_line(process: Path) -> str:
         return ""
 
 
+@pytest.mark.usefixtures("started")
 def test_study_with_relative_paths_evaluates_once_and_keeps_patients_apart(
     dataset, tmp_path, capsys, monkeypatch
 ):
@@ -144,6 +160,7 @@ def test_study_with_relative_paths_evaluates_once_and_keeps_patients_apart(
     assert "holds an evaluation of another data, elsewhere" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("started")
 def test_training_that_fails_is_named_with_its_reason(dataset, tmp_path):
     (dataset / "labelsTr" / "case_0.nii.gz").unlink()
     configuration = FitConfiguration(
@@ -153,7 +170,7 @@ def test_training_that_fails_is_named_with_its_reason(dataset, tmp_path):
         train({"lonely": configuration}, tmp_path / "runs", jobs=1, accelerator="cpu")
 
 
-def test_every_process_ends_when_one_training_fails(dataset, tmp_path):
+def test_every_process_ends_when_one_training_fails(dataset, tmp_path, started):
     good = FitConfiguration(
         data=str(dataset),
         structures=("Left half", "Right half"),
@@ -164,10 +181,7 @@ def test_every_process_ends_when_one_training_fails(dataset, tmp_path):
     bad = FitConfiguration(data=str(tmp_path / "nowhere"), structures=("a",), filters=(2, 4), patch=(8, 8, 8))
     with pytest.raises(OptionError, match="bad: the training ended"):
         train({"good": good, "bad": bad}, tmp_path / "runs", jobs=2, accelerator="cpu")
-    own = str(tmp_path / "runs" / "good").encode()
-    assert (tmp_path / "runs" / "good.fit.log").is_file(), "it was never started"
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not any(own in line for line in lines)
+    assert [process.returncode for process in started] == [-signal.SIGTERM, 2]
 
 
 def test_jobs_must_be_positive(dataset, tmp_path, capsys):

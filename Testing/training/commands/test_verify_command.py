@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas
 import pytest
+from warm_processes import TrainingCommand
 
-from trustseg_training import report
+from trustseg_training import report as report_room
 from trustseg_training.cli import main
 from trustseg_training.robustness import parts
 from trustseg_training.robustness import summary as summary_module
 from TrustSegLib.errors import OutputError
 
-ROOT = Path(__file__).parents[3]
 SUITE = """\
 title: Small
 corruptions: [gaussian-8dB, gain-2, blur-2, gaussian--30dB]
@@ -36,15 +34,10 @@ def few_draws(monkeypatch):
 
 
 @pytest.fixture
-def runs(dataset, tmp_path) -> list[Path]:
+def runs(trained) -> list[Path]:
     """A deterministic network and a variational one, one epoch each."""
-    found = []
-    for family in ("deterministic", "vdp"):
-        run = tmp_path / "runs" / family
-        command = ["fit", str(dataset), "-o", str(run), "--family", family, *NETWORK, "--epochs", "1"]
-        assert main([*command, "--accelerator", "cpu"]) == 0
-        found.append(run)
-    return found
+    families = ("deterministic", "vdp")
+    return [trained(*NETWORK, "--epochs", "1", "--family", each, name=f"runs/{each}") for each in families]
 
 
 @pytest.fixture
@@ -55,7 +48,10 @@ def command(runs, dataset, tmp_path) -> list[str]:
     return ["verify", *map(str, runs), "--data", str(dataset), "-o", str(out), "--suite", str(suite)]
 
 
-def test_verification_writes_its_tables_and_continues_where_it_stopped(command, tmp_path, capsys):
+@pytest.mark.usefixtures("warm_processes_for_jobs")
+def test_verification_writes_its_tables_and_continues_where_it_stopped(
+    command, tmp_path, capsys, monkeypatch
+):
     out = tmp_path / "out é"
     assert main(command) == 0
     assert capsys.readouterr().out.strip() == str(out / "report.html")
@@ -90,6 +86,7 @@ def test_verification_writes_its_tables_and_continues_where_it_stopped(command, 
     lost.unlink()
     damaged.write_text("{", encoding="utf-8")
     table = pandas.read_csv(out / "structures.csv")
+    monkeypatch.setattr(report_room, "report_of", _no_report)
     assert main([*command, "--jobs", "2"]) == 0
     after = {path: path.stat().st_mtime_ns for path in out.glob("parts/*/*.json")}
     assert {path for path in before if after[path] != before[path]} == {lost, damaged}
@@ -97,10 +94,14 @@ def test_verification_writes_its_tables_and_continues_where_it_stopped(command, 
     pandas.testing.assert_frame_equal(pandas.read_csv(out / "structures.csv"), table, rtol=1e-4, atol=1e-6)
 
 
+def _no_report(verified, output: Path, device: str) -> Path:
+    return output / "summary.json"
+
+
 @pytest.fixture
 def without_report(monkeypatch):
     """What is asked here is not in it, and it takes its time."""
-    monkeypatch.setattr(report, "report_of", lambda verified, output, device: output / "summary.json")
+    monkeypatch.setattr(report_room, "report_of", _no_report)
 
 
 @pytest.mark.usefixtures("without_report")
@@ -113,21 +114,15 @@ def test_evaluate_and_verify_agree_on_the_clean_images(command, runs, dataset, t
         assert measures["dice"]["value"] == pytest.approx(evaluated[name]["dice"]["mean"])
 
 
-def _process(command: list[str], **environment: str) -> subprocess.Popen:
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "Training")])
-    values = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen([sys.executable, "-m", "trustseg_training", *command], env=values)
-
-
 @pytest.mark.usefixtures("without_report")
 def test_killed_verification_keeps_only_whole_parts(command, tmp_path):
     out = tmp_path / "out é"
-    process = _process(command)
+    process = TrainingCommand([sys.executable, "-m", "trustseg_training", *command])
     while not list(out.glob("parts/*/case_*.json")):
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
     assert not (out / "summary.json").exists()
     assert all(json.loads(path.read_text())["records"] for path in out.glob("parts/*/case_*.json"))
     assert main(command) == 0
@@ -150,6 +145,7 @@ def test_two_ranks_share_the_work(command, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.usefixtures("without_report")
 def test_other_weights_or_another_suite_are_measured_anew(command, runs, dataset, tmp_path):
+    command = [*command, "--cases", "1"]
     assert main(command) == 0
     part = sorted((tmp_path / "out é").glob("parts/vdp/*.json"))[0]
     before = part.read_text()

@@ -41,6 +41,11 @@ def in_time():
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture(autouse=True)
+def warm(warm_processes_for_jobs) -> None:
+    """All but one of the tests."""
+
+
 def killed() -> None:
     """As by the system when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -66,7 +71,8 @@ def test_results_come_with_their_indices_as_they_are_ready(tmp_path):
     assert list(in_processes(partial(noted, tmp_path), [], 2, "")) == []
 
 
-def test_killed_process_is_an_error_and_stops_the_rest(tmp_path):
+def test_killed_process_is_an_error_and_stops_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setattr("trustseg_training.evaluation.processes.START", "spawn")  # as for a user
     words = ["a", "kill", *(f"later {number}" for number in range(20))]
     found = []
     with pytest.raises(TrustSegError, match="ended by the system, which may have too little memory; wait"):

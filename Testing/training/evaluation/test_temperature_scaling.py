@@ -167,10 +167,9 @@ def test_images_of_a_patient_share_the_voxels_that_are_drawn(monkeypatch):
 
 
 @pytest.fixture
-def run(dataset, tmp_path) -> Path:
+def run(trained) -> Path:
     """A variational run of two epochs."""
-    assert main(["fit", str(dataset), "-o", str(tmp_path / "run"), *OPTIONS]) == 0
-    return tmp_path / "run"
+    return trained(*OPTIONS)
 
 
 def test_calibration_goes_into_the_run_and_from_there_into_the_bundle(details, run, tmp_path, capsys):

@@ -16,10 +16,9 @@ OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--epochs", "1", "--fam
 
 
 @pytest.fixture
-def run(dataset, tmp_path) -> Path:
+def run(trained) -> Path:
     """A run of one epoch."""
-    assert main(["fit", str(dataset), "-o", str(tmp_path / "run"), *OPTIONS]) == 0
-    return tmp_path / "run"
+    return trained(*OPTIONS)
 
 
 def _checked(run: Path, dataset: Path, folder: Path) -> Path:

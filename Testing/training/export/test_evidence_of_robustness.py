@@ -41,10 +41,9 @@ def _verified(folder: Path, name: str, sha256: str, suite: str) -> Path:
 
 
 @pytest.fixture
-def run(dataset, tmp_path) -> Path:
+def run(trained) -> Path:
     """A run of one epoch."""
-    assert main(["fit", str(dataset), "-o", str(tmp_path / "run"), *OPTIONS]) == 0
-    return tmp_path / "run"
+    return trained(*OPTIONS)
 
 
 def test_robustness_results_go_into_metrics_and_card_and_must_be_of_the_weights(

@@ -32,15 +32,13 @@ NETWORK = ["--structures", "Left half", "Right half", "--filters", "2", "--patch
 
 
 @pytest.fixture
-def runs(dataset, tmp_path) -> dict[str, Path]:
+def runs(trained) -> dict[str, Path]:
     """Two deterministic networks and a variational one, one epoch each."""
-    found = {}
-    for name, family, seed in (("d1", "deterministic", "1"), ("d2", "deterministic", "2"), ("v", "vdp", "1")):
-        run = tmp_path / "runs" / name
-        words = ["fit", str(dataset), "-o", str(run), "--family", family, "--seed", seed, *NETWORK]
-        assert main([*words, "--epochs", "1", "--accelerator", "cpu"]) == 0
-        found[name] = run
-    return found
+    made = {"d1": ("deterministic", "1"), "d2": ("deterministic", "2"), "v": ("vdp", "1")}
+    return {
+        name: trained(*NETWORK, "--epochs", "1", "--family", family, "--seed", seed, name=f"runs/{name}")
+        for name, (family, seed) in made.items()
+    }
 
 
 def test_one_command_evaluates_runs_ensembles_variants_and_temperatures(runs, dataset, tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--
 OPTIONS += ["--batch-size", "2", "--accelerator", "cpu", "--epochs", "3", "--learning-rate", "0.02"]
 # With full divergence, two patients settle no temperature of so small a network: all stop at the same limit.
 OPTIONS += ["--kl-weight", "0.01"]
+CLEAN = ["--device", "cpu", "--conditions", "clean"]
 
 
 def _fit(dataset: Path, run: Path, *more: str) -> Path:
@@ -72,7 +73,7 @@ def test_last_epoch_is_evaluated_on_request_and_the_best_otherwise(run, dataset,
 
 def test_each_checkpoint_has_its_own_calibration(run):
     for name in ("best", "last"):
-        assert main(["calibrate", str(run), "--device", "cpu", "--checkpoint", name]) == 0
+        assert main(["calibrate", str(run), "--checkpoint", name, *CLEAN]) == 0
     best, last = read_fit(run), read_fit(run, LAST)
     assert (best["checkpoint"], last["checkpoint"]) == (BEST, LAST)
     assert (run / "calibration-last.json").is_file()
@@ -100,7 +101,8 @@ def test_each_checkpoint_has_its_own_calibration(run):
 )
 def test_bundle_has_the_weights_that_its_card_names(dataset, details, tmp_path, more, checkpoint, message):
     run, bundle = _fit(dataset, tmp_path / "run", *more), tmp_path / "bundle"
-    assert main(["calibrate", str(run), "--device", "cpu", "--checkpoint", checkpoint]) == 0
+    command = ["calibrate", str(run), "--checkpoint", checkpoint, *CLEAN, "--scale-conditions", "clean"]
+    assert main(command) == 0
     command = ["export", str(run), "-o", str(bundle), "--details", str(details), "--checkpoint", checkpoint]
     assert main(command) == 0
     loaded, file = load_bundle(bundle), f"{checkpoint}.ckpt"

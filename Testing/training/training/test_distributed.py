@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from trustseg_training.training import load_weights
+from trustseg_training.cli import main
+from trustseg_training.training import lightning_module, load_weights
 
 OPTIONS = ["--structures", "Left half", "Right half", "--filters", "4", "8", "--patch", "16", "16", "16"]
 OPTIONS += ["--accelerator", "cpu", "--epochs", "1", "--gradient-clip", "none"]
@@ -35,13 +36,29 @@ sys.exit(main(sys.argv[2:]))
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo's launcher needs a POSIX system")
 
 
-def _run(tmp_path: Path, name: str, dataset: Path, *more: str) -> subprocess.CompletedProcess:
+def _two(tmp_path: Path, command: list[str]) -> subprocess.CompletedProcess:
     script = tmp_path / "keep gradients.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    command = [sys.executable, str(script), str(tmp_path / name), "fit", str(dataset)]
-    command += ["-o", str(tmp_path / f"run {name}"), *OPTIONS, *more]
+    words = [
+        sys.executable,
+        str(script),
+        str(tmp_path / "two"),
+        *command,
+        "-o",
+        str(tmp_path / "run two"),
+        *TWO,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=300)
+
+
+def _one(tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    def keep(self, optimizer):
+        gradients = {name: p.grad for name, p in self.network.named_parameters()}
+        torch.save(gradients, tmp_path / f"one.{self.global_step}.0.pt")
+
+    monkeypatch.setattr(lightning_module.Segmentation, "on_before_optimizer_step", keep)
+    return main([*command, "-o", str(tmp_path / "run one"), "--batch-size", "2"])
 
 
 def _gradients(tmp_path: Path, name: str, step: int, rank: int = 0) -> dict[str, torch.Tensor]:
@@ -55,14 +72,13 @@ def _validated(run: Path) -> list[float]:
     return [float(row[f"val/dice{name}"]) for row in rows for name in ("", "_1", "_ball")]
 
 
-def test_two_processes_step_and_validate_as_one_with_twice_the_batch(dataset, tmp_path):
+def test_two_processes_step_and_validate_as_one_with_twice_the_batch(dataset, tmp_path, monkeypatch):
     """Three patients train, three validate: neither number is even."""
-    more = ("--class-weights", "0.2", "1", "3", "--fold", "0", "--folds", "2", "--learning-rate", "1e-4")
-    more += ("--set", 'regions={"ball": [1, 2]}')
-    two = _run(tmp_path, "two", dataset, *TWO, *more)
+    command = ["fit", str(dataset), *OPTIONS, "--fold", "0", "--folds", "2", "--learning-rate", "1e-4"]
+    command += ["--class-weights", "0.2", "1", "3", "--set", 'regions={"ball": [1, 2]}']
+    two = _two(tmp_path, command)
     assert two.returncode == 0, two.stderr[-3000:]
-    one = _run(tmp_path, "one", dataset, "--batch-size", "2", *more)
-    assert one.returncode == 0, one.stderr[-3000:]
+    assert _one(tmp_path, command, monkeypatch) == 0
     expected = _gradients(tmp_path, "one", 0)
     tolerance = 1e-5 * max(float(gradient.abs().max()) for gradient in expected.values())
     for rank in (0, 1):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from warm_processes import TrainingCommand
 
 from trustseg_training.cli import main
 from trustseg_training.config import FitConfiguration
@@ -114,22 +114,13 @@ def test_run_stopped_in_its_first_epoch_can_be_resumed(dataset, tmp_path, monkey
 def test_interrupt_says_how_to_continue(dataset, tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "trustseg_training", "fit", str(dataset), "-o", str(run), *OPTIONS]
-    with subprocess.Popen(
-        [*command, "--epochs", "10000"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A job in the background, as this test may be, inherits "ignore" for Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as process:
-        try:
-            while not (run / "last.ckpt").is_file() and process.poll() is None:
-                time.sleep(0.1)
-            process.send_signal(signal.SIGINT)
-            error = process.communicate(timeout=120)[1]
-        finally:
-            process.kill()
-    assert process.returncode == 130
+    with (tmp_path / "fit.log").open("w") as log:
+        process = TrainingCommand([*command, "--epochs", "10000"], stdout=log)
+    while not (run / "last.ckpt").is_file() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    error = (tmp_path / "fit.log").read_text()
     assert "stopped; repeat the command with --resume to continue" in error
     assert "Traceback" not in error
 

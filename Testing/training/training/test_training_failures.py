@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from warm_processes import TrainingCommand
 
 from trustseg_training.cli import main
 from trustseg_training.training import lightning_module, load_weights
@@ -83,13 +83,11 @@ def test_a_value_that_is_not_finite_ends_the_run_and_spoils_no_checkpoint(
 def test_killed_run_resumes_to_the_weights_of_an_unbroken_one(dataset, tmp_path):
     run, options = tmp_path / "killed", [*OPTIONS, *PLAIN, "--epochs", "9"]
     command = [sys.executable, "-m", "trustseg_training", "fit", str(dataset), "-o", str(run), *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            while not (run / "last.ckpt").is_file() and process.poll() is None:
-                time.sleep(0.02)
-        finally:
-            process.kill()
-    assert process.returncode == -signal.SIGKILL
+    process = TrainingCommand(command)
+    while not (run / "last.ckpt").is_file() and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
     assert _checkpoint(run)["epoch"] < 8
     assert main([*command[3:], "--resume"]) == 0
     assert main(["fit", str(dataset), "-o", str(tmp_path / "unbroken"), *options]) == 0

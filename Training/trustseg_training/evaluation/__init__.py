@@ -12,7 +12,7 @@ from .evaluated_model import (
     load_evaluated_model,
     variant_of,
 )
-from .evaluation import MEASURES, TABLE, evaluate_loaded_models, evaluate_models
+from .evaluation import MEASURES, TABLE, evaluate_loaded_models, evaluate_models, means_of_patients
 from .scale_fitting import calibrate
 from .seen_families import Seen, family_of, seen_by
 from .temperature_scaling import calibrated, read_fit
@@ -41,6 +41,7 @@ __all__ = [
     "inspector_of",
     "load_evaluated_ensemble",
     "load_evaluated_model",
+    "means_of_patients",
     "on_model_grid",
     "read_case",
     "read_fit",

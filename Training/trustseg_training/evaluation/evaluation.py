@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -137,15 +137,20 @@ def summarize(
 
     A patient with several images counts once, with their mean. ``missing`` patients have no value.
     """
-    table: dict[str, dict[str, dict[str, list[float | None]]]] = {}
+    found = {}
+    for structure in dict.fromkeys(row["structure"] for row in rows):
+        own = [row for row in rows if row["structure"] == structure]
+        found[structure] = {measure: _statistics(own, measure) for measure in measures}
+    return found
+
+
+def means_of_patients(rows: Sequence[Mapping[str, Any]], measure: str) -> np.ndarray:
+    """Mean of a measure over the images of each patient, (patients,); without patients who have no value."""
+    found: dict[str, list[float]] = {}
     for row in rows:
-        for measure in measures:
-            patients = table.setdefault(row["structure"], {}).setdefault(measure, {})
-            patients.setdefault(row["patient"], []).append(row[measure])
-    return {
-        structure: {measure: _statistics(list(patients.values())) for measure, patients in own.items()}
-        for structure, own in table.items()
-    }
+        if row[measure] is not None:
+            found.setdefault(row["patient"], []).append(row[measure])
+    return np.array([np.mean(values) for values in found.values()])
 
 
 def _evaluate_case(
@@ -166,13 +171,12 @@ def _evaluate_case(
     return rows, [{**header, "structure": title, **asdict(found)} for title, found in apart.items()]
 
 
-def _statistics(patients: list[list[float | None]]) -> dict[str, float | int | None]:
-    known = [[value for value in values if value is not None] for values in patients]
-    means = np.array([np.mean(values) for values in known if values])
+def _statistics(rows: list[Row], measure: str) -> dict[str, float | int | None]:
+    means = means_of_patients(rows, measure)
     found = len(means)
     return {
         "patients": found,
-        "missing": len(patients) - found,
+        "missing": len({row["patient"] for row in rows}) - found,
         "mean": float(means.mean()) if found else None,
         "std": float(means.std(ddof=1)) if found > 1 else None,
         "median": float(np.median(means)) if found else None,

@@ -16,6 +16,9 @@ import torch
 
 from TrustSegLib.errors import TrustSegError
 
+#: How processes start: new, without the threads and locks of this one.
+START = "spawn"
+
 
 def in_processes(
     work: Callable[[Any], Any],
@@ -55,7 +58,7 @@ def in_processes(
     Exception
         The error of an item; those that are running finish first.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(START)
     pool = ProcessPoolExecutor(max(min(jobs, len(items)), 1), context, _begin, (start, arguments))
     try:
         yield from _in_turns(pool, work, items, jobs)

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from trustseg_training.data import (
     training_record,
 )
 from trustseg_training.data.augmented_families import KEY
-from trustseg_training.evaluation import calibrated, check_members, read_fit
+from trustseg_training.evaluation import calibrated, check_members, means_of_patients, read_fit
 from trustseg_training.metrics import dice, hd95, union_and_cut
 from trustseg_training.training import BEST, load_weights, volume_network
 from TrustSegLib.bundle import Bundle, ModelDescription, save_bundle
@@ -278,7 +277,7 @@ def summarize(rows: list[Row]) -> dict[str, dict[str, float | None]]:
     summary = {}
     for structure in dict.fromkeys(row["structure"] for row in rows):
         own = [row for row in rows if row["structure"] == structure]
-        scores, distances = _by_patient(own, "dice"), _by_patient(own, "hd95_mm")
+        scores, distances = means_of_patients(own, "dice"), means_of_patients(own, "hd95_mm")
         patients = len(scores)
         summary[structure] = {
             "patients": patients,
@@ -290,12 +289,3 @@ def summarize(rows: list[Row]) -> dict[str, dict[str, float | None]]:
             "hd95_missing": patients - len(distances),
         }
     return summary
-
-
-def _by_patient(rows: Sequence[Row], measure: str) -> np.ndarray:
-    """Mean over the images of each patient that have a value."""
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        if row[measure] is not None:
-            found.setdefault(row["patient"], []).append(row[measure])
-    return np.array([np.mean(values) for values in found.values()])

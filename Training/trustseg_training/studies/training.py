@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT, Popen
 
 from tqdm import tqdm
 
@@ -81,9 +81,7 @@ def _ready(waiting: Mapping[str, FitConfiguration], done: set[str]) -> list[str]
     return [name for name, origin in origins.items() if origin is None or Path(origin).name in done]
 
 
-def _start(
-    name: str, configuration: FitConfiguration, runs: Path, jobs: int, accelerator: str
-) -> subprocess.Popen:
+def _start(name: str, configuration: FitConfiguration, runs: Path, jobs: int, accelerator: str) -> Popen:
     run = runs / name
     settings = runs / f"{name}.yaml"
     command = [sys.executable, "-m", "trustseg_training", "fit", "--config", str(settings), "-o", str(run)]
@@ -94,11 +92,11 @@ def _start(
         runs.mkdir(parents=True, exist_ok=True)
         settings.write_text(_text(configuration), encoding="utf-8")
         with (runs / f"{name}.{LOG}").open("a", encoding="utf-8") as log:
-            return subprocess.Popen(
+            return Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=STDOUT,
                 env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **os.environ},
             )
     except OSError as error:
@@ -111,7 +109,7 @@ def _text(configuration: FitConfiguration) -> str:
     return "".join(f"{name}: {to_yaml(getattr(configuration, name))}\n" for name in names)
 
 
-def _check(name: str, process: subprocess.Popen, runs: Path) -> None:
+def _check(name: str, process: Popen, runs: Path) -> None:
     if process.returncode == 0:
         return
     log = runs / f"{name}.{LOG}"
@@ -119,7 +117,7 @@ def _check(name: str, process: subprocess.Popen, runs: Path) -> None:
     raise OptionError(f"{name}: the training ended with code {process.returncode}: {printed[-1]} (see {log})")
 
 
-def _stop(running: Mapping[str, subprocess.Popen]) -> None:
+def _stop(running: Mapping[str, Popen]) -> None:
     """End the processes that still train; their last checkpoints stay."""
     for process in running.values():
         process.terminate()
