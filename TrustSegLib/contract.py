@@ -266,6 +266,23 @@ def calibration_title(calibration: Mapping[str, Any] | None) -> str:
     return "uncertainty calibrated in part" if _missing(calibration) else "uncertainty calibrated"
 
 
+def sides_sentence(sides: Mapping[str, Any]) -> str:
+    """Put the volumes of both sides into words.
+
+    Parameters
+    ----------
+    sides : Mapping
+        `sides` of a report, or of `SegmentationResult` as a mapping.
+    """
+    volumes = ", ".join(f"{name.lower()} {volume:.2f} ml" for name, volume in sides["volumes_ml"].items())
+    sentence = f"{sides['organ'].capitalize()}: {volumes}"
+    if len(sides["volumes_ml"]) > 1:
+        sentence += f", together {sides['total_ml']:.2f} ml"
+    if sides["asymmetry_percent"] is not None:
+        sentence += f"; asymmetry (right - left) / mean {sides['asymmetry_percent']:+.1f} %"
+    return sentence
+
+
 def calibration_sentence(calibration: Mapping[str, Any] | None) -> str:
     """Which parts of a result are not calibrated and why, in one sentence; empty where all are.
 

@@ -87,6 +87,7 @@ def details(tmp_path) -> Path:
     content = json.loads(shipped.read_text(encoding="utf-8"))
     for structure, name in zip(content["structures"], ("Left half", "Right half"), strict=True):
         structure["name"] = name
+    shutil.copy(shipped.with_name(content["locator"]["atlas"]), tmp_path)
     path = tmp_path / "details.json"
     path.write_text(json.dumps(content), encoding="utf-8")
     return path

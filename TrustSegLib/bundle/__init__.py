@@ -9,12 +9,15 @@ from TrustSegLib.bundle.description import (
     TrainingRecord,
 )
 from TrustSegLib.bundle.loading import Bundle, load_bundle, verify_bundle
+from TrustSegLib.bundle.locator import FieldOfView, Locator
 from TrustSegLib.bundle.registry import bundled_models, find_bundle, known_models
 from TrustSegLib.bundle.saving import save_bundle
 
 __all__ = [
     "Bundle",
     "Code",
+    "FieldOfView",
+    "Locator",
     "ModelDescription",
     "ModelInput",
     "Structure",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from TrustSegLib.bundle.locator import SIDES, FieldOfView, Locator
 from TrustSegLib.contract import MODEL_FILE, MODEL_SCHEMA
 from TrustSegLib.errors import BundleError, OptionError
 from TrustSegLib.imaging import Normalization
@@ -18,6 +19,9 @@ from TrustSegLib.imaging import Normalization
 _VALIDATOR = Draft202012Validator(
     json.loads(Path(__file__).with_name("model.schema.json").read_text(encoding="utf-8"))
 )
+
+MOST_LABELS = 255
+"""Labels of a mask of 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,8 @@ class ModelDescription:
     family_options : Mapping
         Options of `TrustSegLib.networks.build`, such as `temperature`. Not written if there are none, so that
         bundles from before there were any keep their bytes.
+    locator : Locator or None
+        How the field of view is found in a larger scan; not written if there is none.
     """
 
     name: str
@@ -190,6 +196,7 @@ class ModelDescription:
     license: str
     files: Mapping[str, str] = field(default_factory=dict)
     family_options: Mapping[str, Any] = field(default_factory=dict)
+    locator: Locator | None = None
 
     @property
     def classes(self) -> int:
@@ -200,6 +207,18 @@ class ModelDescription:
     def patch_shape(self) -> tuple[int, int, int]:
         """Number of voxels of a patch as `(D, H, W)`, that is along z, y, x."""
         return self.input.patch_size[::-1]
+
+    @property
+    def located_structures(self) -> tuple[Structure, ...]:
+        """Structures of all fields of view of the locator, those of the first field first.
+
+        With labels 1, 2, 3 ..., names such as "Left anterior hippocampus" and the side among the codes.
+        """
+        return tuple(
+            _in_field(structure, field_of_view, index * len(self.structures))
+            for index, field_of_view in enumerate(self.locator.fields_of_view)
+            for structure in self.structures
+        )
 
     @classmethod
     def from_dict(cls, data: Any, where: str = MODEL_FILE) -> ModelDescription:
@@ -231,6 +250,8 @@ class ModelDescription:
             "input": model_input,
             "training": TrainingRecord(**data["training"]),
         }
+        if "locator" in data:
+            converted["locator"] = _locator(data, where)
         return cls(**(plain | converted))
 
     def to_dict(self) -> dict[str, Any]:
@@ -247,7 +268,28 @@ class ModelDescription:
         }
         if not self.family_options:
             del content["family_options"]
+        if self.locator is None:
+            del content["locator"]
+        else:
+            content["locator"] = self.locator.to_dict()
         return json.loads(json.dumps(content))
+
+
+def _locator(data: Mapping[str, Any], where: str) -> Locator:
+    """Read the locator; its atlas is a file of the bundle, and its labels fit into a mask."""
+    locator = Locator.from_dict(data["locator"])
+    names = [field_of_view.name for field_of_view in locator.fields_of_view]
+    if len(set(names)) < len(names):
+        raise BundleError(f"{where}: fields of view share a name ({', '.join(names)}); give each its own")
+    if len(names) * len(data["structures"]) > MOST_LABELS:
+        raise BundleError(
+            f"{where}: {len(names)} fields of view have over {MOST_LABELS} structures; use fewer"
+        )
+    if locator.atlas not in data["files"]:
+        raise BundleError(
+            f"{where}: locator.atlas {locator.atlas} is not among the files; get the model again"
+        )
+    return locator
 
 
 def _check_structures(structures: list[dict[str, Any]], where: str) -> None:
@@ -290,3 +332,25 @@ def check_schema(content: Any, schema: str, validator: Draft202012Validator, whe
         # The message quotes the offending value, which can be a whole file.
         reason = " ".join(error.message.split())[:200]
         raise BundleError(f"{where}: {place}: {reason}; {remedy}")
+
+
+def _in_field(structure: Structure, field_of_view: FieldOfView, labels_before: int) -> Structure:
+    name = structure.name[0].lower() + structure.name[1:] if structure.name[1:2].islower() else structure.name
+    terminology = structure.terminology
+    if field_of_view.side is not None:
+        terminology = _sided(terminology, field_of_view.side)
+    return replace(
+        structure,
+        label=structure.label + labels_before,
+        name=f"{field_of_view.name} {name}",
+        terminology=terminology,
+    )
+
+
+def _sided(terminology: Terminology, side: str) -> Terminology:
+    """Codes with the side: as modifier of the type, or of the region where the type has one already."""
+    code, meaning = SIDES[side]
+    modifier = replace(terminology.type, scheme="SCT", code=code, meaning=meaning)
+    if terminology.type_modifier is None:
+        return replace(terminology, type_modifier=modifier)
+    return replace(terminology, region=terminology.region or terminology.type, region_modifier=modifier)

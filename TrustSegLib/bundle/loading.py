@@ -18,10 +18,13 @@ from TrustSegLib.bundle.description import ModelDescription
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.bundle.weights import network_with_weights, parse_weights
 from TrustSegLib.contract import CALIBRATION_FILE, CARD_FILE, METRICS_FILE, MODEL_FILE, WEIGHTS_FILE
-from TrustSegLib.errors import BundleError
+from TrustSegLib.errors import BundleError, ImageError
+from TrustSegLib.imaging import read_volume
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from TrustSegLib.imaging import Volume
 
 MAX_MODEL_BYTES = 2**20
 
@@ -76,6 +79,28 @@ class Bundle:
     def metrics(self) -> dict[str, Any] | None:
         """Return the content of `metrics.json`, or None if there is none."""
         return self._json(METRICS_FILE)
+
+    def atlas(self) -> Volume | None:
+        """Return the atlas of the locator, or None if the model has no locator.
+
+        Raises
+        ------
+        BundleError
+            It is not an image of one channel with any content.
+        """
+        if self.description.locator is None:
+            return None
+        name = self.description.locator.atlas
+        self.read(name)  # Verified once more.
+        try:
+            atlas = read_volume(self.path / name)
+        except ImageError as error:
+            raise BundleError(
+                f"{self.source}: {name} cannot be used ({error}); get the model again"
+            ) from error
+        if atlas.channels != 1 or not atlas.array.max() > 0:
+            raise BundleError(f"{self.source}: {name} is no atlas of one channel; get the model again")
+        return atlas
 
     def read(self, name: str) -> bytes:
         """Return the content of a listed file, verified again as it may have changed since loading.
@@ -136,7 +161,7 @@ def load_bundle(path: str | Path) -> Bundle:
 
 
 def verify_bundle(path: str | Path) -> Bundle:
-    """Load a bundle with its network, card and metrics, so that every file in it is checked.
+    """Load a bundle with its network, card, metrics and atlas, so that every file in it is checked.
 
     Parameters
     ----------
@@ -146,11 +171,12 @@ def verify_bundle(path: str | Path) -> Bundle:
     Raises
     ------
     BundleError
-        The bundle cannot be loaded, or its metrics, card or weights cannot be used.
+        The bundle cannot be loaded, or its metrics, card, atlas or weights cannot be used.
     """
     bundle = load_bundle(path)
     bundle.card()
     bundle.metrics()
+    bundle.atlas()
     bundle.network()
     return bundle
 

@@ -30,6 +30,7 @@ def save_bundle(
     card: str,
     calibration: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
+    atlas: bytes | None = None,
 ) -> Bundle:
     """Write a new bundle folder that is known to load.
 
@@ -47,6 +48,8 @@ def save_bundle(
         Model card, as Markdown.
     calibration, metrics : Mapping or None
         Content of `calibration.json` and `metrics.json`, as JSON values; None for no such file.
+    atlas : bytes or None
+        Content of the file that `description.locator` names; None without a locator.
 
     Returns
     -------
@@ -76,6 +79,8 @@ def save_bundle(
         for name, table in ((CALIBRATION_FILE, calibration), (METRICS_FILE, metrics)):
             if table is not None:
                 _write_json(table, temporary / name, target)
+        if atlas is not None and description.locator is not None:
+            (temporary / description.locator.atlas).write_bytes(atlas)
         _write_model_file(temporary, description, target)
         bundle = load_bundle(temporary)
         os.replace(temporary, target)

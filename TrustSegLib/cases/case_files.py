@@ -48,21 +48,21 @@ def write_case(
     write_volume(result.labels, folder / MASK_FILE)
     for name, values in result.maps.items():
         write_volume(values, folder / map_file(name))
-    window = _window(description)
+    window, structures = _window(description), result.anatomy or description.structures
     # "." or "T1" alone would not identify the patient of a series.
     path = Path(image_path) if os.path.isfile(image_path) else Path(os.path.abspath(image_path))
     write_overlay(
         volume,
         result,
         folder / OVERLAY_FILE,
-        structures=description.structures,
+        structures=structures,
         image_name=image_title(str(path)),
         window=window,
     )
     report = write_report(
         result, folder / REPORT_FILE, image_path=image_path, command=command, more_files=more_files
     )
-    colors = {structure.label: structure.color for structure in description.structures}
+    colors = {structure.label: structure.color for structure in structures}
     images = CaseImages(volume, result.labels, result.maps[DEFAULT_MAP], colors, window)
     write_html_report({**report, "image": str(path)}, folder / HTML_FILE, images)
     return report

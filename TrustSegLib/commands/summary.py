@@ -22,6 +22,7 @@ from TrustSegLib.contract import (
     calibration_title,
     is_map_calibrated,
     map_file,
+    sides_sentence,
 )
 from TrustSegLib.report.batch_tables import case_row, worst_first, write_batch_tables
 
@@ -41,6 +42,9 @@ def print_summary(
     print(f"{image} ({model['name']} {model['version']})")
     for line in _table(_rows(result)):
         print(f"  {line}")
+    if result.sides is not None:
+        print(f"  {sides_sentence(asdict(result.sides))}")
+        print(f"  {_location(result)}")
     for row in result.structures:
         if row.flag is not None:
             print(f"  {row.name}: {row.flag}")
@@ -53,6 +57,14 @@ def print_summary(
     if not_calibrated:
         print(f"  {not_calibrated}")
     sys.stdout.flush()
+
+
+def _location(result: SegmentationResult) -> str:
+    centers = result.provenance["location"]["centers_ras_mm"]
+    places = (
+        f"{name.lower()} at {', '.join(f'{value:.0f}' for value in at)}" for name, at in centers.items()
+    )
+    return f"found in the scan: {'; '.join(places)} mm (RAS)"
 
 
 def _rows(result: SegmentationResult) -> list[tuple[str, ...]]:
@@ -105,10 +117,12 @@ def _calibration(result: SegmentationResult) -> str:
     names = {row.label: row.name for row in result.structures}
     held = [
         f"the {100 * one['level']:.0f} % interval held {100 * one['coverage']:.0f} % of {one['cases']} "
-        f"volumes of {names[one['label']]}"
+        f"volumes of {one.get('of', names[one['label']])}"
         for one in calibration["volumes"]
     ]
-    return "; ".join([f"{title}, on {record['patients']} patients, {record['cases']} images", *held])
+    return "; ".join(
+        [f"{title}, on {record['patients']} patients, {record['cases']} images", *dict.fromkeys(held)]
+    )
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

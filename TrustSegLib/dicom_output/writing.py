@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,8 @@ def _objects(
             # On values of the source that violate the standard, which the user cannot fix here.
             warnings.simplefilter("ignore", UserWarning)
             sources = slice_headers(series, result.labels)
-            mask = segmentation_object(result.labels, description, result.model, sources)
+            segmented = replace(description, structures=result.anatomy or description.structures)
+            mask = segmentation_object(result.labels, segmented, result.model, sources)
             error = parametric_map(
                 result.maps[DEFAULT_MAP], result.model, sources, is_map_calibrated(result.calibration)
             )

@@ -41,6 +41,9 @@ class Model(Protocol):
     def calibration(self) -> Mapping[str, Any] | None:
         """Content of a valid `calibration.json`; None when the model has none."""
 
+    def atlas(self) -> Volume | None:
+        """Atlas of the locator; None, and never asked for, when the model has no locator."""
+
 
 def class_moments(
     volume: Volume, bundle: Model, options: SegmentOptions | None = None
@@ -105,7 +108,7 @@ def predict(
         As `segment`.
     """
     description = bundle.description
-    _check_image(volume, description)
+    check_image(volume, description)
     check_plan(volume, description)
     target = Grid.of(volume).crop(box)
     with stages.stage("prepare"):
@@ -128,7 +131,8 @@ def predict(
     return restorer(mean, variance, source, target), source.shape
 
 
-def _check_image(volume: Volume, description: ModelDescription) -> None:
+def check_image(volume: Volume, description: ModelDescription) -> None:
+    """Raise an `ImageError` for other channels than the model's, and for voxels that are not finite."""
     expected, found = len(description.channels), volume.channels
     if found != expected:
         raise ImageError(
@@ -215,3 +219,29 @@ class Uncalibrated:
     def calibration(self) -> Mapping[str, Any] | None:
         """None: probabilities and scores stay as the network gives them."""
         return None
+
+    def atlas(self) -> Volume | None:
+        """The atlas of the model's locator."""
+        return self._model.atlas()
+
+
+class Loaded:
+    """A model whose network is loaded once, for several images.
+
+    Parameters
+    ----------
+    model : Model
+        A bundle, or any other model.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.description, self.sha256 = model.description, model.sha256
+        self.calibration, self.atlas = model.calibration, model.atlas
+        self._model = model
+        self._network: nn.Module | None = None
+
+    def network(self) -> nn.Module:
+        """The network, the same object each time."""
+        if self._network is None:
+            self._network = self._model.network()
+        return self._network

@@ -95,8 +95,8 @@ class LinearRestorer:
         if not near.empty:
             grid = source.grid.crop(near)
             for index in range(len(mean)):
-                mean[index] = _interpolate(source.mean[index][near.slices], grid, rows)
-                deviation[index] = _interpolate(np.sqrt(source.variance[index][near.slices]), grid, rows)
+                mean[index] = interpolate(source.mean[index][near.slices], grid, rows)
+                deviation[index] = interpolate(np.sqrt(source.variance[index][near.slices]), grid, rows)
         return _proper_moments(mean, deviation)
 
 
@@ -132,7 +132,7 @@ def _inclusive(first: int, last: int) -> slice:
     return slice(first, last - 1 if last > 0 else None, -1)
 
 
-def _interpolate(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+def interpolate(values: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
     """Values `(D, H, W)` of the source on the target by linear interpolation, 0 outside of the source.
 
     Not by `imaging.resample_like`, which smooths where the target is coarser: that is right for intensities,

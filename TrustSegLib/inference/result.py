@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from TrustSegLib.bundle import Structure
     from TrustSegLib.imaging import Volume
     from TrustSegLib.uncertainty import StructureRow, StructureScores
 
@@ -24,6 +25,29 @@ class Case:
 
     quality: float | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Volumes of an organ on both sides.
+
+    Attributes
+    ----------
+    organ : str
+        Such as "hippocampus": all structures of one side.
+    volumes_ml : dict of str to float
+        By the name of the side, such as "Left".
+    total_ml : float
+        Their sum.
+    asymmetry_percent : float or None
+        Difference of right and left in percent of their mean, positive if right is larger; None if one is
+        not in the scan.
+    """
+
+    organ: str
+    volumes_ml: dict[str, float]
+    total_ml: float
+    asymmetry_percent: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +75,12 @@ class SegmentationResult:
         Record of the model's calibration, figures of the parts that held on patients left out, and names of
         those that did not; see `Calibration.summary`.
     provenance : dict
-        Versions, device, precision, engine, seconds per stage, patch, overlap, number of patches.
+        Versions, device, precision, engine, seconds per stage, patch, overlap, number of patches; and where
+        the fields of view were found in a scan that was searched for them.
+    anatomy : tuple of Structure
+        Names, colors and codes of the labels: the model's, or those of each side.
+    sides : Sides or None
+        Where the scan was searched for both sides.
     """
 
     labels: Volume
@@ -63,6 +92,8 @@ class SegmentationResult:
     case: Case = Case()
     calibration: dict[str, Any] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    anatomy: tuple[Structure, ...] = ()
+    sides: Sides | None = None
 
     def __repr__(self) -> str:
         volumes = ", ".join(f"{row.name}: {row.volume_ml:.3g} ml" for row in self.structures)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +15,13 @@ import torch
 from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference.device import choose_device, device_title
+from TrustSegLib.inference.located import centered, is_larger, joined, locate_fields
 from TrustSegLib.inference.mask_and_maps import Area, calibrate_map, mask_and_maps
 from TrustSegLib.inference.options import SegmentOptions
-from TrustSegLib.inference.prediction import Model, predict
+from TrustSegLib.inference.prediction import Loaded, Model, predict
 from TrustSegLib.inference.result import Case, SegmentationResult
 from TrustSegLib.inference.sliding_window import patch_starts, window_shape
-from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
+from TrustSegLib.inference.stages import CancelledCallback, Progress, ProgressCallback, Stages
 from TrustSegLib.inference.training_comparison import compared_with_training, facts_of
 from TrustSegLib.uncertainty import Calibration, calibrated_rows, case_quality, structure_rows
 from TrustSegLib.uncertainty.regions import find_regions
@@ -54,6 +57,11 @@ def segment(
     are normalized by the statistics of the whole image even when only a region of interest is segmented, so
     that the region's choice does not change what the network sees.
 
+    A scan that is much larger than the field of view of a model with a locator is searched for it (see
+    `imaging.location`): each field is cut out and segmented as an image of its own, so that intensities are
+    normalized as in training, and the results are put together on the scan's grid, with a row for each
+    structure and side.
+
     A model's calibration is applied, as far as it held on patients left out: the map `error_probability` is
     the calibrated one. The rows have intervals and expected Dice coefficients if the whole image was
     segmented, for which they were calibrated. The map of a model without a calibration (see `Uncalibrated`),
@@ -86,7 +94,8 @@ def segment(
     Cancelled
         When the user has stopped the work.
     ImageError
-        When the image's channels are not the model's, or it holds NaN or infinite values.
+        When the image's channels are not the model's, it holds NaN or infinite values, or the model's locator
+        does not find its anatomy in it.
     OptionError
         When the device is not there, or the ROI holds no voxel.
     OutputError
@@ -95,11 +104,49 @@ def segment(
         When the network's output is not finite.
     """
     options = options or SegmentOptions()
+    if options.roi is not None or not is_larger(volume, bundle.description):
+        return _segment_image(volume, bundle, options, Stages(progress, cancelled))
+    model = Loaded(bundle)
+    start = time.perf_counter()
+    found = locate_fields(volume, model)
+    seconds = time.perf_counter() - start
+    crops, results = [], []
+    for number, crop in enumerate(found.crops):
+        stages = Stages(_part_of(progress, number, len(found.crops)), cancelled)
+        result = _segment_image(crop.seen, model, options, stages)
+        better = centered(volume, crop, result, found.location, bundle.description)
+        if better is not None:
+            # Without progress, which has been told of this field.
+            crop, result = better, _segment_image(better.seen, model, options, Stages(None, cancelled))
+        crops.append(crop)
+        results.append(result)
+    result = joined(volume, replace(found, crops=tuple(crops)), results, bundle.description)
+    result.provenance["times"] = {"locate": seconds, **result.provenance["times"]}
+    return result
+
+
+def _part_of(progress: ProgressCallback | None, number: int, count: int) -> ProgressCallback | None:
+    """Progress of one of several images as that of all of them: the first prepares, the last one measures."""
+    if progress is None:
+        return None
+
+    def report(one: Progress) -> None:
+        if one.stage == "predict":
+            progress(Progress(one.stage, number * one.total + one.done, count * one.total))
+        elif number == (0 if one.stage == "prepare" else count - 1):
+            progress(one)
+
+    return report
+
+
+def _segment_image(
+    volume: Volume, bundle: Model, options: SegmentOptions, stages: Stages
+) -> SegmentationResult:
+    """Segment an image, or its part in a ROI, as `segment` describes it."""
     description, content = bundle.description, bundle.calibration()
     calibration = None if content is None else Calibration.parse(content)
     device = choose_device(options.device)
     area = Area.of(volume, options.roi)
-    stages = Stages(progress, cancelled)
     restorer, shape = predict(volume, bundle, area.box, options, device, stages)
     with stages.stage("restore"):
         mask, maps, scores = mask_and_maps(restorer, volume, area, options, stages, description.classes)
@@ -127,6 +174,7 @@ def segment(
         ),
         calibration=None if calibration is None else calibration.summary(description.structures),
         provenance=_provenance(description, options, device, stages, shape),
+        anatomy=description.structures,
     )
 
 

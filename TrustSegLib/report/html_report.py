@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from TrustSegLib.contract import calibration_sentence, calibration_title, is_map_calibrated
+from TrustSegLib.contract import (
+    calibration_sentence,
+    calibration_title,
+    is_map_calibrated,
+    sides_sentence,
+)
 from TrustSegLib.imaging.image_files import ITK_READERS
 from TrustSegLib.report.files import write_atomically
 from TrustSegLib.report.html_figures import Colors, legend, overview, region_figure
@@ -156,7 +161,9 @@ def _warnings(report: Mapping[str, Any]) -> str:
 
 
 def _structures(report: Mapping[str, Any], colors: Colors) -> str:
-    return f"<section><h2>Structures</h2>{structure_table(report, colors)}</section>"
+    sides = report.get("sides")
+    total = "" if sides is None else f"<p>{escape(sides_sentence(sides))}</p>"
+    return f"<section><h2>Structures</h2>{structure_table(report, colors)}{total}</section>"
 
 
 def _overview(

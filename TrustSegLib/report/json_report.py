@@ -78,6 +78,7 @@ def report_json(
         "calibration_statement": calibration_sentence(result.calibration),
         "maps": [_map_entry(name, is_map_calibrated(result.calibration)) for name in result.maps],
         "provenance": {**_plain(result.provenance), "command": command},
+        **_sides(result),
     }
 
 
@@ -114,6 +115,13 @@ def _structures(result: SegmentationResult) -> list[dict[str, Any]]:
     for entry in scores.values():
         del entry["label"]
     return [{**_plain(row), "scores": scores.get(row.label)} for row in result.structures]
+
+
+def _sides(result: SegmentationResult) -> dict[str, Any]:
+    """Where both sides were searched for: their volumes, and names, colors and codes of the labels."""
+    if result.sides is None:
+        return {}
+    return {"sides": _plain(result.sides), "anatomy": [each.to_dict() for each in result.anatomy]}
 
 
 def _map_entry(name: str, calibrated: bool) -> dict[str, str]:

@@ -66,6 +66,7 @@ def _export(run: Path, bundle: Path, tmp_path: Path) -> Path:
     content = json.loads(shipped.read_text(encoding="utf-8"))
     for structure, name in zip(content["structures"], ("Left half", "Right half"), strict=True):
         structure["name"] = name
+    shutil.copy(shipped.with_name(content["locator"]["atlas"]), tmp_path)
     (tmp_path / "details.json").write_text(json.dumps(content), encoding="utf-8")
     command = ["export", str(run), "-o", str(bundle), "--details", str(tmp_path / "details.json")]
     assert main(command) == 0

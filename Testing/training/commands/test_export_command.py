@@ -117,6 +117,10 @@ def _without_color(content):
     del content["structures"][0]["color"]
 
 
+def _without_fields(content):
+    del content["locator"]["fields_of_view"]
+
+
 def _other_structure(content):
     content["structures"][0]["name"] = "Something else"
 
@@ -126,6 +130,7 @@ def _other_structure(content):
     [
         (_with_a_key, "may have the keys"),
         (_without_color, "structure not complete"),
+        (_without_fields, "locator not complete"),
         (_other_structure, "structures differ from those of the run"),
     ],
 )
@@ -138,6 +143,23 @@ def test_details_that_do_not_fit_are_named(run_folder, details, tmp_path, capsys
     assert message in error
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "bundle").exists()
+
+
+def test_missing_atlas_of_the_locator_is_named_before_the_evaluation(run_folder, details, tmp_path, capsys):
+    (atlas,) = tmp_path.glob("*.nii.gz")
+    atlas.unlink()
+    assert main(["export", str(run_folder), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 2
+    error = capsys.readouterr().err.strip()
+    assert f"{atlas}: the atlas cannot be read" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_locator_of_the_details_is_exported_with_its_atlas_and_attribution(run, details, tmp_path):
+    assert main(["export", str(run), "-o", str(tmp_path / "bundle"), "--details", str(details)]) == 0
+    bundle = load_bundle(tmp_path / "bundle")
+    assert [field.name for field in bundle.description.locator.fields_of_view] == ["Left", "Right"]
+    assert bundle.atlas().array.any()
+    assert "McConnell Brain Imaging Centre" in bundle.card()
 
 
 @pytest.fixture

@@ -294,7 +294,10 @@ def recalibrated(
         ),
     )
     weights = bundle.network().state_dict()
-    return save_bundle(output, bundle.description, weights, card, content, _metrics(bundle, content, figures))
+    locator = bundle.description.locator
+    atlas = None if locator is None else bundle.read(locator.atlas)
+    metrics = _metrics(bundle, content, figures)
+    return save_bundle(output, bundle.description, weights, card, content, metrics, atlas)
 
 
 def _metrics(

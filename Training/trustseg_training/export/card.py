@@ -16,6 +16,7 @@ from trustseg_training.config.declaration import default_of
 from trustseg_training.config.settings import PLACES, concerns
 from trustseg_training.formatting import decimal, length, markdown_table
 from trustseg_training.training import BEST
+from TrustSegLib.bundle import Locator
 from TrustSegLib.bundle.description import Structure
 from TrustSegLib.errors import OptionError
 
@@ -38,6 +39,7 @@ class Details:
     data_license: str
     limits: list[str]
     structures: list[Structure]
+    locator: Locator | None = None
 
     @classmethod
     def of_run(cls, configuration: FitConfiguration, bundle: Path, modality: str) -> Details:
@@ -74,13 +76,21 @@ class Details:
         expected = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or not set(values) <= expected:
             raise OptionError(f"{path}: may have the keys {', '.join(sorted(expected))} and no other")
-        if "structures" not in values:
-            return replace(known, **values)
-        try:
-            structures = [Structure.from_dict(entry) for entry in values["structures"]]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise OptionError(f"{path}: structure not complete ({error}); see Training/models") from error
-        return replace(known, **{**values, "structures": structures})
+        readers = {"structures": _structures, "locator": Locator.from_dict}
+        for key, reader in readers.items():
+            if key in values:
+                try:
+                    values[key] = reader(values[key])
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    what = key.removesuffix("s")
+                    raise OptionError(
+                        f"{path}: {what} not complete ({error}); see Training/models"
+                    ) from error
+        return replace(known, **values)
+
+
+def _structures(entries: list[dict[str, Any]]) -> list[Structure]:
+    return [Structure.from_dict(entry) for entry in entries]
 
 
 def model_card(
@@ -118,11 +128,24 @@ def model_card(
         f"{details.description}\n\n**Research use only.** Not a medical device.",
         "## What was measured\n\n" + _validation_table(patients, summary, chosen),
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in details.limits),
+        *_locator_section(details.locator),
         "## How it was made\n\n" + _making(details, configuration, runs, patients),
         "## Log\n\n" + _log_table(runs[0]),
         f"## License\n\nWeights: {details.license}. Data: {details.data_license}.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _locator_section(locator: Locator | None) -> list[str]:
+    """What a whole scan is searched by, with the attribution of the atlas."""
+    if locator is None:
+        return []
+    fields = ", ".join(field.name.lower() for field in locator.fields_of_view)
+    return [
+        f"## Whole scans\n\nA scan of a whole {locator.anatomy} is searched for each {locator.organ} "
+        f"({fields}) by registration to an atlas, and what is found is segmented like a crop. Atlas: "
+        f"{locator.source}"
+    ]
 
 
 def _choice_of_epoch(configuration: FitConfiguration, checkpoint: str) -> str:

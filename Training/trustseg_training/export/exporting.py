@@ -81,6 +81,7 @@ def export(
         raise OptionError(
             f"{details}: structures differ from those of the run, {', '.join(configuration.structures)}"
         )
+    atlas = read_atlas(details, described)
     checked = _moments(moments, runs, checkpoint)
     exported = model_of_runs(runs, checkpoint)
     _check_finished(runs[0], exported)
@@ -112,7 +113,26 @@ def export(
         metrics["moments"] = checked
     if verified:
         metrics["verification"] = verified
-    return save_bundle(bundle, description, network.state_dict(), card, calibration, metrics)
+    return save_bundle(bundle, description, network.state_dict(), card, calibration, metrics, atlas)
+
+
+def read_atlas(details: Path | None, described: Details) -> bytes | None:
+    """Content of the atlas of the locator, a file beside the details; None without a locator.
+
+    Raises
+    ------
+    OptionError
+        It is not there.
+    """
+    if details is None or described.locator is None:
+        return None
+    path = details.parent / described.locator.atlas
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OptionError(
+            f"{path}: the atlas cannot be read ({error.strerror}); put it beside {details}"
+        ) from error
 
 
 def _check_finished(run: Path, exported: Exported) -> None:
@@ -173,6 +193,7 @@ def _description(
         training=TrainingRecord(details.data, details.data_license, patients, command, configuration.seed),
         license=details.license,
         family_options=exported.options,
+        locator=details.locator,
     )
 
 

@@ -174,7 +174,9 @@ def _make_nodes(
 
 
 def _fill(nodes: ResultNodes, input_node, result: PreparedResult, model: dict[str, Any]) -> None:
-    fill_segmentation(nodes.segmentation, result.labelmap, input_node, model)
+    # A scan that was searched for both sides has a segment for each structure and side.
+    segmented = {**model, "structures": result.report.get("anatomy") or model["structures"]}
+    fill_segmentation(nodes.segmentation, result.labelmap, input_node, segmented)
     views.keep_middle(nodes.segmentation, result.middle)
     nodes.segmentation.SetAttribute(REPORT_ATTRIBUTE, json.dumps(result.report))
     decisions.begin(nodes.segmentation).log("segmented", details=f"{model['name']} {model['version']}")

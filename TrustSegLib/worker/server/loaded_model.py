@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from TrustSegLib.bundle import Bundle, ModelDescription, find_bundle, load_bundle
+from TrustSegLib.imaging import Volume
 
 Fingerprint = tuple[tuple[str, int, int], ...]
 
@@ -23,6 +24,7 @@ class LoadedModel:
     sha256: str
     loaded_network: nn.Module
     loaded_calibration: Mapping[str, Any] | None = None
+    loaded_atlas: Volume | None = None
 
     def network(self) -> nn.Module:
         """Return the network, the same object each time; it stays on the device it was last brought to."""
@@ -31,6 +33,10 @@ class LoadedModel:
     def calibration(self) -> Mapping[str, Any] | None:
         """Return the content of `calibration.json`, None if the model is not calibrated."""
         return self.loaded_calibration
+
+    def atlas(self) -> Volume | None:
+        """Return the atlas of the locator, None if the model has none."""
+        return self.loaded_atlas
 
     @property
     def title(self) -> str:
@@ -80,7 +86,8 @@ class WarmModel:
         if self._model is not None and bundle.sha256 == self._model.sha256:
             return self._model, False
         self._model = None  # two large networks need not fit into memory together
-        return LoadedModel(bundle.description, bundle.sha256, bundle.network(), bundle.calibration()), True
+        parts = bundle.network(), bundle.calibration(), bundle.atlas()
+        return LoadedModel(bundle.description, bundle.sha256, *parts), True
 
 
 def _fingerprint(path: Path) -> Fingerprint:
