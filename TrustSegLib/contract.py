@@ -266,8 +266,14 @@ def calibration_title(calibration: Mapping[str, Any] | None) -> str:
     return "uncertainty calibrated in part" if _missing(calibration) else "uncertainty calibrated"
 
 
+LOCATED = (
+    "Intervals and expected DSC hold for crops cut by hand; on crops found in a scan they were not measured."
+)
+"""Said of every scan that was searched for the model's fields of view."""
+
+
 def sides_sentence(sides: Mapping[str, Any]) -> str:
-    """Put the volumes of both sides into words.
+    """Put the volumes of both sides into words, and `LOCATED`.
 
     Parameters
     ----------
@@ -280,7 +286,7 @@ def sides_sentence(sides: Mapping[str, Any]) -> str:
         sentence += f", together {sides['total_ml']:.2f} ml"
     if sides["asymmetry_percent"] is not None:
         sentence += f"; asymmetry (right - left) / mean {sides['asymmetry_percent']:+.1f} %"
-    return sentence
+    return f"{sentence}. {LOCATED}"
 
 
 def calibration_sentence(calibration: Mapping[str, Any] | None) -> str:

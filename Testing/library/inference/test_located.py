@@ -13,6 +13,7 @@ from TrustSegLib.bundle import find_bundle, load_bundle, save_bundle
 from TrustSegLib.cases.case_files import write_case
 from TrustSegLib.cli import main
 from TrustSegLib.commands.summary import print_summary
+from TrustSegLib.contract import LOCATED
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import orient, write_volume
 from TrustSegLib.inference import Progress, Roi, SegmentOptions, segment
@@ -170,5 +171,7 @@ def test_console_and_page_tell_where_and_how_much(straight, head, model, tmp_pat
     report = write_case(tmp_path, head, result, model.description, image_path=image, command="trustseg")
     page = (tmp_path / "report.html").read_text()
     assert "asymmetry" in page
+    assert LOCATED in text
+    assert LOCATED in page
     assert "Left anterior hippocampus" in page
     assert report["sides"]["organ"] == "hippocampus"
