@@ -132,6 +132,7 @@ def test_streaks_start_in_bright_voxels_and_stay_in_the_body(monkeypatch):
         after = _changed(hu, seed)
         changed = np.abs(after - hu) > 1
         assert changed[body].any()
+        assert not changed[~body].any()
         assert changed.any(axis=(1, 2)).sum() < 16, "a few slices"
     none = np.where(hu > 1000, 0, hu)
     np.testing.assert_allclose(_changed(none, 0), none, atol=0.01)

@@ -251,7 +251,7 @@ def add_streaks(
     radius = np.hypot(x, y)
     slices = np.abs(z) <= random.uniform(1, 10)
     hu += _rays(np.arctan2(y, x), random) * np.exp(-radius / 60) * (slices & body)
-    hu[(radius <= random.uniform(2, 7)) & slices] = METAL
+    hu[(radius <= random.uniform(2, 7)) & slices & body] = METAL
 
 
 def _rays(angle: np.ndarray, random: np.random.RandomState) -> np.ndarray:
