@@ -59,9 +59,9 @@ def segment(
     the calibrated one. The rows have intervals and expected Dice coefficients if the whole image was
     segmented, for which they were calibrated. The map of a model without a calibration (see `Uncalibrated`),
     or whose calibration failed, is raw, and the scores are raw with any model. The warnings of the case begin
-    with a CT that cannot be in HU. Where the calibration describes the training images, they go on with how the
-    image differs from these, the largest difference first, and structures that the image cuts off are flagged;
-    shapes are compared for whole images only.
+    with a CT that cannot be in HU. Where the calibration describes the training images, they go on with how
+    the image differs from these, the largest difference first, and structures that the image cuts off are
+    flagged; shapes are compared for whole images only.
 
     Parameters
     ----------
