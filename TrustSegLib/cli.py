@@ -146,6 +146,11 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         help="also write segmentation.dcm (DICOM Segmentation) and uncertainty.dcm (Parametric Map of the "
         "error probability), for images that are DICOM series; needs pip install 'trustseg[dicom]'",
     )
+    parser.add_argument(
+        "--rtstruct",
+        action="store_true",
+        help="also write structures.dcm (RT Structure Set: contours for planning systems), likewise",
+    )
     _add_model_options(parser.add_argument_group("model and map"))
     _add_pass_options(parser.add_argument_group("computation"))
     _add_output_options(parser)

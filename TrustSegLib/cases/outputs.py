@@ -17,6 +17,7 @@ from TrustSegLib.cases.targets import Target, identity
 from TrustSegLib.contract import (
     DICOM_MAP_FILE,
     DICOM_SEGMENTATION_FILE,
+    DICOM_STRUCTURES_FILE,
     HTML_FILE,
     MAP_NAMES,
     MASK_FILE,
@@ -28,7 +29,8 @@ from TrustSegLib.errors import OutputError, output_error
 from TrustSegLib.report.batch_tables import OVERWRITE_REMEDY
 
 RESULT_FILES = (
-    *(REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE, DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE),
+    *(REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE),
+    *(DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE, DICOM_STRUCTURES_FILE),
     *(map_file(name) for name in MAP_NAMES),
 )
 """Names of all files that a result can have."""

@@ -17,7 +17,12 @@ from TrustSegLib.cases.outputs import check_targets, private_folder, publish
 from TrustSegLib.cases.targets import Target, check_outside_series
 from TrustSegLib.commands.console import EXIT_FIXABLE, ProgressBar, print_error, print_json
 from TrustSegLib.commands.summary import Batch, print_summary
-from TrustSegLib.contract import DEFAULT_MAP, DICOM_MAP_FILE, DICOM_SEGMENTATION_FILE
+from TrustSegLib.contract import (
+    DEFAULT_MAP,
+    DICOM_MAP_FILE,
+    DICOM_SEGMENTATION_FILE,
+    DICOM_STRUCTURES_FILE,
+)
 from TrustSegLib.dicom_output import check_dicom_output, write_dicom
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume
@@ -28,6 +33,8 @@ LARGEST_SEED = 2**63 - 1
 """Largest seed of PyTorch's generator."""
 DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}
 """Files that `--dicom-seg` adds to a report."""
+CONTOUR_FILES = {"dicom_structures": DICOM_STRUCTURES_FILE}
+"""Files that `--rtstruct` adds."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,8 @@ class Job:
     command: str
     as_json: bool
     quiet: bool
-    dicom: bool
-
-    @property
-    def more_files(self) -> dict[str, str]:
-        """Files that not every run writes, by kind."""
-        return DICOM_FILES if self.dicom else {}
+    more_files: dict[str, str]
+    """DICOM files, which not every run writes, by kind."""
 
 
 def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
@@ -82,8 +85,11 @@ def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
 
 def _job(arguments: argparse.Namespace, targets: Sequence[Target]) -> Job:
     options = _options(arguments)
-    dicom = arguments.dicom_seg
-    if dicom:
+    more_files = {
+        **(DICOM_FILES if arguments.dicom_seg else {}),
+        **(CONTOUR_FILES if arguments.rtstruct else {}),
+    }
+    if more_files:
         check_dicom_targets(targets)
     return Job(
         bundle=load_bundle(find_bundle(arguments.model) if arguments.model else _only_bundled_model()),
@@ -92,7 +98,7 @@ def _job(arguments: argparse.Namespace, targets: Sequence[Target]) -> Job:
         command=arguments.command_line,
         as_json=arguments.json,
         quiet=arguments.quiet,
-        dicom=dicom,
+        more_files=more_files,
     )
 
 
@@ -142,8 +148,8 @@ def _write_results(
     job: Job, target: Target, volume: Volume, result: SegmentationResult, staging: Path
 ) -> dict[str, object]:
     description = job.bundle.description
-    if job.dicom:
-        write_dicom(result, description, target.image, staging)
+    if job.more_files:
+        write_dicom(result, description, target.image, staging, tuple(job.more_files.values()))
     return write_case(
         staging,
         volume,

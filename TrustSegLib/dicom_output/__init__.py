@@ -1,4 +1,5 @@
-"""DICOM results of a DICOM series: a Segmentation, and the error probability as a Parametric Map.
+"""DICOM results of a DICOM series: the mask as a Segmentation and as an RT Structure Set, and the error
+probability as a Parametric Map.
 
 They need the optional package highdicom (`pip install 'trustseg[dicom]'`), which is imported only when they
 are written.

@@ -88,13 +88,20 @@ def describe_segment(structure: Structure, model: Mapping[str, str]) -> SegmentD
         display_color=CIELabColor.from_rgb(*structure.color),
     )
     # highdicom has no modifiers; in the standard they are items of the code that they modify.
-    if terminology.type_modifier:
-        kind = segment.SegmentedPropertyTypeCodeSequence[0]
-        kind.SegmentedPropertyTypeModifierCodeSequence = [_concept(terminology.type_modifier)]
+    segment.SegmentedPropertyTypeCodeSequence = [structure_code(structure)]
     if terminology.region and terminology.region_modifier:
         region = segment.AnatomicRegionSequence[0]
         region.AnatomicRegionModifierSequence = [_concept(terminology.region_modifier)]
     return segment
+
+
+def structure_code(structure: Structure) -> CodedConcept:
+    """Return the code of a structure, with its modifier, such as the side."""
+    terminology = structure.terminology
+    code = _concept(terminology.type)
+    if terminology.type_modifier:
+        code.SegmentedPropertyTypeModifierCodeSequence = [_concept(terminology.type_modifier)]
+    return code
 
 
 def _concept(code: Code) -> CodedConcept:

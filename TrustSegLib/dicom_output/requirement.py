@@ -34,7 +34,7 @@ def check_dicom_output(images: Iterable[Path]) -> None:
 def require_highdicom() -> None:
     """Raise an `OptionError` with the pip command if highdicom is not installed."""
     if find_spec("highdicom") is None:
-        raise OptionError(f"--dicom-seg needs the package highdicom, which is not installed; run: {INSTALL}")
+        raise OptionError(f"DICOM results need the package highdicom, which is not installed; run: {INSTALL}")
 
 
 def series_files(series: Path) -> tuple[Path, ...]:
@@ -49,7 +49,7 @@ def series_files(series: Path) -> tuple[Path, ...]:
         found = image_series(series) if series.is_dir() else []
     if not found:
         raise OptionError(
-            f"{series}: is not a folder with a DICOM series, to which --dicom-seg could refer; leave it out "
-            "or give the folder of the series"
+            f"{series}: is not a folder with a DICOM series, to which DICOM results could refer; leave out "
+            "--dicom-seg and --rtstruct, or give the folder of the series"
         )
     return tuple(Path(name) for name in found[0])

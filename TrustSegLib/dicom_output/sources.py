@@ -44,7 +44,7 @@ _GEOMETRY = (
     "SpacingBetweenSlices",
 )
 """Numbers, often of more characters than DICOM allows; highdicom writes them anew."""
-_EXPORT_AGAIN = "export the series again or leave out --dicom-seg"
+_EXPORT_AGAIN = "export the series again or leave out --dicom-seg and --rtstruct"
 _SEXES = ("M", "F", "O", "")
 _SAME_AXES = 2e-3  # in cosines and mm: the image reader allows slices to differ by half of this
 _SAME_PLACE = 0.5  # of the smallest voxel edge

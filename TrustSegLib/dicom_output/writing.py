@@ -1,11 +1,11 @@
-"""Writing both DICOM results: whole and together, or not at all."""
+"""Writing the DICOM results: whole and together, or not at all."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from TrustSegLib.contract import (
     DEFAULT_MAP,
     DICOM_MAP_FILE,
     DICOM_SEGMENTATION_FILE,
+    DICOM_STRUCTURES_FILE,
     is_map_calibrated,
 )
 from TrustSegLib.dicom_output.requirement import require_highdicom
@@ -26,11 +27,17 @@ if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
     from TrustSegLib.inference import SegmentationResult
 
+SEGMENTATION_FILES = (DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE)
+
 
 def write_dicom(
-    result: SegmentationResult, description: ModelDescription, series: Path, folder: Path
+    result: SegmentationResult,
+    description: ModelDescription,
+    series: Path,
+    folder: Path,
+    names: Sequence[str] = SEGMENTATION_FILES,
 ) -> tuple[Path, ...]:
-    """Write `segmentation.dcm` and `uncertainty.dcm`, which refer to each slice of the source series.
+    """Write DICOM results, which refer to each slice of the source series.
 
     They have the patient and the study of the source series, and each is a new series of that study.
 
@@ -44,11 +51,14 @@ def write_dicom(
         Folder of the DICOM series that was segmented.
     folder : Path
         Existing folder for the files; files of the same names are replaced.
+    names : sequence of str
+        Which ones: `segmentation.dcm` (Segmentation), `uncertainty.dcm` (Parametric Map) and `structures.dcm`
+        (RT Structure Set).
 
     Returns
     -------
     tuple of Path
-        The two files.
+        The files.
 
     Raises
     ------
@@ -57,20 +67,18 @@ def write_dicom(
     ImageError
         The series is not on the result's grid, or its headers lack what a result must refer to.
     OutputError
-        A file cannot be written; then neither of the two is.
+        A file cannot be written; then none of them is.
     """
     require_highdicom()
-    if DEFAULT_MAP not in result.maps:
+    if DICOM_MAP_FILE in names and DEFAULT_MAP not in result.maps:
         raise OptionError(f"--dicom-seg needs the map {DEFAULT_MAP}; add it to the maps")
-    return _write(_objects(result, description, series), folder)
+    return _write(_objects(result, description, series, names), folder)
 
 
 def _objects(
-    result: SegmentationResult, description: ModelDescription, series: Path
+    result: SegmentationResult, description: ModelDescription, series: Path, names: Sequence[str]
 ) -> Mapping[str, Dataset]:
-    # highdicom is optional: these import it.
-    from TrustSegLib.dicom_output.dicom_objects import parametric_map, segmentation_object
-    from TrustSegLib.dicom_output.sources import slice_headers
+    from TrustSegLib.dicom_output.sources import slice_headers  # highdicom is optional: this imports pydicom
 
     try:
         with warnings.catch_warnings():
@@ -78,16 +86,27 @@ def _objects(
             warnings.simplefilter("ignore", UserWarning)
             sources = slice_headers(series, result.labels)
             segmented = replace(description, structures=result.anatomy or description.structures)
-            mask = segmentation_object(result.labels, segmented, result.model, sources)
-            error = parametric_map(
-                result.maps[DEFAULT_MAP], result.model, sources, is_map_calibrated(result.calibration)
-            )
-            return {DICOM_SEGMENTATION_FILE: mask, DICOM_MAP_FILE: error}
+            return {name: _object(name, result, segmented, sources) for name in names}
     except (ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ImageError(
-            f"{series}: its DICOM headers do not allow a DICOM result ({reason}); leave out --dicom-seg"
+            f"{series}: its DICOM headers do not allow a DICOM result ({reason}); leave out --dicom-seg and "
+            "--rtstruct"
         ) from error
+
+
+def _object(
+    name: str, result: SegmentationResult, description: ModelDescription, sources: Sequence[Dataset]
+) -> Dataset:
+    from TrustSegLib.dicom_output.dicom_objects import parametric_map, segmentation_object
+    from TrustSegLib.dicom_output.structure_set import structure_set
+
+    if name == DICOM_SEGMENTATION_FILE:
+        return segmentation_object(result.labels, description, result.model, sources)
+    if name == DICOM_STRUCTURES_FILE:
+        return structure_set(result.labels, description, result.model, result.structures, sources)
+    calibrated = is_map_calibrated(result.calibration)
+    return parametric_map(result.maps[DEFAULT_MAP], result.model, sources, calibrated)
 
 
 def _write(objects: Mapping[str, Dataset], folder: Path) -> tuple[Path, ...]:

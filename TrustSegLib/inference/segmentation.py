@@ -24,6 +24,7 @@ from TrustSegLib.inference.sliding_window import patch_starts, window_shape
 from TrustSegLib.inference.stages import CancelledCallback, Progress, ProgressCallback, Stages
 from TrustSegLib.inference.training_comparison import compared_with_training, facts_of
 from TrustSegLib.uncertainty import Calibration, calibrated_rows, case_quality, structure_rows
+from TrustSegLib.uncertainty.image_features import not_hounsfield
 from TrustSegLib.uncertainty.regions import find_regions
 from TrustSegLib.version import __version__
 
@@ -65,10 +66,10 @@ def segment(
     A model's calibration is applied, as far as it held on patients left out: the map `error_probability` is
     the calibrated one. The rows have intervals and expected Dice coefficients if the whole image was
     segmented, for which they were calibrated. The map of a model without a calibration (see `Uncalibrated`),
-    or whose calibration failed, is raw, and the scores are raw with any model. Where the calibration
-    describes the training images, the warnings of the case begin with how the image differs from them, the
-    largest difference first, and structures that the image cuts off are flagged; shapes are compared for
-    whole images only.
+    or whose calibration failed, is raw, and the scores are raw with any model. The warnings of the case begin
+    with a CT that cannot be in HU. Where the calibration describes the training images, they go on with how
+    the image differs from these, the largest difference first, and structures that the image cuts off are
+    flagged; shapes are compared for whole images only.
 
     Parameters
     ----------
@@ -158,6 +159,7 @@ def _segment_image(
             rows = calibrated_rows(rows, scores, calibration)
         regions = find_regions(maps[DEFAULT_MAP], mask, description.structures)
         facts = facts_of(volume, mask if area.is_whole else None, description, calibration)
+        not_in_hu = filter(None, [not_hounsfield(volume, description.modality)])
         rows, unlike = compared_with_training(rows, facts, calibration)
         stages.report("measure", 1, 1)
     maps = {name: maps[name] for name in options.maps}
@@ -170,7 +172,7 @@ def _segment_image(
         regions=regions,
         case=Case(
             case_quality(rows),
-            (*unlike, *volume.notes, *case_warnings(maps, area.is_whole, calibration)),
+            (*not_in_hu, *unlike, *volume.notes, *case_warnings(maps, area.is_whole, calibration)),
         ),
         calibration=None if calibration is None else calibration.summary(description.structures),
         provenance=_provenance(description, options, device, stages, shape),

@@ -21,6 +21,9 @@ SAMPLES = 128
 _PATIENT_AXIS = {letter: axis for axis, pair in enumerate(("LR", "PA", "SI")) for letter in pair}
 _FALLING = "RAI"  # axes that run against LPS
 AIR_HU, _BONE_HU = -500.0, 300.0
+_NO_AIR_HU = -10.0  # a CT whose lowest value is above has neither air nor fat
+_TISSUE_WITHOUT_INTERCEPT = (900.0, 1200.0)  # water is at 1000 or 1024 there
+_MUCH_TISSUE, _MUCH_AIR = 0.1, 0.05  # of all voxels
 DARK = 0.1
 """Share of the range of brightness below which MR shows air or padding."""
 GROUPS = (
@@ -179,6 +182,47 @@ def _hounsfield_facts(channel: np.ndarray) -> dict[str, Fact]:
         facts[f"body_{percent}"] = Fact(value, HOUNSFIELD, f"{percent} % of the body below")
     facts["bone"] = Fact(float(100 * (body > _BONE_HU).mean()), SHARE, "share of bone in the body")
     return facts
+
+
+def not_hounsfield(volume: Volume, modality: str) -> str | None:
+    """Return why the intensities of a CT cannot be HU, in one sentence.
+
+    Parameters
+    ----------
+    volume : Volume
+        `(C, D, H, W)` as it is in the file.
+    modality : str
+        As in DICOM: only "CT" is in HU.
+
+    Returns
+    -------
+    str or None
+        None for other modalities, and where the intensities may be HU: a crop without air, such as one of the
+        brain, may.
+    """
+    if modality != "CT":
+        return None
+    return next(filter(None, map(_without_hounsfield, volume.array)), None)
+
+
+def _without_hounsfield(channel: np.ndarray) -> str | None:
+    sample = _sample(channel)
+    if brightness_range(channel)[0] < _NO_AIR_HU:
+        return None
+    low, high = _TISSUE_WITHOUT_INTERCEPT
+    if ((sample > low) & (sample < high)).mean() >= _MUCH_TISSUE:
+        return (
+            "intensities are not in HU: air is at 0 and soft tissue near 1000, as if the rescale intercept "
+            "had been left out; convert the DICOM series again"
+        )
+    share = float((sample == sample.min()).mean())
+    if share < _MUCH_AIR:
+        return None
+    return (
+        f"intensities are not in HU: {100 * share:.0f} % of the voxels have the lowest value, "
+        f"{sample.min():.0f}, where CT has air at -1000; use the original CT, not one windowed or masked for "
+        "display"
+    )
 
 
 def brightness_range(channel: np.ndarray) -> tuple[float, float]:

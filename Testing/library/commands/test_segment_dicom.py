@@ -57,6 +57,29 @@ def test_without_the_option_there_are_no_dicom_files(series, model, output, caps
     assert not DICOM & {*os.listdir(output), *json.loads(capsys.readouterr().out)["files"].values()}
 
 
+def test_structure_set_is_written_alone_or_with_the_others(series, model, output, capsys):
+    assert run([series], output, model, "--json", "--rtstruct", dicom=False) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["files"]["dicom_structures"] == "structures.dcm"
+    assert not DICOM & set(os.listdir(output))
+    data = pydicom.dcmread(output / "structures.dcm")
+    assert [each.ROIName for each in data.StructureSetROISequence] == [
+        each["name"] for each in report["structures"]
+    ]
+    notes = [each.ROIDescription for each in data.StructureSetROISequence]
+    assert all(note.startswith("volume ") for note in notes)
+    assert run([series], output, model, "--json", "--rtstruct") == 0
+    listed = json.loads(capsys.readouterr().out)["files"].values()
+    assert DICOM | {"structures.dcm"} <= {*os.listdir(output)} & {*listed}
+    assert run([series], output, model, "--quiet", dicom=False) == 0
+    assert "structures.dcm" not in os.listdir(output)
+
+
+def test_structure_set_of_an_image_file_is_refused_before_the_work(image, model, output, no_work):
+    with pytest.raises(OptionError, match=r"image.nii.gz: .*--rtstruct"):
+        run([image], output, model, "--rtstruct", dicom=False)
+
+
 def test_summary_lists_the_dicom_files(series, model, output, capsys):
     assert run([series], output, model) == 0
     assert "segmentation.dcm, uncertainty.dcm" in capsys.readouterr().out

@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from TrustSegLib.contract import DICOM_STRUCTURES_FILE
 from TrustSegLib.dicom_output import write_dicom
 
 DCIODVFY = shutil.which("dciodvfy")
@@ -56,7 +57,7 @@ def found(path) -> set[str]:
     """Every error and warning; the only other line of the output names the kind of object."""
     done = subprocess.run([DCIODVFY, "-new", str(path)], capture_output=True, text=True, check=False)
     lines = set((done.stdout + done.stderr).splitlines())
-    kinds = lines & {"Segmentation", "ParametricMap"}
+    kinds = lines & {"Segmentation", "ParametricMap", "RTStructureSet"}
     assert len(kinds) == 1
     return {line for line in lines - kinds if not line.endswith(EMPTY)}
 
@@ -75,6 +76,17 @@ def test_empty_mask_follows_the_standard(sample, result_of, description, tmp_pat
     result = result_of(source)
     empty = replace(result, labels=result.labels.with_array(np.zeros_like(result.labels.array)))
     assert found(write_dicom(empty, description, source.folder, tmp_path)[0]) == set()
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value:UserWarning", "ignore:The value length:UserWarning")
+@pytest.mark.parametrize("kind", SOURCES)
+def test_structure_set_follows_the_standard(kind, sample, result_of, description, tmp_path):
+    source = sample(**SOURCES[kind])
+    result = result_of(source)
+    names = (DICOM_STRUCTURES_FILE,)
+    assert found(*write_dicom(result, description, source.folder, tmp_path, names)) == set()
+    empty = replace(result, labels=result.labels.with_array(np.zeros_like(result.labels.array)))
+    assert found(*write_dicom(empty, description, source.folder, tmp_path, names)) == set()
 
 
 def test_fault_is_found(sample, result_of, description, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hand_made_bundles import record, volume_interval
@@ -58,6 +59,21 @@ def test_intensities_are_measured_according_to_the_modality(
     model = make_model(pointwise, calibration=content(noise=(10, 90)))
     vars(model.description)["modality"] = modality
     assert groups(segment(make_volume(), model).case.warnings) == expected
+
+
+def test_ct_that_is_not_in_hu_is_said_first_and_without_a_reference(
+    make_model: MakeModel, make_volume: MakeVolume, pointwise: torch.nn.Module
+) -> None:
+    image = make_volume()
+    zero = image.with_array(np.where(image.array > image.array.mean(), image.array, 0))
+    for calibration, others in ((None, 0), (FAR, 2)):
+        model = make_model(pointwise, calibration=calibration)
+        vars(model.description)["modality"] = "CT"
+        first, *more = segment(zero, model).case.warnings
+        assert first.startswith("intensities are not in HU: ")
+        assert len(more) <= others
+        vars(model.description)["modality"] = "MR"
+        assert not any("HU" in text for text in segment(zero, model).case.warnings)
 
 
 def test_structure_on_the_border_is_flagged_and_its_interval_withheld(

@@ -11,7 +11,7 @@ import pytest
 from TrustSegLib.imaging import Volume, orient
 from TrustSegLib.uncertainty import image_features as module
 from TrustSegLib.uncertainty import image_quality as quality
-from TrustSegLib.uncertainty.image_features import GROUPS, Kind, input_facts, shape_facts
+from TrustSegLib.uncertainty.image_features import GROUPS, Kind, input_facts, not_hounsfield, shape_facts
 
 LPS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 ORIENTATIONS = ["".join(letters) for order in permutations(("LR", "PA", "SI")) for letters in product(*order)]
@@ -98,6 +98,34 @@ def test_ct_is_measured_in_hu_within_the_body_and_padding_is_air():
     body[9] = 700
     facts = values(input_facts(volume(body), "CT"))
     assert (facts["air"], facts["bone"], facts["body_50"], facts["body_95"]) == (50, 20, 50, 700)
+
+
+def _head_in_hu() -> np.ndarray:
+    """Air, fat and muscle with some noise, as int16."""
+    hu = np.full((20, 20, 20), -1000.0)
+    hu[4:16, 4:16, 4:16] = -100
+    hu[6:14, 6:14, 6:14] = 50
+    return (hu + np.random.default_rng(0).normal(0, 15, hu.shape)).astype(np.int16)
+
+
+def test_ct_without_its_rescale_intercept_is_told():
+    hu = _head_in_hu()
+    assert not_hounsfield(volume(hu), "CT") is None
+    for intercept in (1000, 1024):
+        text = not_hounsfield(volume(np.maximum(hu + intercept, 0)), "CT")
+        assert "rescale intercept" in text
+        assert "\n" not in text
+    assert not_hounsfield(volume(np.maximum(hu + 1024, 0)), "MR") is None
+
+
+def test_ct_that_was_windowed_or_masked_is_told_and_a_crop_without_air_is_not():
+    hu = _head_in_hu()
+    windowed = np.clip((hu + 160) * 255 / 400, 0, 255).astype(np.uint8)
+    text = not_hounsfield(volume(windowed), "CT")
+    assert "lowest value, 0, where CT has air at -1000" in text
+    assert not_hounsfield(volume(hu[7:13, 7:13, 7:13]), "CT") is None
+    both = Volume(np.stack([hu, windowed]), (1, 1, 1), (0, 0, 0), LPS)
+    assert not_hounsfield(both, "CT") == text
 
 
 def test_each_channel_has_its_own_facts():

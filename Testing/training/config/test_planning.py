@@ -43,6 +43,18 @@ def test_values_with_gaps_get_a_map_and_names():
     assert plan.configuration.channels == ("MRI",)
 
 
+def test_structures_with_a_side_are_paired_by_name():
+    names = ("Parotid_Left", "Cleft", "right lung", "Parotid_Right", "Left lung", "Left only", "Cright")
+    fingerprint = replace(_fingerprint((10, 8, 6), (1, 1, 1)), values=dict(enumerate(names, start=1)))
+    plan = choose("d", fingerprint, {}, 8.0)
+    assert plan.configuration.mirrored_pairs == {
+        "Parotid_Left": "Parotid_Right",
+        "Left lung": "right lung",
+    }
+    assert "exchange" in plan.reasons["mirrored_pairs"]
+    assert choose("d", fingerprint, {"structures": names[::-1]}, 8.0).configuration.mirrored_pairs == {}
+
+
 def test_images_of_the_hippocampus_get_the_patch_and_depth_that_are_known_to_work():
     plan = choose("d", _fingerprint((35, 50, 36), (1, 1, 1)), {}, 8.0)
     assert plan.configuration.patch == (36, 52, 36)

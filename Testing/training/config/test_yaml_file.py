@@ -30,6 +30,7 @@ def test_every_setting_comes_back_as_it_was_written(tmp_path):
         normalization=Normalization("window", lower=-100.0, upper=1e7),
         label_map={4: 3, 200: 0},
         regions={"whole: all": (1, 2, 3), "yes": (3,)},
+        mirrored_pairs={"no": "1"},
         class_weights=(0.1, 1.0, 2.0, 3.0),
         learning_rate=1e-5,
         gradient_clip=None,
@@ -102,6 +103,12 @@ def test_mistake_is_named_with_its_line_and_what_is_allowed(tmp_path, text, mess
         ("upsampling: magic", "upsampling 'magic' is not valid"),
         ("orientation: RRS", "orientation 'RRS' is not valid"),
         ("channels: [a, a]", "channels ('a', 'a') is not valid"),
+        (
+            "mirrored_pairs: {A: C}",
+            "mirrored_pairs {'A': 'C'} is not valid; pair names of structures, each at most once: A, B",
+        ),
+        ("mirrored_pairs: {A: A}", "mirrored_pairs {'A': 'A'} is not valid"),
+        ("augmentation: planning_ct", "augmentation 'planning_ct' is not valid; it needs HU"),
     ],
 )
 def test_value_that_cannot_train_is_named_with_its_line(tmp_path, line, message):

@@ -56,7 +56,7 @@ def test_image_and_label_move_together():
 
 def test_mirroring_is_left_right_only():
     transform = augmentation.training(replace(CONFIGURATION, patch=(16, 24, 20))).transforms
-    (flip,) = [step for step in transform if type(step).__name__ == "RandFlipd"]
+    (flip,) = [step for step in transform if type(step).__name__ == "Mirror"]
     flip.set_random_state(0)
     sample = _block((20, 24, 16))
     mirrored = {"image": sample["image"].flip(3), "label": sample["label"].flip(3)}
@@ -67,6 +67,33 @@ def test_mirroring_is_left_right_only():
         assert seen[-1] or torch.equal(image, sample["image"])
     assert any(seen)
     assert not all(seen)
+
+
+@pytest.mark.parametrize(("orientation", "axis"), [("RAS", 3), ("LPI", 3), ("ASR", 1), ("SLA", 2)])
+def test_mirrored_sides_exchange_their_labels_whatever_the_orientation(orientation, axis):
+    structures, pairs = ("Middle", "Left", "Right"), {"Left": "Right"}
+    configuration = replace(
+        CONFIGURATION, structures=structures, mirrored_pairs=pairs, orientation=orientation
+    )
+    (flip,) = [
+        step for step in augmentation.training(configuration).transforms if type(step).__name__ == "Mirror"
+    ]
+    flip.set_random_state(0)
+    label = torch.randint(0, 4, (1, 6, 5, 4), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    exchanged = torch.tensor([0, 1, 3, 2], dtype=torch.uint8)[label.long()].flip(axis)
+    seen = []
+    for _ in range(20):
+        after = flip({"image": label.float(), "label": label})
+        seen.append(torch.equal(after["image"], label.float().flip(axis)))
+        assert torch.equal(after["label"], exchanged if seen[-1] else label)
+        assert after["label"].dtype == torch.uint8
+    assert any(seen)
+    assert not all(seen)
+
+
+def test_sagittal_slices_are_not_mirrored():
+    flat = replace(CONFIGURATION, dimensions=2, patch=(16, 24, 1), orientation="ASR")
+    assert "Mirror" not in [type(step).__name__ for step in augmentation.training(flat).transforms]
 
 
 def test_augmentation_adds_no_noise():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -126,7 +127,20 @@ def _labels(fingerprint: Fingerprint, reasons: dict[str, str]) -> dict[str, obje
     if values != list(range(1, len(values) + 1)):
         settings["label_map"] = {value: place for place, value in enumerate(values, start=1)}
         reasons["label_map"] = "Value in the files: label. The values in the files are not 1, 2, ..."
+    if pairs := _sides(settings["structures"]):
+        settings["mirrored_pairs"] = pairs
+        reasons["mirrored_pairs"] = (
+            "Patches are mirrored left to right; these structures, by their names of the two sides, exchange "
+            "their labels then."
+        )
     return settings
+
+
+def _sides(structures: tuple[str, ...]) -> dict[str, str]:
+    """Structures of the left side with those of the same name on the right side."""
+    lower = {name.lower(): name for name in structures}
+    mirrored = {name: re.sub(r"(?<![a-z])left(?![a-z])", "right", name.lower()) for name in structures}
+    return {name: lower[other] for name, other in mirrored.items() if lower.get(other, name) != name}
 
 
 def _spacing(fingerprint: Fingerprint, reasons: dict[str, str]) -> dict[str, object]:
@@ -162,6 +176,7 @@ def _normalization(fingerprint: Fingerprint, reasons: dict[str, str]) -> dict[st
 def _check_preset(fingerprint: Fingerprint, preset: dict[str, object], settings: dict[str, object]) -> None:
     if "structures" in preset:
         settings.setdefault("label_map", {})
+        settings["mirrored_pairs"] = preset.get("mirrored_pairs", {})
         if "label_map" not in preset:
             settings["label_map"] = {}
         known = known_values(settings["label_map"], len(settings["structures"]) + 1)

@@ -191,9 +191,16 @@ class FitConfiguration:
     augmentation: str = _patches(
         "random changes of the patches",
         "strong adds elastic deformation, anisotropy, bias field and gamma, of which the last three are "
-        "in the robustness suites too; noise adds Gaussian noise to these.",
-        rule=one_of("default", "strong", "noise", "none"),
+        "in the robustness suites too; noise adds Gaussian noise to these. planning_ct adds couch, mask, "
+        "streaks, noise and a wider field of view to CT that was blanked outside of the body.",
+        rule=one_of("default", "strong", "noise", "planning_ct", "none"),
         default="default",
+    )
+    mirrored_pairs: dict[str, str] = _patches(
+        "structures of the two sides, such as {Left parotid: Right parotid}",
+        "Patches are mirrored left to right; these exchange their labels then. The list is empty where "
+        "no structure has a side.",
+        default=dict,
     )
 
     objective: str = _objective(
@@ -399,7 +406,12 @@ def _check(configuration: FitConfiguration) -> None:
         value = getattr(configuration, name)
         if declared.rule is not None and not declared.rule.valid(value):
             raise SettingError(name, value, declared.rule.allowed)
-    together = {**_training(configuration), **_patch(configuration), **_labels(configuration)}
+    together = {
+        **_training(configuration),
+        **_augmentation(configuration),
+        **_patch(configuration),
+        **_labels(configuration),
+    }
     for name, (valid, allowed) in together.items():
         if not valid:
             raise SettingError(name, getattr(configuration, name), allowed)
@@ -426,6 +438,19 @@ def _training(c: FitConfiguration) -> dict[str, tuple[bool, str]]:
     return {
         "validation_every": (every, "a divisor of the number of epochs is needed"),
         "fold": (c.fold is None or 0 <= c.fold < c.folds, f"use 0 to {c.folds - 1} (folds is {c.folds})"),
+    }
+
+
+def _augmentation(c: FitConfiguration) -> dict[str, tuple[bool, str]]:
+    sides = [name for pair in c.mirrored_pairs.items() for name in pair]
+    paired = len(set(sides)) == len(sides) and set(sides) <= set(c.structures)
+    window = c.augmentation != "planning_ct" or c.normalization.method == "window"
+    return {
+        "mirrored_pairs": (paired, f"pair names of structures, each at most once: {', '.join(c.structures)}"),
+        "augmentation": (
+            window,
+            "it needs HU: set normalization to {method: window, lower: ..., upper: ...}",
+        ),
     }
 
 

@@ -2,16 +2,21 @@
 
 There is no noise among them: robustness that comes from training on the test's own corruption is not
 robustness. ``noise`` adds that of one kind, Gaussian, to the strong ones: reports mark that a network has
-seen this noise in training, and none of the others.
+seen this noise in training, and none of the others. ``planning_ct`` changes shapes alike and, in place of
+intensities, what a scanner and a treatment room do to a CT.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+import torch
 from monai import transforms
 
 from trustseg_training.config import FitConfiguration
+
+from .planning_ct import PlanningRoom, WiderField
 
 _BOTH = ["image", "label"]
 
@@ -31,7 +36,11 @@ def training(configuration: FitConfiguration) -> transforms.Compose:
     if flat:
         steps.append(transforms.SqueezeDimd(_BOTH, dim=1))
     if configuration.augmentation != "none":
-        steps += _changes(left_right=1 if flat else 2)
+        steps += _shapes(configuration)
+    if configuration.augmentation == "planning_ct":
+        return transforms.Compose([WiderField(configuration), *steps, PlanningRoom(configuration)])
+    if configuration.augmentation != "none":
+        steps += _intensities()
     if configuration.augmentation in ("strong", "noise"):
         from .strong_augmentation import ThroughTorchIO  # which takes a second to load
 
@@ -56,10 +65,38 @@ class _AroundStructures(transforms.RandCropByPosNegLabeld):
         return super().__call__(data, lazy)[0]
 
 
-def _changes(left_right: int) -> list[transforms.Transform]:
-    """Mirroring is left-right only (the last axis in RAS): the data hold both sides of the body."""
+class Mirror(transforms.RandFlipd):
+    """Left and right exchanged in every other patch, with the labels of structures that have a side."""
+
+    def __init__(self, axis: int, labels: np.ndarray) -> None:
+        super().__init__(_BOTH, prob=0.5, spatial_axis=axis)
+        self.labels = torch.from_numpy(labels)
+
+    def __call__(self, data, lazy: bool | None = None):
+        changed = super().__call__(data, lazy)
+        if self._do_transform:
+            changed["label"] = self.labels[changed["label"].long()].to(data["label"].dtype)
+        return changed
+
+
+def mirrored_labels(configuration: FitConfiguration) -> np.ndarray:
+    """(classes,) label that each label becomes in the mirror, by ``mirrored_pairs``."""
+    labels = np.arange(len(configuration.structures) + 1)
+    for pair in configuration.mirrored_pairs.items():
+        one, other = (configuration.structures.index(name) + 1 for name in pair)
+        labels[[one, other]] = other, one
+    return labels
+
+
+def _shapes(configuration: FitConfiguration) -> list[transforms.Transform]:
+    """Mirroring, of left and right only, and affine changes."""
+    mirror = []
+    axis = 2 - next(place for place, letter in enumerate(configuration.orientation) if letter in "LR")
+    axis -= configuration.dimensions == 2
+    if axis >= 0:  # else the slices are sagittal: each is its own mirror image
+        mirror = [Mirror(axis, mirrored_labels(configuration))]
     return [
-        transforms.RandFlipd(_BOTH, prob=0.5, spatial_axis=left_right),
+        *mirror,
         transforms.RandAffined(
             _BOTH,
             prob=0.7,
@@ -70,6 +107,11 @@ def _changes(left_right: int) -> list[transforms.Transform]:
             mode=("bilinear", "nearest"),
             padding_mode="border",
         ),
+    ]
+
+
+def _intensities() -> list[transforms.Transform]:
+    return [
         transforms.RandAdjustContrastd("image", prob=0.3, gamma=(0.7, 1.4), retain_stats=True),
         transforms.RandScaleIntensityd("image", prob=0.3, factors=0.15),
         transforms.RandShiftIntensityd("image", prob=0.3, offsets=0.15),

@@ -23,6 +23,7 @@ TOUCHED: dict[str, tuple[str, ...]] = {
     "default": _DEFAULT,
     "strong": _STRONG,
     "noise": (*_STRONG, "gaussian"),
+    "planning_ct": ("blur", "downsampling", "gaussian"),
 }
 
 #: Key in the record of a bundle's training, see `leakage.training_record`.

@@ -22,6 +22,7 @@ _ANY = Code("SCT", "123037004", "Anatomical Structure")
 _STRUCTURES = {
     "hippocampus": Code("SCT", "5366008", "Hippocampus"),
     "brain": Code("SCT", "12738006", "Brain"),
+    "brainstem": Code("SCT", "119238007", "Brain stem"),
     "liver": Code("SCT", "10200004", "Liver"),
     "spleen": Code("SCT", "78961009", "Spleen"),
     "pancreas": Code("SCT", "15776009", "Pancreas"),
