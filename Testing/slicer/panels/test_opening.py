@@ -34,7 +34,7 @@ def uncertainty_map(scene):
 def test_model_is_described(panel):
     text = panel.ui.modelDescription.text
     assert "hippocampus in T1-weighted MR" in text
-    assert "Medical Segmentation Decathlon, Task04 Hippocampus; 160 patients" in text
+    assert "Medical Segmentation Decathlon, Task04 Hippocampus; 104 patients" in text
     assert "research use only" in text
     details = panel.ui.modelDescription.toolTip
     assert "MR, T1" in details
