@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from TrustSegLib.bundle import find_bundle, load_bundle, save_bundle
+from TrustSegLib.bundle import find_bundle, load_bundle
 from TrustSegLib.cases.case_files import write_case
 from TrustSegLib.cli import main
 from TrustSegLib.commands.summary import print_summary
@@ -26,13 +26,8 @@ INSIDE = 0.75
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """The bundled model, with the locator that it is exported with."""
-    bundle = load_bundle(find_bundle("hippocampus-t1"))
-    described = dataclasses.replace(bundle.description, locator=heads.locator())
-    parts = bundle.network().state_dict(), bundle.card(), bundle.calibration(), bundle.metrics()
-    folder = tmp_path_factory.mktemp("models") / "located"
-    return save_bundle(folder, described, *parts, heads.atlas_file().read_bytes())
+def model():
+    return load_bundle(find_bundle("hippocampus-t1"))
 
 
 @pytest.fixture(scope="module")
