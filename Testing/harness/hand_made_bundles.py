@@ -1,10 +1,17 @@
-"""Valid contents of a bundle's files, made by hand: descriptions and calibrations of small models."""
+"""Valid contents of a bundle's files, made by hand: small models, and the bundled one without its locator."""
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+from source_tree import ROOT
+
 from TrustSegLib.networks import NetworkSpec
+
+BUNDLED = ROOT / "TrustSegLib" / "models" / "hippocampus-t1"
 
 
 def structure(label: int, name: str, *color: int, modifier: tuple[str, str] | None = None) -> dict[str, Any]:
@@ -114,3 +121,14 @@ def expected_dsc(label: int = 1, **other: Any) -> dict[str, Any]:
         "failure_auroc": 0.98,
         **other,
     }
+
+
+def without_locator(folder: Path) -> Path:
+    """Copy the bundled model so that it takes every image as a crop: a large one then takes long."""
+    shutil.copytree(BUNDLED, folder)
+    description = json.loads((folder / "model.json").read_text("utf-8"))
+    atlas = description.pop("locator")["atlas"]
+    del description["files"][atlas]
+    (folder / atlas).unlink()
+    (folder / "model.json").write_text(json.dumps(description), "utf-8")
+    return folder

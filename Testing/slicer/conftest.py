@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -76,6 +77,23 @@ def shared_worker(warm_worker, monkeypatch):
     for module in (worker, session):
         monkeypatch.setattr(module, "make_worker", lambda: warm_worker)
     return warm_worker
+
+
+@pytest.fixture(scope="session")
+def model_of_crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled model without its locator."""
+    from hand_made_bundles import without_locator
+
+    return without_locator(tmp_path_factory.mktemp("crops") / "hippocampus-t1")
+
+
+@pytest.fixture
+def crops_only(application, model_of_crops: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panels that are opened now take every image as a crop: a large one takes long, and is not searched."""
+    from TrustSegModule.app import models
+
+    model = models.Model(model_of_crops, json.loads((model_of_crops / "model.json").read_text("utf-8")))
+    monkeypatch.setattr(models, "bundled_models", lambda: [model])
 
 
 @pytest.fixture

@@ -12,19 +12,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import SimpleITK as sitk
+
 from TrustSegLib.bundle.archive import SUFFIX, unpack
 from TrustSegLib.bundle.calibration import check_calibration
 from TrustSegLib.bundle.description import ModelDescription
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.bundle.weights import network_with_weights, parse_weights
 from TrustSegLib.contract import CALIBRATION_FILE, CARD_FILE, METRICS_FILE, MODEL_FILE, WEIGHTS_FILE
-from TrustSegLib.errors import BundleError, ImageError
-from TrustSegLib.imaging import read_volume
+from TrustSegLib.errors import BundleError
+from TrustSegLib.imaging import Volume
+from TrustSegLib.imaging.image_files import quiet_itk
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from TrustSegLib.imaging import Volume
 
 MAX_MODEL_BYTES = 2**20
 
@@ -93,11 +95,11 @@ class Bundle:
         name = self.description.locator.atlas
         self.read(name)  # Verified once more.
         try:
-            atlas = read_volume(self.path / name)
-        except ImageError as error:
-            raise BundleError(
-                f"{self.source}: {name} cannot be used ({error}); get the model again"
-            ) from error
+            # Without the checks of `read_volume`, which need nibabel: Slicer has none, and the hash is right.
+            with quiet_itk():
+                atlas = Volume.from_sitk(sitk.ReadImage(str(self.path / name)))
+        except RuntimeError as error:
+            raise BundleError(f"{self.source}: {name} is no image; get the model again") from error
         if atlas.channels != 1 or not atlas.array.max() > 0:
             raise BundleError(f"{self.source}: {name} is no atlas of one channel; get the model again")
         return atlas

@@ -149,6 +149,7 @@ def test_opened_case_is_concealed_before_the_first_look(batch_panel, done, appli
     assert not batch_panel.ui.revealBox.isHidden()
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_batch_is_refused_while_an_image_is_segmented(batch_panel, tmp_path, done):
     batch_panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
     batch_panel.ui.segmentButton.click()
@@ -199,6 +200,7 @@ def test_case_of_a_missing_model_is_refused(batch_panel, done, tmp_path, dialogs
     assert node_names() == before
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_cancel_stops_the_batch_and_keeps_finished_results(batch_panel, tmp_path):
     images, output = make_folder(tmp_path / "images", broken="a.nii.gz", repeats=3), tmp_path / "results"
     start(batch_panel, images, output)
@@ -218,6 +220,7 @@ def test_cancel_stops_the_batch_and_keeps_finished_results(batch_panel, tmp_path
     assert "batch" not in ui.statusLabel.text
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_crash_in_one_image_does_not_stop_the_others(batch_panel, tmp_path, shared_worker):
     images = make_folder(tmp_path / "images", broken=None, repeats=3, repeated=("b.nrrd",))
     output = tmp_path / "results"
@@ -252,6 +255,7 @@ def test_foreign_file_is_not_overwritten(batch_panel, tmp_path, dialogs):
     assert (output / "a" / "mask.nii.gz").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_batch_ends_with_slicer_and_leaves_nothing(tmp_path, slicer_application, monkeypatch):
     from qt_stand_ins.panel import open_panel
 

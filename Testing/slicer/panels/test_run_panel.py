@@ -111,6 +111,7 @@ def test_progress_is_shown_during_a_run(seen):
     assert end.text.startswith("Done in ")
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_event_loop_runs_during_a_run(panel):
     """A timer that is always due ticks while the worker segments; the benchmark measures the gaps."""
     panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))

@@ -26,6 +26,7 @@ def table(panel) -> list[str]:
     return [widget.item(row, column).text() for row in range(widget.rowCount) for column in range(3)]
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_closing_the_scene_during_a_run_stops_it(panel, scene, dialogs):
     panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
     start(panel)

@@ -37,6 +37,7 @@ def worker_of(panel):
     return panel.widget.session._runner.worker
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_cancel_stops_the_run_and_leaves_nothing(panel, image):
     panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
     before = node_names()
@@ -66,6 +67,7 @@ def test_cancel_stops_a_run_whose_worker_is_starting(fresh_panel, image):
     assert results(image) is not None
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_worker_and_its_folder_end_with_slicer(fresh_panel, slicer_application):
     fresh_panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
     start(fresh_panel)
@@ -98,6 +100,7 @@ def test_run_continues_while_another_module_is_open(panel, image):
     assert results(image) is not None
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_second_press_on_cancel_is_ignored(panel):
     panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
     start(panel)
@@ -151,6 +154,7 @@ def refused(panel, dialogs) -> str:
     return box.text
 
 
+@pytest.mark.usefixtures("crops_only")
 def test_killed_worker_is_reported_and_replaced(panel, image, shared_worker, dialogs):
     panel.ui.inputSelector.setCurrentNode(large_image(3, 3, 3))
     before = node_names()

@@ -14,6 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from hand_made_bundles import without_locator
 from source_tree import ROOT
 from worker_processes import NOT_IN_SLICER, environment_without, eventually, processes_that_name, runs, until
 
@@ -58,9 +59,11 @@ def request_of(volume: Volume) -> SegmentRequest:
     return SegmentRequest(volume.array, *geometry, MODEL, device="cpu", image_name="sample")
 
 
-def large(sample: Volume) -> SegmentRequest:
-    """Many patches."""
-    return request_of(replace(sample, array=np.tile(sample.array, (1, 4, 3, 3))))
+@pytest.fixture
+def large(sample: Volume, tmp_path: Path) -> SegmentRequest:
+    """Many patches, for a model that takes every image as a crop."""
+    request = request_of(replace(sample, array=np.tile(sample.array, (1, 4, 3, 3))))
+    return replace(request, model=without_locator(tmp_path / "hippocampus-t1"))
 
 
 def test_result_equals_the_library(worker, sample, request_of_sample, tmp_path):
@@ -118,8 +121,8 @@ def test_user_errors_are_reported_and_the_process_stays(worker, request_of_sampl
     assert worker.pid == pid
 
 
-def test_cancel_stops_between_patches(worker, sample):
-    request_id = worker.segment(large(sample))
+def test_cancel_stops_between_patches(worker, large):
+    request_id = worker.segment(large)
     until(worker, lambda event: isinstance(event, Progressed) and event.remaining_seconds is not None)
     pid = worker.pid
     worker.cancel()
@@ -129,8 +132,8 @@ def test_cancel_stops_between_patches(worker, sample):
         assert [file.name for file in worker.folder.iterdir()] == ["lock"]
 
 
-def test_process_killed_during_prediction_is_reported_and_replaced(worker, sample, request_of_sample):
-    request_id = worker.segment(large(sample))
+def test_process_killed_during_prediction_is_reported_and_replaced(worker, large, request_of_sample):
+    request_id = worker.segment(large)
     until(worker, lambda event: isinstance(event, Progressed) and event.stage == "predict")
     pid = worker.pid
     os.kill(pid, signal.SIGKILL)
