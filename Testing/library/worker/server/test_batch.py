@@ -7,12 +7,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 from batch_samples import csv_rows, make_folder, voxels
+from hand_made_bundles import without_locator
 from source_tree import ROOT
 from worker_processes import processes_that_name, until
 
@@ -137,7 +139,8 @@ def test_unexpected_error_is_one_line_and_a_log_beside_the_results(images, tmp_p
 def test_stopped_file_is_not_published(worker, tmp_path):
     images = make_folder(tmp_path / "images", repeats=3)
     output = tmp_path / "results"
-    request_id = worker.submit(segment_file(images / "a.nii.gz", output))
+    as_crop = without_locator(tmp_path / "hippocampus-t1")
+    request_id = worker.submit(replace(segment_file(images / "a.nii.gz", output), model=as_crop))
     until(worker, lambda event: isinstance(event, Progressed) and event.remaining_seconds is not None)
     worker.cancel()
     assert until(worker, Stopped)[-1] == Stopped(request_id)
