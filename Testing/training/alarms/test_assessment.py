@@ -51,6 +51,7 @@ def evaluated(calibration: dict | None = CALIBRATION) -> EvaluatedModel:
         channels=("T1",),
         structures=structures,
         classes=3,
+        locator=None,
         input=grid,
         patch_shape=(16, 16, 16),
         network={},

@@ -181,7 +181,9 @@ def test_every_process_ends_when_one_training_fails(dataset, tmp_path, started):
     bad = FitConfiguration(data=str(tmp_path / "nowhere"), structures=("a",), filters=(2, 4), patch=(8, 8, 8))
     with pytest.raises(OptionError, match="bad: the training ended"):
         train({"good": good, "bad": bad}, tmp_path / "runs", jobs=2, accelerator="cpu")
-    assert [process.returncode for process in started] == [-signal.SIGTERM, 2]
+    stopped, failed = (process.returncode for process in started)
+    assert stopped in (-signal.SIGTERM, 130), "before or after its first step, when it is saved"
+    assert failed == 2
 
 
 def test_jobs_must_be_positive(dataset, tmp_path, capsys):
