@@ -96,6 +96,7 @@ def locate_fields(volume: Volume, bundle: Model) -> LocatedScan:
         `(C, D, H, W)`, for which `is_larger` holds.
     bundle : Model
         With a locator.
+
     Returns
     -------
     LocatedScan

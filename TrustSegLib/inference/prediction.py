@@ -225,8 +225,8 @@ class Uncalibrated:
         return self._model.atlas()
 
 
-class Loaded:
-    """A model whose network is loaded once, for several images.
+class LoadedModel:
+    """A model whose network is kept in memory, for several images.
 
     Parameters
     ----------
@@ -236,12 +236,17 @@ class Loaded:
 
     def __init__(self, model: Model) -> None:
         self.description, self.sha256 = model.description, model.sha256
-        self.calibration, self.atlas = model.calibration, model.atlas
-        self._model = model
-        self._network: nn.Module | None = None
+        self._model, self._network = model, model.network()
+        self._calibration = model.calibration()
 
     def network(self) -> nn.Module:
-        """The network, the same object each time."""
-        if self._network is None:
-            self._network = self._model.network()
+        """The same network each time."""
         return self._network
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """That of the model."""
+        return self._calibration
+
+    def atlas(self) -> Volume | None:
+        """That of the model's locator."""
+        return self._model.atlas()

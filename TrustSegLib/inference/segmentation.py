@@ -18,7 +18,7 @@ from TrustSegLib.inference.device import choose_device, device_title
 from TrustSegLib.inference.located import centered, is_larger, joined, locate_fields
 from TrustSegLib.inference.mask_and_maps import Area, calibrate_map, mask_and_maps
 from TrustSegLib.inference.options import SegmentOptions
-from TrustSegLib.inference.prediction import Loaded, Model, predict
+from TrustSegLib.inference.prediction import LoadedModel, Model, predict
 from TrustSegLib.inference.result import Case, SegmentationResult
 from TrustSegLib.inference.sliding_window import patch_starts, window_shape
 from TrustSegLib.inference.stages import CancelledCallback, Progress, ProgressCallback, Stages
@@ -107,7 +107,7 @@ def segment(
     options = options or SegmentOptions()
     if options.roi is not None or not is_larger(volume, bundle.description):
         return _segment_image(volume, bundle, options, Stages(progress, cancelled))
-    model = Loaded(bundle)
+    model = LoadedModel(bundle)
     start = time.perf_counter()
     found = locate_fields(volume, model)
     seconds = time.perf_counter() - start

@@ -206,9 +206,9 @@ def not_hounsfield(volume: Volume, modality: str) -> str | None:
 
 
 def _without_hounsfield(channel: np.ndarray) -> str | None:
-    sample = _sample(channel)
     if brightness_range(channel)[0] < _NO_AIR_HU:
         return None
+    sample = _sample(channel)
     low, high = _TISSUE_WITHOUT_INTERCEPT
     if ((sample > low) & (sample < high)).mean() >= _MUCH_TISSUE:
         return (

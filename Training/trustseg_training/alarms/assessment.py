@@ -12,13 +12,14 @@ import numpy as np
 
 from trustseg_training.corruptions import CLEAN, Corruption, corrupt
 from trustseg_training.dataset import Case, remap
-from trustseg_training.evaluation import EvaluatedModel, LoadedModel, choose_cases, read_case
+from trustseg_training.evaluation import EvaluatedModel, choose_cases, read_case
 from trustseg_training.evaluation.processes import with_model
 from trustseg_training.metrics.case_ranking import FAILURE_DICE
 from trustseg_training.progress import counted
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentOptions, segment
+from TrustSegLib.inference.prediction import LoadedModel
 
 from .changes import CHANGES, Changed
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from trustseg_training.corruptions import CLEAN, Corruption, corrupt
 from trustseg_training.dataset import Case, DatasetError, remap
-from trustseg_training.evaluation import EvaluatedModel, LoadedModel, choose_cases, inspector_of
+from trustseg_training.evaluation import EvaluatedModel, choose_cases, inspector_of
 from trustseg_training.evaluation.processes import with_model
 from trustseg_training.metrics import dice
 from trustseg_training.metrics.neighborhood import near_structures
@@ -21,7 +21,7 @@ from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentationResult, SegmentOptions, segment
-from TrustSegLib.inference.prediction import Uncalibrated
+from TrustSegLib.inference.prediction import LoadedModel, Uncalibrated
 
 from .error_curve import VoxelTable
 

@@ -6,7 +6,6 @@ from .cost import Cost, costs
 from .ensemble import EnsembleModel, check_alike, check_members, load_evaluated_ensemble
 from .evaluated_model import (
     EvaluatedModel,
-    LoadedModel,
     check_distinct_names,
     inference_settings,
     load_evaluated_model,
@@ -23,7 +22,6 @@ __all__ = [
     "Cost",
     "EnsembleModel",
     "EvaluatedModel",
-    "LoadedModel",
     "Seen",
     "calibrate",
     "calibrated",

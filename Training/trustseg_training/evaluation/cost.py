@@ -9,9 +9,9 @@ from pathlib import Path
 
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import SegmentOptions, segment
-from TrustSegLib.inference.prediction import Model
+from TrustSegLib.inference.prediction import LoadedModel, Model
 
-from .evaluated_model import EvaluatedModel, LoadedModel
+from .evaluated_model import EvaluatedModel
 from .processes import in_processes
 
 #: Timed segmentations of each image; the fastest counts.

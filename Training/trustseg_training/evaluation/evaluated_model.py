@@ -20,7 +20,6 @@ from TrustSegLib.bundle import ModelDescription, find_bundle, load_bundle
 from TrustSegLib.bundle.description import Code, ModelInput, Structure, Terminology, TrainingRecord
 from TrustSegLib.bundle.hashing import sha256_of
 from TrustSegLib.errors import OptionError
-from TrustSegLib.imaging import Volume
 from TrustSegLib.inference.prediction import Model
 from TrustSegLib.networks import FAMILIES
 
@@ -239,33 +238,6 @@ def inference_settings(evaluated: EvaluatedModel) -> dict[str, Any]:
         "propagation": known.propagation,
         "options": dict(known.family_options),
     }
-
-
-class LoadedModel:
-    """A model whose network is kept in memory.
-
-    Parameters
-    ----------
-    model : Model
-        A bundle, a run or an ensemble of runs.
-    """
-
-    def __init__(self, model: Model) -> None:
-        self.description, self.sha256 = model.description, model.sha256
-        self._model, self._network = model, model.network()
-        self._calibration = model.calibration()
-
-    def network(self) -> nn.Module:
-        """The same network each time."""
-        return self._network
-
-    def calibration(self) -> Mapping[str, Any] | None:
-        """That of the model."""
-        return self._calibration
-
-    def atlas(self) -> Volume | None:
-        """That of the model's locator."""
-        return self._model.atlas()
 
 
 def check_distinct_names(names: Sequence[str]) -> None:

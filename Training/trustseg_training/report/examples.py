@@ -20,7 +20,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from trustseg_training.dataset import Case
-from trustseg_training.evaluation import EvaluatedModel, LoadedModel, read_case
+from trustseg_training.evaluation import EvaluatedModel, read_case
 from trustseg_training.formatting import listed, share
 from trustseg_training.metrics import dice
 from trustseg_training.metrics.decomposition import error_probability
@@ -29,6 +29,7 @@ from trustseg_training.robustness.suite import Protocol, Suite
 from trustseg_training.robustness.tables import Tables
 from TrustSegLib.contract import DEFAULT_MAP, MapDisplay, map_display
 from TrustSegLib.imaging import Volume
+from TrustSegLib.inference.prediction import LoadedModel
 from TrustSegLib.report.overlay import MASK_EDGE
 from TrustSegLib.report.page import BACKGROUND, DIM, FOREGROUND, families, printable, shorten
 from TrustSegLib.report.planes import OUTLINE_INSET, PLANES, outline

@@ -12,8 +12,9 @@ import torch
 from tqdm import tqdm
 
 from trustseg_training.dataset import Case
-from trustseg_training.evaluation import EvaluatedModel, LoadedModel, inference_settings, read_case
+from trustseg_training.evaluation import EvaluatedModel, inference_settings, read_case
 from trustseg_training.evaluation.processes import in_processes
+from TrustSegLib.inference.prediction import LoadedModel
 
 from . import parts
 from .conditions import verify_case
