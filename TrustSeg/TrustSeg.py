@@ -111,8 +111,7 @@ class TrustSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.chooseImage()
         self.reviewPanel.reenter()
         self.keys.hold()
-        if self.runPanel.model is not None:
-            self.session.warm(self.runPanel.model, self.runPanel.device)
+        self.session.warm(self.runPanel.model, self.runPanel.device)
 
     def exit(self) -> None:
         """Another module is opened: a running segmentation continues, the keys are released."""
@@ -290,7 +289,7 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
         inputVolume : vtkMRMLScalarVolumeNode
             The image.
         model : str
-            Name of a bundled model; the first one by default.
+            Name of a bundled or added model; by default the one that fits the image.
         device : str
             "auto", "cpu" or "cuda:N".
         region : vtkMRMLMarkupsROINode, optional
@@ -314,7 +313,8 @@ class TrustSegLogic(ScriptedLoadableModuleLogic):
         from TrustSegModule.jobs import tasks
         from TrustSegModule.jobs.runner import Task
 
-        task = Task(inputVolume, find_model(model), device, region, tasks.map_names(allMaps))
+        chosen = find_model(model) if model else None
+        task = Task(inputVolume, chosen, device, region, tasks.map_names(allMaps))
         return tasks.carry_out(slicer.mrmlScene, task)
 
     def firstImage(self):

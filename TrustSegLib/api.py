@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from TrustSegLib import inference, networks
-from TrustSegLib.bundle import Bundle, find_bundle, load_bundle
+from TrustSegLib.bundle import Bundle, find_bundle, load_bundle, load_known_models
+from TrustSegLib.contract import AUTO
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume, read_volume
 from TrustSegLib.imaging.grid import Roi
@@ -32,7 +33,7 @@ _IMAGE_TYPES = (
 
 def segment(
     image: str | os.PathLike[str] | Volume | sitk.Image | np.ndarray,
-    model: str | os.PathLike[str] | Model,
+    model: str | os.PathLike[str] | Model = AUTO,
     *,
     spacing: Sequence[float] | None = None,
     orientation: str | None = None,
@@ -49,7 +50,8 @@ def segment(
         A path names a NIfTI, NRRD or MetaImage file, or the folder of one DICOM series. An array is
         (D, H, W), that is z, y, x, or (C, D, H, W) with channels; it needs `spacing` and `orientation`.
     model : str, path or model
-        Name of a bundled or added model, path of a model bundle, or what `load_model` returned.
+        Name of a bundled or added model, path of a model bundle, or what `load_model` returned. "auto" is the
+        one that fits the image; why stands in `provenance["choice"]` of the result.
     spacing : sequence of 3 floats, optional
         Of an array: distance of neighboring voxels along x, y, z, in mm.
     orientation : str, optional
@@ -100,8 +102,13 @@ def segment(
     """
     geometry = {"spacing": spacing, "orientation": orientation, "origin": origin}
     geometry = {name: value for name, value in geometry.items() if value is not None}
+    volume, settings, choice = _volume(image, geometry), _options(options), None
+    if model == AUTO:
+        models, unusable = load_known_models()
+        choice = inference.choose_model(volume, models, unusable=unusable, has_roi=settings.roi is not None)
+        model = choice.model
     return inference.segment(
-        _volume(image, geometry), _model(model), _options(options), progress=progress, cancelled=cancelled
+        volume, _model(model), settings, progress=progress, cancelled=cancelled, choice=choice
     )
 
 

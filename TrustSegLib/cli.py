@@ -159,9 +159,11 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
 def _add_model_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--model",
-        metavar="NAME|PATH",
+        default="auto",
+        metavar="auto|NAME|PATH",
         help="a bundled or added model by name (see trustseg models list), or a model folder or .trustseg "
-        "file (default: the bundled one, if there is just one)",
+        "file; auto is the one that fits the image by its header, its intensities and what it shows "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--maps",

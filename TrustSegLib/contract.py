@@ -41,6 +41,9 @@ CARD_FILE = "MODEL_CARD.md"
 CALIBRATION_FILE = "calibration.json"
 METRICS_FILE = "metrics.json"
 
+AUTO = "auto"
+"""Instead of a model's name: the one that fits the image."""
+
 # The `schema` field of each JSON file, and the worker's protocol.
 REPORT_SCHEMA = "trustseg-report/1"
 CASES_SCHEMA = "trustseg-cases/1"
@@ -271,6 +274,18 @@ LOCATED = (
     "Intervals and expected DSC hold for crops cut by hand; on crops found in a scan they were not measured."
 )
 """Said of every scan that was searched for the model's fields of view."""
+
+
+def choice_sentence(choice: Mapping[str, Any]) -> str:
+    """Return why a model was chosen, and why not the others, in one sentence.
+
+    Parameters
+    ----------
+    choice : Mapping
+        `provenance.choice` of a report: `reason`, and `others` by name.
+    """
+    others = "; ".join(f"{name} {reason}" for name, reason in choice["others"].items())
+    return f"chosen because it fits the image: {choice['reason']}" + (f". Others: {others}" if others else "")
 
 
 def sides_sentence(sides: Mapping[str, Any]) -> str:

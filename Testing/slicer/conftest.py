@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -54,7 +55,7 @@ def slicer_application(application):
 
 
 @pytest.fixture(scope="session")
-def warm_worker(slicer_application) -> Iterator:
+def warm_worker(slicer_application, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     """One process for all panels: starting PyTorch takes seconds."""
     # Looked for, and not imported: only the process needs it.
     if find_spec("torch") is None:
@@ -63,7 +64,9 @@ def warm_worker(slicer_application) -> Iterator:
 
     from TrustSegModule.jobs.worker import python_executable
 
-    worker = SharedWorker(python_executable())
+    # Not those that a single test adds.
+    no_models = str(tmp_path_factory.mktemp("nothing") / "added")
+    worker = SharedWorker(python_executable(), {**os.environ, "TRUSTSEG_MODELS": no_models})
     yield worker
     worker.end()
 
@@ -91,9 +94,12 @@ def model_of_crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def crops_only(application, model_of_crops: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Panels that are opened now take every image as a crop: a large one takes long, and is not searched."""
     from TrustSegModule.app import models
+    from TrustSegModule.panels import RunPanel
 
     model = models.Model(model_of_crops, json.loads((model_of_crops / "model.json").read_text("utf-8")))
     monkeypatch.setattr(models, "bundled_models", lambda: [model])
+    # Chosen by hand: the worker does not know it, and would choose the bundled one.
+    monkeypatch.setattr(RunPanel, "model", model)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from TrustSegLib.bundle.description import (
 )
 from TrustSegLib.bundle.loading import Bundle, load_bundle, verify_bundle
 from TrustSegLib.bundle.locator import FieldOfView, Locator
-from TrustSegLib.bundle.registry import bundled_models, find_bundle, known_models
+from TrustSegLib.bundle.registry import bundled_models, find_bundle, known_models, load_known_models
 from TrustSegLib.bundle.saving import save_bundle
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "find_bundle",
     "known_models",
     "load_bundle",
+    "load_known_models",
     "save_bundle",
     "verify_bundle",
 ]

@@ -180,6 +180,9 @@ class ModelDescription:
         bundles from before there were any keep their bytes.
     locator : Locator or None
         How the field of view is found in a larger scan; not written if there is none.
+    body_parts : tuple of str
+        Parts of the body that the headers of its images may state, as in DICOM, such as `HEAD`; any if
+        there are none, which are not written.
     """
 
     name: str
@@ -197,6 +200,7 @@ class ModelDescription:
     files: Mapping[str, str] = field(default_factory=dict)
     family_options: Mapping[str, Any] = field(default_factory=dict)
     locator: Locator | None = None
+    body_parts: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -249,6 +253,7 @@ class ModelDescription:
             "structures": tuple(Structure.from_dict(structure) for structure in data["structures"]),
             "input": model_input,
             "training": TrainingRecord(**data["training"]),
+            "body_parts": tuple(data.get("body_parts", ())),
         }
         if "locator" in data:
             converted["locator"] = _locator(data, where)
@@ -266,8 +271,9 @@ class ModelDescription:
             "files": dict(self.files),
             "family_options": dict(self.family_options),
         }
-        if not self.family_options:
-            del content["family_options"]
+        for name in ("family_options", "body_parts"):
+            if not content[name]:
+                del content[name]
         if self.locator is None:
             del content["locator"]
         else:

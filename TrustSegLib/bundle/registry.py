@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from TrustSegLib.bundle.loading import Bundle, load_bundle
 from TrustSegLib.contract import MODEL_FILE, MODELS_VARIABLE, added_models_folder
 from TrustSegLib.errors import BundleError, OptionError
 
@@ -48,6 +49,25 @@ def find_bundle(name_or_path: str | Path) -> Path:
     raise BundleError(
         f"{name_or_path}: is neither a bundled model nor an added one nor a path; models are: {known}"
     )
+
+
+def load_known_models() -> tuple[list[Bundle], dict[str, str]]:
+    """Load and verify every model, those that the user has added first.
+
+    Returns
+    -------
+    list of Bundle
+        Those that can be used.
+    dict of str to str
+        Name of each other one, and what is wrong with it, as a clause.
+    """
+    found, unusable = [], {}
+    for name, folder in {**added_models(), **known_models()}.items():
+        try:
+            found.append(load_bundle(folder))
+        except BundleError as error:
+            unusable[name] = f"is damaged ({error})"
+    return found, unusable
 
 
 def added_models() -> dict[str, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
+from TrustSegLib.bundle import Bundle, find_bundle, load_bundle, load_known_models
 from TrustSegLib.cases.case_files import write_case
 from TrustSegLib.cases.failures import one_case
 from TrustSegLib.cases.image_folders import may_hold_dicom_images
@@ -18,6 +18,7 @@ from TrustSegLib.cases.targets import Target, check_outside_series
 from TrustSegLib.commands.console import EXIT_FIXABLE, ProgressBar, print_error, print_json
 from TrustSegLib.commands.summary import Batch, print_summary
 from TrustSegLib.contract import (
+    AUTO,
     DEFAULT_MAP,
     DICOM_MAP_FILE,
     DICOM_SEGMENTATION_FILE,
@@ -26,7 +27,15 @@ from TrustSegLib.contract import (
 from TrustSegLib.dicom_output import check_dicom_output, write_dicom
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume
-from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
+from TrustSegLib.inference import (
+    Choice,
+    Roi,
+    SegmentationResult,
+    SegmentOptions,
+    choose_device,
+    choose_model,
+    segment,
+)
 from TrustSegLib.report.batch_tables import check_tables
 
 LARGEST_SEED = 2**63 - 1
@@ -37,11 +46,30 @@ CONTOUR_FILES = {"dicom_structures": DICOM_STRUCTURES_FILE}
 """Files that `--rtstruct` adds."""
 
 
+class Models:
+    """The model of a run: that of a name or path, or of "auto", for each image the one that fits it."""
+
+    def __init__(self, name_or_path: str) -> None:
+        self._is_chosen = name_or_path == AUTO
+        if self._is_chosen:
+            self._bundles, self._unusable = load_known_models()
+        else:
+            self._bundles = [load_bundle(find_bundle(name_or_path))]
+
+    def of(self, volume: Volume, options: SegmentOptions) -> tuple[Bundle, Choice | None]:
+        """Return the model for an image, and how it was chosen."""
+        if not self._is_chosen:
+            return self._bundles[0], None
+        has_roi = options.roi is not None
+        choice = choose_model(volume, self._bundles, unusable=self._unusable, has_roi=has_roi)
+        return choice.model, choice
+
+
 @dataclass(frozen=True)
 class Job:
     """What all images of a run have in common."""
 
-    bundle: Bundle
+    models: Models
     options: SegmentOptions
     seed: int
     command: str
@@ -92,7 +120,7 @@ def _job(arguments: argparse.Namespace, targets: Sequence[Target]) -> Job:
     if more_files:
         check_dicom_targets(targets)
     return Job(
-        bundle=load_bundle(find_bundle(arguments.model) if arguments.model else _only_bundled_model()),
+        models=Models(arguments.model),
         options=options,
         seed=arguments.seed,
         command=arguments.command_line,
@@ -126,9 +154,10 @@ def _add_case(batch: Batch, job: Job, target: Target, staging: Path, output: Pat
 def _segment_image(job: Job, target: Target, staging: Path, output: Path) -> dict[str, object]:
     with one_case(target.image, output):
         volume = read_volume(target.image)
-        result = _result(job, target, volume)
+        bundle, choice = job.models.of(volume, job.options)
+        result = _result(job, target, volume, bundle, choice)
         staging.mkdir()
-        report = _write_results(job, target, volume, result, staging)
+        report = _write_results(job, target, volume, result, bundle, staging)
         publish(staging, target.folder)
     if job.as_json:
         print_json({**report, "folder": str(target.folder)})
@@ -137,17 +166,19 @@ def _segment_image(job: Job, target: Target, staging: Path, output: Path) -> dic
     return report
 
 
-def _result(job: Job, target: Target, volume: Volume) -> SegmentationResult:
+def _result(
+    job: Job, target: Target, volume: Volume, bundle: Bundle, choice: Choice | None
+) -> SegmentationResult:
     # Each image starts from the same seed, so that its result does not depend on earlier images.
     torch.manual_seed(job.seed)
     with ProgressBar(target.image.name, shown=not (job.as_json or job.quiet)) as progress:
-        return segment(volume, job.bundle, job.options, progress=progress)
+        return segment(volume, bundle, job.options, progress=progress, choice=choice)
 
 
 def _write_results(
-    job: Job, target: Target, volume: Volume, result: SegmentationResult, staging: Path
+    job: Job, target: Target, volume: Volume, result: SegmentationResult, bundle: Bundle, staging: Path
 ) -> dict[str, object]:
-    description = job.bundle.description
+    description = bundle.description
     if job.more_files:
         write_dicom(result, description, target.image, staging, tuple(job.more_files.values()))
     return write_case(
@@ -176,16 +207,6 @@ def _options(arguments: argparse.Namespace) -> SegmentOptions:
     if not 0 <= arguments.seed <= LARGEST_SEED:
         raise OptionError(f"seed {arguments.seed} is not valid; give a number from 0 to {LARGEST_SEED}")
     return options
-
-
-def _only_bundled_model() -> Path:
-    models = bundled_models()
-    if len(models) == 1:
-        return models[0]
-    if not models:
-        raise OptionError("no model comes with this installation; name one with --model PATH")
-    names = ", ".join(folder.name for folder in models)
-    raise OptionError(f"there are several models; choose one with --model: {names}")
 
 
 def check_dicom_targets(targets: Sequence[Target]) -> None:

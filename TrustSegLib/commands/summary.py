@@ -20,6 +20,7 @@ from TrustSegLib.contract import (
     CaseRow,
     calibration_sentence,
     calibration_title,
+    choice_sentence,
     is_map_calibrated,
     map_file,
     sides_sentence,
@@ -40,6 +41,8 @@ def print_summary(
     """Print the table of the structures, flags and warnings, and where the files are."""
     model = result.model
     print(f"{image} ({model['name']} {model['version']})")
+    if "choice" in result.provenance:
+        print(f"  {choice_sentence(result.provenance['choice'])}")
     for line in _table(_rows(result)):
         print(f"  {line}")
     if result.sides is not None:

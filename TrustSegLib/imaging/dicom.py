@@ -15,7 +15,7 @@ from TrustSegLib.imaging.dicom_files import declared_class, dicom_head, image_se
 
 _POSITION, _ORIENTATION, _PIXEL_SPACING = "0020|0032", "0020|0037", "0028|0030"
 _SOP_CLASS, _DESCRIPTION = "0008|0016", "0008|103e"
-_PHOTOMETRIC, _MODALITY = "0028|0004", "0008|0060"
+_PHOTOMETRIC, _MODALITY, _BODY_PART = "0028|0004", "0008|0060", "0018|0015"
 _SIGN, _BITS = "0028|0103", "0028|0101"
 _QUANTITIES = ("CT", "PT")  # modalities whose values have a unit, however they are shown
 INVERTED = "the DICOM slices show low values white (MONOCHROME1): they were inverted"
@@ -39,7 +39,28 @@ class _Slice(NamedTuple):
     last_stored: int  # what GDCM takes the stored values from to invert them
 
 
-def read_series(folder: Path) -> tuple[sitk.Image, tuple[str, ...]]:
+class Series(NamedTuple):
+    """Image of a DICOM series, and what its header says beside the voxels.
+
+    Attributes
+    ----------
+    image : sitk.Image
+        In the unit of the modality (HU for CT), with slope and intercept of each slice applied. Slices of
+        MONOCHROME1, whose lowest values are to be shown white (PS3.3 C.7.6.3.1.2), are inverted, so that
+        bright is white as in any other image; those of CT and PET are not, as their values are quantities.
+    modality, body_part : str
+        Of the first slice; empty if it has none.
+    notes : tuple of str
+        For the reader.
+    """
+
+    image: sitk.Image
+    modality: str
+    body_part: str
+    notes: tuple[str, ...] = ()
+
+
+def read_series(folder: Path) -> Series:
     """Read the one DICOM series that lies in a folder.
 
     Parameters
@@ -49,12 +70,8 @@ def read_series(folder: Path) -> tuple[sitk.Image, tuple[str, ...]]:
 
     Returns
     -------
-    sitk.Image
-        In the unit of the modality (HU for CT), with slope and intercept of each slice applied. Slices of
-        MONOCHROME1, whose lowest values are to be shown white (PS3.3 C.7.6.3.1.2), are inverted, so that
-        bright is white as in any other image; those of CT and PET are not, as their values are quantities.
-    tuple of str
-        Notes for the reader.
+    Series
+        Its image and header.
 
     Raises
     ------
@@ -72,10 +89,13 @@ def read_series(folder: Path) -> tuple[sitk.Image, tuple[str, ...]]:
     if len({each.rescale for each in slices}) > 1:
         # The first slice determines the type: integers there would truncate the fractions of the others.
         reader.SetOutputPixelType(sitk.sitkFloat32)
-    image = reader.Execute()
+    header = _header(names[0])
+    series = Series(reader.Execute(), _text(header, _MODALITY), _text(header, _BODY_PART).upper())
     if not slices[0].is_inverted:
-        return image, ()
-    return (_restored(folder, image, slices), ()) if slices[0].is_quantity else (image, (INVERTED,))
+        return series
+    if slices[0].is_quantity:
+        return series._replace(image=_restored(folder, series.image, slices))
+    return series._replace(notes=(INVERTED,))
 
 
 def _restored(folder: Path, image: sitk.Image, slices: list[_Slice]) -> sitk.Image:

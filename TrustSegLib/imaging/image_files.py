@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -161,7 +161,7 @@ def quiet_itk() -> Iterator[None]:
 def _read(path: Path, fourth_axis_is_channel: bool = False) -> Volume:
     try:
         with quiet_itk():
-            image, notes = _read_folder(path) if path.is_dir() else _read_file(path, fourth_axis_is_channel)
+            image, header = _read_folder(path) if path.is_dir() else _read_file(path, fourth_axis_is_channel)
     except FileNotFoundError:
         raise image_error(path, "there is no such file or folder", "check the path") from None
     except OSError as failure:
@@ -173,17 +173,17 @@ def _read(path: Path, fourth_axis_is_channel: bool = False) -> Volume:
     check_gray(path, image[0].GetPixelID(), image[0].GetNumberOfComponentsPerPixel())
     volumes = [Volume.from_sitk(channel) for channel in image]
     if len(volumes) == 1:
-        return replace(volumes[0], notes=notes)
-    return replace(volumes[0], array=np.concatenate([each.array for each in volumes]), notes=notes)
+        return replace(volumes[0], **header)
+    return replace(volumes[0], array=np.concatenate([each.array for each in volumes]), **header)
 
 
-def _read_folder(path: Path) -> tuple[list[sitk.Image], tuple[str, ...]]:
-    image, notes = read_series(path)
-    return [image], notes
+def _read_folder(path: Path) -> tuple[list[sitk.Image], dict[str, Any]]:
+    series = read_series(path)
+    return [series.image], {name: getattr(series, name) for name in ("notes", "modality", "body_part")}
 
 
-def _read_file(path: Path, fourth_axis_is_channel: bool) -> tuple[list[sitk.Image], tuple[str, ...]]:
-    """Images of the fourth axis, as a rule one, and notes."""
+def _read_file(path: Path, fourth_axis_is_channel: bool) -> tuple[list[sitk.Image], dict[str, Any]]:
+    """Images of the fourth axis, as a rule one, and the notes."""
     suffix = suffix_of(path)
     if suffix is None:
         raise _unknown_type(path)
@@ -198,7 +198,7 @@ def _read_file(path: Path, fourth_axis_is_channel: bool) -> tuple[list[sitk.Imag
         images = [image]
     for each in images:
         _place(each, reading)
-    return images, reading.notes
+    return images, {"notes": reading.notes}
 
 
 def _place(image: sitk.Image, reading: Reading) -> None:

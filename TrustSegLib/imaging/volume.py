@@ -32,6 +32,8 @@ class Volume:
         Direction cosines, row-major, LPS, as in ITK: column i is the direction of index axis i.
     notes : tuple of str
         What its reader found that a person should know, such as a position that the file does not give.
+    modality, body_part : str
+        As its DICOM header has them, such as "CT" and "HEADNECK"; empty if it has none, or is no DICOM.
 
     Raises
     ------
@@ -44,6 +46,8 @@ class Volume:
     origin: tuple[float, float, float]
     direction: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    modality: str = ""
+    body_part: str = ""
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4:

@@ -1,6 +1,7 @@
 """From a volume and a model to the segmentation: sliding window, blending, back onto the input's grid."""
 
 from TrustSegLib.imaging.grid import Roi
+from TrustSegLib.inference.choice import Choice, choose_model
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.prediction import Uncalibrated, class_moments
@@ -13,6 +14,7 @@ from TrustSegLib.inference.storage import Storage
 __all__ = [
     "Cancelled",
     "Case",
+    "Choice",
     "Predictor",
     "Progress",
     "Roi",
@@ -22,6 +24,7 @@ __all__ = [
     "Uncalibrated",
     "Window",
     "choose_device",
+    "choose_model",
     "class_moments",
     "segment",
     "sliding_window",

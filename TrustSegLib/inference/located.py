@@ -87,7 +87,7 @@ def is_larger(volume: Volume, description: ModelDescription) -> bool:
     return float(np.prod(np.array(volume.size) * volume.spacing)) > LARGER * largest
 
 
-def locate_fields(volume: Volume, bundle: Model) -> LocatedScan:
+def locate_fields(volume: Volume, bundle: Model, location: Location | None = None) -> LocatedScan:
     """Find a model's fields of view in a scan and cut them out.
 
     Parameters
@@ -96,6 +96,8 @@ def locate_fields(volume: Volume, bundle: Model) -> LocatedScan:
         `(C, D, H, W)`, for which `is_larger` holds.
     bundle : Model
         With a locator.
+    location : Location, optional
+        Of its atlas, if the scan has been searched before.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def locate_fields(volume: Volume, bundle: Model) -> LocatedScan:
     """
     description, locator = bundle.description, bundle.description.locator
     check_image(volume, description)
-    location = locate(volume, bundle.atlas())
+    location = location or locate(volume, bundle.atlas())
     if not location.found:
         raise ImageError(
             f"no {locator.anatomy} was found in the scan ({location.problem}), so nothing was segmented; "

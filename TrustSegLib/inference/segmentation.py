@@ -14,6 +14,8 @@ import torch
 
 from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.imaging import Volume
+from TrustSegLib.imaging.location import Location
+from TrustSegLib.inference.choice import Choice
 from TrustSegLib.inference.device import choose_device, device_title
 from TrustSegLib.inference.located import centered, is_larger, joined, locate_fields
 from TrustSegLib.inference.mask_and_maps import Area, calibrate_map, mask_and_maps
@@ -49,6 +51,7 @@ def segment(
     options: SegmentOptions | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
+    choice: Choice | None = None,
 ) -> SegmentationResult:
     """Segment one image with one model.
 
@@ -83,6 +86,8 @@ def segment(
         Called with `Progress(stage, done, total)`; the stages are `prepare`, `predict`, `restore`, `measure`.
     cancelled : callable, optional
         Asked before every stage and batch; True stops the work.
+    choice : Choice, optional
+        Why this model was chosen, for the provenance; what it has located is not searched again.
 
     Returns
     -------
@@ -106,10 +111,27 @@ def segment(
     """
     options = options or SegmentOptions()
     if options.roi is not None or not is_larger(volume, bundle.description):
-        return _segment_image(volume, bundle, options, Stages(progress, cancelled))
+        result = _segment_image(volume, bundle, options, Stages(progress, cancelled))
+    else:
+        location = None if choice is None else choice.location
+        result = _segment_fields(volume, bundle, options, progress, cancelled, location)
+    if choice is not None:
+        result.provenance["choice"] = choice.to_dict()
+    return result
+
+
+def _segment_fields(
+    volume: Volume,
+    bundle: Model,
+    options: SegmentOptions,
+    progress: ProgressCallback | None,
+    cancelled: CancelledCallback | None,
+    location: Location | None,
+) -> SegmentationResult:
+    """Segment the fields of view of a larger scan, and put the results together."""
     model = LoadedModel(bundle)
     start = time.perf_counter()
-    found = locate_fields(volume, model)
+    found = locate_fields(volume, model, location)
     seconds = time.perf_counter() - start
     crops, results = [], []
     for number, crop in enumerate(found.crops):

@@ -166,23 +166,54 @@ def bundled(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_only_bundled_model_is_the_default(bundled, save_model, image, output, capsys):
+def test_model_that_fits_is_the_default_and_the_reason_is_printed(bundled, save_model, image, output, capsys):
     save_model(bundled, "lone")
+    assert main(["segment", str(image), "-o", str(output)]) == 0
+    assert "chosen because it fits the image: intensities as in MR (no header says" in capsys.readouterr().out
+    report = json.loads((output / "report.json").read_text("utf-8"))
+    assert report["model"]["name"] == "lone"
+    assert report["provenance"]["choice"]["others"] == {}
+    jsonschema.validate(report, report_schema())
+
+
+def test_added_model_is_preferred_to_a_bundled_one_that_fits_as_well(
+    bundled, save_model, user_models, image, output, capsys
+):
+    save_model(bundled, "ours")
+    save_model(user_models, "yours")
     assert main(["segment", str(image), "-o", str(output), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["model"]["name"] == "lone"
+    report = json.loads(capsys.readouterr().out)
+    assert report["model"]["name"] == "yours"
+    assert report["provenance"]["choice"]["others"] == {"ours": "fits as well"}
 
 
-def test_one_of_several_bundled_models_must_be_named(bundled, save_model, image, output, capsys):
-    save_model(bundled, "one")
-    save_model(bundled, "two")
+def test_damaged_added_model_does_not_keep_the_others_from_being_chosen(
+    bundled, save_model, user_models, image, output, capsys
+):
+    save_model(bundled, "ours")
+    (save_model(user_models, "yours") / "weights.safetensors").write_bytes(b"?")
+    assert main(["segment", str(image), "-o", str(output), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["model"]["name"] == "ours"
+    assert "is damaged" in report["provenance"]["choice"]["others"]["yours"]
+
+
+def test_image_that_no_model_fits_fails_alone_in_a_batch(
+    bundled, save_model, image, tmp_path, output, capsys
+):
+    save_model(bundled, "lone")
+    ct = tmp_path / "ct.nii.gz"
+    volume = read_volume(image)
+    write_volume(volume.with_array(volume.array * 20 - 1000), ct)
+    assert main(["segment", str(image), str(ct), "-o", str(output)]) == 2
+    printed = capsys.readouterr()
+    assert f"{ct}: no model fits this image, so nothing was segmented (lone is for MR" in printed.err
+    assert (output / "image" / "mask.nii.gz").exists()
+
+
+def test_without_any_model_the_error_says_so(bundled, image, output, capsys):
     assert main(["segment", str(image), "-o", str(output)]) == 2
-    assert "--model: one, two" in capsys.readouterr().err
-    assert main(["segment", str(image), "-o", str(output), "--model", "two", "--quiet"]) == 0
-
-
-def test_without_any_bundled_model_one_must_be_named(bundled, image, output, capsys):
-    assert main(["segment", str(image), "-o", str(output)]) == 2
-    assert "--model" in capsys.readouterr().err
+    assert "no model fits this image" in capsys.readouterr().err
 
 
 class Terminal:

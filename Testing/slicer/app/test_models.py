@@ -38,7 +38,6 @@ def test_added_model_is_listed_after_the_bundled_ones(folder):
     path = add(folder, "my-model")
     assert [model.name for model in installed_models()] == ["hippocampus-t1", "my-model"]
     assert find_model("my-model").path == path
-    assert find_model("").name == "hippocampus-t1"
 
 
 def test_bundled_model_wins_over_an_added_namesake(folder):
@@ -65,8 +64,9 @@ def test_panel_offers_an_added_model(folder, image, shared_worker):
     add(folder, "my-model")
     with open_panel(PANEL) as panel:
         selector = panel.ui.modelSelector
-        assert [selector.itemText(index) for index in range(selector.count)] == ["hippocampus-t1", "my-model"]
-        selector.setCurrentIndex(1)
+        titles = [selector.itemText(index) for index in range(selector.count)]
+        assert titles == ["Auto (the one that fits the image)", "hippocampus-t1", "my-model"]
+        selector.setCurrentIndex(2)
         assert panel.widget.runPanel.task.model.path == folder / "my-model"
 
 

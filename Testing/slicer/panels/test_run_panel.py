@@ -69,7 +69,7 @@ def test_result_equals_the_command_line(panel, image, command_line):
 
 
 @pytest.fixture
-def seen(panel, monkeypatch) -> list[SimpleNamespace]:
+def seen(crops_only, panel, monkeypatch) -> list[SimpleNamespace]:
     """How the panel looked after the click, at each report of progress, and at the end."""
     ui, moments = panel.ui, []
     ui.inputSelector.setCurrentNode(large_image(4, 1, 1))
@@ -135,6 +135,37 @@ def test_views_jump_to_the_mask_after_the_first_run(panel, image, application):
     views[0].node.SetSliceOffset(21.5)
     segment(panel)
     assert views[0].node.GetSliceOffset() == 21.5, "the second run took the reader away from his slice"
+
+
+class DicomDatabase:
+    """Slicer's DICOM database, which the test packages do not have: of one instance."""
+
+    isOpen = True
+
+    def __init__(self, **values: str) -> None:
+        self._values = values
+
+    def instanceValue(self, instance: str, tag: str) -> str:  # noqa: N802
+        assert instance == "1.2.3"
+        return {"0008,0060": self._values["modality"], "0018,0015": self._values["body_part"]}[tag]
+
+
+def test_auto_names_the_model_that_was_chosen_and_why(panel):
+    assert panel.ui.modelSelector.currentText == "Auto (the one that fits the image)"
+    segment(panel)
+    _done, reason = panel.ui.statusLabel.text.split("\n")
+    assert reason.startswith("hippocampus-t1: chosen because it fits the image: intensities as in MR")
+
+
+def test_image_that_no_model_fits_by_its_dicom_header_is_not_segmented(panel, image, dialogs, monkeypatch):
+    database = DicomDatabase(modality="US", body_part="")
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    image.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
+    dialogs.answer("Ok", to="no model fits this image")
+    panel.ui.segmentButton.click()
+    wait_for_end(panel)
+    assert "hippocampus-t1 is for MR, the image is US by its header" in panel.ui.statusLabel.text
+    assert results(image) is None
 
 
 def index_in_slice(image, view) -> float:

@@ -40,6 +40,7 @@ class Details:
     limits: list[str]
     structures: list[Structure]
     locator: Locator | None = None
+    body_parts: tuple[str, ...] = ()
 
     @classmethod
     def of_run(cls, configuration: FitConfiguration, bundle: Path, modality: str) -> Details:
@@ -76,7 +77,7 @@ class Details:
         expected = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or not set(values) <= expected:
             raise OptionError(f"{path}: may have the keys {', '.join(sorted(expected))} and no other")
-        readers = {"structures": _structures, "locator": Locator.from_dict}
+        readers = {"structures": _structures, "locator": Locator.from_dict, "body_parts": tuple}
         for key, reader in readers.items():
             if key in values:
                 try:

@@ -194,6 +194,7 @@ def _description(
         license=details.license,
         family_options=exported.options,
         locator=details.locator,
+        body_parts=details.body_parts,
     )
 
 

@@ -96,7 +96,7 @@ def _read(folder: Path) -> Model:
 
 
 def find_model(name: str) -> Model:
-    """Return an installed model by its name; the first one for an empty name.
+    """Return an installed model by its name.
 
     Raises
     ------
@@ -104,8 +104,6 @@ def find_model(name: str) -> Model:
         There is none of this name.
     """
     models = {model.name: model for model in installed_models()}
-    if not name and models:
-        return next(iter(models.values()))
     if name not in models:
         message = _("There is no model '{name}'; there are: {names}.")
         raise SceneError(message.format(name=name, names=", ".join(models) or _("none")))

@@ -19,7 +19,7 @@ class TrustSegParameterNode:
     inputVolume : vtkMRMLScalarVolumeNode
         The image.
     model : str
-        Name of the model; empty for the first.
+        Name of the model; empty for the one that fits the image.
     region : vtkMRMLMarkupsROINode
         Part of the image to segment.
     device : str

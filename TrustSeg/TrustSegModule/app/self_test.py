@@ -50,7 +50,7 @@ class TrustSegTest(ScriptedLoadableModuleTest):
     def test_result_is_found_and_is_no_image(self) -> None:
         from TrustSeg import TrustSegLogic
         from TrustSegLib.contract import DEFAULT_MAP
-        from TrustSegModule.app.models import find_model
+        from TrustSegModule.app.models import installed_models
         from TrustSegModule.results.nodes import put_result
 
         logic, image = TrustSegLogic(), self.makeImage()
@@ -59,7 +59,7 @@ class TrustSegTest(ScriptedLoadableModuleTest):
         labels[1:3, 1:3, 1:3] = 1
         report = {"structures": [], "calibration": None, "case": {"warnings": []}}
         result = SimpleNamespace(labels=labels, maps={DEFAULT_MAP: labels / 4}, report=report)
-        results = put_result(slicer.mrmlScene, image, result, find_model("").description)
+        results = put_result(slicer.mrmlScene, image, result, installed_models()[0].description)
         self.assertEqual(logic.resultsOf(image), results)
         self.assertFalse(logic.isImage(results.maps[DEFAULT_MAP]))
         voxels = slicer.util.arrayFromVolume(results.maps[DEFAULT_MAP])

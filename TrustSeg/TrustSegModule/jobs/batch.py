@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from TrustSegLib.contract import DEFAULT_MAP
+from TrustSegLib.contract import AUTO, DEFAULT_MAP
 from TrustSegModule.app.models import Model
 from TrustSegModule.results.cases import BatchCase, named_cases, names_of
 
@@ -41,7 +41,8 @@ class BatchTask:
     ----------
     images, output : Path
         Folder of the images; folder of the results, made when it is not there.
-    model : Model
+    model : Model or None
+        None: for each image the one that fits it.
     device : str
         "auto", "cpu" or "cuda:N".
     maps : tuple of str
@@ -50,7 +51,7 @@ class BatchTask:
 
     images: Path
     output: Path
-    model: Model
+    model: Model | None
     device: str = "auto"
     maps: tuple[str, ...] = (DEFAULT_MAP,)
 
@@ -218,7 +219,8 @@ class Batch:
         task = self._task
         staging = self._staging / str(len(self._outcomes))
         places = Path(target["image"]), Path(target["folder"]), staging
-        return SegmentFile(*places, task.model.path, task.device, task.maps)
+        model = AUTO if task.model is None else task.model.path
+        return SegmentFile(*places, model, task.device, task.maps)
 
     def _tables(self) -> WriteTables:
         from TrustSegLib.worker import WriteTables

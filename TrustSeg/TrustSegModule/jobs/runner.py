@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
-from TrustSegLib.contract import DEFAULT_MAP
-from TrustSegModule.app.models import Model
+from TrustSegLib.contract import AUTO, DEFAULT_MAP
+from TrustSegModule.app.models import Model, model_of
 from TrustSegModule.results import nodes
 from TrustSegModule.results.cases import BatchCase
 from TrustSegModule.results.nodes import ResultNodes
 from TrustSegModule.results.placement import CasePlacement, Placement
-from TrustSegModule.scene.inputs import image_array, request_geometry, roi_text
+from TrustSegModule.scene.inputs import dicom_header, image_array, request_geometry, roi_text
 from TrustSegModule.scene.nodes import SceneError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class Task:
     ----------
     input_node : vtkMRMLScalarVolumeNode
         The image.
-    model : Model
-        Which model.
+    model : Model or None
+        Which model; None: the one that fits the image.
     device : str
         "auto", "cpu" or "cuda:N".
     region : vtkMRMLMarkupsROINode or None
@@ -42,7 +42,7 @@ class Task:
     """
 
     input_node: slicer.vtkMRMLScalarVolumeNode
-    model: Model
+    model: Model | None
     device: str = "auto"
     region: slicer.vtkMRMLMarkupsROINode | None = None
     maps: tuple[str, ...] = (DEFAULT_MAP,)
@@ -88,7 +88,9 @@ class Runner:
         """
         self.results = None
         self.worker.segment(_request(task))
-        self._make_placement = lambda event: Placement(self._scene, task.input_node, task.model, event)
+        self._make_placement = lambda event: Placement(
+            self._scene, task.input_node, _model_of(task, event.result.report), event
+        )
 
     def open(self, case: BatchCase, model: Model) -> None:
         """Bring a case of a batch into the scene, as if it had just been segmented; `poll` continues.
@@ -142,7 +144,8 @@ class Runner:
             It failed.
         """
         result = self.worker.run(_request(task))
-        self.results = nodes.put_result(self._scene, task.input_node, result, task.model.description)
+        description = _model_of(task, result.report).description
+        self.results = nodes.put_result(self._scene, task.input_node, result, description)
         return self.results
 
     def close(self) -> None:
@@ -172,16 +175,24 @@ def _request(task: Task) -> SegmentRequest:
         spacing=geometry.spacing,
         origin=geometry.origin,
         direction=geometry.direction,
-        model=task.model.path,
+        model=AUTO if task.model is None else task.model.path,
         device=task.device,
         maps=task.maps,
         roi=roi_text(task.region, task.input_node) if task.region else None,
         image_name=task.input_node.GetName(),
+        **dicom_header(task.input_node),
     )
+
+
+def _model_of(task: Task, report: dict[str, Any]) -> Model:
+    """The model of a result: that of the task, or the one that was chosen."""
+    return task.model or model_of(report)
 
 
 def _check_channels(task: Task, found: int) -> None:
     """Checked before the worker is started, with a message in the words of the panel."""
+    if task.model is None:
+        return
     expected = len(task.model.description["channels"])
     if found != expected:
         message = _("'{name}' has {found} components, the model takes {expected}: choose another image.")

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from TrustSegModule.results.nodes import ResultNodes
 
 
-def task_of(settings: TrustSegParameterNode, model: Model, device: str) -> Task:
+def task_of(settings: TrustSegParameterNode, model: Model | None, device: str) -> Task:
     """Return the task of the panel's settings; model and device are those that the panel shows."""
     return Task(settings.inputVolume, model, device, settings.region, map_names(settings.allMaps))
 
 
 def batch_of(
-    settings: TrustSegParameterNode, model: Model, device: str, images: Path, output: Path
+    settings: TrustSegParameterNode, model: Model | None, device: str, images: Path, output: Path
 ) -> BatchTask:
     """Return the batch of the panel's settings; a region belongs to one image and is left out."""
     return BatchTask(images, output, model, device, map_names(settings.allMaps))

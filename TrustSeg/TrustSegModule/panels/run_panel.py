@@ -47,7 +47,7 @@ class RunPanel:
 
     @property
     def model(self) -> Model | None:
-        """The chosen model; None where no model is installed."""
+        """The chosen model; None for the one that fits the image."""
         return self._models.get(chosen_key(self._ui.modelSelector))
 
     @property
@@ -74,7 +74,8 @@ class RunPanel:
 
     def refresh(self) -> None:
         """Bring all widgets up to date."""
-        fill_selector(self._ui.modelSelector, [(name, name) for name in self._models], self._parameters.model)
+        models = [("", _("Auto (the one that fits the image)")), *((name, name) for name in self._models)]
+        fill_selector(self._ui.modelSelector, models, self._parameters.model)
         self._fill_devices()
         self._describe_model()
         self._update_button()
@@ -141,7 +142,7 @@ class RunPanel:
             return _("This is an uncertainty map: choose the image.")
         if volume.IsA("vtkMRMLLabelMapVolumeNode"):
             return _("This is a label map: choose the image.")
-        return None if self.model is not None else _("No model is installed.")
+        return None if self._models else _("No model is installed.")
 
     def _on_model(self, *_arguments) -> None:
         if self._parameters is not None:
@@ -167,15 +168,25 @@ class RunPanel:
 
     def _describe_model(self) -> None:
         model = self.model
-        self._ui.modelDescription.setText("" if model is None else _summary(model))
-        self._ui.modelDescription.setToolTip("" if model is None else _details(model))
+        models = list(self._models.values()) if model is None else [model]
+        self._ui.modelDescription.setText(_choices(models) if model is None else _summary(model))
+        self._ui.modelDescription.setToolTip("<br><br>".join(map(_details, models)))
+
+
+def _choices(models: Sequence[Model]) -> str:
+    """From which models the one that fits is chosen."""
+    titles = [_fact(model.name, model.description["description"]) for model in models]
+    return "<br>".join([*titles, _research_use()])
 
 
 def _summary(model: Model) -> str:
     """What the user must know before segmenting; the rest is in the tool tip."""
     trained = _fact(_("Trained on"), model.trained_on)
-    use = f"<i>{escape(_('For research use only.'))}</i>"
-    return "<br>".join([escape(model.description["description"]), trained, use])
+    return "<br>".join([escape(model.description["description"]), trained, _research_use()])
+
+
+def _research_use() -> str:
+    return f"<i>{escape(_('For research use only.'))}</i>"
 
 
 def _details(model: Model) -> str:

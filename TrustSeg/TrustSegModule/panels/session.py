@@ -11,6 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from TrustSegLib.contract import AUTO, choice_sentence
 from TrustSegModule.app import dependencies
 from TrustSegModule.jobs.runner import Runner, Task
 from TrustSegModule.jobs.worker import make_worker
@@ -81,12 +82,12 @@ class Session:
         """Whether a result is on its way into the scene."""
         return self._runner is not None and self._runner.placing
 
-    def warm(self, model: Model, device: str) -> None:
+    def warm(self, model: Model | None, device: str) -> None:
         """Start the worker before the first click, if its packages are installed."""
         if self._lent or not dependencies.check().ready:
             return
         try:
-            self._ready_runner().worker.warm(model.path, device)
+            self._ready_runner().worker.warm(AUTO if model is None else model.path, device)
         except _failures() as error:
             self._panel.show_status(str(error))
             return
@@ -191,9 +192,12 @@ class Session:
             self._panel.show_status(_("Opened {name}.").format(name=self._opening.name))
             return
         self._on_results(self._runner.results)
-        device = device_name(event.result.report["provenance"]["device"])
+        report = event.result.report
+        device = device_name(report["provenance"]["device"])
         text = _("Done in {seconds:.1f} s on {device}.")
         lines = [text.format(seconds=time.monotonic() - self._clicked, device=device), *event.result.notices]
+        if choice := report["provenance"].get("choice"):
+            lines.append(f"{report['model']['name']}: {choice_sentence(choice)}")
         self._panel.show_status("\n".join(lines))
 
     def _on_stopped(self, event: Stopped) -> None:

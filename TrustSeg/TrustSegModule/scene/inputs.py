@@ -16,6 +16,8 @@ from TrustSegModule.scene.nodes import SceneError, nodes_of_class
 
 BOX_STEPS = 5
 """Points per edge of a box: a nonlinear transform bends its edges, so the corners do not suffice."""
+HEADER_TAGS = {"modality": "0008,0060", "body_part": "0018,0015"}
+"""DICOM tags by which a model is chosen for an image."""
 
 
 def images(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -66,6 +68,22 @@ def image_array(volume_node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
     width, height, depth = image.GetDimensions()
     voxels = vtk_to_numpy(image.GetPointData().GetScalars())
     return np.moveaxis(voxels.reshape(depth, height, width, -1), -1, 0)
+
+
+def dicom_header(volume_node: slicer.vtkMRMLVolumeNode) -> dict[str, str]:
+    """Return modality and part of the body of an image that was loaded from Slicer's DICOM database.
+
+    Returns
+    -------
+    dict of str to str
+        `modality` and `body_part`; without those that the header does not have, and empty for other images.
+    """
+    instances = (volume_node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)  # A Slicer without its DICOM module has none.
+    if not instances or database is None or not database.isOpen:
+        return {}
+    found = {name: database.instanceValue(instances[0], tag) for name, tag in HEADER_TAGS.items()}
+    return {name: value.strip().upper() for name, value in found.items() if value}
 
 
 def _require_voxels(volume_node: slicer.vtkMRMLVolumeNode) -> None:

@@ -171,8 +171,9 @@ class SegmentRequest:
         Center of the first voxel, LPS mm.
     direction : tuple of 9 floats
         Cosines of the axes, row-major, LPS, as in `imaging.Volume`.
-    model : Path
-        A bundle's folder or archive, or the name of a bundled model.
+    model : Path or str
+        A bundle's folder or archive, the name of a bundled or added model, or "auto": the one that fits the
+        image.
     device : str
         `auto`, `cpu`, `cuda` or `cuda:N`.
     maps : tuple of str
@@ -181,6 +182,8 @@ class SegmentRequest:
         Region of interest, as `inference.Roi.parse` reads it.
     image_name : str
         How the report names the image.
+    modality, body_part : str
+        As its DICOM header has them; empty if it has none.
 
     Raises
     ------
@@ -192,11 +195,13 @@ class SegmentRequest:
     spacing: tuple[float, float, float]
     origin: tuple[float, float, float]
     direction: tuple[float, ...]
-    model: Path
+    model: Path | str
     device: str = "auto"
     maps: tuple[str, ...] = (DEFAULT_MAP,)
     roi: str | None = None
     image_name: str = ""
+    modality: str = ""
+    body_part: str = ""
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array)
@@ -231,6 +236,8 @@ class SegmentRequest:
             "maps": list(self.maps),
             "roi": self.roi,
             "image_name": self.image_name,
+            "modality": self.modality,
+            "body_part": self.body_part,
         }
 
 
@@ -279,7 +286,7 @@ class SegmentFile:
     image: Path
     folder: Path
     staging: Path
-    model: Path
+    model: Path | str
     device: str = "auto"
     maps: tuple[str, ...] = (DEFAULT_MAP,)
 

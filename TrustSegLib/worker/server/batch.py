@@ -24,7 +24,7 @@ from TrustSegLib.report.batch_tables import case_row, check_tables, worst_first,
 from TrustSegLib.worker.protocol import CaseOutcome
 
 if TYPE_CHECKING:
-    from TrustSegLib.inference import SegmentOptions
+    from TrustSegLib.inference import Choice, SegmentOptions
     from TrustSegLib.worker.server.loaded_model import LoadedModel
     from TrustSegLib.worker.server.segmentation import SegmentJob
 
@@ -64,7 +64,7 @@ def plan_batch(images: Path, output: Path) -> list[dict[str, Any]]:
 def segment_file(
     job: SegmentJob,
     place: FilePlace,
-    model: LoadedModel,
+    model_for: Callable[[Volume], tuple[LoadedModel, Choice | None]],
     options: SegmentOptions,
     cancelled: Callable[[], bool],
 ) -> None:
@@ -79,7 +79,8 @@ def segment_file(
     """
     with one_case(place.image, place.folder.parent):
         volume = read_volume(place.image)
-        result = job.segment(volume, model, options, cancelled)
+        model, choice = model_for(volume)
+        result = job.segment(volume, model, options, cancelled, choice)
         _write(job, place, volume, result, model, options, cancelled)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from TrustSegLib.bundle import load_known_models
+from TrustSegLib.contract import AUTO
+from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import Cancelled as InferenceCancelled
-from TrustSegLib.inference import SegmentationResult, SegmentOptions, choose_device
+from TrustSegLib.inference import Choice, SegmentationResult, SegmentOptions, choose_device, choose_model
 from TrustSegLib.report import report_json
 from TrustSegLib.version import __version__
 from TrustSegLib.worker.arrays import write_array
@@ -64,7 +68,11 @@ class JobHandlers:
             When the model or the device cannot be used.
         """
         device = choose_device(str(message.get("device", "auto")))
-        model = self._load(str(message.get("model")))
+        name = str(message.get("model"))
+        if name == AUTO:
+            # Which one it will be is not known before there is an image.
+            return {"type": "log", "text": f"ready on {device}"}
+        model = self._load(name)
         try:
             model.network().to(device)
         except torch.cuda.OutOfMemoryError as error:
@@ -87,9 +95,9 @@ class JobHandlers:
             job = SegmentJob(message, self._channel)
             volume, options = job.read(self._folder), job.options
         job.started()
-        model = self._load(job.model)
+        model, choice = self._model_for(job, volume)
         try:
-            result = job.segment(volume, model, options, cancelled)
+            result = job.segment(volume, model, options, cancelled, choice)
         except InferenceCancelled as error:
             raise Cancelled from error
         return self._write_result(job, result, options, cancelled)
@@ -102,9 +110,8 @@ class JobHandlers:
             place = FilePlace(*job.paths("image_name", "folder", "staging"))
         job.accepted()
         job.started()
-        model = self._load(job.model)
         try:
-            segment_file(job, place, model, options, cancelled)
+            segment_file(job, place, partial(self._model_for, job), options, cancelled)
         except InferenceCancelled as error:
             raise Cancelled from error
         return _values(message, {"notices": job.notices})
@@ -138,6 +145,15 @@ class JobHandlers:
 
     def _accept(self, message: dict[str, Any]) -> None:
         self._channel.send({"type": "accepted", "id": message["id"]})
+
+    def _model_for(self, job: SegmentJob, volume: Volume) -> tuple[LoadedModel, Choice | None]:
+        """The model that was asked for, or the one that fits the image, and then why."""
+        if job.model != AUTO:
+            return self._load(job.model), None
+        models, unusable = load_known_models()
+        has_roi = job.options.roi is not None
+        choice = choose_model(volume, models, unusable=unusable, has_roi=has_roi)
+        return self._load(str(choice.model.path)), choice
 
     def _load(self, name: str) -> LoadedModel:
         model, fresh = self._models.get(name)

@@ -23,7 +23,7 @@ from TrustSegLib.worker.protocol import ProtocolError
 from TrustSegLib.worker.server.memory import Rung, rungs, segment_within_memory
 
 if TYPE_CHECKING:
-    from TrustSegLib.inference import Progress
+    from TrustSegLib.inference import Choice, Progress
     from TrustSegLib.worker.folder import PrivateFolder
     from TrustSegLib.worker.server.channel import Channel
     from TrustSegLib.worker.server.loaded_model import LoadedModel
@@ -74,12 +74,19 @@ class SegmentJob:
         array = _read_image(folder, str(message["array"]))
         self.accepted()
         try:
-            return Volume(array, *(tuple(message[name]) for name in ("spacing", "origin", "direction")))
+            volume = Volume(array, *(tuple(message[name]) for name in ("spacing", "origin", "direction")))
+            header = {name: str(message[name]) for name in ("modality", "body_part")}
+            return dataclasses.replace(volume, **header)
         except ValueError as error:
             raise ImageError(f"the image cannot be used: {error}") from error
 
     def segment(
-        self, volume: Volume, model: LoadedModel, options: SegmentOptions, cancelled: Callable[[], bool]
+        self,
+        volume: Volume,
+        model: LoadedModel,
+        options: SegmentOptions,
+        cancelled: Callable[[], bool],
+        choice: Choice | None = None,
     ) -> SegmentationResult:
         """Segment, with fallbacks when memory runs out."""
         device = str(choose_device(options.device))
@@ -88,7 +95,8 @@ class SegmentJob:
             self._estimate.restart()
             torch.manual_seed(SEED)
             changed = dataclasses.replace(options, device=rung.device, batch_size=rung.batch_size)
-            return segment(volume, model.with_patch(rung.patch_size), changed, self._progressed, cancelled)
+            fitted = model.with_patch(rung.patch_size)
+            return segment(volume, fitted, changed, self._progressed, cancelled, choice)
 
         patch_size = model.description.input.patch_size
         ladder = rungs(device, options.batch_size, patch_size, model.size_divisors)

@@ -129,7 +129,7 @@ def test_unexpected_error_is_one_line_and_a_log_beside_the_results(images, tmp_p
     with pytest.raises(
         UnexpectedError, match=r"a\.nii\.gz: unexpected error \(KeyError: 'a bug'\)"
     ) as caught:
-        segment_image_file(BuggyJob(), place, None, None, lambda: False)
+        segment_image_file(BuggyJob(), place, lambda volume: (None, None), None, lambda: False)
     log = tmp_path / "trustseg_errors.log"
     assert str(log) in str(caught.value)
     assert "Traceback" in log.read_text()
