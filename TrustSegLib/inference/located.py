@@ -17,6 +17,7 @@ from TrustSegLib.imaging.location import Location, locate
 from TrustSegLib.inference.prediction import Model, check_image
 from TrustSegLib.inference.restore import interpolate
 from TrustSegLib.inference.result import Case, SegmentationResult, Sides
+from TrustSegLib.inference.stages import Stages
 from TrustSegLib.uncertainty import case_quality, labels
 from TrustSegLib.uncertainty.regions import find_regions
 
@@ -87,7 +88,7 @@ def is_larger(volume: Volume, description: ModelDescription) -> bool:
     return float(np.prod(np.array(volume.size) * volume.spacing)) > LARGER * largest
 
 
-def locate_fields(volume: Volume, bundle: Model) -> LocatedScan:
+def locate_fields(volume: Volume, bundle: Model, stages: Stages) -> LocatedScan:
     """Find a model's fields of view in a scan and cut them out.
 
     Parameters
@@ -96,6 +97,8 @@ def locate_fields(volume: Volume, bundle: Model) -> LocatedScan:
         `(C, D, H, W)`, for which `is_larger` holds.
     bundle : Model
         With a locator.
+    stages : Stages
+        Gets the stage `locate`, and is asked in each iteration of the registration.
 
     Returns
     -------
@@ -104,12 +107,15 @@ def locate_fields(volume: Volume, bundle: Model) -> LocatedScan:
 
     Raises
     ------
+    Cancelled
+        When the user has stopped the work.
     ImageError
         The anatomy was not found, or no field of view lies in the scan.
     """
     description, locator = bundle.description, bundle.description.locator
     check_image(volume, description)
-    location = locate(volume, bundle.atlas())
+    with stages.stage("locate"):
+        location = _location(volume, bundle, stages)
     if not location.found:
         raise ImageError(
             f"no {locator.anatomy} was found in the scan ({location.problem}), so nothing was segmented; "
@@ -130,6 +136,18 @@ def locate_fields(volume: Volume, bundle: Model) -> LocatedScan:
             "segmented; give a scan with it"
         )
     return LocatedScan(location, tuple(crops), tuple(outside))
+
+
+def _location(volume: Volume, bundle: Model, stages: Stages) -> Location:
+    """The atlas of a model in a scan."""
+
+    def step(done: int, total: int) -> bool:
+        stages.report("locate", done, total)
+        return stages.cancelled()
+
+    location = locate(volume, bundle.atlas(), step)
+    stages.check()
+    return location
 
 
 def centered(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -80,9 +79,10 @@ def segment(
     options : SegmentOptions, optional
         The defaults if None.
     progress : callable, optional
-        Called with `Progress(stage, done, total)`; the stages are `prepare`, `predict`, `restore`, `measure`.
+        Called with `Progress(stage, done, total)`; the stages are `prepare`, `predict`, `restore`, `measure`,
+        and before them `locate` for a scan that is searched.
     cancelled : callable, optional
-        Asked before every stage and batch; True stops the work.
+        Asked before every stage and batch, and all through the search; True stops the work.
 
     Returns
     -------
@@ -108,9 +108,8 @@ def segment(
     if options.roi is not None or not is_larger(volume, bundle.description):
         return _segment_image(volume, bundle, options, Stages(progress, cancelled))
     model = LoadedModel(bundle)
-    start = time.perf_counter()
-    found = locate_fields(volume, model)
-    seconds = time.perf_counter() - start
+    locating = Stages(progress, cancelled)
+    found = locate_fields(volume, model, locating)
     crops, results = [], []
     for number, crop in enumerate(found.crops):
         stages = Stages(_part_of(progress, number, len(found.crops)), cancelled)
@@ -122,7 +121,7 @@ def segment(
         crops.append(crop)
         results.append(result)
     result = joined(volume, replace(found, crops=tuple(crops)), results, bundle.description)
-    result.provenance["times"] = {"locate": seconds, **result.provenance["times"]}
+    result.provenance["times"] = {**locating.times, **result.provenance["times"]}
     return result
 
 

@@ -34,6 +34,8 @@ SEED = 0
 
 SHARES = {"prepare": 0.03, "predict": 0.90, "restore": 0.06, "measure": 0.01}
 """Of the whole run; rough, as the network dominates."""
+SEARCH_SHARE = 0.4
+"""Of a run that begins with a search: the shares above are those of its rest."""
 MIN_INTERVAL = 0.05
 """Seconds between two reports of the same stage: faster ones cannot be read."""
 
@@ -176,7 +178,7 @@ class Estimate:
         Parameters
         ----------
         stage : str
-            A key of `SHARES`.
+            A key of `SHARES`, or `locate`.
         done, total : int
             Parts of the stage.
 
@@ -188,6 +190,8 @@ class Estimate:
         now = self._clock()
         self._enter(stage, now)
         part = done / total
+        if stage == "locate":
+            return self._searched(part, now)
         if stage == "predict":
             self._seconds_per_share = (now - self._stage_start) / (SHARES["predict"] * part)
         if part < 1.0 and now - self._last_report < MIN_INTERVAL:
@@ -199,6 +203,16 @@ class Estimate:
         if part >= 1.0 and (following := _following(stage)):
             self._enter(following, now)
         return Step(self._stage, self._fraction, remaining)
+
+    def _searched(self, part: float, now: float) -> Step | None:
+        """Take a report of the search; the bar's rest stands for what follows it."""
+        if part < 1.0 and now - self._last_report < MIN_INTERVAL:
+            return None
+        self._last_report = now
+        self._fraction = max(self._fraction, self._base + (1.0 - self._base) * SEARCH_SHARE * part)
+        if part >= 1.0:
+            self.restart()
+        return Step(self._stage, self._fraction, None)
 
     def _enter(self, stage: str, now: float) -> None:
         if stage != self._stage:
