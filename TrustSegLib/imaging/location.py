@@ -141,7 +141,8 @@ class _Steps:
     def __init__(self, step: StepCallback | None) -> None:
         self._step = step
         self._done = 0
-        self._total = len(_SIZES) * len(list(_rotations())) + _REGISTRATION_PARTS * (STARTS + 1 + AFFINE_STARTS)
+        registrations = STARTS + 1 + AFFINE_STARTS
+        self._total = len(_SIZES) * len(list(_rotations())) + _REGISTRATION_PARTS * registrations
         self._stopped = False
 
     def stopped(self) -> bool:
