@@ -5,7 +5,7 @@
 # installs nothing unless a pyproject.toml or constraints.txt has changed.
 
 PYTHON ?= python3
-SAMPLE ?= TrustSeg/Resources/SampleData/hippocampus_223.nii.gz
+SAMPLES ?= TrustSeg/Resources/SampleData/head_colin27.nii.gz TrustSeg/Resources/SampleData/hippocampus_223.nii.gz
 OUTPUT ?= demo-output
 # Options for the benchmark and the study: make bench ARGS=--help, make families ARGS='--jobs 2'
 ARGS ?=
@@ -29,9 +29,9 @@ help:
 	@sed -n '1,5p' Makefile
 
 demo: $(LIBRARY)
-	$(BIN)/trustseg segment "$(SAMPLE)" -o "$(OUTPUT)"
+	$(BIN)/trustseg segment $(SAMPLES) -o "$(OUTPUT)"
 	@echo
-	@echo "Look at $(OUTPUT)/overlay.png: the image, the mask's outline and how likely each label is wrong."
+	@echo "Open $(OUTPUT)/head_colin27/report.html: volumes, pictures and how likely each label is wrong."
 
 # ruff first: it takes a second. pytest last: its summary is the last line. Two processes with one thread each: most
 # tests wait for a process, a file or an import, so that is faster than one with two.

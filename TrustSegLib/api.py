@@ -105,7 +105,14 @@ def segment(
     volume, settings, choice = _volume(image, geometry), _options(options), None
     if model == AUTO:
         models, unusable = load_known_models()
-        choice = inference.choose_model(volume, models, unusable=unusable, has_roi=settings.roi is not None)
+        choice = inference.choose_model(
+            volume,
+            models,
+            unusable=unusable,
+            has_roi=settings.roi is not None,
+            progress=progress,
+            cancelled=cancelled,
+        )
         model = choice.model
     return inference.segment(
         volume, _model(model), settings, progress=progress, cancelled=cancelled, choice=choice

@@ -1,25 +1,31 @@
 """Real heads for the tests and the benchmark of the locator, and what can happen to a head.
 
 `ch2` is one person's average of 27 scans, with the labels of AAL (Tzourio-Mazoyer et al., Neuroimage 15:273,
-2002), both from Debian's `mricron-data`.
+2002), both from Debian's `mricron-data`. The sample head of the module is made from it:
+
+    python Testing/harness/heads.py TrustSeg/Resources/SampleData
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from PIL import Image
 from scipy import ndimage
 
 from TrustSegLib.bundle import Locator
-from TrustSegLib.imaging import Volume, read_volume, resample
+from TrustSegLib.imaging import Volume, orient, read_volume, resample, write_volume
 from TrustSegLib.imaging.grid import Grid
 
 TEMPLATES = Path("/usr/share/mricron/templates")
 LOCATOR = Path(__file__).parents[2] / "Training" / "models" / "hippocampus-t1.json"
+SAMPLE, SAMPLE_MM = "head_colin27", 1.5
+THUMBNAIL_SIZE = (260, 280)
 HIPPOCAMPI = {"Left": 37, "Right": 38}
 """Labels of AAL."""
 
@@ -99,3 +105,34 @@ def blobs(seed: int = 0) -> Volume:
     noise = np.random.default_rng(seed).normal(size=(90, 110, 90))
     smooth = ndimage.gaussian_filter(noise, 4).astype(np.float32)
     return Volume(smooth[np.newaxis], (2.0, 2.0, 2.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+
+
+def sample() -> Volume:
+    """The head at a spacing at which its file is small, uint8."""
+    coarse = resample(ch2(), (SAMPLE_MM,) * 3)
+    return coarse.with_array(np.rint(coarse.array).clip(0, 255).astype(np.uint8))
+
+
+def thumbnail(head: Volume) -> Image.Image:
+    """A coronal slice through its middle, in the radiological view."""
+    voxels = orient(head, "LPI").array[0]
+    bright = 255 / np.percentile(voxels, 99) * voxels[:, voxels.shape[1] // 2]
+    slice_ = Image.fromarray(bright.clip(0, 255).astype(np.uint8))
+    width, height = THUMBNAIL_SIZE
+    slice_ = slice_.resize((width, round(slice_.height * width / slice_.width)), Image.Resampling.BICUBIC)
+    picture = Image.new("RGB", THUMBNAIL_SIZE)
+    picture.paste(slice_, (0, (height - slice_.height) // 2))
+    return picture
+
+
+def main() -> None:
+    """Write the sample head and its picture."""
+    parser = argparse.ArgumentParser(description="Write the sample head and its picture into a folder.")
+    parser.add_argument("folder", type=Path)
+    folder, head = parser.parse_args().folder, sample()
+    write_volume(head, folder / f"{SAMPLE}.nii.gz")
+    thumbnail(head).save(folder / f"{SAMPLE}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()

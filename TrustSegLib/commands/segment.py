@@ -56,12 +56,16 @@ class Models:
         else:
             self._bundles = [load_bundle(find_bundle(name_or_path))]
 
-    def of(self, volume: Volume, options: SegmentOptions) -> tuple[Bundle, Choice | None]:
+    def of(
+        self, volume: Volume, options: SegmentOptions, progress: ProgressBar
+    ) -> tuple[Bundle, Choice | None]:
         """Return the model for an image, and how it was chosen."""
         if not self._is_chosen:
             return self._bundles[0], None
         has_roi = options.roi is not None
-        choice = choose_model(volume, self._bundles, unusable=self._unusable, has_roi=has_roi)
+        choice = choose_model(
+            volume, self._bundles, unusable=self._unusable, has_roi=has_roi, progress=progress
+        )
         return choice.model, choice
 
 
@@ -154,8 +158,7 @@ def _add_case(batch: Batch, job: Job, target: Target, staging: Path, output: Pat
 def _segment_image(job: Job, target: Target, staging: Path, output: Path) -> dict[str, object]:
     with one_case(target.image, output):
         volume = read_volume(target.image)
-        bundle, choice = job.models.of(volume, job.options)
-        result = _result(job, target, volume, bundle, choice)
+        result, bundle = _result(job, target, volume)
         staging.mkdir()
         report = _write_results(job, target, volume, result, bundle, staging)
         publish(staging, target.folder)
@@ -166,13 +169,13 @@ def _segment_image(job: Job, target: Target, staging: Path, output: Path) -> dic
     return report
 
 
-def _result(
-    job: Job, target: Target, volume: Volume, bundle: Bundle, choice: Choice | None
-) -> SegmentationResult:
+def _result(job: Job, target: Target, volume: Volume) -> tuple[SegmentationResult, Bundle]:
+    """The result of an image, and the model that has made it."""
     # Each image starts from the same seed, so that its result does not depend on earlier images.
     torch.manual_seed(job.seed)
     with ProgressBar(target.image.name, shown=not (job.as_json or job.quiet)) as progress:
-        return segment(volume, bundle, job.options, progress=progress, choice=choice)
+        bundle, choice = job.models.of(volume, job.options, progress)
+        return segment(volume, bundle, job.options, progress=progress, choice=choice), bundle
 
 
 def _write_results(

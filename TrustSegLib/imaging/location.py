@@ -18,9 +18,9 @@ SEARCH_MM, FINE_MM = 8.0, 4.0
 STARTS = 4
 """Places of the search from which the registration starts."""
 AFFINE_STARTS = 2
-"""Of these, how many are registered to the end."""
+"""Beside the first, how many of these are registered to the end."""
 CLEAR_SIMILARITY = 0.6
-"""Similarity from which on no other start is tried."""
+"""Similarity of the first from which on no other start is tried."""
 LEAST_SIMILARITY = 0.48
 """Least similarity of scan and atlas, see `Location.similarity`: below it, nothing was found."""
 LEAST_OVERLAP = 0.4
@@ -38,6 +38,9 @@ _SHARE = 0.35  # of the voxels that the registration samples
 _SEED = 20
 _WINDOW = 5  # voxels along an axis of a neighborhood in which contrasts are compared
 _FLAT = 1e-3  # spread of a scaled intensity below which there is no contrast
+_REGISTRATION_PARTS = 3  # of the progress: a registration takes about as long as so many parts of the search
+
+StepCallback = Callable[[int, int], bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +81,7 @@ class Location:
         return self.matrix[:3, :3] @ np.asarray(point, dtype=float) + self.matrix[:3, 3]
 
 
-def locate(volume: Volume, atlas: Volume) -> Location:
+def locate(volume: Volume, atlas: Volume, step: StepCallback | None = None) -> Location:
     """Find the anatomy of an atlas in a scan.
 
     A search by masked normalized correlation over all translations and some rotations, at 8 mm, gives the
@@ -92,6 +95,9 @@ def locate(volume: Volume, atlas: Volume) -> Location:
         `(C, D, H, W)`; its first channel is compared with the atlas.
     atlas : Volume
         `(1, D, H, W)`, of the scan's kind of contrast; 0 outside the anatomy.
+    step : callable, optional
+        Called with the parts done and their number, from 0 on, after each part and in each iteration of the
+        registration; True stops the work, and the location then has a problem.
 
     Returns
     -------
@@ -106,12 +112,54 @@ def locate(volume: Volume, atlas: Volume) -> Location:
     """
     scan = _Scan.of(volume)
     if scan is None:
-        return Location(np.eye(4), 0.0, 0.0, "it has one intensity everywhere")
-    model = _Atlas(atlas)
-    starts = _search(*scan.at(SEARCH_MM), model)
-    if not starts:
-        return Location(np.eye(4), 0.0, 0.0, "it does not hold enough of one")
-    return _checked(_registered(scan, model, starts))
+        return _nowhere("it has one intensity everywhere")
+    steps = _Steps(step)
+    try:
+        steps.done(0)
+        model = _Atlas(atlas)
+        starts = _search(*scan.at(SEARCH_MM), model, steps)
+        if not starts:
+            return _nowhere("it does not hold enough of one")
+        found = _checked(_registered(scan, model, starts, steps))
+        steps.all_done()
+    except _Stopped:
+        return _nowhere("the search was stopped")
+    return found
+
+
+def _nowhere(problem: str) -> Location:
+    return Location(np.eye(4), 0.0, 0.0, problem)
+
+
+class _Stopped(Exception):
+    """The callback has stopped the search."""
+
+
+class _Steps:
+    """Counts the parts of the search and the registration, and tells the callback."""
+
+    def __init__(self, step: StepCallback | None) -> None:
+        self._step = step
+        self._done = 0
+        registrations = STARTS + 1 + AFFINE_STARTS
+        self._total = len(_SIZES) * len(list(_rotations())) + _REGISTRATION_PARTS * registrations
+        self._stopped = False
+
+    def stopped(self) -> bool:
+        """Ask the callback whether to stop; once it has said so, it is not asked again."""
+        if self._step is not None and not self._stopped:
+            self._stopped = self._step(self._done, self._total)
+        return self._stopped
+
+    def done(self, parts: int) -> None:
+        """So many parts more are done; raises `_Stopped`."""
+        self._done += parts
+        if self.stopped():
+            raise _Stopped
+
+    def all_done(self) -> None:
+        """What was not needed is done, too."""
+        self.done(self._total - self._done)
 
 
 class _Scan:
@@ -155,7 +203,9 @@ class _Atlas:
         self.center = np.array(self.images[FINE_MM].TransformContinuousIndexToPhysicalPoint(middle))
 
 
-def _search(scan: sitk.Image, inside: np.ndarray, atlas: _Atlas) -> list[sitk.Similarity3DTransform]:
+def _search(
+    scan: sitk.Image, inside: np.ndarray, atlas: _Atlas, steps: _Steps
+) -> list[sitk.Similarity3DTransform]:
     """Different places of the atlas at 8 mm, the most similar first."""
     values = sitk.GetArrayFromImage(scan)
     search = _MaskedCorrelation(_local_contrast(values, inside), inside)
@@ -168,6 +218,7 @@ def _search(scan: sitk.Image, inside: np.ndarray, atlas: _Atlas) -> list[sitk.Si
             start = sitk.Similarity3DTransform(placed)
             start.SetTranslation(moved.tolist())
             found.append((_compared(start, atlas, scan, inside, SEARCH_MM).similarity, start))
+        steps.done(1)
     found.sort(key=lambda one: -one[0])
     return _different([start for _, start in found])
 
@@ -254,19 +305,27 @@ class _MaskedCorrelation:
         return np.where(enough, common / np.sqrt(np.where(enough, spread, 1.0)), 0.0)
 
 
-def _registered(scan: _Scan, atlas: _Atlas, starts: list[sitk.Similarity3DTransform]) -> Location:
-    """The best of the registrations from the starts."""
+def _registered(
+    scan: _Scan, atlas: _Atlas, starts: list[sitk.Similarity3DTransform], steps: _Steps
+) -> Location:
+    """The best of the registrations from the starts; the first alone if it leaves no doubt."""
     coarse, fine = scan.at(SEARCH_MM)[0], scan.at(FINE_MM)
-    turned = [_optimized(start, atlas, coarse, SEARCH_MM) for start in starts]
-    ranked = sorted(turned, key=lambda one: -_compared(one, atlas, *fine, FINE_MM).similarity)
-    best = None
-    for one in ranked[:AFFINE_STARTS]:
-        found = _compared(_optimized(_affine(one), atlas, fine[0], FINE_MM), atlas, *fine, FINE_MM)
-        if best is None or found.similarity > best.similarity:
-            best = found
-        if best.similarity > CLEAR_SIMILARITY:
-            break
-    return best
+
+    def compared(transform: sitk.Transform) -> Location:
+        return _compared(transform, atlas, *fine, FINE_MM)
+
+    def turned(start: sitk.Similarity3DTransform) -> sitk.Similarity3DTransform:
+        return _optimized(start, atlas, coarse, SEARCH_MM, steps)
+
+    def to_the_end(start: sitk.Similarity3DTransform) -> Location:
+        return compared(_optimized(_affine(start), atlas, fine[0], FINE_MM, steps))
+
+    first, *others = starts
+    best = to_the_end(turned(first))
+    if best.similarity > CLEAR_SIMILARITY:
+        return best
+    ranked = sorted(map(turned, others), key=lambda one: -compared(one).similarity)
+    return max((best, *map(to_the_end, ranked[:AFFINE_STARTS])), key=lambda one: one.similarity)
 
 
 def _affine(start: sitk.Similarity3DTransform) -> sitk.AffineTransform:
@@ -277,7 +336,9 @@ def _affine(start: sitk.Similarity3DTransform) -> sitk.AffineTransform:
     return transform
 
 
-def _optimized(transform: sitk.Transform, atlas: _Atlas, scan: sitk.Image, spacing: float) -> sitk.Transform:
+def _optimized(
+    transform: sitk.Transform, atlas: _Atlas, scan: sitk.Image, spacing: float, steps: _Steps
+) -> sitk.Transform:
     """Improve a transform from the atlas to the scan; as it was where the optimizer leaves the scan."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
@@ -292,10 +353,15 @@ def _optimized(transform: sitk.Transform, atlas: _Atlas, scan: sitk.Image, spaci
     method.SetOptimizerScalesFromPhysicalShift()
     result = type(transform)(transform)
     method.SetInitialTransform(result, True)
+    # An exception does not pass through ITK.
+    method.AddCommand(sitk.sitkIterationEvent, lambda: method.StopRegistration() if steps.stopped() else None)
     try:
         method.Execute(atlas.images[spacing], scan)
     except RuntimeError:  # ITK's word for: too few samples map into the scan.
-        return transform
+        result = transform
+    finally:
+        method.RemoveAllCommands()  # Each holds the method, and the method holds it.
+    steps.done(_REGISTRATION_PARTS)
     return result
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume
-from TrustSegLib.imaging.location import Location, locate
-from TrustSegLib.inference.located import is_larger
+from TrustSegLib.imaging.location import Location
+from TrustSegLib.inference.located import is_larger, locate_anatomy
+from TrustSegLib.inference.stages import CancelledCallback, ProgressCallback, Stages
 from TrustSegLib.uncertainty.image_features import AXES, brightness_range, in_patient_axes
 
 if TYPE_CHECKING:
@@ -67,12 +68,15 @@ class Choice:
         Every other model by its name, with why not, or that it fits as well.
     location : Location or None
         Of its anatomy, where the image was searched for it; `segment` need not search again.
+    times : dict of str to float
+        Seconds of the stage `locate`, of all models, if there was one.
     """
 
     model: Model
     reason: str
     others: dict[str, str]
     location: Location | None = None
+    times: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Its part of the provenance."""
@@ -85,6 +89,8 @@ def choose_model(
     *,
     unusable: Mapping[str, str] | None = None,
     has_roi: bool = False,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
 ) -> Choice:
     """Choose the model that fits an image, by what can be checked without a network.
 
@@ -103,6 +109,8 @@ def choose_model(
         Names of models that could not be loaded, with the reason.
     has_roi : bool
         Whether a region of interest is given: the image is then not searched.
+    progress, cancelled
+        As for `segment`; of the stage `locate`.
 
     Returns
     -------
@@ -111,10 +119,13 @@ def choose_model(
 
     Raises
     ------
+    Cancelled
+        When `cancelled` said so.
     ImageError
         No model fits: one line with the reason for each.
     """
-    fits = [_fit(volume, model, has_roi) for model in models]
+    stages = Stages(progress, cancelled)
+    fits = [_fit(volume, model, has_roi, stages) for model in models]
     fitting = sorted((fit for fit in fits if fit.problem is None), key=lambda fit: fit.strength, reverse=True)
     if not fitting:
         reasons = {fit.model.description.name: fit.problem for fit in fits} | dict(unusable or {})
@@ -126,10 +137,12 @@ def choose_model(
     best, *rest = fitting
     others = {fit.model.description.name: "fits as well" for fit in rest}
     others |= {fit.model.description.name: fit.problem for fit in fits if fit.problem is not None}
-    return Choice(best.model, "; ".join(best.evidence), others | dict(unusable or {}), best.location)
+    return Choice(
+        best.model, "; ".join(best.evidence), others | dict(unusable or {}), best.location, stages.times
+    )
 
 
-def _fit(volume: Volume, model: Model, has_roi: bool) -> Fit:
+def _fit(volume: Volume, model: Model, has_roi: bool, stages: Stages) -> Fit:
     description, evidence = model.description, []
     try:
         evidence += _channels_and_modality(volume, description)
@@ -137,7 +150,7 @@ def _fit(volume: Volume, model: Model, has_roi: bool) -> Fit:
         if has_roi:
             return Fit(model, tuple(evidence), None)
         if is_larger(volume, description):
-            location = _found(volume, model)
+            location = _found(volume, model, stages)
             return Fit(model, (*evidence, f"it shows a {description.locator.anatomy}"), None, location)
         evidence += _field_of_view(volume, model)
     except _Unfit as unfit:
@@ -182,8 +195,8 @@ def _body_part(volume: Volume, description: ModelDescription) -> Iterator[str]:
     yield f"{volume.body_part} by its header"
 
 
-def _found(volume: Volume, model: Model) -> Location:
-    location = locate(volume, model.atlas())
+def _found(volume: Volume, model: Model, stages: Stages) -> Location:
+    location = locate_anatomy(volume, model, stages)
     if not location.found:
         raise _Unfit(f"found no {model.description.locator.anatomy} in it ({location.problem})")
     return location

@@ -17,6 +17,7 @@ from TrustSegLib.imaging.location import Location, locate
 from TrustSegLib.inference.prediction import Model, check_image
 from TrustSegLib.inference.restore import interpolate
 from TrustSegLib.inference.result import Case, SegmentationResult, Sides
+from TrustSegLib.inference.stages import Stages
 from TrustSegLib.uncertainty import case_quality, labels
 from TrustSegLib.uncertainty.regions import find_regions
 
@@ -87,8 +88,8 @@ def is_larger(volume: Volume, description: ModelDescription) -> bool:
     return float(np.prod(np.array(volume.size) * volume.spacing)) > LARGER * largest
 
 
-def locate_fields(volume: Volume, bundle: Model, location: Location | None = None) -> LocatedScan:
-    """Find a model's fields of view in a scan and cut them out.
+def locate_anatomy(volume: Volume, bundle: Model, stages: Stages) -> Location:
+    """Find the atlas of a model in a scan.
 
     Parameters
     ----------
@@ -96,8 +97,44 @@ def locate_fields(volume: Volume, bundle: Model, location: Location | None = Non
         `(C, D, H, W)`, for which `is_larger` holds.
     bundle : Model
         With a locator.
-    location : Location, optional
-        Of its atlas, if the scan has been searched before.
+    stages : Stages
+        Gets the stage `locate`, and is asked in each iteration of the registration.
+
+    Returns
+    -------
+    Location
+        With a `problem` if the anatomy is not in the scan.
+
+    Raises
+    ------
+    Cancelled
+        When the user has stopped the work.
+    ImageError
+        The image's channels are not the model's, or it holds NaN or infinite values.
+    """
+
+    def step(done: int, total: int) -> bool:
+        stages.report("locate", done, total)
+        return stages.cancelled()
+
+    check_image(volume, bundle.description)
+    with stages.stage("locate"):
+        location = locate(volume, bundle.atlas(), step)
+        stages.check()
+    return location
+
+
+def cut_fields(volume: Volume, bundle: Model, location: Location) -> LocatedScan:
+    """Cut a model's fields of view out of a scan.
+
+    Parameters
+    ----------
+    volume : Volume
+        `(C, D, H, W)`.
+    bundle : Model
+        With a locator.
+    location : Location
+        Of its atlas in the scan.
 
     Returns
     -------
@@ -110,8 +147,6 @@ def locate_fields(volume: Volume, bundle: Model, location: Location | None = Non
         The anatomy was not found, or no field of view lies in the scan.
     """
     description, locator = bundle.description, bundle.description.locator
-    check_image(volume, description)
-    location = location or locate(volume, bundle.atlas())
     if not location.found:
         raise ImageError(
             f"no {locator.anatomy} was found in the scan ({location.problem}), so nothing was segmented; "

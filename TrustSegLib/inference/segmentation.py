@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,9 @@ import torch
 
 from TrustSegLib.contract import DEFAULT_MAP
 from TrustSegLib.imaging import Volume
-from TrustSegLib.imaging.location import Location
 from TrustSegLib.inference.choice import Choice
 from TrustSegLib.inference.device import choose_device, device_title
-from TrustSegLib.inference.located import centered, is_larger, joined, locate_fields
+from TrustSegLib.inference.located import centered, cut_fields, is_larger, joined, locate_anatomy
 from TrustSegLib.inference.mask_and_maps import Area, calibrate_map, mask_and_maps
 from TrustSegLib.inference.options import SegmentOptions
 from TrustSegLib.inference.prediction import LoadedModel, Model, predict
@@ -83,9 +81,10 @@ def segment(
     options : SegmentOptions, optional
         The defaults if None.
     progress : callable, optional
-        Called with `Progress(stage, done, total)`; the stages are `prepare`, `predict`, `restore`, `measure`.
+        Called with `Progress(stage, done, total)`; the stages are `prepare`, `predict`, `restore`, `measure`,
+        and before them `locate` for a scan that is searched.
     cancelled : callable, optional
-        Asked before every stage and batch; True stops the work.
+        Asked before every stage and batch, and all through the search; True stops the work.
     choice : Choice, optional
         Why this model was chosen, for the provenance; what it has located is not searched again.
 
@@ -113,8 +112,7 @@ def segment(
     if options.roi is not None or not is_larger(volume, bundle.description):
         result = _segment_image(volume, bundle, options, Stages(progress, cancelled))
     else:
-        location = None if choice is None else choice.location
-        result = _segment_fields(volume, bundle, options, progress, cancelled, location)
+        result = _segment_fields(volume, bundle, options, progress, cancelled, choice)
     if choice is not None:
         result.provenance["choice"] = choice.to_dict()
     return result
@@ -126,13 +124,16 @@ def _segment_fields(
     options: SegmentOptions,
     progress: ProgressCallback | None,
     cancelled: CancelledCallback | None,
-    location: Location | None,
+    choice: Choice | None,
 ) -> SegmentationResult:
     """Segment the fields of view of a larger scan, and put the results together."""
     model = LoadedModel(bundle)
-    start = time.perf_counter()
-    found = locate_fields(volume, model, location)
-    seconds = time.perf_counter() - start
+    if choice is None or choice.location is None:
+        locating = Stages(progress, cancelled)
+        location, times = locate_anatomy(volume, model, locating), locating.times
+    else:
+        location, times = choice.location, choice.times
+    found = cut_fields(volume, model, location)
     crops, results = [], []
     for number, crop in enumerate(found.crops):
         stages = Stages(_part_of(progress, number, len(found.crops)), cancelled)
@@ -144,7 +145,7 @@ def _segment_fields(
         crops.append(crop)
         results.append(result)
     result = joined(volume, replace(found, crops=tuple(crops)), results, bundle.description)
-    result.provenance["times"] = {"locate": seconds, **result.provenance["times"]}
+    result.provenance["times"] = {**times, **result.provenance["times"]}
     return result
 
 

@@ -55,9 +55,13 @@ class Stages:
         yield
         self.times[name] = time.perf_counter() - start
 
+    def cancelled(self) -> bool:
+        """Whether the user has stopped the work."""
+        return self._cancelled is not None and self._cancelled()
+
     def check(self) -> None:
         """Raise Cancelled when the user has stopped the work."""
-        if self._cancelled is not None and self._cancelled():
+        if self.cancelled():
             raise Cancelled
 
     def report(self, name: str, done: int, total: int) -> None:

@@ -164,14 +164,19 @@ def _draw_legend(
     if not scene.labels.any():
         handles.append(Line2D([], [], linestyle="none", label="No structure was found"))
     legend = page.legend().legend(
-        handles=handles, loc="upper left", borderaxespad=0, frameon=False, labelcolor=FOREGROUND
+        handles=handles,
+        loc="upper left",
+        borderaxespad=0,
+        handlelength=1.2,
+        frameon=False,
+        labelcolor=FOREGROUND,
     )
     for text in legend.get_texts():
         text.set(parse_math=False, family=families())
 
 
 def _legend_text(structure: Structure, volumes: dict[int, float]) -> str:
-    name = printable(shorten(structure.name, 26))
+    name = printable(shorten(structure.name, 28))
     return f"{name}\n{volumes[structure.label]:.2f} ml" if structure.label in volumes else name
 
 

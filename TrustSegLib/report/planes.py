@@ -15,11 +15,10 @@ import numpy as np
 from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
 
 DISPLAY_ORIENTATION = "LPI"
-SMALLEST_MARGIN_MM = 20.0
-"""Anatomy shown around the structures, so that a reader can locate them in the body."""
+MARGINS_MM = (20.0, 30.0)
+"""Least and most anatomy shown around the structures, so that a reader can locate them in the body."""
 MARGIN_SHARE = 0.6
-"""Margin on each side as a share of the structures' extent, where that is larger."""
-
+"""Margin on each side as a share of the structures' extent, between these."""
 
 OUTLINE_INSET = 0.08
 """Distance, in voxels, of an outline from the edge of its structure: those of two that touch stay visible."""
@@ -116,7 +115,8 @@ def field_of_view(mask: np.ndarray, spacing: tuple[float, float, float]) -> tupl
     if box is None:
         return tuple(slice(0, size) for size in mask.shape)
     longest_mm = max((side.stop - side.start) * step for side, step in zip(box, spacing, strict=True))
-    margin_mm = max(SMALLEST_MARGIN_MM, MARGIN_SHARE * longest_mm)
+    least, most = MARGINS_MM
+    margin_mm = min(most, max(least, MARGIN_SHARE * longest_mm))
     return with_margin(box, tuple(math.ceil(margin_mm / step) for step in spacing), mask.shape)
 
 

@@ -80,6 +80,20 @@ def test_nothing_is_found_in_inverted_contrast(head, atlas):
     assert not locate(head.with_array(255 - head.array), atlas).found
 
 
+def test_registration_is_stopped_between_two_iterations(head, atlas):
+    told: list[int] = []
+
+    def step(done: int, total: int) -> bool:
+        told.append(done)
+        # The third iteration of the first registration: before it, a part was told once.
+        return told.count(done) == 3
+
+    location = locate(head, atlas, step)
+    assert location.problem == "the search was stopped"
+    assert sorted(set(told)) == list(range(15))
+    assert told.count(14) == 3
+
+
 def test_one_intensity_everywhere_is_a_problem_and_no_error(head, atlas):
     assert (
         locate(head.with_array(np.full_like(head.array, 7)), atlas).problem

@@ -16,7 +16,7 @@ from TrustSegLib.commands.summary import print_summary
 from TrustSegLib.contract import LOCATED
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import orient, write_volume
-from TrustSegLib.inference import Progress, Roi, SegmentOptions, segment
+from TrustSegLib.inference import Cancelled, Progress, Roi, SegmentOptions, segment
 from TrustSegLib.inference.located import LARGER, is_larger
 from TrustSegLib.report import report_json, report_schema
 
@@ -90,12 +90,32 @@ def test_progress_goes_through_both_sides_once(straight):
     predicted = [one.done / one.total for one in told if one.stage == "predict"]
     assert predicted == sorted(predicted)
     assert predicted[-1] == 1
+    located = [one.done / one.total for one in told if one.stage == "locate"]
+    assert located == sorted(located)
+    assert (located[0], located[-1]) == (0, 1)
+    assert len(set(located)) > 10
     assert list(dict.fromkeys(one.stage for one in told)) == [
+        "locate",
         "prepare",
         "predict",
         "restore",
         "measure",
     ]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.48], ids=["search", "registration"])
+def test_cancelling_the_search_stops_it_at_once(head, model, share):
+    told: list[Progress] = []
+    with pytest.raises(Cancelled):
+        segment(head, model, progress=told.append, cancelled=lambda: reached(told, share))
+    assert {one.stage for one in told} == {"locate"}
+    late = [one for one in told if one.done / one.total >= share]
+    assert len(late) == 1
+    assert late[0].done < late[0].total
+
+
+def reached(told: list[Progress], share: float) -> bool:
+    return bool(told) and told[-1].done / told[-1].total >= share
 
 
 def test_report_fits_the_schema_and_says_where_it_was_found(straight):

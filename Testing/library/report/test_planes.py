@@ -38,8 +38,13 @@ def test_small_structure_in_a_large_image_is_shown_with_20_mm_around_it():
 
 
 def test_surroundings_grow_with_the_structure():
+    mask = box((300, 300, 300), slice(100, 140), slice(140, 160), slice(140, 160))
+    assert field_of_view(mask, (1.0, 1.0, 1.0)) == (slice(76, 164), slice(116, 184), slice(116, 184))
+
+
+def test_surroundings_of_large_structures_and_of_two_sides_end_at_30_mm():
     mask = box((300, 300, 300), slice(100, 200), slice(140, 160), slice(140, 160))
-    assert field_of_view(mask, (1.0, 1.0, 1.0)) == (slice(40, 260), slice(80, 220), slice(80, 220))
+    assert field_of_view(mask, (1.0, 1.0, 1.0)) == (slice(70, 230), slice(110, 190), slice(110, 190))
 
 
 def test_view_ends_where_the_image_ends():

@@ -1,4 +1,4 @@
-"""The sample image is offered in Slicer's module Sample Data, and loads without a network."""
+"""The sample images are offered in Slicer's module Sample Data, and load without a network."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import slicer
 from panel_runs import PANEL
 from scene_samples import IMAGE
 
+FOLDER = IMAGE.parent
 pytestmark = pytest.mark.usefixtures("slicer_application", "scene")
 
 
 @pytest.fixture
-def source(monkeypatch, slicer_application):
-    """What the module offers once Slicer has started."""
+def sources(monkeypatch, slicer_application):
+    """What the module offers once Slicer has started, by the name of the image."""
     from qt_stand_ins.panel import load_module
     from qt_stand_ins.scripted_module import ModuleParent
 
@@ -28,12 +29,20 @@ def source(monkeypatch, slicer_application):
     assert slicer.modules.sampleDataSources == {}, "offered before Sample Data is loaded"
     slicer_application.startupCompleted.emit()
     slicer_application.startupCompleted.forget()
-    (found,) = slicer.modules.sampleDataSources["TrustSeg"]
-    return found
+    return {source.nodeNames: source for source in slicer.modules.sampleDataSources["TrustSeg"]}
+
+
+@pytest.fixture(params=["head_colin27", "hippocampus_223"])
+def source(request, sources):
+    return sources[request.param]
+
+
+def test_a_head_comes_first_and_a_crop_second(sources):
+    assert [source.sampleName for source in sources.values()] == ["Head MR", "Hippocampus MR"]
 
 
 def test_sample_has_the_registered_checksum(source):
-    digest = hashlib.sha256(IMAGE.read_bytes()).hexdigest()
+    digest = hashlib.sha256((FOLDER / source.fileNames).read_bytes()).hexdigest()
     assert source.checksums == f"SHA256:{digest}"
 
 
@@ -42,9 +51,9 @@ def test_sample_loads_without_a_network(source, tmp_path):
     assert urlparse(source.uris).netloc == ""
     # As Sample Data fetches it.
     path, _ = urllib.request.urlretrieve(source.uris, tmp_path / source.fileNames)
-    assert Path(path).read_bytes() == IMAGE.read_bytes()
+    assert Path(path).read_bytes() == (FOLDER / source.fileNames).read_bytes()
     node = slicer.util.loadVolume(str(path), {"name": source.nodeNames})
-    assert node.GetName() == "hippocampus_223"
+    assert f"{node.GetName()}.nii.gz" == source.fileNames
     assert source.loadFileTypes == "VolumeFile"
 
 

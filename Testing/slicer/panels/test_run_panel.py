@@ -145,7 +145,7 @@ class DicomDatabase:
     def __init__(self, **values: str) -> None:
         self._values = values
 
-    def instanceValue(self, instance: str, tag: str) -> str:  # noqa: N802
+    def instanceValue(self, instance: str, tag: str) -> str:
         assert instance == "1.2.3"
         return {"0008,0060": self._values["modality"], "0018,0015": self._values["body_part"]}[tag]
 

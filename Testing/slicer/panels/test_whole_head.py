@@ -51,8 +51,9 @@ def terminology(segments, index: int) -> str:
     return str(text)
 
 
-def test_cancel_leaves_the_scene_as_it_was(panel, head):
+def test_cancel_of_the_search_leaves_the_scene_as_it_was(panel, head):
     start(panel)
+    assert panel.ui.statusLabel.text.startswith("Finding the anatomy")
     panel.ui.segmentButton.click()
     wait_for_end(panel)
     assert results(head) is None

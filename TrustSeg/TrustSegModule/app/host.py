@@ -11,8 +11,11 @@ from slicer.i18n import tr as _
 REQUESTER = "TrustSeg"
 
 SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "SampleData"
-SAMPLE_FILE = "hippocampus_223.nii.gz"
-SAMPLE_SHA256 = "98e5594d3f0a89f5e22f09b5eb7a755ede52ac6d1cff89b4827c958194cbddd6"
+SAMPLES = {
+    "head_colin27": "c4ad014206c59e8c5f0010aab6125780027967882dfcbe7b6387cc999ce28d92",
+    "hippocampus_223": "98e5594d3f0a89f5e22f09b5eb7a755ede52ac6d1cff89b4827c958194cbddd6",
+}
+"""Names of the sample images and the SHA-256 of their files."""
 
 
 def is_testing() -> bool:
@@ -99,18 +102,21 @@ def _packaging() -> object | None:
 
 
 def register_sample_data() -> None:
-    """Offer the sample image once Slicer has started; nothing happens in a Slicer without Sample Data."""
+    """Offer the sample images once Slicer has started; nothing happens in a Slicer without Sample Data."""
     if not hasattr(slicer.modules, "sampledata"):
         return
     import SampleData
 
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="TrustSeg",
-        sampleName=_("Hippocampus MR"),
-        thumbnailFileName=str(SAMPLE_FOLDER / "hippocampus_223.png"),
-        uris=(SAMPLE_FOLDER / SAMPLE_FILE).as_uri(),
-        fileNames=SAMPLE_FILE,
-        checksums=f"SHA256:{SAMPLE_SHA256}",
-        nodeNames="hippocampus_223",
-        loadFileTypes="VolumeFile",
-    )
+    titles = {"head_colin27": _("Head MR"), "hippocampus_223": _("Hippocampus MR")}
+    for name, digest in SAMPLES.items():
+        file = f"{name}.nii.gz"
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category="TrustSeg",
+            sampleName=titles[name],
+            thumbnailFileName=str(SAMPLE_FOLDER / f"{name}.png"),
+            uris=(SAMPLE_FOLDER / file).as_uri(),
+            fileNames=file,
+            checksums=f"SHA256:{digest}",
+            nodeNames=name,
+            loadFileTypes="VolumeFile",
+        )

@@ -101,6 +101,7 @@ def device_name(device: str) -> str:
 def _stage(name: str) -> str:
     titles = {
         "load": _("Loading the model"),
+        "locate": _("Finding the anatomy"),
         "prepare": _("Preparing the image"),
         "predict": _("Segmenting"),
         "restore": _("Back onto the image's grid"),

@@ -35,7 +35,7 @@ class Progressed:
     id : str
         The request's.
     stage : str
-        `load`, `prepare`, `predict`, `restore` or `measure`.
+        `load`, `locate` (for a scan that is searched), `prepare`, `predict`, `restore` or `measure`.
     fraction : float
         Of the whole run, 0 to 1; it never decreases.
     remaining_seconds : float or None

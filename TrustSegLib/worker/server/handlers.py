@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from TrustSegLib.bundle import load_known_models
 from TrustSegLib.contract import AUTO
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import Cancelled as InferenceCancelled
-from TrustSegLib.inference import Choice, SegmentationResult, SegmentOptions, choose_device, choose_model
+from TrustSegLib.inference import Choice, SegmentationResult, SegmentOptions, choose_device
 from TrustSegLib.report import report_json
 from TrustSegLib.version import __version__
 from TrustSegLib.worker.arrays import write_array
@@ -95,8 +94,8 @@ class JobHandlers:
             job = SegmentJob(message, self._channel)
             volume, options = job.read(self._folder), job.options
         job.started()
-        model, choice = self._model_for(job, volume)
         try:
+            model, choice = self._model_for(job, cancelled, volume)
             result = job.segment(volume, model, options, cancelled, choice)
         except InferenceCancelled as error:
             raise Cancelled from error
@@ -111,7 +110,7 @@ class JobHandlers:
         job.accepted()
         job.started()
         try:
-            segment_file(job, place, partial(self._model_for, job), options, cancelled)
+            segment_file(job, place, partial(self._model_for, job, cancelled), options, cancelled)
         except InferenceCancelled as error:
             raise Cancelled from error
         return _values(message, {"notices": job.notices})
@@ -146,13 +145,13 @@ class JobHandlers:
     def _accept(self, message: dict[str, Any]) -> None:
         self._channel.send({"type": "accepted", "id": message["id"]})
 
-    def _model_for(self, job: SegmentJob, volume: Volume) -> tuple[LoadedModel, Choice | None]:
+    def _model_for(
+        self, job: SegmentJob, cancelled: Callable[[], bool], volume: Volume
+    ) -> tuple[LoadedModel, Choice | None]:
         """The model that was asked for, or the one that fits the image, and then why."""
         if job.model != AUTO:
             return self._load(job.model), None
-        models, unusable = load_known_models()
-        has_roi = job.options.roi is not None
-        choice = choose_model(volume, models, unusable=unusable, has_roi=has_roi)
+        choice = job.choose_model(volume, cancelled)
         return self._load(str(choice.model.path)), choice
 
     def _load(self, name: str) -> LoadedModel:

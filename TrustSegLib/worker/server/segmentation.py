@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
+from TrustSegLib.bundle import load_known_models
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume
-from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
+from TrustSegLib.inference import (
+    Roi,
+    SegmentationResult,
+    SegmentOptions,
+    choose_device,
+    choose_model,
+    segment,
+)
 from TrustSegLib.worker.arrays import read_array
 from TrustSegLib.worker.protocol import ProtocolError
 from TrustSegLib.worker.server.memory import Rung, rungs, segment_within_memory
@@ -34,6 +42,8 @@ SEED = 0
 
 SHARES = {"prepare": 0.03, "predict": 0.90, "restore": 0.06, "measure": 0.01}
 """Of the whole run; rough, as the network dominates."""
+SEARCH_SHARE = 0.4
+"""Of a run that begins with a search: the shares above are those of its rest."""
 MIN_INTERVAL = 0.05
 """Seconds between two reports of the same stage: faster ones cannot be read."""
 
@@ -79,6 +89,18 @@ class SegmentJob:
             return dataclasses.replace(volume, **header)
         except ValueError as error:
             raise ImageError(f"the image cannot be used: {error}") from error
+
+    def choose_model(self, volume: Volume, cancelled: Callable[[], bool]) -> Choice:
+        """Choose the model that fits an image."""
+        models, unusable = load_known_models()
+        return choose_model(
+            volume,
+            models,
+            unusable=unusable,
+            has_roi=self.options.roi is not None,
+            progress=self._progressed,
+            cancelled=cancelled,
+        )
 
     def segment(
         self,
@@ -184,7 +206,7 @@ class Estimate:
         Parameters
         ----------
         stage : str
-            A key of `SHARES`.
+            A key of `SHARES`, or `locate`.
         done, total : int
             Parts of the stage.
 
@@ -196,6 +218,8 @@ class Estimate:
         now = self._clock()
         self._enter(stage, now)
         part = done / total
+        if stage == "locate":
+            return self._searched(part, now)
         if stage == "predict":
             self._seconds_per_share = (now - self._stage_start) / (SHARES["predict"] * part)
         if part < 1.0 and now - self._last_report < MIN_INTERVAL:
@@ -207,6 +231,16 @@ class Estimate:
         if part >= 1.0 and (following := _following(stage)):
             self._enter(following, now)
         return Step(self._stage, self._fraction, remaining)
+
+    def _searched(self, part: float, now: float) -> Step | None:
+        """Take a report of the search; the bar's rest stands for what follows it."""
+        if part < 1.0 and now - self._last_report < MIN_INTERVAL:
+            return None
+        self._last_report = now
+        self._fraction = max(self._fraction, self._base + (1.0 - self._base) * SEARCH_SHARE * part)
+        if part >= 1.0:
+            self.restart()
+        return Step(self._stage, self._fraction, None)
 
     def _enter(self, stage: str, now: float) -> None:
         if stage != self._stage:

@@ -174,6 +174,21 @@ def test_fraction_is_monotonic_and_ends_at_one():
     assert steps[-1].remaining_seconds == 0.0
 
 
+def test_search_comes_first_and_the_rest_of_the_bar_is_that_of_the_segmentation():
+    clock = Clock()
+    estimate = Estimate(clock)
+    clock.now += 1.0
+    steps = [estimate.update("locate", 0, 10)]
+    for done in range(5, 11):
+        clock.now += 0.2
+        steps.append(estimate.update("locate", done, 10))
+    assert {step.stage for step in steps[:-1]} == {"locate"}
+    assert (steps[-1].stage, steps[-1].fraction) == ("prepare", pytest.approx(0.4))
+    fractions = [step.fraction for step in (*steps, *run(estimate, clock))]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
 def test_remaining_time_follows_the_measured_rate():
     clock = Clock()
     steps = run(Estimate(clock), clock)
