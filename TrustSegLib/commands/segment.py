@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from TrustSegLib.bundle import Bundle, bundled_models, find_bundle, load_bundle
 from TrustSegLib.cases.case_files import write_case
 from TrustSegLib.cases.failures import one_case
@@ -27,6 +25,7 @@ from TrustSegLib.dicom_output import check_dicom_output, write_dicom
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.imaging import Volume, read_volume
 from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_device, segment
+from TrustSegLib.inference.memory import within_memory
 from TrustSegLib.report.batch_tables import check_tables
 
 LARGEST_SEED = 2**63 - 1
@@ -138,10 +137,18 @@ def _segment_image(job: Job, target: Target, staging: Path, output: Path) -> dic
 
 
 def _result(job: Job, target: Target, volume: Volume) -> SegmentationResult:
-    # Each image starts from the same seed, so that its result does not depend on earlier images.
-    torch.manual_seed(job.seed)
     with ProgressBar(target.image.name, shown=not (job.as_json or job.quiet)) as progress:
-        return segment(volume, job.bundle, job.options, progress=progress)
+        return within_memory(
+            segment,
+            volume,
+            job.bundle,
+            job.options,
+            # The same for each image, so that its result does not depend on earlier images.
+            seed=job.seed,
+            announce=progress.say,
+            progress=progress,
+            planned=progress.plan,
+        )
 
 
 def _write_results(

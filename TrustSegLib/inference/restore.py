@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -123,7 +124,7 @@ class _Axis:
     weight : np.ndarray
         `(N,)` float32, of the one behind.
     inside : np.ndarray
-        `(N,)` bool, whether the voxel's center lies in the source, up to half a voxel beyond its last centers.
+        `(N,)` bool, whether the voxel's center lies in the source.
     """
 
     low: np.ndarray
@@ -134,6 +135,9 @@ class _Axis:
     @classmethod
     def at(cls, places: np.ndarray, size: int) -> _Axis:
         """Axis from fractional indices into a source of `size` voxels."""
+        whole = np.rint(places)
+        if np.abs(places - whole).max() <= SAME_VOXEL:
+            places = whole
         inside = (places >= -0.5) & (places < size - 0.5)
         places = np.clip(places, 0, size - 1)
         low = np.floor(places).astype(int)
@@ -160,11 +164,9 @@ def _along_axes(source: Grid, target: Grid) -> tuple[tuple[int, int, int], tuple
     if sorted(order) != [0, 1, 2] or (np.abs(across) @ size).max() > SAME_VOXEL:
         raise ValueError("the axes of the model's grid and of the image's are not parallel")
     first = source.indices(target.origin[None])[0]
-    axes = (
-        _Axis.at(first[2 - order[axis]] + steps[axis] * np.arange(target.shape[axis]), source.shape[order[axis]])
-        for axis in range(3)
-    )
-    return order, tuple(axes)
+    places = (first[2 - order[axis]] + steps[axis] * np.arange(target.shape[axis]) for axis in range(3))
+    sizes = (source.shape[axis] for axis in order)
+    return order, tuple(itertools.starmap(_Axis.at, zip(places, sizes, strict=True)))
 
 
 def _interpolated(values: np.ndarray, along: tuple[_Axis, _Axis, _Axis]) -> np.ndarray:
