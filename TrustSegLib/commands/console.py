@@ -38,8 +38,8 @@ def print_error(message: str, as_json: bool, **details: str) -> None:
 class ProgressBar:
     """A bar on standard error that follows the stages of a segmentation; give it as `progress`.
 
-    A long work begins with a line of what it will be. Once the network's speed was measured on this computer, a line says how long the rest takes, unless that
-    is under a minute.
+    A long work begins with a line of what it will be. Once the network's speed was measured on this computer,
+    a line says how long the rest takes, unless that is under a minute.
 
     Parameters
     ----------

@@ -69,10 +69,10 @@ class Plan:
     def __str__(self) -> str:
         known = self.patches - self.computed
         of_air = f" ({known} more are air or padding)" if known else ""
+        seen = f"the network sees {_listed(self.seen)} of {_listed(self.spacing_mm)} mm"
         return (
-            f"{_listed(self.size)} voxels; the network sees {_listed(self.seen)} of "
-            f"{_listed(self.spacing_mm)} mm in {self.computed} patches{of_air}; about {self.memory_gb:.1f} GB "
-            "of memory"
+            f"{_listed(self.size)} voxels; {seen} in {self.computed} patches{of_air}; "
+            f"about {self.memory_gb:.1f} GB of memory"
         )
 
 
