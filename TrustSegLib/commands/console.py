@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import Progress
+    from TrustSegLib.inference.plan import Plan
 
 
 EXIT_FIXABLE = 2
@@ -37,8 +38,8 @@ def print_error(message: str, as_json: bool, **details: str) -> None:
 class ProgressBar:
     """A bar on standard error that follows the stages of a segmentation; give it as `progress`.
 
-    Once the network's speed was measured on this computer, a line says how long the rest takes, unless that
-    is under a minute.
+    A long work begins with a line of what it will be. Once the network's speed was measured on this computer,
+    a line says how long the rest takes, unless that is under a minute.
 
     Parameters
     ----------
@@ -77,6 +78,16 @@ class ProgressBar:
         if progress.stage == "predict" and len(self._measured) < 2:
             self._measure(progress)
 
+    def plan(self, plan: Plan) -> None:
+        """Say what the work will be, if it is long."""
+        if plan.is_long:
+            self.say(str(plan))
+
+    def say(self, text: str) -> None:
+        """Write a line of its own, such as of a fallback; nothing if the bar is not to be shown."""
+        if self._shown:
+            self._bar.write(f"{self._title}: {text}", file=sys.stderr)
+
     def _measure(self, progress: Progress) -> None:
         """Say the time left by the second report: the first batch also waits for memory and libraries."""
         self._measured.append((self._clock(), progress.done))
@@ -85,7 +96,7 @@ class ProgressBar:
         (start, before), (now, done) = self._measured
         left = (progress.total - done) * (now - start) / (done - before)
         if left >= WORTH_SAYING:
-            self._bar.write(f"{self._title}: {_time_left(left)}", file=sys.stderr)
+            self.say(_time_left(left))
 
 
 def _time_left(seconds: float) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from TrustSegLib.bundle import Bundle, find_bundle, load_bundle, load_known_models
 from TrustSegLib.cases.case_files import write_case
 from TrustSegLib.cases.failures import one_case
@@ -36,6 +34,7 @@ from TrustSegLib.inference import (
     choose_model,
     segment,
 )
+from TrustSegLib.inference.memory import within_memory
 from TrustSegLib.report.batch_tables import check_tables
 
 LARGEST_SEED = 2**63 - 1
@@ -171,11 +170,21 @@ def _segment_image(job: Job, target: Target, staging: Path, output: Path) -> dic
 
 def _result(job: Job, target: Target, volume: Volume) -> tuple[SegmentationResult, Bundle]:
     """The result of an image, and the model that has made it."""
-    # Each image starts from the same seed, so that its result does not depend on earlier images.
-    torch.manual_seed(job.seed)
     with ProgressBar(target.image.name, shown=not (job.as_json or job.quiet)) as progress:
         bundle, choice = job.models.of(volume, job.options, progress)
-        return segment(volume, bundle, job.options, progress=progress, choice=choice), bundle
+        result = within_memory(
+            segment,
+            volume,
+            bundle,
+            job.options,
+            # The same for each image, so that its result does not depend on earlier images.
+            seed=job.seed,
+            announce=progress.say,
+            progress=progress,
+            planned=progress.plan,
+            choice=choice,
+        )
+    return result, bundle
 
 
 def _write_results(

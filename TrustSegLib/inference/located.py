@@ -421,7 +421,10 @@ def _provenance(results: Sequence[SegmentationResult], found: LocatedScan) -> di
         "times": {
             stage: sum(each.provenance["times"].get(stage, 0.0) for each in results) for stage in stages
         },
-        "patches": sum(result.provenance["patches"] for result in results),
+        **{
+            name: sum(result.provenance[name] for result in results)
+            for name in ("patches", "patches_computed")
+        },
         "location": {
             "similarity": round(found.location.similarity, 3),
             "centers_ras_mm": {

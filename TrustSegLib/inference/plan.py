@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from TrustSegLib.errors import ImageError
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
     from TrustSegLib.imaging import Volume
+    from TrustSegLib.inference.options import SegmentOptions
 
 MOST_VOXELS = 1e9
 """A body of 500 x 500 x 1800 mm in voxels of .77 mm: more is days on a processor."""
@@ -21,8 +23,83 @@ SMALL_ENOUGH = 1e7
 """Voxels that are segmented in any case: the work is done in minutes."""
 FEWEST_VOXELS = 2
 """Along the longest axis; an image that is smaller has another unit of length."""
+WORTH_SAYING = 20
+"""Patches to compute from which on a plan is worth a line: fewer take seconds."""
 _BYTES = 8
 """Of a voxel of each channel: resampled and normalized, both float32."""
+_LIBRARIES_GB = 0.4
+"""Of Python, PyTorch and the network's layers, before there is an image."""
+_CHUNK_GB = 0.3
+"""Class moments on the image's grid that are made at a time, with what is made of them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work on an image, known once it is resampled.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Voxels of the image along x, y, z.
+    seen : tuple of int
+        Voxels that the network sees along x, y, z, on its own grid.
+    spacing_mm : tuple of float
+        Of these.
+    patches : int
+        That cover what the network sees.
+    computed : int
+        Of these, those that have to be computed: patches of one value throughout, such as air, have one
+        answer.
+    memory_gb : float
+        Main memory at its peak, roughly.
+    """
+
+    size: tuple[int, int, int]
+    seen: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    patches: int
+    computed: int
+    memory_gb: float
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the work takes long enough to say what it will be."""
+        return self.computed >= WORTH_SAYING
+
+    def __str__(self) -> str:
+        known = self.patches - self.computed
+        of_air = f" ({known} more are air or padding)" if known else ""
+        seen = f"the network sees {_listed(self.seen)} of {_listed(self.spacing_mm)} mm"
+        return (
+            f"{_listed(self.size)} voxels; {seen} in {self.computed} patches{of_air}; "
+            f"about {self.memory_gb:.1f} GB of memory"
+        )
+
+
+def memory_gb(
+    volume: Volume, seen: tuple[int, int, int], description: ModelDescription, options: SegmentOptions
+) -> float:
+    """Estimate main memory at its peak, in GB: that of resampling, or of the result with its pictures.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image.
+    seen : tuple of int
+        `(D, H, W)` voxels of the model's grid.
+    description : ModelDescription
+        Of the model.
+    options : SegmentOptions
+        With the maps asked for.
+    """
+    voxels, own = float(np.prod(volume.shape, dtype=float)), volume.array.itemsize * volume.channels
+    # Turned, as float32, and smoothed: each once, beside the image.
+    preparing = voxels * (2 * own + 8)
+    # Mask and maps; mask, one map and the image are turned for pictures.
+    result = voxels * (2 * own + 2 + 4 * (len(options.maps) + 1))
+    moments = 8.0 * description.classes * float(np.prod(seen, dtype=float))
+    result += min(moments, options.memory_gb * 1e9)
+    return _LIBRARIES_GB + _CHUNK_GB + max(preparing, result) / 1e9
 
 
 def check_plan(volume: Volume, description: ModelDescription) -> None:

@@ -14,12 +14,13 @@ from TrustSegLib.imaging import Volume, normalize, orient, resample
 from TrustSegLib.imaging.grid import Box, Grid
 from TrustSegLib.inference.device import choose_device
 from TrustSegLib.inference.options import SegmentOptions
-from TrustSegLib.inference.plan import check_plan
+from TrustSegLib.inference.plan import Plan, check_plan, memory_gb
 from TrustSegLib.inference.restore import Restorer, restorer
-from TrustSegLib.inference.sliding_window import sliding_window
+from TrustSegLib.inference.sliding_window import pad_to_patch, patch_tasks, sliding_window
 from TrustSegLib.inference.stages import Stages
 from TrustSegLib.inference.storage import Storage
 from TrustSegLib.moments import ClassMoments
+from TrustSegLib.uncertainty.bounding_box import bounding_box, with_margin
 
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 SAME_SPACING = 1e-3
 """Spacings that differ by less than this fraction are the same: headers round, and interpolation blurs."""
+PREPARING = 3
+"""Steps of the preparation: turn, resample, normalize."""
 
 
 class Model(Protocol):
@@ -81,7 +84,7 @@ def predict(
     options: SegmentOptions,
     device: torch.device,
     stages: Stages,
-) -> tuple[Restorer, tuple[int, int, int]]:
+) -> tuple[Restorer, Plan]:
     """Pass the part of an image that a box needs through the network.
 
     Parameters
@@ -93,14 +96,14 @@ def predict(
     device : torch.device
         Where the network runs.
     stages : Stages
-        Gets the stages `prepare` and `predict`.
+        Gets the stages `prepare` and `predict`, and in between the plan.
 
     Returns
     -------
     Restorer
         Returns the class moments of the box, row by row.
-    tuple of int
-        (D, H, W) voxels of the model's grid that went through the network.
+    Plan
+        The work that was done.
 
     Raises
     ------
@@ -112,11 +115,15 @@ def predict(
     check_plan(volume, description)
     target = Grid.of(volume).crop(box)
     with stages.stage("prepare"):
-        prepared = prepare_image(volume, description)
+        prepared = prepare_image(volume, description, stages)
         region = _region(Grid.of(prepared), target, description.patch_shape)
-        source = Grid.of(prepared).crop(region)
-        array = prepared.array[(slice(None), *region.slices)]
-        stages.report("prepare", 1, 1)
+        array, source = prepared.array[(slice(None), *region.slices)], Grid.of(prepared).crop(region)
+        body = body_box(array, description.patch_shape)
+        array, source = array[(slice(None), *body.slices)], source.crop(body)
+        del prepared
+        stages.report("prepare", PREPARING, PREPARING)
+    plan = _plan(volume, array, description, options)
+    stages.plan(plan)
     with stages.stage("predict"):
         mean, variance = sliding_window(
             array,
@@ -128,7 +135,21 @@ def predict(
             stages=stages,
         )
         _check_classes(mean, description)
-    return restorer(mean, variance, source, target), source.shape
+    return restorer(mean, variance, source, target), plan
+
+
+def _plan(volume: Volume, array: np.ndarray, description: ModelDescription, options: SegmentOptions) -> Plan:
+    """Plan for an image whose part `(C, D, H, W)` goes through the network."""
+    padded, _ = pad_to_patch(array, description.patch_shape)
+    tasks = patch_tasks(padded, description.patch_shape, options.overlap)
+    return Plan(
+        size=volume.size,
+        seen=array.shape[:0:-1],
+        spacing_mm=description.input.spacing_mm,
+        patches=len(tasks),
+        computed=sum(not task.known for task in tasks),
+        memory_gb=memory_gb(volume, array.shape[1:], description, options),
+    )
 
 
 def check_image(volume: Volume, description: ModelDescription) -> None:
@@ -144,12 +165,16 @@ def check_image(volume: Volume, description: ModelDescription) -> None:
         raise ImageError("the image holds NaN or infinite voxels; replace them before it is segmented")
 
 
-def prepare_image(volume: Volume, description: ModelDescription) -> Volume:
+def prepare_image(volume: Volume, description: ModelDescription, stages: Stages | None = None) -> Volume:
     """Orient, resample and normalize an image; each step replaces the one before: at most two in memory."""
-    wanted = description.input
+    wanted, stages = description.input, stages or Stages()
     volume = orient(volume, wanted.orientation)
+    stages.report("prepare", 1, PREPARING)
+    stages.check()
     if not np.allclose(volume.spacing, wanted.spacing_mm, rtol=SAME_SPACING, atol=0.0):
         volume = resample(volume, wanted.spacing_mm, "linear")
+    stages.report("prepare", 2, PREPARING)
+    stages.check()
     return normalize(volume, wanted.normalization)
 
 
@@ -161,6 +186,29 @@ def _region(model_grid: Grid, target: Grid, patch_shape: tuple[int, int, int]) -
     """
     margin = tuple(size // 4 for size in patch_shape)
     return model_grid.box_around(target.corners(), margin).grown_to(patch_shape, model_grid.shape)
+
+
+def body_box(array: np.ndarray, patch_shape: tuple[int, int, int]) -> Box:
+    """Part of an image that holds anything but its lowest value, with a quarter of a patch around it.
+
+    Outside of it is nothing to segment: air, which the window of a CT makes one value, or the 0 around a
+    skull-stripped brain. The lowest value is taken as it is, without a threshold: where air has noise, the
+    box is the whole image.
+
+    Parameters
+    ----------
+    array : np.ndarray
+        `(C, D, H, W)` as the network sees it.
+    patch_shape : tuple of int
+        `(D, H, W)` voxels; the box is never smaller while the image goes on.
+    """
+    shape, lowest = array.shape[1:], array.min(axis=(1, 2, 3), keepdims=True)[:, 0]
+    found = bounding_box((array[:, plane] > lowest).any(axis=0) for plane in range(shape[0]))
+    if found is None:
+        return Box((0, 0, 0), shape)
+    found = with_margin(found, tuple(size // 4 for size in patch_shape), shape)
+    box = Box(tuple(side.start for side in found), tuple(side.stop for side in found))
+    return box.grown_to(patch_shape, shape)
 
 
 def _network(bundle: Model) -> torch.nn.Module:

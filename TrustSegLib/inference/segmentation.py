@@ -18,10 +18,16 @@ from TrustSegLib.inference.device import choose_device, device_title
 from TrustSegLib.inference.located import centered, cut_fields, is_larger, joined, locate_anatomy
 from TrustSegLib.inference.mask_and_maps import Area, calibrate_map, mask_and_maps
 from TrustSegLib.inference.options import SegmentOptions
+from TrustSegLib.inference.plan import Plan
 from TrustSegLib.inference.prediction import LoadedModel, Model, predict
 from TrustSegLib.inference.result import Case, SegmentationResult
-from TrustSegLib.inference.sliding_window import patch_starts, window_shape
-from TrustSegLib.inference.stages import CancelledCallback, Progress, ProgressCallback, Stages
+from TrustSegLib.inference.stages import (
+    CancelledCallback,
+    PlanCallback,
+    Progress,
+    ProgressCallback,
+    Stages,
+)
 from TrustSegLib.inference.training_comparison import compared_with_training, facts_of
 from TrustSegLib.uncertainty import Calibration, calibrated_rows, case_quality, structure_rows
 from TrustSegLib.uncertainty.image_features import not_hounsfield
@@ -49,6 +55,7 @@ def segment(
     options: SegmentOptions | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelledCallback | None = None,
+    planned: PlanCallback | None = None,
     choice: Choice | None = None,
 ) -> SegmentationResult:
     """Segment one image with one model.
@@ -85,6 +92,8 @@ def segment(
         and before them `locate` for a scan that is searched.
     cancelled : callable, optional
         Asked before every stage and batch, and all through the search; True stops the work.
+    planned : callable, optional
+        Called with the `Plan` of an image, or of each field of view, before the network runs.
     choice : Choice, optional
         Why this model was chosen, for the provenance; what it has located is not searched again.
 
@@ -110,9 +119,9 @@ def segment(
     """
     options = options or SegmentOptions()
     if options.roi is not None or not is_larger(volume, bundle.description):
-        result = _segment_image(volume, bundle, options, Stages(progress, cancelled))
+        result = _segment_image(volume, bundle, options, Stages(progress, cancelled, planned))
     else:
-        result = _segment_fields(volume, bundle, options, progress, cancelled, choice)
+        result = _segment_fields(volume, bundle, options, progress, cancelled, planned, choice)
     if choice is not None:
         result.provenance["choice"] = choice.to_dict()
     return result
@@ -124,6 +133,7 @@ def _segment_fields(
     options: SegmentOptions,
     progress: ProgressCallback | None,
     cancelled: CancelledCallback | None,
+    planned: PlanCallback | None,
     choice: Choice | None,
 ) -> SegmentationResult:
     """Segment the fields of view of a larger scan, and put the results together."""
@@ -136,7 +146,7 @@ def _segment_fields(
     found = cut_fields(volume, model, location)
     crops, results = [], []
     for number, crop in enumerate(found.crops):
-        stages = Stages(_part_of(progress, number, len(found.crops)), cancelled)
+        stages = Stages(_part_of(progress, number, len(found.crops)), cancelled, planned)
         result = _segment_image(crop.seen, model, options, stages)
         better = centered(volume, crop, result, found.location, bundle.description)
         if better is not None:
@@ -171,7 +181,7 @@ def _segment_image(
     calibration = None if content is None else Calibration.parse(content)
     device = choose_device(options.device)
     area = Area.of(volume, options.roi)
-    restorer, shape = predict(volume, bundle, area.box, options, device, stages)
+    restorer, plan = predict(volume, bundle, area.box, options, device, stages)
     with stages.stage("restore"):
         mask, maps, scores = mask_and_maps(restorer, volume, area, options, stages, description.classes)
     with stages.stage("measure"):
@@ -180,7 +190,9 @@ def _segment_image(
         rows = structure_rows(mask, maps[DEFAULT_MAP], description.structures)
         if calibration is not None and area.is_whole:
             rows = calibrated_rows(rows, scores, calibration)
+        stages.check()
         regions = find_regions(maps[DEFAULT_MAP], mask, description.structures)
+        stages.check()
         facts = facts_of(volume, mask if area.is_whole else None, description, calibration)
         not_in_hu = filter(None, [not_hounsfield(volume, description.modality)])
         rows, unlike = compared_with_training(rows, facts, calibration)
@@ -198,7 +210,7 @@ def _segment_image(
             (*not_in_hu, *unlike, *volume.notes, *case_warnings(maps, area.is_whole, calibration)),
         ),
         calibration=None if calibration is None else calibration.summary(description.structures),
-        provenance=_provenance(description, options, device, stages, shape),
+        provenance=_provenance(description, options, device, stages, plan),
         anatomy=description.structures,
     )
 
@@ -208,9 +220,8 @@ def _provenance(
     options: SegmentOptions,
     device: torch.device,
     stages: Stages,
-    shape: tuple[int, int, int],
+    plan: Plan,
 ) -> dict[str, Any]:
-    patch = description.patch_shape
     return {
         "versions": {
             "trustseg": __version__,
@@ -223,10 +234,11 @@ def _provenance(
         "precision": options.precision,
         "engine": "pytorch",
         "times": dict(stages.times),
-        "patch": list(reversed(patch)),
+        "patch": list(description.input.patch_size),
         "overlap": options.overlap,
         "batch_size": options.batch_size,
-        "patches": len(patch_starts(window_shape(shape, patch), patch, options.overlap)),
+        "patches": plan.patches,
+        "patches_computed": plan.computed,
         "roi": None if options.roi is None else str(options.roi),
     }
 

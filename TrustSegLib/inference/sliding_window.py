@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -62,6 +63,8 @@ def sliding_window(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class moments of a whole volume, blended over overlapping patches (`RollingBlend` has the formulas).
 
+    Patches of one value throughout, such as air, are computed once (see `patch_tasks`).
+
     Parameters
     ----------
     array : np.ndarray
@@ -78,8 +81,8 @@ def sliding_window(
     storage : Storage, optional
         Where the moments are kept; in memory by default.
     stages : Stages, optional
-        Gets `Progress("predict", done, total)`, in patches, after every batch, and is asked before every
-        batch whether to stop.
+        Gets `Progress("predict", done, total)`, in patches that are computed, after every batch, and is asked
+        before every batch whether to stop.
 
     Returns
     -------
@@ -100,21 +103,92 @@ def sliding_window(
     storage, stages = storage or Storage(), stages or Stages()
     placed = place_network(network, device, window.precision)
     padded, inner = pad_to_patch(array, patch_shape)
-    corners = patch_starts(padded.shape[1:], patch_shape, window.overlap)
+    tasks = patch_tasks(padded, patch_shape, window.overlap)
+    done, total = 0, sum(not task.known for task in tasks)
+    of_uniform: dict[bytes, list[torch.Tensor]] = {}
     blend = None
-    for first in range(0, len(corners), window.batch_size):
+    for batch in _batches(tasks, window.batch_size):
         stages.check()
-        batch = corners[first : first + window.batch_size]
-        mean, deviation = _predict(placed, _cut(padded, batch, patch_shape), device, window.precision)
+        new = [task for task in batch if not task.known]
+        patches = _cut(padded, [task.corner for task in new], patch_shape)
+        mean, deviation = _predict(placed, patches, device, window.precision)
         if blend is None:
             shape = (mean.shape[1], *padded.shape[1:])
             outputs = storage.allocate(shape), storage.allocate(shape)
             blend = RollingBlend(*outputs, patch_shape)
-        for corner, *moments in zip(batch, mean, deviation, strict=True):
-            blend.add(corner, *moments)
-        stages.report("predict", first + len(batch), len(corners))
+        computed = iter(zip(mean, deviation, strict=True))
+        for task in batch:
+            moments = of_uniform[task.values] if task.known else next(computed)
+            if task.values is not None and not task.known:
+                of_uniform[task.values] = [each.clone() for each in moments]
+            blend.add(task.corner, *moments)
+        done += len(new)
+        stages.report("predict", done, total)
     blend.finish()
     return outputs[0][(slice(None), *inner)], outputs[1][(slice(None), *inner)]
+
+
+class PatchTask(NamedTuple):
+    """A patch to predict, or whose prediction is known from an earlier one.
+
+    Attributes
+    ----------
+    corner : tuple of int
+        `(D, H, W)` index of its first voxel.
+    values : bytes or None
+        The intensity of each channel where it is the same in the whole patch, as in the air around a body.
+    known : bool
+        Whether an earlier patch has the same values everywhere: a network says the same of both.
+    """
+
+    corner: tuple[int, ...]
+    values: bytes | None
+    known: bool
+
+
+def patch_tasks(array: np.ndarray, patch_shape: tuple[int, int, int], overlap: float) -> list[PatchTask]:
+    """All patches of a volume in the order of the first axis, those marked that need no computation.
+
+    Nothing is assumed of what lies in a patch: only where every channel has one value throughout, as air has
+    below the window of a CT and the 0 around a skull-stripped brain, the network's answer to the first such
+    patch is the answer to all of them. (A network that draws random numbers draws once for all of these.)
+
+    Parameters
+    ----------
+    array : np.ndarray
+        `(C, D, H, W)` as the network sees it, not smaller than a patch.
+    patch_shape : tuple of int
+        `(D, H, W)` voxels.
+    overlap : float
+        Fraction of a patch that neighbors share, in [0, 1).
+    """
+    tasks, seen = [], set()
+    for corner in patch_starts(array.shape[1:], patch_shape, overlap):
+        values = _uniform_values(array[(slice(None), *_box(corner, patch_shape))])
+        tasks.append(PatchTask(corner, values, values in seen))
+        if values is not None:
+            seen.add(values)
+    return tasks
+
+
+def _uniform_values(patch: np.ndarray) -> bytes | None:
+    first = patch[:, :1, :1, :1]
+    # A plane first: most patches with a body are told from air by it.
+    if (patch[:, :1] != first).any() or (patch != first).any():
+        return None
+    return first.tobytes()
+
+
+def _batches(tasks: list[PatchTask], size: int) -> Iterator[list[PatchTask]]:
+    """Runs of patches in their order, each with `size` patches to compute, the last one with fewer."""
+    batch, new = [], 0
+    for task in tasks:
+        if new == size and not task.known:
+            yield batch
+            batch, new = [], 0
+        batch.append(task)
+        new += not task.known
+    yield batch
 
 
 def _check(array: np.ndarray, network: Predictor, patch_shape: tuple[int, ...]) -> None:
@@ -136,11 +210,12 @@ def check_window_options(overlap: float, batch_size: int) -> None:
 
 def _cut(array: np.ndarray, corners: list[tuple[int, ...]], patch_shape: tuple[int, ...]) -> torch.Tensor:
     """Batch `(B, C, *patch_shape)` of the patches at these corners."""
-    boxes = (
-        tuple(slice(first, first + size) for first, size in zip(corner, patch_shape, strict=True))
-        for corner in corners
-    )
+    boxes = (_box(corner, patch_shape) for corner in corners)
     return torch.from_numpy(np.stack([array[(slice(None), *box)] for box in boxes]))
+
+
+def _box(corner: tuple[int, ...], patch_shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(first, first + size) for first, size in zip(corner, patch_shape, strict=True))
 
 
 def _predict(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from TrustSegLib.inference.plan import Plan
 
 
 class Cancelled(Exception):  # not an error: the user asked for it
@@ -22,6 +25,7 @@ class Progress(NamedTuple):
 
 ProgressCallback = Callable[[Progress], None]
 CancelledCallback = Callable[[], bool]
+PlanCallback = Callable[["Plan"], None]
 
 
 class Stages:
@@ -33,6 +37,8 @@ class Stages:
         Called with a `Progress`.
     cancelled : callable, optional
         True stops the work.
+    planned : callable, optional
+        Called with the `Plan` before the network runs.
 
     Attributes
     ----------
@@ -41,10 +47,14 @@ class Stages:
     """
 
     def __init__(
-        self, progress: ProgressCallback | None = None, cancelled: CancelledCallback | None = None
+        self,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelledCallback | None = None,
+        planned: PlanCallback | None = None,
     ) -> None:
         self._progress = progress
         self._cancelled = cancelled
+        self._planned = planned
         self.times: dict[str, float] = {}
 
     @contextmanager
@@ -68,3 +78,8 @@ class Stages:
         """Report that `done` of `total` parts of a stage are done."""
         if self._progress is not None:
             self._progress(Progress(name, done, total))
+
+    def plan(self, plan: Plan) -> None:
+        """Tell what the work will be."""
+        if self._planned is not None:
+            self._planned(plan)

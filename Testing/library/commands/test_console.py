@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from TrustSegLib.commands.console import ProgressBar
 from TrustSegLib.inference import Progress
+from TrustSegLib.inference.plan import WORTH_SAYING, Plan
 
 
 def said(capsys, times: list[float], total: int, shown: bool = True) -> str:
@@ -32,3 +33,24 @@ def test_hours_come_with_what_shortens_them(capsys):
 def test_less_than_a_minute_and_quiet_runs_say_nothing(capsys):
     assert said(capsys, [1.0, 2.0], 50) == ""
     assert said(capsys, [10.0, 20.0], 1000, shown=False) == ""
+
+
+def plan(computed: int) -> Plan:
+    return Plan((512, 512, 300), (127, 78, 240), (3.9, 3.9, 2.5), computed + 15, computed, 1.74)
+
+
+def test_long_work_is_told_before_it_starts(capsys):
+    with ProgressBar("ct.nii.gz", shown=True) as progress:
+        progress.plan(plan(150))
+    assert capsys.readouterr().err == (
+        "ct.nii.gz: 512 x 512 x 300 voxels; the network sees 127 x 78 x 240 of 3.9 x 3.9 x 2.5 mm in 150 "
+        "patches (15 more are air or padding); about 1.7 GB of memory\n"
+    )
+
+
+def test_short_work_and_quiet_runs_have_no_line_of_a_plan(capsys):
+    with ProgressBar("ct.nii.gz", shown=True) as progress:
+        progress.plan(plan(WORTH_SAYING - 1))
+    with ProgressBar("ct.nii.gz", shown=False) as progress:
+        progress.plan(plan(150))
+    assert capsys.readouterr().err == ""

@@ -12,10 +12,10 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+import torch
 
 from TrustSegLib.bundle import load_bundle, registry
 from TrustSegLib.cli import main
-from TrustSegLib.commands import segment as command
 from TrustSegLib.commands.console import ProgressBar
 from TrustSegLib.imaging import read_labels, read_volume, write_volume
 from TrustSegLib.inference import Progress, SegmentOptions, segment
@@ -71,7 +71,7 @@ def test_same_seed_gives_the_same_bytes(image, model, tmp_path):
 def test_every_image_starts_from_the_seed(image, model, output, tmp_path, monkeypatch):
     """A model that draws random numbers must give an image the same result, whatever stands before it."""
     seeds = []
-    monkeypatch.setattr(command.torch, "manual_seed", seeds.append)
+    monkeypatch.setattr(torch, "manual_seed", seeds.append)
     images = [image, Path(image).rename(tmp_path / "a.nii.gz")][1:]
     second = tmp_path / "b.nii.gz"
     second.write_bytes(images[0].read_bytes())

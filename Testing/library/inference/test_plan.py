@@ -9,7 +9,7 @@ import pytest
 
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume
-from TrustSegLib.inference import plan
+from TrustSegLib.inference import SegmentOptions, plan
 
 IDENTITY = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
@@ -61,3 +61,17 @@ def test_image_larger_than_the_memory_of_the_computer_is_refused(monkeypatch):
 def test_image_smaller_than_two_voxels_of_the_model_is_refused():
     with pytest.raises(ImageError, match=r"voxels of 0\.003 x 0\.003 x 0\.003 mm: .* unit of length"):
         check(volume((50, 50, 50), (0.003, 0.003, 0.003)))
+
+
+def test_memory_grows_with_the_image_the_maps_and_the_classes():
+    ct = Volume(np.broadcast_to(np.int16(0), (1, 300, 512, 512)), (0.97, 0.97, 2), (0, 0, 0), IDENTITY)
+    few, many = (SimpleNamespace(classes=classes) for classes in (2, 100))
+    seen = (240, 127, 127)
+    usual = plan.memory_gb(ct, seen, few, SegmentOptions())
+    # Measured: 1.7 GB.
+    assert 1.3 < usual < 2.2
+    assert plan.memory_gb(ct, seen, many, SegmentOptions()) > usual + 1
+    maps = SegmentOptions(maps=("error_probability", "entropy", "epistemic", "aleatoric"))
+    assert plan.memory_gb(ct, seen, few, maps) > usual + 0.5
+    # Beyond the budget, class moments are in files.
+    assert plan.memory_gb(ct, (2400, 512, 512), many, SegmentOptions(memory_gb=1)) < usual + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from TrustSegLib.errors import OptionError, TrustSegError
 from TrustSegLib.inference import Cancelled, Progress, Storage, Window, sliding_window
 from TrustSegLib.inference.blending import gaussian_weight
-from TrustSegLib.inference.sliding_window import pad_to_patch, patch_starts, starts
+from TrustSegLib.inference.sliding_window import pad_to_patch, patch_starts, patch_tasks, starts
 from TrustSegLib.inference.stages import Stages
 from TrustSegLib.moments import ClassMoments
 
@@ -107,6 +108,56 @@ def test_progress_counts_all_patches_after_every_batch(context: torch.nn.Module)
     steps: list[Progress] = []
     sliding_window(_array((8, 8, 20)), context, (8, 8, 8), window=Window(0.5, 3), stages=Stages(steps.append))
     assert steps == [Progress("predict", 3, 4), Progress("predict", 4, 4)]
+
+
+class Counting(torch.nn.Module):
+    """Counts the patches that a network computes."""
+
+    size_divisor = 1
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network, self.patches = network, 0
+
+    def class_moments(self, patches: torch.Tensor) -> ClassMoments:
+        self.patches += len(patches)
+        return self.network.class_moments(patches)
+
+
+def _body_in_air(air: float) -> np.ndarray:
+    array = np.full((2, 12, 16, 40), air, np.float32)
+    array[:, 3:9, 4:12, 14:25] = np.random.default_rng(1).random((2, 6, 8, 11), np.float32)
+    return array
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+@pytest.mark.parametrize("air", [0.0, -3.25])
+def test_air_is_computed_once_and_changes_nothing(direction, batch_size: int, air: float) -> None:
+    array = _body_in_air(air)[:1]
+    network, steps = Counting(direction), []
+    window = Window(0.5, batch_size)
+    found = sliding_window(array, network, (8, 8, 8), window=window, stages=Stages(steps.append))
+    expected = _whole_accumulators(array, direction, (8, 8, 8), 0.5)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
+    patches = len(patch_starts(array.shape[1:], (8, 8, 8), 0.5))
+    assert 0 < network.patches < patches
+    assert steps[-1] == Progress("predict", network.patches, network.patches)
+    assert all(one.done < other.done for one, other in itertools.pairwise(steps))
+
+
+def test_patches_of_different_values_are_told_apart() -> None:
+    array = np.zeros((2, 8, 8, 40), np.float32)
+    array[0, ..., 20:] = 1.0
+    array[1, ..., 32:] = 1.0
+    tasks = patch_tasks(array, (8, 8, 4), 0.0)
+    assert [task.known for task in tasks] == [False, True, True, True, True, False, True, True, False, True]
+
+
+def test_one_deviating_voxel_is_no_air() -> None:
+    array = np.zeros((1, 8, 8, 16), np.float32)
+    array[0, 7, 7, 15] = 1e-6
+    assert [task.values is None for task in patch_tasks(array, (8, 8, 8), 0.0)] == [False, True]
 
 
 def test_cancelling_stops_between_batches_and_leaves_no_file(

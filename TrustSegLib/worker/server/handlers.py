@@ -15,6 +15,7 @@ from TrustSegLib.contract import AUTO
 from TrustSegLib.imaging import Volume
 from TrustSegLib.inference import Cancelled as InferenceCancelled
 from TrustSegLib.inference import Choice, SegmentationResult, SegmentOptions, choose_device
+from TrustSegLib.inference.memory import OutOfMemory
 from TrustSegLib.report import report_json
 from TrustSegLib.version import __version__
 from TrustSegLib.worker.arrays import write_array
@@ -27,7 +28,6 @@ from TrustSegLib.worker.server.batch import (
     write_tables,
 )
 from TrustSegLib.worker.server.loaded_model import LoadedModel, WarmModel
-from TrustSegLib.worker.server.memory import OutOfMemory
 from TrustSegLib.worker.server.segmentation import SegmentJob, protocol_errors
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,19 +41,6 @@ class LoadedModel:
     def title(self) -> str:
         """Name and version, for messages."""
         return f"model {self.description.name} {self.description.version}"
-
-    @property
-    def size_divisors(self) -> tuple[int, int, int]:
-        """What a patch's size along x, y, z must be multiples of; a 2D network sees single planes."""
-        divisor = self.loaded_network.size_divisor
-        return (divisor, divisor, 1 if self.description.network.get("dimensions", 3) == 2 else divisor)
-
-    def with_patch(self, patch_size: tuple[int, int, int]) -> LoadedModel:
-        """Return the same network with patches of another size, voxels along x, y, z."""
-        if patch_size == self.description.input.patch_size:
-            return self
-        changed = dataclasses.replace(self.description.input, patch_size=patch_size)
-        return dataclasses.replace(self, description=dataclasses.replace(self.description, input=changed))
 
 
 class WarmModel:

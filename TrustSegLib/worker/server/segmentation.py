@@ -13,25 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
 from TrustSegLib.bundle import load_known_models
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume
-from TrustSegLib.inference import (
-    Roi,
-    SegmentationResult,
-    SegmentOptions,
-    choose_device,
-    choose_model,
-    segment,
-)
+from TrustSegLib.inference import Roi, SegmentationResult, SegmentOptions, choose_model, segment
+from TrustSegLib.inference.memory import within_memory
 from TrustSegLib.worker.arrays import read_array
 from TrustSegLib.worker.protocol import ProtocolError
-from TrustSegLib.worker.server.memory import Rung, rungs, segment_within_memory
 
 if TYPE_CHECKING:
     from TrustSegLib.inference import Choice, Progress
+    from TrustSegLib.inference.plan import Plan
     from TrustSegLib.worker.folder import PrivateFolder
     from TrustSegLib.worker.server.channel import Channel
     from TrustSegLib.worker.server.loaded_model import LoadedModel
@@ -111,22 +104,22 @@ class SegmentJob:
         choice: Choice | None = None,
     ) -> SegmentationResult:
         """Segment, with fallbacks when memory runs out."""
-        device = str(choose_device(options.device))
-
-        def attempt(rung: Rung) -> SegmentationResult:
-            self._estimate.restart()
-            torch.manual_seed(SEED)
-            changed = dataclasses.replace(options, device=rung.device, batch_size=rung.batch_size)
-            fitted = model.with_patch(rung.patch_size)
-            return segment(volume, fitted, changed, self._progressed, cancelled, choice)
-
-        patch_size = model.description.input.patch_size
-        ladder = rungs(device, options.batch_size, patch_size, model.size_divisors)
-        result = segment_within_memory(attempt, ladder, self._announce)
-        case = result.case
-        return dataclasses.replace(
-            result, case=dataclasses.replace(case, warnings=(*case.warnings, *self.notices))
+        return within_memory(
+            self._attempt,
+            volume,
+            model,
+            options,
+            seed=SEED,
+            announce=self._announce,
+            progress=self._progressed,
+            cancelled=cancelled,
+            planned=self._planned,
+            choice=choice,
         )
+
+    def _attempt(self, *arguments: Any, **callbacks: Any) -> SegmentationResult:
+        self._estimate.restart()
+        return segment(*arguments, **callbacks)
 
     def command(self, options: SegmentOptions) -> str:
         """Command line of the report's provenance."""
@@ -147,8 +140,15 @@ class SegmentJob:
         message = {"stage": stage, "fraction": fraction, "remaining_seconds": remaining}
         self._channel.send({"type": "progress", "id": self.id, **message})
 
+    def _planned(self, plan: Plan) -> None:
+        if plan.is_long:
+            self._tell(str(plan))
+
     def _announce(self, text: str) -> None:
         self.notices.append(text)
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         self._channel.send({"type": "announced", "id": self.id, "text": text})
 
 

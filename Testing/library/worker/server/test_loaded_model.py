@@ -55,13 +55,3 @@ def test_changed_file_is_detected(folder):
     os.utime(weights, (1, 1))
     with pytest.raises(BundleError, match="changed or damaged"):
         warm.get(str(folder))
-
-
-def test_other_patch_size_leaves_the_model_unchanged(folder):
-    model, _ = WarmModel().get(str(folder))
-    smaller = model.with_patch((20, 28, 20))
-    assert smaller.description.patch_shape == (20, 28, 20)
-    assert smaller.network() is model.network()
-    assert model.description.patch_shape == (40, 56, 40)
-    assert model.with_patch((40, 56, 40)) is model
-    assert model.size_divisors == (4, 4, 4)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from torch import nn
 
 from TrustSegLib.errors import TrustSegError
+from TrustSegLib.inference.device import choose_device
+
+if TYPE_CHECKING:
+    from TrustSegLib.imaging import Volume
+    from TrustSegLib.inference.options import SegmentOptions
+    from TrustSegLib.inference.prediction import Model
+    from TrustSegLib.inference.result import SegmentationResult
 
 Result = TypeVar("Result")
 PatchSize = tuple[int, int, int]
@@ -35,6 +44,105 @@ class Rung:
     device: str
     batch_size: int
     patch_size: PatchSize
+
+
+def within_memory(
+    segment: Callable[..., SegmentationResult],
+    volume: Volume,
+    model: Model,
+    options: SegmentOptions,
+    *,
+    seed: int,
+    announce: Callable[[str], None],
+    **others: Any,
+) -> SegmentationResult:
+    """Segment an image; where the device's memory runs out, with less of it.
+
+    Command line and worker segment by this, so that they do the same.
+
+    Parameters
+    ----------
+    segment : callable
+        `inference.segment`.
+    volume, model, options
+        As for it.
+    seed : int
+        Of the random numbers; every attempt starts from it.
+    announce : callable
+        Called with a sentence for the user at every change.
+    **others
+        Of `segment`: `progress`, `cancelled`, `planned` and `choice`.
+
+    Returns
+    -------
+    SegmentationResult
+        What was announced is among its warnings.
+
+    Raises
+    ------
+    OutOfMemory
+        Memory does not suffice in any configuration.
+    TrustSegError
+        As `segment`.
+    """
+    device, notices = str(choose_device(options.device)), []
+
+    def attempt(rung: Rung) -> SegmentationResult:
+        torch.manual_seed(seed)
+        changed = dataclasses.replace(options, device=rung.device, batch_size=rung.batch_size)
+        return segment(volume, OtherPatch.of(model, rung.patch_size), changed, **others)
+
+    def note(text: str) -> None:
+        notices.append(text)
+        announce(text)
+
+    divisors = (1, 1, 1) if device == "cpu" else size_divisors(model)
+    ladder = rungs(device, options.batch_size, model.description.input.patch_size, divisors)
+    result = segment_within_memory(attempt, ladder, note)
+    if not notices:
+        return result
+    case = dataclasses.replace(result.case, warnings=(*result.case.warnings, *notices))
+    return dataclasses.replace(result, case=case)
+
+
+class OtherPatch:
+    """A model with patches of another size.
+
+    Parameters
+    ----------
+    model : Model
+        A bundle, or any other model.
+    patch_size : tuple of int
+        Voxels along x, y, z.
+    """
+
+    def __init__(self, model: Model, patch_size: PatchSize) -> None:
+        changed = dataclasses.replace(model.description.input, patch_size=patch_size)
+        self.description = dataclasses.replace(model.description, input=changed)
+        self.sha256, self._model = model.sha256, model
+
+    @classmethod
+    def of(cls, model: Model, patch_size: PatchSize) -> Model:
+        """The model itself if it has such patches."""
+        return model if patch_size == model.description.input.patch_size else cls(model, patch_size)
+
+    def network(self) -> nn.Module:
+        """That of the model."""
+        return self._model.network()
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """That of the model."""
+        return self._model.calibration()
+
+    def atlas(self) -> Volume | None:
+        """That of the model's locator."""
+        return self._model.atlas()
+
+
+def size_divisors(model: Model) -> PatchSize:
+    """What a patch's size along x, y, z must be multiples of; a 2D network sees single planes."""
+    divisor = model.network().size_divisor
+    return (divisor, divisor, 1 if model.description.network.get("dimensions", 3) == 2 else divisor)
 
 
 def rungs(device: str, batch_size: int, patch_size: PatchSize, divisors: PatchSize) -> Iterator[Rung]:
@@ -92,8 +200,7 @@ def segment_within_memory(
             following = next(ladder, None) if where == "device" else None
             if following is None:
                 raise OutOfMemory(
-                    "the computer's memory is too small for this image; close other programs, or segment a "
-                    "region of interest"
+                    "needs more memory than is free; close other programs, or segment a region of interest"
                 ) from error
         # Outside the handler: the error no longer holds the tensors of the failed attempt.
         _release()

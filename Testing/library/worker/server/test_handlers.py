@@ -1,7 +1,8 @@
-"""Running out of memory: the order of the fallbacks, and their announcements."""
+"""Running out of memory in the worker: what it tells its client, and what the report has."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,78 +10,15 @@ import pytest
 import torch
 
 from TrustSegLib.errors import TrustSegError
+from TrustSegLib.inference import memory
+from TrustSegLib.inference.memory import OutOfMemory
 from TrustSegLib.worker.arrays import write_array
 from TrustSegLib.worker.folder import PrivateFolder
 from TrustSegLib.worker.server import segmentation as job_file
 from TrustSegLib.worker.server.handlers import JobHandlers
-from TrustSegLib.worker.server.memory import OutOfMemory, Rung, rungs, segment_within_memory
 
-FULL, HALF = (40, 56, 40), (20, 28, 20)
-GPU = torch.device("cuda:0")
+HALF = (20, 28, 20)
 OOM = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-
-
-def test_each_step_needs_less_device_memory_and_the_cpu_is_last():
-    assert list(rungs("cuda:1", 2, FULL, (4, 4, 4))) == [
-        Rung("cuda:1", 2, FULL),
-        Rung("cuda:1", 1, FULL),
-        Rung("cuda:1", 1, HALF),
-        Rung("cpu", 2, FULL),
-    ]
-    assert list(rungs("cpu", 2, FULL, (4, 4, 4))) == [Rung("cpu", 2, FULL)]
-
-
-@pytest.mark.parametrize("divisors", [(1, 1, 1), (4, 4, 4), (16, 16, 16), (16, 16, 1)])
-def test_smaller_patches_still_fit_the_network(divisors):
-    size = (112, 160, 1 if divisors[2] == 1 else 96)
-    sizes = [rung.patch_size for rung in rungs("cuda:0", 2, size, divisors)]
-    assert len(set(sizes)) > 1
-    assert not np.any(np.remainder(sizes, divisors))
-    assert np.min(sizes, axis=0).tolist() >= [16, 16, 1]
-
-
-def test_sufficient_memory_announces_nothing():
-    said = []
-    ladder = rungs("cuda:0", 2, FULL, (4, 4, 4))
-    assert segment_within_memory(lambda rung: rung, ladder, said.append) == Rung("cuda:0", 2, FULL)
-    assert said == []
-
-
-def test_the_cpu_is_taken_when_no_patch_fits():
-    def attempt(rung: Rung) -> Rung:
-        if rung.device != "cpu":
-            raise TrustSegError("as the sliding window says it") from OOM
-        return rung
-
-    said = []
-    assert segment_within_memory(attempt, rungs("cuda:0", 2, FULL, (4, 4, 4)), said.append).device == "cpu"
-    assert len(said) == 3
-    assert "CPU" in said[-1]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [MemoryError("Unable to allocate 9. GiB"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
-)
-def test_exhausted_main_memory_is_reported_without_retries(error):
-    tried = []
-
-    def attempt(rung: Rung) -> None:
-        tried.append(rung)
-        raise error
-
-    with pytest.raises(OutOfMemory, match="memory is too small"):
-        segment_within_memory(attempt, rungs("cuda:0", 2, FULL, (4, 4, 4)), lambda text: None)
-    assert len(tried) == 1
-
-
-@pytest.mark.parametrize("error", [TrustSegError("the image has no channels"), RuntimeError("shapes differ")])
-def test_other_errors_are_raised_unchanged(error):
-    def attempt(rung: Rung) -> None:
-        raise error
-
-    with pytest.raises(type(error), match=str(error)):
-        segment_within_memory(attempt, rungs("cuda:0", 2, FULL, (4, 4, 4)), lambda text: None)
 
 
 class Sent(list):
@@ -110,19 +48,19 @@ def request_message(folder: PrivateFolder, make_request) -> dict:
 def test_smaller_patches_are_noted_in_notices_and_report(folder, make_request, monkeypatch):
     real_segment = job_file.segment
 
-    def small_gpu(volume, model, options, *callbacks):
+    def small_gpu(volume, model, options, **callbacks):
         seeds.append(torch.initial_seed())
         torch.rand(1)
         patch = model.description.input.patch_size
         if options.device != "cpu" and np.prod(patch) * options.batch_size > np.prod(HALF):
             raise TrustSegError(f"{options.device} ran out of memory") from OOM
         used.append((options.device, options.batch_size, patch))
-        return real_segment(volume, model, job_file.dataclasses.replace(options, device="cpu"), *callbacks)
+        return real_segment(volume, model, dataclasses.replace(options, device="cpu"), **callbacks)
 
     used, seeds, sent = [], [], Sent()
     torch.manual_seed(99)
     monkeypatch.setattr(job_file, "segment", small_gpu)
-    monkeypatch.setattr(job_file, "choose_device", lambda name: GPU)
+    monkeypatch.setattr(memory, "choose_device", lambda name: torch.device("cuda:0"))
     message = JobHandlers(sent, folder).segment(request_message(folder, make_request), lambda: False)
     assert used == [("cuda:0", 1, HALF)]
     assert seeds == [0, 0, 0]
@@ -139,7 +77,7 @@ def test_smaller_patches_are_noted_in_notices_and_report(folder, make_request, m
 
 
 def test_exhausted_ladder_is_a_memory_failure(folder, make_request, monkeypatch):
-    def no_memory(*arguments):
+    def no_memory(*arguments, **callbacks):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(job_file, "segment", no_memory)
