@@ -57,7 +57,7 @@ def found(path) -> set[str]:
     """Every error and warning; the only other line of the output names the kind of object."""
     done = subprocess.run([DCIODVFY, "-new", str(path)], capture_output=True, text=True, check=False)
     lines = set((done.stdout + done.stderr).splitlines())
-    kinds = lines & {"Segmentation", "ParametricMap", "RTStructureSet"}
+    kinds = lines & {"Segmentation", "ParametricMap", "ComprehensiveSR", "RTStructureSet"}
     assert len(kinds) == 1
     return {line for line in lines - kinds if not line.endswith(EMPTY)}
 
@@ -66,9 +66,10 @@ def found(path) -> set[str]:
 @pytest.mark.parametrize("kind", SOURCES)
 def test_results_follow_the_standard(kind, sample, result_of, description, tmp_path):
     source = sample(**SOURCES[kind])
-    segmentation, uncertainty = write_dicom(result_of(source), description, source.folder, tmp_path)
+    segmentation, uncertainty, report = write_dicom(result_of(source), description, source.folder, tmp_path)
     assert found(segmentation) == set()
     assert found(uncertainty) == KNOWN
+    assert found(report) == set()
 
 
 def test_empty_mask_follows_the_standard(sample, result_of, description, tmp_path):
@@ -92,7 +93,7 @@ def test_structure_set_follows_the_standard(kind, sample, result_of, description
 def test_fault_is_found(sample, result_of, description, tmp_path):
     """dciodvfy itself works: without the side of the frames it asks for that of the series."""
     source = sample()
-    _, path = write_dicom(result_of(source), description, source.folder, tmp_path)
+    _, path, _ = write_dicom(result_of(source), description, source.folder, tmp_path)
     data = pydicom.dcmread(path)
     del data.SharedFunctionalGroupsSequence[0].FrameAnatomySequence
     data.save_as(path)
