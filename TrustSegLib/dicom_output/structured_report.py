@@ -1,4 +1,4 @@
-"""What a result says of each structure as a DICOM structured report (TID 1500), for archives and their viewers.
+"""The figures of a result as a DICOM structured report (TID 1500), which archives keep and viewers show.
 
 A figure that is not known is left out, and a sentence says so.
 """
@@ -32,7 +32,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
-from TrustSegLib.bundle import Code, ModelDescription, Structure, Terminology
+from TrustSegLib.bundle import ModelDescription, Structure, Terminology
 from TrustSegLib.contract import (
     LOCATED,
     calibration_sentence,
@@ -71,7 +71,10 @@ _SIDES = {code.value for code in codes.cid244.concepts.values()}
 
 
 def structured_report(
-    result: SegmentationResult, description: ModelDescription, segmentation: Dataset, sources: Sequence[Dataset]
+    result: SegmentationResult,
+    description: ModelDescription,
+    segmentation: Dataset,
+    sources: Sequence[Dataset],
 ) -> ComprehensiveSR:
     """Make the DICOM object of the figures: one measurement group for each structure.
 
@@ -231,7 +234,9 @@ def interval_limit(level: float, end: str) -> CodedConcept:
     """
     percent = f"{100 * level:g}"
     return CodedConcept(
-        f"PI{percent}_{end.upper()}", OWN_SCHEME, f"{end.capitalize()} limit of the {percent} % prediction interval"
+        f"PI{percent}_{end.upper()}",
+        OWN_SCHEME,
+        f"{end.capitalize()} limit of the {percent} % prediction interval",
     )
 
 

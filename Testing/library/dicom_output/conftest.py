@@ -180,3 +180,27 @@ def describe(*terminologies: Terminology) -> ModelDescription:
         training=TrainingRecord("none", "none", {"train": 1}, "none", 0),
         license="none",
     )
+
+
+@pytest.fixture
+def rows() -> tuple[StructureRow, ...]:
+    """Figures of both structures, of which all are known."""
+    first = StructureRow(1, NAMES[0], 1.5, (1.25, 1.75), 0.07, 0.88, (0.8, 0.9), "reaches the border")
+    return first, StructureRow(2, NAMES[1], 2.0, (1.75, 2.5), 0.05, 0.91, (0.85, 0.94))
+
+
+@pytest.fixture
+def calibrated():
+    """Make the record of a calibration of which every part has held: `calibrated(1, 2)` for two labels."""
+
+    def make(*labels: int) -> dict:
+        figures = [{"label": label, "level": 0.9, "coverage": 0.9, "cases": 462} for label in labels]
+        return {
+            "record": {"patients": 38, "cases": 462},
+            "error_probability": {"ece_after": 0.005, "curve": "isotonic"},
+            "volumes": figures,
+            "quality": [{**each, "mean_absolute_error": 0.03} for each in figures],
+            "not_calibrated": [],
+        }
+
+    return make

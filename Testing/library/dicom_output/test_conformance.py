@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from TrustSegLib.contract import DICOM_STRUCTURES_FILE
+from TrustSegLib.contract import DICOM_REPORT_FILE, DICOM_SEGMENTATION_FILE, DICOM_STRUCTURES_FILE
 from TrustSegLib.dicom_output import write_dicom
 
 DCIODVFY = shutil.which("dciodvfy")
@@ -22,6 +22,11 @@ KNOWN = {
     "Warning - </ImageType(0008,0008)[4]> - Unrecognized defined term = <QUANTITY>",
     "Warning - </SharedFunctionalGroupsSequence(5200,9229)[1]/ParametricMapFrameTypeSequence(0040,9092)[1]"
     "/FrameType(0008,9007)[4]> - Unrecognized defined term = <QUANTITY>",
+}
+# The designator of a private coding scheme is none of the registered ones.
+KNOWN_OF_REPORT = {
+    "Warning - </CodingSchemeIdentificationSequence(0008,0110)[1]/CodingSchemeDesignator(0008,0102)[1]>"
+    " - Unrecognized defined term = <99TRUSTSEG>"
 }
 # Empty is allowed: a result says no more of its patient and study than its source does.
 EMPTY = "Missing attribute or value that would be needed to build DICOMDIR"
@@ -69,7 +74,7 @@ def test_results_follow_the_standard(kind, sample, result_of, description, tmp_p
     segmentation, uncertainty, report = write_dicom(result_of(source), description, source.folder, tmp_path)
     assert found(segmentation) == set()
     assert found(uncertainty) == KNOWN
-    assert found(report) == set()
+    assert found(report) == KNOWN_OF_REPORT
 
 
 def test_empty_mask_follows_the_standard(sample, result_of, description, tmp_path):
@@ -88,6 +93,15 @@ def test_structure_set_follows_the_standard(kind, sample, result_of, description
     assert found(*write_dicom(result, description, source.folder, tmp_path, names)) == set()
     empty = replace(result, labels=result.labels.with_array(np.zeros_like(result.labels.array)))
     assert found(*write_dicom(empty, description, source.folder, tmp_path, names)) == set()
+
+
+def test_report_of_which_all_is_known_follows_the_standard(
+    sample, result_of, description, rows, calibrated, tmp_path
+):
+    source = sample()
+    result = replace(result_of(source), structures=rows, calibration=calibrated(1, 2))
+    names = (DICOM_SEGMENTATION_FILE, DICOM_REPORT_FILE)
+    assert found(write_dicom(result, description, source.folder, tmp_path, names)[1]) == KNOWN_OF_REPORT
 
 
 def test_fault_is_found(sample, result_of, description, tmp_path):

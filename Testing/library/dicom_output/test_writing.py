@@ -129,4 +129,8 @@ def test_files_of_an_earlier_run_are_replaced(sample, result_of, description, ou
     names = (DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE, DICOM_REPORT_FILE)
     assert first == second == tuple(out / name for name in names)
     assert all(path.read_bytes() != old for path, old in zip(second, before, strict=True))
-    assert sorted(path.name for path in out.iterdir()) == ["report.dcm", "segmentation.dcm", "uncertainty.dcm"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "report.dcm",
+        "segmentation.dcm",
+        "uncertainty.dcm",
+    ]
