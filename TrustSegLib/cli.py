@@ -143,8 +143,9 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--dicom-seg",
         action="store_true",
-        help="also write segmentation.dcm (DICOM Segmentation) and uncertainty.dcm (Parametric Map of the "
-        "error probability), for images that are DICOM series; needs pip install 'trustseg[dicom]'",
+        help="also write segmentation.dcm (DICOM Segmentation), uncertainty.dcm (Parametric Map of the error "
+        "probability) and report.dcm (structured report of the figures of each structure), for images that "
+        "are DICOM series; needs pip install 'trustseg[dicom]'",
     )
     parser.add_argument(
         "--rtstruct",

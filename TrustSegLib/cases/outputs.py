@@ -16,6 +16,7 @@ from TrustSegLib.cases.image_folders import written_before
 from TrustSegLib.cases.targets import Target, identity
 from TrustSegLib.contract import (
     DICOM_MAP_FILE,
+    DICOM_REPORT_FILE,
     DICOM_SEGMENTATION_FILE,
     DICOM_STRUCTURES_FILE,
     HTML_FILE,
@@ -30,7 +31,7 @@ from TrustSegLib.report.batch_tables import OVERWRITE_REMEDY
 
 RESULT_FILES = (
     *(REPORT_FILE, HTML_FILE, MASK_FILE, OVERLAY_FILE),
-    *(DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE, DICOM_STRUCTURES_FILE),
+    *(DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE, DICOM_REPORT_FILE, DICOM_STRUCTURES_FILE),
     *(map_file(name) for name in MAP_NAMES),
 )
 """Names of all files that a result can have."""

@@ -19,6 +19,7 @@ from TrustSegLib.contract import (
     AUTO,
     DEFAULT_MAP,
     DICOM_MAP_FILE,
+    DICOM_REPORT_FILE,
     DICOM_SEGMENTATION_FILE,
     DICOM_STRUCTURES_FILE,
 )
@@ -39,7 +40,11 @@ from TrustSegLib.report.batch_tables import check_tables
 
 LARGEST_SEED = 2**63 - 1
 """Largest seed of PyTorch's generator."""
-DICOM_FILES = {"dicom_segmentation": DICOM_SEGMENTATION_FILE, "dicom_uncertainty": DICOM_MAP_FILE}
+DICOM_FILES = {
+    "dicom_segmentation": DICOM_SEGMENTATION_FILE,
+    "dicom_uncertainty": DICOM_MAP_FILE,
+    "dicom_report": DICOM_REPORT_FILE,
+}
 """Files that `--dicom-seg` adds to a report."""
 CONTOUR_FILES = {"dicom_structures": DICOM_STRUCTURES_FILE}
 """Files that `--rtstruct` adds."""

@@ -1,5 +1,5 @@
-"""DICOM results of a DICOM series: the mask as a Segmentation and as an RT Structure Set, and the error
-probability as a Parametric Map.
+"""DICOM results of a DICOM series: the mask as a Segmentation and as an RT Structure Set, the error
+probability as a Parametric Map, and the figures of each structure as a structured report.
 
 They need the optional package highdicom (`pip install 'trustseg[dicom]'`), which is imported only when they
 are written.

@@ -80,31 +80,32 @@ def describe_segment(structure: Structure, model: Mapping[str, str]) -> SegmentD
     segment = SegmentDescription(
         segment_number=structure.label,
         segment_label=long_string(structure.name),
-        segmented_property_category=_concept(terminology.category),
-        segmented_property_type=_concept(terminology.type),
+        segmented_property_category=concept(terminology.category),
+        segmented_property_type=concept(terminology.type),
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=algorithm(model),
-        anatomic_regions=[_concept(terminology.region)] if terminology.region else None,
+        anatomic_regions=[concept(terminology.region)] if terminology.region else None,
         display_color=CIELabColor.from_rgb(*structure.color),
     )
     # highdicom has no modifiers; in the standard they are items of the code that they modify.
     segment.SegmentedPropertyTypeCodeSequence = [structure_code(structure)]
     if terminology.region and terminology.region_modifier:
         region = segment.AnatomicRegionSequence[0]
-        region.AnatomicRegionModifierSequence = [_concept(terminology.region_modifier)]
+        region.AnatomicRegionModifierSequence = [concept(terminology.region_modifier)]
     return segment
 
 
 def structure_code(structure: Structure) -> CodedConcept:
     """Return the code of a structure, with its modifier, such as the side."""
     terminology = structure.terminology
-    code = _concept(terminology.type)
+    code = concept(terminology.type)
     if terminology.type_modifier:
-        code.SegmentedPropertyTypeModifierCodeSequence = [_concept(terminology.type_modifier)]
+        code.SegmentedPropertyTypeModifierCodeSequence = [concept(terminology.type_modifier)]
     return code
 
 
-def _concept(code: Code) -> CodedConcept:
+def concept(code: Code) -> CodedConcept:
+    """Return a code of a model as DICOM has it."""
     return CodedConcept(code.code, code.scheme, long_string(code.meaning))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from TrustSegLib.contract import (
     DEFAULT_MAP,
     DICOM_MAP_FILE,
+    DICOM_REPORT_FILE,
     DICOM_SEGMENTATION_FILE,
     DICOM_STRUCTURES_FILE,
     is_map_calibrated,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
     from TrustSegLib.inference import SegmentationResult
 
-SEGMENTATION_FILES = (DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE)
+SEGMENTATION_FILES = (DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE, DICOM_REPORT_FILE)
 
 
 def write_dicom(
@@ -52,7 +53,8 @@ def write_dicom(
     folder : Path
         Existing folder for the files; files of the same names are replaced.
     names : sequence of str
-        Which ones: `segmentation.dcm` (Segmentation), `uncertainty.dcm` (Parametric Map) and `structures.dcm`
+        Which ones: `segmentation.dcm` (Segmentation), `uncertainty.dcm` (Parametric Map), `report.dcm`
+        (structured report, only after `segmentation.dcm`, to which it refers) and `structures.dcm`
         (RT Structure Set).
 
     Returns
@@ -86,7 +88,10 @@ def _objects(
             warnings.simplefilter("ignore", UserWarning)
             sources = slice_headers(series, result.labels)
             segmented = replace(description, structures=result.anatomy or description.structures)
-            return {name: _object(name, result, segmented, sources) for name in names}
+            objects: dict[str, Dataset] = {}
+            for name in names:
+                objects[name] = _object(name, result, segmented, sources, objects)
+            return objects
     except (ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ImageError(
@@ -96,15 +101,23 @@ def _objects(
 
 
 def _object(
-    name: str, result: SegmentationResult, description: ModelDescription, sources: Sequence[Dataset]
+    name: str,
+    result: SegmentationResult,
+    description: ModelDescription,
+    sources: Sequence[Dataset],
+    before: Mapping[str, Dataset],
 ) -> Dataset:
+    """Make one object; `before` holds those that it may refer to."""
     from TrustSegLib.dicom_output.dicom_objects import parametric_map, segmentation_object
     from TrustSegLib.dicom_output.structure_set import structure_set
+    from TrustSegLib.dicom_output.structured_report import structured_report
 
     if name == DICOM_SEGMENTATION_FILE:
         return segmentation_object(result.labels, description, result.model, sources)
     if name == DICOM_STRUCTURES_FILE:
         return structure_set(result.labels, description, result.model, result.structures, sources)
+    if name == DICOM_REPORT_FILE:
+        return structured_report(result, description, before[DICOM_SEGMENTATION_FILE], sources)
     calibrated = is_map_calibrated(result.calibration)
     return parametric_map(result.maps[DEFAULT_MAP], result.model, sources, calibrated)
 

@@ -99,7 +99,8 @@ class QualityModel:
 
     def summary(self) -> dict[str, Any]:
         """Return what a report holds of it."""
-        return {name: getattr(self, name) for name in ("label", "coverage", "mean_absolute_error", "cases")}
+        names = ("label", "level", "coverage", "mean_absolute_error", "cases")
+        return {name: getattr(self, name) for name in names}
 
 
 def _check(model: QualityModel) -> None:

@@ -17,7 +17,7 @@ from TrustSegLib.dicom_output import requirement
 from TrustSegLib.errors import ImageError, OptionError
 from TrustSegLib.imaging import read_labels, write_volume
 
-DICOM = {"segmentation.dcm", "uncertainty.dcm"}
+DICOM = {"segmentation.dcm", "uncertainty.dcm", "report.dcm"}
 
 
 def run(images: list[Path], output: Path, model: Path, *options: str, dicom: bool = True) -> int:
@@ -38,11 +38,12 @@ def no_work(monkeypatch):
     monkeypatch.setattr(command, "segment", lambda *_, **__: pytest.fail("the work was begun"))
 
 
-def test_both_files_are_there_listed_and_hold_the_mask(series, model, output, capsys):
+def test_all_files_are_there_listed_and_hold_the_mask(series, model, output, capsys):
     assert run([series], output, model, "--json", "--maps", "entropy") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["files"]["dicom_segmentation"] == "segmentation.dcm"
     assert report["files"]["dicom_uncertainty"] == "uncertainty.dcm"
+    assert report["files"]["dicom_report"] == "report.dcm"
     listed = [*report["files"].values(), *(entry["file"] for entry in report["maps"])]
     assert sorted(listed) == sorted(os.listdir(output))
     segmentation = pydicom.dcmread(output / "segmentation.dcm")
@@ -82,7 +83,7 @@ def test_structure_set_of_an_image_file_is_refused_before_the_work(image, model,
 
 def test_summary_lists_the_dicom_files(series, model, output, capsys):
     assert run([series], output, model) == 0
-    assert "segmentation.dcm, uncertainty.dcm" in capsys.readouterr().out
+    assert "segmentation.dcm, uncertainty.dcm, report.dcm" in capsys.readouterr().out
 
 
 def test_second_run_replaces_or_removes_the_dicom_files_of_the_first(series, model, output):

@@ -16,10 +16,12 @@ from source_tree import ROOT
 from TrustSegLib.bundle import Code, ModelDescription, ModelInput, Structure, Terminology, TrainingRecord
 from TrustSegLib.imaging import Normalization, Volume, read_labels, read_volume
 from TrustSegLib.inference import SegmentationResult
+from TrustSegLib.uncertainty import StructureRow
 
 SAMPLE = ROOT / "TrustSeg/Resources/SampleData"
 PART = (slice(None), slice(8, 20), slice(10, 40), slice(5, 30))  # 12 slices, through both structures
 AXES = Rotation.from_euler("xyz", [17, -11, 28], degrees=True).as_matrix()
+NAMES = ("Anterior hippocampus", "Posterior hippocampus")
 MODEL = {"name": "hippocampus-t1", "version": "0.1.0", "sha256": "ab" * 32}
 
 
@@ -117,7 +119,11 @@ def result_of():
         labels = _on_grid(sample.labels, grid).astype(np.uint8)
         error = np.random.default_rng(5).random(labels.shape, dtype=np.float32)
         maps = {"error_probability": grid.with_array(error)}
-        return SegmentationResult(grid.with_array(labels), maps, (), MODEL)
+        rows = tuple(
+            StructureRow(label, name, float((labels == label).sum() * grid.voxel_volume_ml))
+            for label, name in enumerate(NAMES, 1)
+        )
+        return SegmentationResult(grid.with_array(labels), maps, rows, MODEL)
 
     return make
 
@@ -152,7 +158,7 @@ def sct(code: str, meaning: str) -> Code:
 
 
 def describe(*terminologies: Terminology) -> ModelDescription:
-    names, colors = ("Anterior hippocampus", "Posterior hippocampus"), ((230, 159, 0), (86, 180, 233))
+    colors = ((230, 159, 0), (86, 180, 233))
     return ModelDescription(
         name=MODEL["name"],
         version=MODEL["version"],
@@ -162,7 +168,7 @@ def describe(*terminologies: Terminology) -> ModelDescription:
         structures=tuple(
             Structure(label, name, color, terminology)
             for label, (name, color, terminology) in enumerate(
-                zip(names, colors, terminologies, strict=True), 1
+                zip(NAMES, colors, terminologies, strict=True), 1
             )
         ),
         input=ModelInput(
@@ -174,3 +180,27 @@ def describe(*terminologies: Terminology) -> ModelDescription:
         training=TrainingRecord("none", "none", {"train": 1}, "none", 0),
         license="none",
     )
+
+
+@pytest.fixture
+def rows() -> tuple[StructureRow, ...]:
+    """Figures of both structures, of which all are known."""
+    first = StructureRow(1, NAMES[0], 1.5, (1.25, 1.75), 0.07, 0.88, (0.8, 0.9), "reaches the border")
+    return first, StructureRow(2, NAMES[1], 2.0, (1.75, 2.5), 0.05, 0.91, (0.85, 0.94))
+
+
+@pytest.fixture
+def calibrated():
+    """Make the record of a calibration of which every part has held: `calibrated(1, 2)` for two labels."""
+
+    def make(*labels: int) -> dict:
+        figures = [{"label": label, "level": 0.9, "coverage": 0.9, "cases": 462} for label in labels]
+        return {
+            "record": {"patients": 38, "cases": 462},
+            "error_probability": {"ece_after": 0.005, "curve": "isotonic"},
+            "volumes": figures,
+            "quality": [{**each, "mean_absolute_error": 0.03} for each in figures],
+            "not_calibrated": [],
+        }
+
+    return make

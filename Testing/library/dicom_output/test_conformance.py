@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from TrustSegLib.contract import DICOM_STRUCTURES_FILE
+from TrustSegLib.contract import DICOM_REPORT_FILE, DICOM_SEGMENTATION_FILE, DICOM_STRUCTURES_FILE
 from TrustSegLib.dicom_output import write_dicom
 
 DCIODVFY = shutil.which("dciodvfy")
@@ -22,6 +22,11 @@ KNOWN = {
     "Warning - </ImageType(0008,0008)[4]> - Unrecognized defined term = <QUANTITY>",
     "Warning - </SharedFunctionalGroupsSequence(5200,9229)[1]/ParametricMapFrameTypeSequence(0040,9092)[1]"
     "/FrameType(0008,9007)[4]> - Unrecognized defined term = <QUANTITY>",
+}
+# The designator of a private coding scheme is none of the registered ones.
+KNOWN_OF_REPORT = {
+    "Warning - </CodingSchemeIdentificationSequence(0008,0110)[1]/CodingSchemeDesignator(0008,0102)[1]>"
+    " - Unrecognized defined term = <99TRUSTSEG>"
 }
 # Empty is allowed: a result says no more of its patient and study than its source does.
 EMPTY = "Missing attribute or value that would be needed to build DICOMDIR"
@@ -57,7 +62,7 @@ def found(path) -> set[str]:
     """Every error and warning; the only other line of the output names the kind of object."""
     done = subprocess.run([DCIODVFY, "-new", str(path)], capture_output=True, text=True, check=False)
     lines = set((done.stdout + done.stderr).splitlines())
-    kinds = lines & {"Segmentation", "ParametricMap", "RTStructureSet"}
+    kinds = lines & {"Segmentation", "ParametricMap", "ComprehensiveSR", "RTStructureSet"}
     assert len(kinds) == 1
     return {line for line in lines - kinds if not line.endswith(EMPTY)}
 
@@ -66,9 +71,10 @@ def found(path) -> set[str]:
 @pytest.mark.parametrize("kind", SOURCES)
 def test_results_follow_the_standard(kind, sample, result_of, description, tmp_path):
     source = sample(**SOURCES[kind])
-    segmentation, uncertainty = write_dicom(result_of(source), description, source.folder, tmp_path)
+    segmentation, uncertainty, report = write_dicom(result_of(source), description, source.folder, tmp_path)
     assert found(segmentation) == set()
     assert found(uncertainty) == KNOWN
+    assert found(report) == KNOWN_OF_REPORT
 
 
 def test_empty_mask_follows_the_standard(sample, result_of, description, tmp_path):
@@ -89,10 +95,19 @@ def test_structure_set_follows_the_standard(kind, sample, result_of, description
     assert found(*write_dicom(empty, description, source.folder, tmp_path, names)) == set()
 
 
+def test_report_of_which_all_is_known_follows_the_standard(
+    sample, result_of, description, rows, calibrated, tmp_path
+):
+    source = sample()
+    result = replace(result_of(source), structures=rows, calibration=calibrated(1, 2))
+    names = (DICOM_SEGMENTATION_FILE, DICOM_REPORT_FILE)
+    assert found(write_dicom(result, description, source.folder, tmp_path, names)[1]) == KNOWN_OF_REPORT
+
+
 def test_fault_is_found(sample, result_of, description, tmp_path):
     """dciodvfy itself works: without the side of the frames it asks for that of the series."""
     source = sample()
-    _, path = write_dicom(result_of(source), description, source.folder, tmp_path)
+    _, path, _ = write_dicom(result_of(source), description, source.folder, tmp_path)
     data = pydicom.dcmread(path)
     del data.SharedFunctionalGroupsSequence[0].FrameAnatomySequence
     data.save_as(path)

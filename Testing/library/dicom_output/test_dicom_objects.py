@@ -32,7 +32,7 @@ def write(sample, result_of, description, tmp_path):
         result = result_of(source)
         calibration = {"record": {}, "error_probability": {"ece_after": 0.01} if calibrated else None}
         result = replace(result, model=model or result.model, calibration=calibration)
-        paths = write_dicom(result, described, source.folder, tmp_path)
+        paths = write_dicom(result, described, source.folder, tmp_path)[:2]
         return tuple(pydicom.dcmread(path) for path in (source.folder / "0.dcm", *paths))
 
     return both

@@ -27,7 +27,7 @@ def written(request, sample, result_of, description, tmp_path):
     """Series, result, segmentation file and map file."""
     source = sample(reverse=request.param)
     result = result_of(source)
-    segmentation, uncertainty = write_dicom(result, description, source.folder, tmp_path)
+    segmentation, uncertainty, _ = write_dicom(result, description, source.folder, tmp_path)
     return source, result, segmentation, uncertainty
 
 
@@ -87,7 +87,7 @@ def test_result_with_reversed_slices_has_the_same_positions(sample, result_of, d
         for volume in (result.labels, result.maps["error_probability"])
     )
     turned = replace(result, labels=labels, maps={"error_probability": error})
-    segmentation, uncertainty = write_dicom(turned, description, source.folder, tmp_path)
+    segmentation, uncertainty, _ = write_dicom(turned, description, source.folder, tmp_path)
     check_segments_lie_on(source.labels, segmentation)
     np.testing.assert_array_equal(
         pydicom.dcmread(uncertainty).pixel_array, result.maps["error_probability"].array[0]
@@ -208,7 +208,7 @@ def test_dcmqi_reads_the_same_map_and_mask_on_the_same_grid(
 ):
     source = sample(direction=ORIENTATIONS[orientation])
     result = result_of(source)
-    segmentation, uncertainty = write_dicom(result, description, source.folder, tmp_path)
+    segmentation, uncertainty, _ = write_dicom(result, description, source.folder, tmp_path)
     (error,) = dcmqi("paramap2itkimage", uncertainty, tmp_path / "map")
     check_grid(error, result.labels)
     np.testing.assert_array_equal(error.array, result.maps["error_probability"].array)

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from TrustSegLib.contract import DICOM_MAP_FILE, DICOM_SEGMENTATION_FILE
+from TrustSegLib.contract import DICOM_MAP_FILE, DICOM_REPORT_FILE, DICOM_SEGMENTATION_FILE
 from TrustSegLib.dicom_output import check_dicom_output, requirement, write_dicom
 from TrustSegLib.errors import ImageError, OptionError, OutputError
 
@@ -85,7 +85,7 @@ def test_slices_with_differently_rounded_axes_are_accepted(sample, result_of, de
     data = pydicom.dcmread(path)
     data.ImageOrientationPatient = [f"{float(cosine):.4f}" for cosine in data.ImageOrientationPatient]
     data.save_as(path)
-    assert len(write_dicom(result_of(source), description, source.folder, out)) == 2
+    assert len(write_dicom(result_of(source), description, source.folder, out)) == 3
 
 
 def test_label_that_the_model_lacks_is_refused(sample, result_of, description, out):
@@ -126,6 +126,11 @@ def test_files_of_an_earlier_run_are_replaced(sample, result_of, description, ou
     first = write_dicom(result, description, source.folder, out)
     before = [path.read_bytes() for path in first]
     second = write_dicom(result, description, source.folder, out)
-    assert first == second == (out / DICOM_SEGMENTATION_FILE, out / DICOM_MAP_FILE)
+    names = (DICOM_SEGMENTATION_FILE, DICOM_MAP_FILE, DICOM_REPORT_FILE)
+    assert first == second == tuple(out / name for name in names)
     assert all(path.read_bytes() != old for path, old in zip(second, before, strict=True))
-    assert sorted(path.name for path in out.iterdir()) == ["segmentation.dcm", "uncertainty.dcm"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "report.dcm",
+        "segmentation.dcm",
+        "uncertainty.dcm",
+    ]
