@@ -141,6 +141,12 @@ def _add_segment(commands: argparse._SubParsersAction) -> None:
         "--overwrite", action="store_true", help="also replace files in DIR that no earlier run has written"
     )
     parser.add_argument(
+        "--redo",
+        action="store_true",
+        help="with several images, segment also those whose results in DIR are of the same image, model, "
+        "version and options",
+    )
+    parser.add_argument(
         "--dicom-seg",
         action="store_true",
         help="also write segmentation.dcm (DICOM Segmentation), uncertainty.dcm (Parametric Map of the error "

@@ -18,6 +18,7 @@ MASK_FILE = "mask.nii.gz"
 OVERLAY_FILE = "overlay.png"
 REPORT_FILE = "report.json"
 HTML_FILE = "report.html"
+WORKLIST_FILE = "index.html"
 CASES_CSV_FILE = "cases.csv"
 CASES_JSON_FILE = "cases.json"
 STRUCTURES_CSV_FILE = "structures.csv"
@@ -28,8 +29,8 @@ DICOM_REPORT_FILE = "report.dcm"
 REVIEW_FILE = "review.json"
 AUDIT_LOG_FILE = "audit_log.csv"
 ERROR_LOG_FILE = "trustseg_errors.log"
-TABLE_FILES = (CASES_CSV_FILE, STRUCTURES_CSV_FILE, CASES_JSON_FILE)
-"""The tables of a batch."""
+BATCH_FILES = (WORKLIST_FILE, CASES_CSV_FILE, STRUCTURES_CSV_FILE, CASES_JSON_FILE)
+"""The worklist and the tables of a batch."""
 
 LPS_FROM_RAS = (-1.0, -1.0, 1.0)
 """What turns x, y, z to the right, anterior, superior (Slicer, people) into left, posterior, superior (DICOM,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from TrustSegLib.bundle import ModelDescription
+from TrustSegLib.cases.unchanged import image_sha256
 from TrustSegLib.contract import DEFAULT_MAP, HTML_FILE, MASK_FILE, OVERLAY_FILE, REPORT_FILE, map_file
 from TrustSegLib.imaging import Volume, write_volume
 from TrustSegLib.inference import SegmentationResult
@@ -45,6 +47,8 @@ def write_case(
     OutputError
         A file cannot be written.
     """
+    provenance = {**result.provenance, "image_sha256": image_sha256(Path(image_path))}
+    result = dataclasses.replace(result, provenance=provenance)
     write_volume(result.labels, folder / MASK_FILE)
     for name, values in result.maps.items():
         write_volume(values, folder / map_file(name))

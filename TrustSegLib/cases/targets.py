@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from TrustSegLib.cases.image_folders import IMAGE_EXTENSIONS, images_of_batch, may_be_folder
-from TrustSegLib.contract import TABLE_FILES
+from TrustSegLib.contract import BATCH_FILES
 from TrustSegLib.errors import ImageError, OptionError
 
 LONGEST_BYTES = 150
@@ -141,7 +141,7 @@ def series_names(folder: Path, series: Sequence[Path]) -> list[str]:
     """
     paths = [path.relative_to(folder).as_posix() for path in series]
     names = [_safe(path) for path in paths]
-    taken = Counter(map(same_name, [*names, *TABLE_FILES]))
+    taken = Counter(map(same_name, [*names, *BATCH_FILES]))
     return [
         name
         if taken[same_name(name)] == 1 and len(name.encode()) <= LONGEST_BYTES

@@ -13,6 +13,7 @@ from TrustSegLib.cases.failures import one_case
 from TrustSegLib.cases.image_folders import may_hold_dicom_images
 from TrustSegLib.cases.outputs import check_targets, private_folder, publish
 from TrustSegLib.cases.targets import Target, check_outside_series
+from TrustSegLib.cases.unchanged import Wanted
 from TrustSegLib.commands.console import EXIT_FIXABLE, ProgressBar, print_error, print_json
 from TrustSegLib.commands.summary import Batch, print_summary
 from TrustSegLib.contract import (
@@ -54,17 +55,23 @@ class Models:
     """The model of a run: that of a name or path, or of "auto", for each image the one that fits it."""
 
     def __init__(self, name_or_path: str) -> None:
-        self._is_chosen = name_or_path == AUTO
-        if self._is_chosen:
+        self.is_chosen = name_or_path == AUTO
+        if self.is_chosen:
             self._bundles, self._unusable = load_known_models()
         else:
-            self._bundles = [load_bundle(find_bundle(name_or_path))]
+            self._bundles, self._unusable = [load_bundle(find_bundle(name_or_path))], {}
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """SHA-256 by name; empty for a model that cannot be used."""
+        usable = {bundle.description.name: bundle.sha256 for bundle in self._bundles}
+        return dict.fromkeys(self._unusable, "") | usable
 
     def of(
         self, volume: Volume, options: SegmentOptions, progress: ProgressBar
     ) -> tuple[Bundle, Choice | None]:
         """Return the model for an image, and how it was chosen."""
-        if not self._is_chosen:
+        if not self.is_chosen:
             return self._bundles[0], None
         has_roi = options.roi is not None
         choice = choose_model(
@@ -85,6 +92,13 @@ class Job:
     quiet: bool
     more_files: dict[str, str]
     """DICOM files, which not every run writes, by kind."""
+    redo: bool
+
+    @property
+    def wanted(self) -> Wanted:
+        """What an earlier run may have done already."""
+        models = self.models
+        return Wanted(models.sha256, models.is_chosen, self.options, self.seed, self.more_files)
 
 
 def run(arguments: argparse.Namespace, targets: Sequence[Target]) -> int:
@@ -135,6 +149,7 @@ def _job(arguments: argparse.Namespace, targets: Sequence[Target]) -> Job:
         as_json=arguments.json,
         quiet=arguments.quiet,
         more_files=more_files,
+        redo=arguments.redo,
     )
 
 
@@ -152,6 +167,12 @@ def _segment_batch(job: Job, targets: Sequence[Target], private: Path, output: P
 
 
 def _add_case(batch: Batch, job: Job, target: Target, staging: Path, output: Path) -> None:
+    done = None if job.redo else job.wanted.done(target.image, target.folder)
+    if done is not None:
+        batch.add_unchanged(done, target.folder)
+        if job.as_json:
+            print_json({**done, "folder": str(target.folder)})
+        return
     try:
         batch.add(_segment_image(job, target, staging, output), target.folder)
     except TrustSegError as error:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from TrustSegLib.commands.console import print_json
 from TrustSegLib.contract import (
+    BATCH_FILES,
     CASES_SCHEMA,
     HTML_FILE,
     INTENDED_USE,
     MASK_FILE,
     OVERLAY_FILE,
     REPORT_FILE,
-    TABLE_FILES,
     CaseRow,
     calibration_sentence,
     calibration_title,
@@ -152,11 +152,17 @@ class Batch:
         self._folder = folder
         self._cases: list[CaseRow] = []
         self._reports: list[Mapping[str, Any]] = []
+        self.unchanged = 0
 
     @property
     def failures(self) -> int:
         """Number of images without a result."""
         return sum(case.error is not None for case in self._cases)
+
+    def add_unchanged(self, report: Mapping[str, Any], folder: Path) -> None:
+        """Add a case of an earlier run, with the same image, model and options."""
+        self.unchanged += 1
+        self.add(report, folder)
 
     def add(self, report: Mapping[str, Any], folder: Path) -> None:
         """Add a case that was segmented."""
@@ -179,10 +185,11 @@ class Batch:
             rows = [asdict(case) for case in cases]
             print_json({"schema": CASES_SCHEMA, "folder": str(self._folder), "cases": rows})
             return
-        print(f"{len(cases)} images, {self.failures} failed; worst first:")
+        kept = f", {self.unchanged} of an earlier run" if self.unchanged else ""
+        print(f"{len(cases)} images, {self.failures} failed{kept}; worst first:")
         for number, case in enumerate(cases, start=1):
             print(f"  {number}. {case.image}: {_state(case)}")
-        print(f"  tables in {self._folder}: {', '.join(TABLE_FILES)}", flush=True)
+        print(f"  worklist and tables in {self._folder}: {', '.join(BATCH_FILES)}", flush=True)
 
 
 def _state(case: CaseRow) -> str:

@@ -76,7 +76,7 @@ def within_memory(
     Returns
     -------
     SegmentationResult
-        What was announced is among its warnings.
+        What was announced is among its warnings, the seed in its provenance.
 
     Raises
     ------
@@ -99,10 +99,8 @@ def within_memory(
     divisors = (1, 1, 1) if device == "cpu" else size_divisors(model)
     ladder = rungs(device, options.batch_size, model.description.input.patch_size, divisors)
     result = segment_within_memory(attempt, ladder, note)
-    if not notices:
-        return result
     case = dataclasses.replace(result.case, warnings=(*result.case.warnings, *notices))
-    return dataclasses.replace(result, case=case)
+    return dataclasses.replace(result, case=case, provenance={**result.provenance, "seed": seed})
 
 
 class OtherPatch:

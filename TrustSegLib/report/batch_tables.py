@@ -1,4 +1,4 @@
-"""Tables of a batch, with the worst case first: CSV for people, JSON for programs."""
+"""Tables of a batch, with the worst case first: CSV for people, JSON for programs, and the worklist."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from TrustSegLib.contract import (
+    BATCH_FILES,
     CASES_CSV_FILE,
     CASES_JSON_FILE,
     CASES_SCHEMA,
     STRUCTURES_CSV_FILE,
-    TABLE_FILES,
     CaseRow,
     schema_prefix,
 )
 from TrustSegLib.errors import OutputError
 from TrustSegLib.report.files import write_atomically
+from TrustSegLib.report.worklist import write_worklist
 
 _STRUCTURE_COLUMNS = [
     "image",
@@ -80,14 +81,15 @@ def worst_first(cases: Sequence[CaseRow]) -> list[CaseRow]:
 def write_batch_tables(
     folder: str | os.PathLike, cases: Sequence[CaseRow], reports: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write `cases.csv`, `cases.json` and `structures.csv` (one row per image and structure) into a folder.
+    """Write `cases.csv`, `cases.json`, `structures.csv` (one row per image and structure) and the worklist.
 
     Raises
     ------
     OutputError
         A file cannot be written.
     """
-    rows = [asdict(case) for case in worst_first(cases)]
+    ordered = worst_first(cases)
+    rows = [asdict(case) for case in ordered]
     content = {"schema": CASES_SCHEMA, "cases": rows}
     text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     order = {row["image"]: number for number, row in enumerate(rows)}
@@ -96,6 +98,7 @@ def write_batch_tables(
     _write(Path(folder) / CASES_CSV_FILE, _csv(list(CaseRow.__dataclass_fields__), rows))
     _write(Path(folder) / STRUCTURES_CSV_FILE, _csv(_STRUCTURE_COLUMNS, structures))
     _write(Path(folder) / CASES_JSON_FILE, text)
+    write_worklist(Path(folder), ordered, sorted_reports)
 
 
 def _structure(report: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def check_tables(folder: Path, overwrite: bool, remedy: str = OVERWRITE_REMEDY) 
     OutputError
         A table's name is that of a folder, or of a file that no batch wrote while `overwrite` is not set.
     """
-    for name in TABLE_FILES:
+    for name in BATCH_FILES:
         path = folder / name
         if path.is_dir():
             raise OutputError(f"{path}: is a folder where a table goes; choose another output folder")

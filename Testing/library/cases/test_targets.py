@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from TrustSegLib.cases.targets import LONGEST_BYTES, series_names
-from TrustSegLib.contract import TABLE_FILES
+from TrustSegLib.contract import BATCH_FILES
 
 ROOT = Path("study")
 HASHED = re.compile(r"~[0-9a-f]{8}$")
@@ -89,7 +89,7 @@ def test_names_that_are_equal_to_some_file_system_get_distinct_names():
 
 
 def test_series_named_like_a_table_gets_another_name():
-    for table in TABLE_FILES:
+    for table in BATCH_FILES:
         (name,) = names(table)
         assert HASHED.search(name)
 

@@ -102,7 +102,14 @@ def test_several_images_get_a_folder_each(new_volume, model, output, tmp_path, c
     assert run(images, output, model, "--json") == 0
     *reports, batch = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [report["image"] for report in reports] == [str(path) for path in images]
-    assert sorted(os.listdir(output)) == ["cases.csv", "cases.json", "first scan", "structures.csv", "é 日本"]
+    assert sorted(os.listdir(output)) == [
+        "cases.csv",
+        "cases.json",
+        "first scan",
+        "index.html",
+        "structures.csv",
+        "é 日本",
+    ]
     assert batch["folder"] == str(output)
     for report in reports:
         jsonschema.validate(report, report_schema())
@@ -117,7 +124,7 @@ def test_other_images_are_segmented_beside_a_bad_one(image, model, output, tmp_p
     assert failed["image"] == str(bad)
     assert str(bad) in failed["error"]
     assert report["image"] == str(image)
-    assert sorted(os.listdir(output)) == ["cases.csv", "cases.json", "image", "structures.csv"]
+    assert sorted(os.listdir(output)) == ["cases.csv", "cases.json", "image", "index.html", "structures.csv"]
     assert [case["error"] is None for case in batch["cases"]] == [False, True]
 
 

@@ -17,7 +17,7 @@ from TrustSegLib.commands import segment as command
 from TrustSegLib.imaging import write_volume
 from TrustSegLib.inference import Case, segment
 
-TABLES = ["cases.csv", "cases.json", "structures.csv"]
+TABLES = ["cases.csv", "cases.json", "index.html", "structures.csv"]
 
 
 def run(folder: Path, output: Path, model: Path, *options: str) -> int:

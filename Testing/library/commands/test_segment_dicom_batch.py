@@ -17,7 +17,7 @@ from TrustSegLib.commands import segment as command
 from TrustSegLib.imaging import read_labels, read_volume, write_volume
 from TrustSegLib.inference import Case, segment
 
-TABLES = ["cases.csv", "cases.json", "structures.csv"]
+TABLES = ["cases.csv", "cases.json", "index.html", "structures.csv"]
 RESULTS = {"mask.nii.gz", "overlay.png", "report.html", "report.json", "uncertainty.nii.gz"}
 DICOM = {"segmentation.dcm", "uncertainty.dcm"}
 GOOD = ["p1/2024/T1", "p2/2024/T1"]

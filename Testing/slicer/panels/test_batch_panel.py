@@ -28,7 +28,7 @@ from worker_processes import eventually, runs
 
 pytestmark = pytest.mark.usefixtures("slicer_application", "scene", "shared_worker")
 FILES = ["mask.nii.gz", "overlay.png", "report.html", "report.json", "uncertainty.nii.gz"]
-TABLES = ["cases.csv", "cases.json", "structures.csv"]
+TABLES = ["cases.csv", "cases.json", "index.html", "structures.csv"]
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ def test_every_series_is_segmented_named_and_opened(batch_panel, export, tmp_pat
         texts.append(batch_panel.ui.batchLabel.text)
     wait_for_end(batch_panel)
     assert any(text.startswith("Image 1 of 3: p1/2024/T1") for text in texts)
-    assert sorted(os.listdir(output)) == sorted(["cases.csv", "cases.json", "structures.csv", *CASES])
+    assert sorted(os.listdir(output)) == sorted(
+        ["cases.csv", "cases.json", "index.html", "structures.csv", *CASES]
+    )
     assert not leftovers(output)
     ui, rows = batch_panel.ui, read_cases(output)
     assert ui.batchLabel.text.startswith("3 images, 1 failed.")

@@ -53,6 +53,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
 def request_of_sample(sample: Volume) -> SegmentRequest:
     return request_of(sample)
 
+
 STAGES = ["load", "prepare", "predict", "restore"]
 
 
