@@ -201,7 +201,7 @@ def test_summary_has_the_figures_of_the_cross_validation() -> None:
         "record": RECORD,
         "error_probability": {"ece_after": 0.02, "curve": "isotonic"},
         "volumes": [{"label": 1, "level": 0.9, "coverage": 0.91, "cases": 80}],
-        "quality": [{"label": 1, "coverage": 0.9, "mean_absolute_error": 0.03, "cases": 80}],
+        "quality": [{"label": 1, "level": 0.9, "coverage": 0.9, "mean_absolute_error": 0.03, "cases": 80}],
         "not_calibrated": [],
     }
 
