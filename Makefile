@@ -56,6 +56,7 @@ bench: $(EVERYTHING)
 	$(BIN)/python Testing/benchmarks/bench.py $(ARGS)
 	$(BIN)/python Testing/benchmarks/click.py
 	$(BIN)/python Testing/benchmarks/click.py --size 512 512 300
+	$(BIN)/python Testing/benchmarks/large_ct.py
 
 # Every family of networks on the hippocampus, with one budget: half a day on two cores. It goes on where it stopped.
 families: $(EVERYTHING)

@@ -13,7 +13,6 @@ from TrustSegLib.errors import ImageError
 if TYPE_CHECKING:
     from TrustSegLib.bundle import ModelDescription
     from TrustSegLib.imaging import Volume
-    from TrustSegLib.inference.options import SegmentOptions
 
 MOST_VOXELS = 1e9
 """A body of 500 x 500 x 1800 mm in voxels of .77 mm: more is days on a processor."""
@@ -77,7 +76,11 @@ class Plan:
 
 
 def memory_gb(
-    volume: Volume, seen: tuple[int, int, int], description: ModelDescription, options: SegmentOptions
+    volume: Volume,
+    seen: tuple[int, int, int],
+    description: ModelDescription,
+    maps: int,
+    most_moments_gb: float,
 ) -> float:
     """Estimate main memory at its peak, in GB: that of resampling, or of the result with its pictures.
 
@@ -89,16 +92,18 @@ def memory_gb(
         `(D, H, W)` voxels of the model's grid.
     description : ModelDescription
         Of the model.
-    options : SegmentOptions
-        With the maps asked for.
+    maps : int
+        Number of those asked for.
+    most_moments_gb : float
+        Memory budget of the class moments; beyond, they go to files.
     """
     voxels, own = float(np.prod(volume.shape, dtype=float)), volume.array.itemsize * volume.channels
     # Turned, as float32, and smoothed: each once, beside the image.
     preparing = voxels * (2 * own + 8)
     # Mask and maps; mask, one map and the image are turned for pictures.
-    result = voxels * (2 * own + 2 + 4 * (len(options.maps) + 1))
+    result = voxels * (2 * own + 2 + 4 * (maps + 1))
     moments = 8.0 * description.classes * float(np.prod(seen, dtype=float))
-    result += min(moments, options.memory_gb * 1e9)
+    result += min(moments, most_moments_gb * 1e9)
     return _LIBRARIES_GB + _CHUNK_GB + max(preparing, result) / 1e9
 
 

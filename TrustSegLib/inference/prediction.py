@@ -141,14 +141,14 @@ def predict(
 def _plan(volume: Volume, array: np.ndarray, description: ModelDescription, options: SegmentOptions) -> Plan:
     """Plan for an image whose part `(C, D, H, W)` goes through the network."""
     padded, _ = pad_to_patch(array, description.patch_shape)
-    tasks = patch_tasks(padded, description.patch_shape, options.overlap)
+    tasks, seen = patch_tasks(padded, description.patch_shape, options.overlap), array.shape[1:]
     return Plan(
         size=volume.size,
-        seen=array.shape[:0:-1],
+        seen=seen[::-1],
         spacing_mm=description.input.spacing_mm,
         patches=len(tasks),
         computed=sum(not task.known for task in tasks),
-        memory_gb=memory_gb(volume, array.shape[1:], description, options),
+        memory_gb=memory_gb(volume, seen, description, len(options.maps), options.memory_gb),
     )
 
 

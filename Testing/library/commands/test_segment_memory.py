@@ -8,11 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from TrustSegLib.cli import main
 from TrustSegLib.commands import segment as command
+from TrustSegLib.errors import TrustSegError
 from TrustSegLib.imaging import Volume, write_volume
-from TrustSegLib.inference import segment
+from TrustSegLib.inference import memory, segment
 
 # Runs the command with 300 MB more than Python and PyTorch have taken by then: room for the small images.
 LITTLE_MEMORY = """
@@ -69,6 +71,26 @@ def test_running_out_of_memory_is_one_line_that_names_the_image(
     assert f"{image}: needs more memory" in printed
     assert printed.count("\n") == 1
     assert not output.exists()
+
+
+def test_gpu_that_is_too_small_is_left_for_the_processor_with_a_line_for_each_step(
+    image, model, output, monkeypatch, capsys
+):
+    def small_gpu(volume, bundle, options, **callbacks):
+        if options.device == "cuda:0":
+            raise TrustSegError("cuda:0 ran out of memory") from torch.cuda.OutOfMemoryError("CUDA")
+        assert options.device == "cpu"
+        return segment(volume, bundle, options, **callbacks)
+
+    monkeypatch.setattr(memory, "choose_device", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr(command, "segment", small_gpu)
+    assert main(["segment", str(image), "-o", str(output), "--model", str(model)]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "ran out of memory" in line]
+    assert all(line.startswith(f"{image.name}: cuda:0 ran out of memory") for line in lines)
+    assert "2 patches at a time" in lines[0]
+    assert "segmenting on the CPU instead" in lines[-1]
+    warnings = json.loads((output / "report.json").read_text())["case"]["warnings"]
+    assert warnings[-len(lines) :] == [line.removeprefix(f"{image.name}: ") for line in lines]
 
 
 @pytest.fixture

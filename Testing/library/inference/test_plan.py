@@ -9,7 +9,7 @@ import pytest
 
 from TrustSegLib.errors import ImageError
 from TrustSegLib.imaging import Volume
-from TrustSegLib.inference import SegmentOptions, plan
+from TrustSegLib.inference import plan
 
 IDENTITY = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
@@ -67,11 +67,10 @@ def test_memory_grows_with_the_image_the_maps_and_the_classes():
     ct = Volume(np.broadcast_to(np.int16(0), (1, 300, 512, 512)), (0.97, 0.97, 2), (0, 0, 0), IDENTITY)
     few, many = (SimpleNamespace(classes=classes) for classes in (2, 100))
     seen = (240, 127, 127)
-    usual = plan.memory_gb(ct, seen, few, SegmentOptions())
+    usual = plan.memory_gb(ct, seen, few, 1, 2)
     # Measured: 1.7 GB.
     assert 1.3 < usual < 2.2
-    assert plan.memory_gb(ct, seen, many, SegmentOptions()) > usual + 1
-    maps = SegmentOptions(maps=("error_probability", "entropy", "epistemic", "aleatoric"))
-    assert plan.memory_gb(ct, seen, few, maps) > usual + 0.5
+    assert plan.memory_gb(ct, seen, many, 1, 2) > usual + 1
+    assert plan.memory_gb(ct, seen, few, 4, 2) > usual + 0.5
     # Beyond the budget, class moments are in files.
-    assert plan.memory_gb(ct, (2400, 512, 512), many, SegmentOptions(memory_gb=1)) < usual + 2
+    assert plan.memory_gb(ct, (2400, 512, 512), many, 1, 1) < usual + 2
