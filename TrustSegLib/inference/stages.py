@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -33,6 +33,8 @@ class Stages:
         Called with a `Progress`.
     cancelled : callable, optional
         True stops the work.
+    times : dict of str to float, optional
+        Of stages before, to which these are added.
 
     Attributes
     ----------
@@ -41,11 +43,14 @@ class Stages:
     """
 
     def __init__(
-        self, progress: ProgressCallback | None = None, cancelled: CancelledCallback | None = None
+        self,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelledCallback | None = None,
+        times: Mapping[str, float] | None = None,
     ) -> None:
         self._progress = progress
         self._cancelled = cancelled
-        self.times: dict[str, float] = {}
+        self.times = dict(times or {})
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -53,7 +58,7 @@ class Stages:
         self.check()
         start = time.perf_counter()
         yield
-        self.times[name] = time.perf_counter() - start
+        self.times[name] = self.times.get(name, 0.0) + time.perf_counter() - start
 
     def cancelled(self) -> bool:
         """Whether the user has stopped the work."""
