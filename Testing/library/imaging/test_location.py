@@ -66,7 +66,8 @@ def test_place_does_not_depend_on_the_order_of_the_axes_in_the_file(head, atlas)
 
 
 def test_searched_image_is_the_same_in_all_48_orders_of_the_axes(head):
-    small = resample(head, (2.5, 2.5, 3.0))
+    # Their number is no multiple of the blocks of voxels that are averaged.
+    small = heads.part(head, x=slice(20, 120), y=slice(20, 130), z=slice(20, 120))
     values, inside = _Scan.of(small).at(FINE_MM)
     for letters in heads.orders_of_axes():
         other, known = _Scan.of(orient(small, letters)).at(FINE_MM)
