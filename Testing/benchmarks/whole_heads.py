@@ -1,10 +1,11 @@
-"""Whole heads: are both hippocampi found, where AAL has them, and is nothing found where there is none?
+"""Whole heads: are both hippocampi found, where the reference has them, and nothing where there is none?
 
-    python Testing/benchmarks/whole_heads.py --model BUNDLE [--other FOLDER] [--orientations 48]
+    python Testing/benchmarks/whole_heads.py [--label-maps FOLDER] [--other FOLDER] [--orientations 48]
 
 Heads: `ch2` of Debian's mricron-data with AAL, as it is and changed in many ways (see `harness/heads.py`);
-and MNI152 where nilearn is installed. `--other`: images in which nothing must be found. Prints a Markdown
-table.
+MNI152 where nilearn is installed; and `--label-maps`, heads in FreeSurfer's numbers, of which T1-like images
+with shading, blur and noise are drawn. `--other`: images in which nothing must be found, beside those of
+mricron-data. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -12,38 +13,54 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
-from itertools import permutations, product
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "harness")]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing" / "harness"), str(ROOT / "Training" / "models")]
 
 import heads  # noqa: E402
+from head_locator import TEMPLATE, t1_like  # noqa: E402
+from scipy import ndimage  # noqa: E402
 
 import TrustSegLib as ts  # noqa: E402
 from TrustSegLib.errors import TrustSegError  # noqa: E402
 from TrustSegLib.imaging import Volume, orient, read_volume, resample_like  # noqa: E402
 from TrustSegLib.imaging.location import locate  # noqa: E402
 
+Case = tuple[str, Volume, Volume | None, Mapping[str, int]]
+"""Name, image, labels of the reference, and those of the hippocampi among them."""
+
 HEADINGS = (
     "image",
+    "similarity",
     "volume left, right (ml)",
-    "in AAL's (%)",
+    "of it in the reference (%)",
+    "DSC with it",
     "center off (mm)",
     "expected DSC",
     "warnings",
-    "s",
+    "CPU s",
 )
-MNI152 = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+FREESURFER = {"Left": 17, "Right": 53}
+FIRST_SEED = 100
+"""Of the heads drawn from label maps: others have chosen centers and limits of the locator."""
+SHADING, SHADING_MM, BLUR_MM, NOISE = 0.25, 40.0, 0.5, 5.0
+"""Of these heads: spread and smoothness of the factor, blur, and noise (white matter has 200)."""
 
 
-def heads_with_labels(orientations: int) -> Iterator[tuple[str, Volume, Volume | None]]:
-    """Name, image and AAL's labels of every head."""
+def cases_of_ch2(orientations: int) -> Iterator[Case]:
+    """The head and what was made of it."""
+    for name, head, labels in _changed(orientations):
+        yield name, head, labels, heads.HIPPOCAMPI
+
+
+def _changed(orientations: int) -> Iterator[tuple[str, Volume, Volume]]:
     head, labels = heads.ch2(), heads.aal()
     yield "ch2", head, labels
     for axis, sign in product(range(3), (20, -20)):
@@ -59,11 +76,38 @@ def heads_with_labels(orientations: int) -> Iterator[tuple[str, Volume, Volume |
         yield name, heads.part(head, x=cut), heads.part(labels, x=cut)
     for name, cut in {"lower half": slice(0, 80), "upper half": slice(80, None)}.items():
         yield name, heads.part(head, z=cut), heads.part(labels, z=cut)
-    for letters in _orientations(orientations):
+    orders = heads.orders_of_axes()
+    for letters in orders[:: max(1, len(orders) // max(1, orientations))][:orientations]:
         yield f"voxels in the order {letters}", orient(head, letters), orient(labels, letters)
+
+
+def cases_of_mni152() -> Iterator[Case]:
+    """The template of the atlas, with AAL carried over."""
     if (nilearn := find_spec("nilearn")) is not None:
-        mni = read_volume(Path(nilearn.origin).parent / MNI152)
-        yield "MNI152 (skull-stripped)", mni, _carried_over(labels, head, mni)
+        mni = read_volume(Path(nilearn.origin).parent / TEMPLATE)
+        labels = _carried_over(heads.aal(), heads.ch2(), mni)
+        yield "MNI152 (skull-stripped)", mni, labels, heads.HIPPOCAMPI
+
+
+def cases_of_label_maps(folder: Path | None) -> Iterator[Case]:
+    """Heads whose reference is exact, as their images are drawn from it."""
+    paths = sorted(folder.glob("*.nii.gz")) if folder else ()
+    for seed, path in enumerate(paths, start=FIRST_SEED):
+        labels = read_volume(path)
+        yield f"drawn from {path.name.split('.')[0]}", drawn(labels, seed), labels, FREESURFER
+
+
+def drawn(labels: Volume, seed: int) -> Volume:
+    """T1-like head with shading, blur and noise."""
+    random, head = np.random.default_rng(seed), t1_like(labels, seed)
+    sigma = SHADING_MM / np.array(labels.spacing[::-1])
+    coarse = random.normal(size=[int(np.ceil(size / 8)) for size in labels.shape])
+    smooth = ndimage.gaussian_filter(coarse, sigma / 8, mode="nearest")
+    field = ndimage.zoom(smooth, np.array(labels.shape) / smooth.shape, order=1)
+    shaded = head.array[0] * np.exp(SHADING * field / field.std())
+    blurred = ndimage.gaussian_filter(shaded, BLUR_MM / np.array(labels.spacing[::-1]))
+    noisy = np.abs(blurred + random.normal(0, NOISE, blurred.shape))
+    return head.with_array(noisy.astype(np.float32)[np.newaxis])
 
 
 def _carried_over(labels: Volume, head: Volume, other: Volume) -> Volume:
@@ -75,45 +119,45 @@ def _carried_over(labels: Volume, head: Volume, other: Volume) -> Volume:
     return Volume.from_sitk(sitk.Resample(labels.to_sitk(), grid, affine, sitk.sitkNearestNeighbor, 0))
 
 
-def _orientations(count: int) -> list[str]:
-    letters = [
-        "".join(pair[side] for pair, side in zip(order, sides, strict=True))
-        for order in permutations(("RL", "AP", "SI"))
-        for sides in product((0, 1), repeat=3)
-    ]
-    return letters[:: max(1, len(letters) // count)][:count] if count else []
-
-
-def others(folder: Path | None) -> Iterator[tuple[str, Volume]]:
-    """Name and image of what is no head in T1-weighted MR."""
-    for seed in range(3):
-        yield f"random blobs {seed}", heads.blobs(seed)
+def others(folder: Path | None) -> Iterator[Case]:
+    """What is no human head in T1-weighted MR."""
     inverted = heads.ch2()
-    yield "ch2, inverted", inverted.with_array(255 - inverted.array)
+    images = {f"random blobs {seed}": heads.blobs(seed) for seed in range(3)}
+    images["ch2, inverted"] = inverted.with_array(255 - inverted.array)
+    images["brain of a macaque (INIA19)"] = heads.macaque()
+    for name, image in images.items():
+        yield name, image, None, {}
     for path in sorted(folder.glob("*.nii.gz")) if folder else ():
-        yield path.name, read_volume(path)
+        yield path.name, read_volume(path), None, {}
 
 
-def row(name: str, image: Volume, labels: Volume | None, model: ts.Bundle) -> tuple[str, ...]:
-    """Segment one image and compare it with AAL."""
-    start = time.perf_counter()
+def row(
+    name: str, image: Volume, labels: Volume | None, sides: Mapping[str, int], model: ts.Bundle
+) -> tuple[str, ...]:
+    """Segment one image and compare it with its reference."""
+    start = time.process_time()
     try:
         result = ts.segment(image, model)
     except TrustSegError as error:
-        return (name, str(error).split(",")[0], *["-"] * 4, f"{time.perf_counter() - start:.1f}")
-    seconds = time.perf_counter() - start
-    volumes, inside, off = [], [], []
-    for side, label in heads.HIPPOCAMPI.items():
+        reason = str(error).split(", so nothing")[0]
+        return (name, "-", reason, *["-"] * 5, f"{time.process_time() - start:.1f}")
+    seconds = time.process_time() - start
+    volumes, inside, agreement, off = [], [], [], []
+    for side in ("Left", "Right"):
         own = [each.label for each in result.structures if each.name.startswith(side)]
         mask = np.isin(result.labels.array, own)
         volumes.append(f"{mask.sum() * image.voxel_volume_ml:.2f}" if mask.any() else "-")
-        if labels is not None and mask.any() and (labels.array == label).any():
-            inside.append(f"{100 * (labels.array[mask] == label).mean():.0f}")
+        if labels is not None and mask.any() and (labels.array == sides[side]).any():
+            truth = labels.array == sides[side]
+            inside.append(f"{100 * truth[mask].mean():.0f}")
+            agreement.append(f"{2 * (truth & mask).sum() / (truth.sum() + mask.sum()):.2f}")
             found = heads.center(result.labels.with_array(mask.astype(np.uint8)), 1)
-            off.append(f"{np.linalg.norm(found - heads.center(labels, label)):.1f}")
+            off.append(f"{np.linalg.norm(found - heads.center(labels, sides[side])):.1f}")
     expected = [f"{each.expected_dsc:.2f}" for each in result.structures if each.expected_dsc is not None]
-    cells = (", ".join(part) for part in (volumes, inside, off, expected))
-    return (name, *cells, str(len(result.case.warnings)), f"{seconds:.1f}")
+    cells = (", ".join(part) for part in (volumes, inside, agreement, off, expected))
+    found = result.provenance.get("location", {"similarity": float("nan")})
+    warnings = str(len(result.case.warnings))
+    return (name, f"{found['similarity']:.2f}", *cells, warnings, f"{seconds:.1f}")
 
 
 def main() -> None:
@@ -122,16 +166,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="hippocampus-t1", help="with a locator")
+    parser.add_argument("--label-maps", type=Path, help="folder of heads in FreeSurfer's numbers")
     parser.add_argument("--other", type=Path, help="folder of images in which nothing must be found")
     parser.add_argument("--orientations", type=int, default=3, help="how many of the 48")
     arguments = parser.parse_args()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(2)
     model = ts.load_model(arguments.model)
     print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}", flush=True)
-    for case in heads_with_labels(arguments.orientations):
+    cases = chain(
+        cases_of_ch2(arguments.orientations),
+        cases_of_mni152(),
+        cases_of_label_maps(arguments.label_maps),
+        others(arguments.other),
+    )
+    for case in cases:
         print(f"| {' | '.join(row(*case, model))} |", flush=True)
-    for name, image in others(arguments.other):
-        print(f"| {' | '.join(row(name, image, None, model))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,15 @@ def _read(name: str) -> Volume:
     return read_volume(path)
 
 
+def orders_of_axes() -> list[str]:
+    """The 48 orientations of an image's axes, such as "RAS"."""
+    return [
+        "".join(pair[side] for pair, side in zip(order, sides, strict=True))
+        for order in permutations(("RL", "AP", "SI"))
+        for sides in product((0, 1), repeat=3)
+    ]
+
+
 def center(labels: Volume, label: int) -> np.ndarray:
     """Center `(3,)` of a label, LPS mm."""
     return Grid.of(labels).points(np.argwhere(labels.array[0] == label)[:, ::-1].mean(axis=0)[None])[0]
@@ -76,6 +86,11 @@ def rotated(volume: Volume, degrees: float, axis: int, nearest: bool = False) ->
 def skull_stripped() -> Volume:
     """The brain of `ch2`, cut out by FSL's BET, on its grid."""
     return _read("ch2bet.nii.gz")
+
+
+def macaque() -> Volume:
+    """Brain of rhesus macaques, T1-weighted, an average (INIA19, Rohlfing et al., Front Neuroinform 6:27)."""
+    return _read("inia19-t1-brain.nii.gz")
 
 
 def defaced(volume: Volume) -> Volume:

@@ -73,7 +73,11 @@ def network_with_weights(
     """
     network = _build_without_memory(description, where)
     _check_fit(network.state_dict(), weights, where)
-    network.to_empty(device="cpu").load_state_dict(weights)
+    # Not `to_empty`, which imports SymPy: that takes a second. A copy each, as the file's are not aligned.
+    expected = network.state_dict()
+    network.load_state_dict(
+        {name: tensor.to(expected[name].dtype, copy=True) for name, tensor in weights.items()}, assign=True
+    )
     return network.eval()
 
 

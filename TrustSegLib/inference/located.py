@@ -31,6 +31,8 @@ MOST_TILT = 12.0
 """Degrees between scan and anatomy up to which a field of view is cut along the axes of the scan."""
 LEAST_INSIDE = 0.9
 """Share of a field of view along each axis that must lie in the scan."""
+TIE_MM = 1e-3
+"""Far below a voxel, far above the rounding of positions."""
 OFF_CENTER_MM = 3.0
 """Distance of the structures from the center of the field from which on it is cut anew around them."""
 
@@ -297,7 +299,8 @@ def _straight_crop(volume: Volume, field: FieldOfView, center: np.ndarray) -> Cr
     grid = Grid.of(volume)
     axes = np.argmax(np.abs(grid.direction), axis=0)  # patient axis of each axis of the file
     length = np.array(field.size_mm)[axes] / grid.spacing
-    middle = grid.indices(center[None])[0]
+    # Half-way between two voxels the patient's axes decide, not the order of the file's.
+    middle = grid.indices(center[None] + TIE_MM)[0]
     lower = np.clip(np.rint(middle - length / 2 + 0.5), 0, np.array(volume.size) - 1).astype(int)
     upper = np.clip(np.rint(middle + length / 2 + 0.5), lower + 1, volume.size).astype(int)
     box = Box(tuple(map(int, lower[::-1])), tuple(map(int, upper[::-1])))

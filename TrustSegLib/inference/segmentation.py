@@ -151,7 +151,8 @@ def _segment_fields(
         better = centered(volume, crop, result, found.location, bundle.description)
         if better is not None:
             # Without progress, which has been told of this field.
-            crop, result = better, _segment_image(better.seen, model, options, Stages(None, cancelled))
+            again = Stages(None, cancelled, times=stages.times)
+            crop, result = better, _segment_image(better.seen, model, options, again)
         crops.append(crop)
         results.append(result)
     result = joined(volume, replace(found, crops=tuple(crops)), results, bundle.description)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,6 +39,8 @@ class Stages:
         True stops the work.
     planned : callable, optional
         Called with the `Plan` before the network runs.
+    times : dict of str to float, optional
+        Of stages before, to which these are added.
 
     Attributes
     ----------
@@ -51,11 +53,12 @@ class Stages:
         progress: ProgressCallback | None = None,
         cancelled: CancelledCallback | None = None,
         planned: PlanCallback | None = None,
+        times: Mapping[str, float] | None = None,
     ) -> None:
         self._progress = progress
         self._cancelled = cancelled
         self._planned = planned
-        self.times: dict[str, float] = {}
+        self.times = dict(times or {})
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -63,7 +66,7 @@ class Stages:
         self.check()
         start = time.perf_counter()
         yield
-        self.times[name] = time.perf_counter() - start
+        self.times[name] = self.times.get(name, 0.0) + time.perf_counter() - start
 
     def cancelled(self) -> bool:
         """Whether the user has stopped the work."""

@@ -6,16 +6,19 @@ import json
 import os
 from pathlib import Path
 
+import heads
+import numpy as np
 import pydicom
 import pytest
 from dicom_samples import write_series
 
+from TrustSegLib.bundle import find_bundle
 from TrustSegLib.cases.targets import plan_targets
 from TrustSegLib.cli import build_parser
 from TrustSegLib.commands import segment as command
 from TrustSegLib.dicom_output import requirement
 from TrustSegLib.errors import ImageError, OptionError
-from TrustSegLib.imaging import read_labels, write_volume
+from TrustSegLib.imaging import orient, read_labels, read_volume, resample, write_volume
 
 DICOM = {"segmentation.dcm", "uncertainty.dcm", "report.dcm"}
 
@@ -84,6 +87,44 @@ def test_structure_set_of_an_image_file_is_refused_before_the_work(image, model,
 def test_summary_lists_the_dicom_files(series, model, output, capsys):
     assert run([series], output, model) == 0
     assert "segmentation.dcm, uncertainty.dcm, report.dcm" in capsys.readouterr().out
+
+
+def test_head_series_gives_four_segments_by_side(tmp_path, output):
+    # As a sagittal series of a scanner.
+    head = orient(resample(heads.sample(), (2.0, 2.0, 2.0)), "PIR")
+    series = write_series(
+        tmp_path / "head", head.array[0], spacing=head.spacing, origin=head.origin, direction=head.direction
+    )
+    assert run([series], output, find_bundle("hippocampus-t1"), "--quiet") == 0
+    data = pydicom.dcmread(output / "segmentation.dcm")
+    sides = {"Left": "7771000", "Right": "24028007"}
+    parts = [f"{side} {part} hippocampus" for side in sides for part in ("anterior", "posterior")]
+    assert [segment.SegmentLabel for segment in data.SegmentSequence] == parts
+    mask = read_labels(output / "mask.nii.gz").array
+    for segment in data.SegmentSequence:
+        side, part, _ = segment.SegmentLabel.split()
+        (kind,), (region,) = segment.SegmentedPropertyTypeCodeSequence, segment.AnatomicRegionSequence
+        assert kind.CodeMeaning == region.CodeMeaning == "Hippocampus"
+        assert kind.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning.lower() == part
+        assert region.AnatomicRegionModifierSequence[0].CodeValue == sides[side]
+        area = frame_areas(data, segment.SegmentNumber)
+        assert sum(area.values()) == (mask == segment.SegmentNumber).sum() > 50
+        # Each frame is a sagittal plane: its x, in LPS, is positive on the left.
+        assert all((x > 0) == (side == "Left") for x in area)
+    error = np.frombuffer(pydicom.dcmread(output / "uncertainty.dcm").FloatPixelData, np.float32)
+    np.testing.assert_allclose(
+        np.sort(error), np.sort(read_volume(output / "uncertainty.nii.gz").array.ravel())
+    )
+
+
+def frame_areas(data: pydicom.Dataset, number: int) -> dict[float, int]:
+    """Voxels of a segment in each of its frames, by the frame's x, LPS mm."""
+    frames = zip(data.PerFrameFunctionalGroupsSequence, data.pixel_array, strict=True)
+    return {
+        float(group.PlanePositionSequence[0].ImagePositionPatient[0]): int(pixels.sum())
+        for group, pixels in frames
+        if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
+    }
 
 
 def test_second_run_replaces_or_removes_the_dicom_files_of_the_first(series, model, output):

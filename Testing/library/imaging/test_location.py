@@ -5,10 +5,11 @@ from __future__ import annotations
 import heads
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from TrustSegLib.contract import LPS_FROM_RAS
 from TrustSegLib.imaging import Volume, orient, read_volume, resample
-from TrustSegLib.imaging.location import LEAST_SIMILARITY, local_correlation, locate
+from TrustSegLib.imaging.location import FINE_MM, LEAST_SIMILARITY, _Scan, local_correlation, locate
 
 CLOSE_MM = 6.0
 """AAL's hippocampi go further up than those of the median: their centers lie 3 to 5 mm apart."""
@@ -62,6 +63,16 @@ def test_place_does_not_depend_on_the_order_of_the_axes_in_the_file(head, atlas)
     for orientation in ("PIL", "SAR"):
         found = locate(orient(small, orientation), atlas)
         np.testing.assert_allclose(found.matrix, expected.matrix, atol=1e-6)
+
+
+def test_searched_image_is_the_same_in_all_48_orders_of_the_axes(head):
+    # Their number is no multiple of the blocks of voxels that are averaged.
+    small = heads.part(head, x=slice(20, 120), y=slice(20, 130), z=slice(20, 120))
+    values, inside = _Scan.of(small).at(FINE_MM)
+    for letters in heads.orders_of_axes():
+        other, known = _Scan.of(orient(small, letters)).at(FINE_MM)
+        np.testing.assert_array_equal(known, inside)
+        np.testing.assert_allclose(sitk.GetArrayFromImage(other), sitk.GetArrayFromImage(values), atol=1e-6)
 
 
 def test_brightness_does_not_matter(head, atlas):

@@ -13,11 +13,14 @@ from TrustSegLib.bundle import find_bundle, load_bundle
 from TrustSegLib.cases.case_files import write_case
 from TrustSegLib.cli import main
 from TrustSegLib.commands.summary import print_summary
-from TrustSegLib.contract import LOCATED
+from TrustSegLib.contract import LOCATED, LPS_FROM_RAS
 from TrustSegLib.errors import ImageError
-from TrustSegLib.imaging import orient, write_volume
+from TrustSegLib.imaging import orient, resample, write_volume
+from TrustSegLib.imaging.grid import Grid
+from TrustSegLib.imaging.location import locate
 from TrustSegLib.inference import Cancelled, Progress, Roi, SegmentOptions, segment
-from TrustSegLib.inference.located import LARGER, is_larger
+from TrustSegLib.inference.located import LARGER, is_larger, locate_fields
+from TrustSegLib.inference.stages import Stages
 from TrustSegLib.report import report_json, report_schema
 
 CENTER_MM = 5.0
@@ -133,6 +136,30 @@ def test_turned_head_in_another_order_of_axes_gives_the_same_volumes(straight, h
     assert_at_aal(turned, labels)
     for row, before in zip(turned.structures, straight[0].structures, strict=True):
         assert row.volume_ml == pytest.approx(before.volume_ml, rel=0.06)
+
+
+@pytest.mark.parametrize("half_way", [False, True], ids=["as located", "half-way between voxels"])
+def test_fields_are_the_same_in_all_48_orders_of_the_axes(head, model, monkeypatch, half_way):
+    small = resample(head, (3.0, 3.0, 3.0))
+    location = locate(small, model.atlas())
+    if half_way:
+        # 36 mm are 12 voxels: around a voxel's center they would begin and end within voxels.
+        center = np.array(model.description.locator.fields_of_view[0].center_mm) * LPS_FROM_RAS
+        matrix = np.eye(4)
+        matrix[:3, 3] = Grid.of(small).points(np.array([[22.0, 33.0, 20.0]]))[0] - center
+        location = dataclasses.replace(location, matrix=matrix)
+    # That the place does not depend on the order either is a test of `locate`.
+    monkeypatch.setattr("TrustSegLib.inference.located.locate", lambda *_: location)
+    expected = locate_fields(small, model, Stages()).crops
+    assert [crop.field.side for crop in expected] == ["left", "right"]
+    for letters in heads.orders_of_axes():
+        found = locate_fields(orient(small, letters), model, Stages())
+        for crop, before in zip(found.crops, expected, strict=True):
+            assert crop.field == before.field
+            np.testing.assert_allclose(crop.center, before.center, atol=1e-3)
+            for name in ("place", "seen"):
+                arrays = [orient(getattr(each, name), "RAS").array for each in (crop, before)]
+                np.testing.assert_array_equal(*arrays)
 
 
 def test_half_a_head_has_one_side_and_says_so(straight, head, model):
