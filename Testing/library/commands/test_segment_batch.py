@@ -142,3 +142,26 @@ def test_batch_stopped_before_its_first_case_leaves_nothing(patients, model, out
     monkeypatch.setattr(command, "segment", stopped)
     assert run(patients, output, model) == 130
     assert not output.exists() or not os.listdir(output)
+
+
+def test_rerun_segments_only_what_is_new_or_changed_unless_redo_is_given(
+    patients, model, output, new_volume, capsys, monkeypatch
+):
+    (patients / "b.nii.gz").unlink()
+    assert run(patients, output, model, "--quiet") == 0
+    write_volume(new_volume(), patients / "d.nii.gz")
+    changed = new_volume()
+    write_volume(changed.with_array(changed.array + 1), patients / "c.nrrd")
+    segmented = []
+
+    def counted(*arguments, **options):
+        segmented.append(arguments)
+        return segment(*arguments, **options)
+
+    monkeypatch.setattr(command, "segment", counted)
+    assert run(patients, output, model) == 0
+    assert len(segmented) == 2
+    assert "3 images, 0 failed, 1 of an earlier run" in capsys.readouterr().out
+    assert len(rows(output / "cases.csv")) == 3
+    assert run(patients, output, model, "--quiet", "--redo") == 0
+    assert len(segmented) == 5
