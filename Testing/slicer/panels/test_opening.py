@@ -31,7 +31,15 @@ def uncertainty_map(scene):
     return create_map(scene, "error_probability", 3, "old")
 
 
+def test_auto_names_the_models_to_choose_from(panel):
+    text = panel.ui.modelDescription.text
+    assert text.startswith("<b>hippocampus-t1:</b> ")
+    assert "research use only" in text
+    assert "CC BY-SA 4.0" in panel.ui.modelDescription.toolTip
+
+
 def test_model_is_described(panel):
+    panel.ui.modelSelector.setCurrentIndex(1)
     text = panel.ui.modelDescription.text
     assert "hippocampus in T1-weighted MR" in text
     assert "Medical Segmentation Decathlon, Task04 Hippocampus; 104 patients" in text
