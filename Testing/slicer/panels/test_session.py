@@ -218,11 +218,23 @@ def test_volume_without_voxels_is_refused(panel, scene, dialogs):
     assert refused(panel, dialogs) == "'hollow' holds no image; load it or choose another volume"
 
 
-def test_color_image_is_refused(panel, scene, dialogs):
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (
+            0,
+            "no model fits this image, so nothing was segmented (hippocampus-t1 takes 1 channel, the image has",
+        ),
+        (1, "'photo' has 3 components, the model takes 1"),
+    ],
+    ids=["auto", "named"],
+)
+def test_color_image_is_refused(panel, scene, dialogs, model, reason):
+    panel.ui.modelSelector.setCurrentIndex(model)
     node = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "photo")
     slicer.util.updateVolumeFromArray(node, np.zeros((4, 5, 6, 3), np.uint8))
     panel.ui.inputSelector.setCurrentNode(node)
-    assert refused(panel, dialogs).startswith("'photo' has 3 components, the model takes 1")
+    assert refused(panel, dialogs).startswith(reason)
 
 
 def region(scene, center: tuple[float, float, float], size: float):
