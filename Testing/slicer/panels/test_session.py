@@ -223,7 +223,7 @@ def test_volume_without_voxels_is_refused(panel, scene, dialogs):
     [
         (
             0,
-            "no model fits this image, so nothing was segmented (hippocampus-t1 takes 1 channel, the image has",
+            "no model fits this image, so nothing was segmented (hippocampus-t1 takes 1 channel, the image",
         ),
         (1, "'photo' has 3 components, the model takes 1"),
     ],
