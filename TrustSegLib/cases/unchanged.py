@@ -27,8 +27,16 @@ def image_sha256(image: Path) -> str | None:
     Returns
     -------
     str or None
-        None for a header whose voxels are in another file: its own bytes say nothing of them.
+        None where it is not known, so that the image counts as changed: for a header whose voxels are in
+        another file, as its own bytes say nothing of them, and for an image that cannot be read any more.
     """
+    try:
+        return _sha256(image)
+    except OSError:
+        return None
+
+
+def _sha256(image: Path) -> str | None:
     if image.is_dir():
         digest = hashlib.sha256()
         for path in files_in(image):
@@ -70,10 +78,7 @@ class Wanted:
         if report is None or not (self._same_work(report) and _complete(report, folder)):
             return None
         recorded = report["provenance"].get("image_sha256")
-        try:
-            return report if recorded is not None and recorded == image_sha256(image) else None
-        except OSError:
-            return None  # It is segmented again: reading it fails with a message of its own.
+        return report if recorded is not None and recorded == image_sha256(image) else None
 
     def _same_work(self, report: Mapping[str, Any]) -> bool:
         model, made, options = report["model"], report["provenance"], self.options

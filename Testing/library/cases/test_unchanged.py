@@ -127,3 +127,10 @@ def test_header_with_its_voxels_elsewhere_is_always_done_again(tmp_path):
     header.write_bytes(b"header")
     assert image_sha256(header) is None
     assert wanted().done(header, result_of(header, tmp_path / "out")) is None
+
+
+def test_image_that_is_gone_counts_as_changed(image, tmp_path):
+    folder = result_of(image, tmp_path / "out")
+    image.unlink()
+    assert image_sha256(image) is None
+    assert wanted().done(image, folder) is None

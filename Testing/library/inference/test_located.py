@@ -19,8 +19,7 @@ from TrustSegLib.imaging import orient, resample, write_volume
 from TrustSegLib.imaging.grid import Grid
 from TrustSegLib.imaging.location import locate
 from TrustSegLib.inference import Cancelled, Progress, Roi, SegmentOptions, segment
-from TrustSegLib.inference.located import LARGER, is_larger, locate_fields
-from TrustSegLib.inference.stages import Stages
+from TrustSegLib.inference.located import LARGER, cut_fields, is_larger
 from TrustSegLib.report import report_json, report_schema
 
 CENTER_MM = 5.0
@@ -139,7 +138,7 @@ def test_turned_head_in_another_order_of_axes_gives_the_same_volumes(straight, h
 
 
 @pytest.mark.parametrize("half_way", [False, True], ids=["as located", "half-way between voxels"])
-def test_fields_are_the_same_in_all_48_orders_of_the_axes(head, model, monkeypatch, half_way):
+def test_fields_are_the_same_in_all_48_orders_of_the_axes(head, model, half_way):
     small = resample(head, (3.0, 3.0, 3.0))
     location = locate(small, model.atlas())
     if half_way:
@@ -148,12 +147,11 @@ def test_fields_are_the_same_in_all_48_orders_of_the_axes(head, model, monkeypat
         matrix = np.eye(4)
         matrix[:3, 3] = Grid.of(small).points(np.array([[22.0, 33.0, 20.0]]))[0] - center
         location = dataclasses.replace(location, matrix=matrix)
-    # That the place does not depend on the order either is a test of `locate`.
-    monkeypatch.setattr("TrustSegLib.inference.located.locate", lambda *_: location)
-    expected = locate_fields(small, model, Stages()).crops
+    # That the location does not depend on the order either is a test of `locate`.
+    expected = cut_fields(small, model, location).crops
     assert [crop.field.side for crop in expected] == ["left", "right"]
     for letters in heads.orders_of_axes():
-        found = locate_fields(orient(small, letters), model, Stages())
+        found = cut_fields(orient(small, letters), model, location)
         for crop, before in zip(found.crops, expected, strict=True):
             assert crop.field == before.field
             np.testing.assert_allclose(crop.center, before.center, atol=1e-3)
