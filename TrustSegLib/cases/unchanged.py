@@ -75,8 +75,11 @@ class Wanted:
         Not compared are the device and the batch size, which do not change a result beyond rounding.
         """
         report = _report(folder)
-        if report is None or not (self._same_work(report) and _complete(report, folder)):
-            return None
+        try:
+            if report is None or not (self._same_work(report) and _complete(report, folder)):
+                return None
+        except (LookupError, TypeError, AttributeError):
+            return None  # A report that lacks what every report has: the image is segmented again.
         recorded = report["provenance"].get("image_sha256")
         return report if recorded is not None and recorded == image_sha256(image) else None
 

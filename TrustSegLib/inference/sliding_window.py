@@ -173,7 +173,7 @@ def patch_tasks(array: np.ndarray, patch_shape: tuple[int, int, int], overlap: f
 
 def _uniform_values(patch: np.ndarray) -> bytes | None:
     first = patch[:, :1, :1, :1]
-    # A plane first: most patches with a body are told from air by it.
+    # A plane first: it shows of most patches that they are not air.
     if (patch[:, :1] != first).any() or (patch != first).any():
         return None
     return first.tobytes()

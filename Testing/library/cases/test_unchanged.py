@@ -96,7 +96,9 @@ def test_missing_file_is_done_again(image, tmp_path):
     assert wanted().done(image, folder) is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"schema": "trustseg-report/2"}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"schema": "trustseg-report/2"}', '{"schema": "trustseg-report/1"}']
+)
 def test_unknown_report_is_done_again(image, tmp_path, content):
     folder = result_of(image, tmp_path / "out")
     (folder / "report.json").write_text(content)
